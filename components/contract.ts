@@ -1,0 +1,64 @@
+import type { Input, Output } from "@pulumi/pulumi";
+
+/**
+ * The two ideas of the project, as types.
+ *
+ * 1. A phase = backing services + a runtime for the app. Services return {@link BackingServices}; an app runtime turns them
+ *    into the app's environment. A new cloud adds a folder beside `local/`, nothing else changes.
+ * 2. The same app contract everywhere: the environment below, `/health`, `/ready` and the same stack outputs in every phase.
+ */
+
+/** A secret as the app sees it: a file inside its container. The value itself never enters an environment variable. */
+export interface SecretFile {
+  /** Absolute path inside the app's container, e.g. `/run/secrets/session_secret`. */
+  readonly path: string;
+}
+
+/** Where one service listens, as seen from the app. */
+export interface Connection {
+  readonly host: Input<string>;
+  /** TCP port. */
+  readonly port: number;
+}
+
+/** A database the app may use: Postgres from phase `database` on, an embedded SQLite file in phase `cluster`. */
+export type DatabaseConnection =
+  | { readonly kind: "sqlite"; /** Absolute path of the database file in the app's container. */ readonly path: string }
+  | {
+      readonly kind: "postgres";
+      readonly primary: Connection;
+      readonly readers: readonly Connection[];
+      readonly database: string;
+      readonly user: string;
+      readonly password: SecretFile;
+    };
+
+/** Everything a phase hands to the app. Absent services are `undefined`: the app then uses its built-in fallback. */
+export interface BackingServices {
+  readonly database: DatabaseConnection;
+  readonly sessionSecret: SecretFile;
+  readonly adminToken: SecretFile;
+}
+
+/** What runs the app and makes it reachable; every target (Docker, ECS, Kubernetes) returns this. */
+export interface AppRuntime {
+  /** Public address of the app without a trailing slash, e.g. `http://127.0.0.1:3001`. */
+  readonly url: Output<string>;
+  /** Reference of the image that runs (name and tag, or digest). */
+  readonly image: Output<string>;
+}
+
+/** TCP port the app listens on inside its container, in every phase (feature A6). */
+export const APP_PORT = 3001;
+
+/** Path of the app's readiness check: 200 while it should receive requests, 503 while booting or draining. */
+export const READY_PATH = "/ready";
+
+/** Path of the app's liveness and status report; never touches a backing service for longer than its own deadline. */
+export const HEALTH_PATH = "/health";
+
+/** Seconds the app keeps serving after SIGTERM with readiness already failing, so that load balancers see it leave. */
+export const DRAIN_DELAY_SECONDS = 3;
+
+/** Seconds the app waits for requests in flight after its listeners closed (feature A2). */
+export const SHUTDOWN_TIMEOUT_SECONDS = 30;
