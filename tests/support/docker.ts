@@ -1,0 +1,32 @@
+import Docker from "dockerode";
+
+/** The Docker Engine the integration tests run against: DOCKER_HOST or the default socket. */
+export const docker = new Docker();
+
+/** Containers of a stack's service, running or not. */
+export function containersOf(stack: string, service?: string): Promise<Docker.ContainerInfo[]> {
+  const label = [`phased-stack.stack=${stack}`, ...(service ? [`phased-stack.service=${service}`] : [])];
+  return docker.listContainers({ all: true, filters: { label } });
+}
+
+/** Ids of the running containers of a service, sorted: equal before and after means that none was replaced. */
+export async function runningIds(stack: string, service: string): Promise<string[]> {
+  const containers = await containersOf(stack, service);
+  return containers
+    .filter((container) => container.State === "running")
+    .map((container) => container.Id)
+    .sort();
+}
+
+/** Everything on the Engine that carries the stack's label, as `kind name` lines. */
+export async function leftovers(stack: string): Promise<string[]> {
+  const filters = { label: [`phased-stack.stack=${stack}`] };
+  const containers = await docker.listContainers({ all: true, filters });
+  const networks = await docker.listNetworks({ filters });
+  const { Volumes: volumes } = await docker.listVolumes({ filters });
+  return [
+    ...containers.map((container) => `container ${container.Names.join(",")}`),
+    ...networks.map((network) => `network ${network.Name}`),
+    ...volumes.map((volume) => `volume ${volume.Name}`),
+  ];
+}

@@ -1,0 +1,162 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import type { Command } from "commander";
+import pc from "picocolors";
+import { UserError } from "../lib/errors";
+import { pulumiEnvironment } from "../lib/pulumi-env";
+import { sweep } from "../lib/sweep";
+import { prepareMachine } from "../machine";
+
+const ROOT = path.resolve(__dirname, "../..");
+const SUMMARY = path.join(ROOT, ".phased", "test-summary");
+
+/** One part of `npm test`. Checks (compiler, linter) count as one test each; mocha suites count their tests. */
+interface Suite {
+  readonly id: string;
+  readonly what: string;
+  /** Program and arguments of a check, or the files of a mocha suite. */
+  readonly check?: readonly string[];
+  readonly files?: string;
+  /** Mocha's timeout of one test, in milliseconds. */
+  readonly timeout?: number;
+}
+
+const SUITES: readonly Suite[] = [
+  { id: "typecheck", what: "TypeScript, strict", check: ["tsc", "--noEmit"] },
+  { id: "lint", what: "ESLint, type-aware", check: ["eslint", "."] },
+  { id: "format", what: "Prettier", check: ["prettier", "--check", "--log-level", "warn", "."] },
+  {
+    id: "unit",
+    what: "pure functions, components under mocks, stack config, toolchain",
+    files: "tests/unit/**/*.test.ts",
+    timeout: 30_000,
+  },
+  { id: "app", what: "the app's API, database and cluster logic", files: "tests/app/**/*.test.ts", timeout: 30_000 },
+  { id: "faults", what: "the cluster manager under kill, stop, leak, reload", files: "tests/faults/**/*.test.ts", timeout: 120_000 },
+  { id: "conformance", what: "the providers' behaviour, property by property", files: "tests/conformance/**/*.test.ts", timeout: 120_000 },
+  { id: "integration", what: "pulumi up on real Docker", files: "tests/integration/**/*.test.ts", timeout: 600_000 },
+];
+
+interface Totals {
+  passed: number;
+  failed: string[];
+  skipped: number;
+}
+
+interface TestOptions {
+  only?: string;
+  grep?: string;
+  bail?: boolean;
+}
+
+/** `npm test`: everything that proves the project, from a fresh clone. Exit code 1 if anything failed. */
+export function register(program: Command): void {
+  program
+    .command("test")
+    .description("prove the project: types, lint, unit, app, faults, conformance, integration on real Docker")
+    .option("--only <suites>", `comma-separated: ${SUITES.map((suite) => suite.id).join(", ")}`)
+    .option("--grep <pattern>", "only tests whose title matches (for example a feature id: A3)")
+    .option("--bail", "stop at the first failing suite")
+    .addHelpText("after", "\nExamples:\n  npm test\n  npm test -- --only unit,app\n  npm test -- --only integration --grep 'second up'")
+    .action(run);
+}
+
+async function run(options: TestOptions): Promise<void> {
+  const suites = selectSuites(options.only);
+  mkdirSync(path.dirname(SUMMARY), { recursive: true });
+  rmSync(SUMMARY, { force: true });
+  const prefix = process.env["PHASED_TEST_PREFIX"] ?? `test-${randomBytes(4).toString("hex")}`;
+
+  if (suites.some((suite) => suite.id === "conformance" || suite.id === "integration")) await prepareMachine({ phase: "cluster" });
+
+  const environment = { ...process.env, ...pulumiEnvironment().env, PHASED_TEST_PREFIX: prefix };
+  const total: Totals = { passed: 0, failed: [], skipped: 0 };
+  const rows: string[] = [];
+  const started = Date.now();
+  try {
+    for (const suite of suites) {
+      const begun = Date.now();
+      heading(`${suite.id}: ${suite.what}`, begun - started);
+      const result = suite.check ? await runCheck(suite, environment) : await runMocha(suite, options, environment);
+      total.passed += result.passed;
+      total.failed.push(...result.failed.map((title) => `${suite.id}: ${title}`));
+      total.skipped += result.skipped;
+      rows.push(summaryRow(suite, result, Date.now() - begun));
+      if (options.bail && result.failed.length > 0) break;
+    }
+  } finally {
+    await sweep(prefix);
+  }
+
+  heading("summary", Date.now() - started);
+  for (const row of rows) console.log(row);
+  for (const title of total.failed) console.log(pc.red(`  failed: ${title}`));
+  const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
+  const line = `${total.passed} passed, ${total.failed.length} failed${skipped}`;
+  writeFileSync(SUMMARY, `${line}\n`);
+  console.log(`\n${line}`);
+  if (total.failed.length > 0) process.exitCode = 1;
+  else if (total.passed === 0)
+    throw new UserError(
+      `no test ran: --grep ${JSON.stringify(options.grep)} matches no title in ${suites.map((suite) => suite.id).join(", ")}`,
+    );
+}
+
+function selectSuites(only: string | undefined): readonly Suite[] {
+  if (only === undefined) return SUITES;
+  const wanted = only.split(",").map((id) => id.trim());
+  const unknown = wanted.filter((id) => !SUITES.some((suite) => suite.id === id));
+  if (unknown.length > 0) {
+    throw new UserError(`--only: ${unknown.join(", ")} is not a suite; allowed: ${SUITES.map((suite) => suite.id).join(", ")}`);
+  }
+  return SUITES.filter((suite) => wanted.includes(suite.id));
+}
+
+async function runCheck(suite: Suite, env: NodeJS.ProcessEnv): Promise<Totals> {
+  const [program = "", ...args] = suite.check ?? [];
+  const code = await runProgram(path.join(ROOT, "node_modules", ".bin", program), args, env);
+  return code === 0
+    ? { passed: 1, failed: [], skipped: 0 }
+    : { passed: 0, failed: [`${program} ended with exit code ${code}`], skipped: 0 };
+}
+
+async function runMocha(suite: Suite, options: TestOptions, env: NodeJS.ProcessEnv): Promise<Totals> {
+  const totals = path.join(ROOT, ".phased", `totals-${suite.id}.json`);
+  rmSync(totals, { force: true });
+  const args = [
+    "--reporter",
+    "tests/support/reporter.mjs",
+    "--timeout",
+    String(suite.timeout),
+    ...(options.grep ? ["--grep", options.grep] : []),
+    suite.files ?? "",
+  ];
+  const code = await runProgram(path.join(ROOT, "node_modules", ".bin", "mocha"), args, { ...env, PHASED_TEST_TOTALS: totals });
+  if (!existsSync(totals)) return { passed: 0, failed: [`mocha ended with exit code ${code} before it could report`], skipped: 0 };
+  const result = JSON.parse(readFileSync(totals, "utf8")) as Totals;
+  // A suite that ends non-zero with no failed test has crashed after its tests; that is a failure of its own.
+  if (code !== 0 && result.failed.length === 0) result.failed.push(`mocha ended with exit code ${code} though no test failed`);
+  return result;
+}
+
+function runProgram(file: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { cwd: ROOT, env, stdio: ["ignore", "inherit", "inherit"] });
+    child.once("error", reject);
+    child.once("exit", (code, signal) => {
+      resolve(code ?? (signal === "SIGINT" ? 130 : 1));
+    });
+  });
+}
+
+function heading(text: string, elapsed: number): void {
+  console.log(pc.bold(`\n[${(elapsed / 1000).toFixed(0).padStart(4)} s] ${text}`));
+}
+
+function summaryRow(suite: Suite, result: Totals, took: number): string {
+  const mark = result.failed.length > 0 ? pc.red("✖") : pc.green("✔");
+  const skipped = result.skipped > 0 ? `, ${result.skipped} skipped` : "";
+  return `  ${mark} ${suite.id.padEnd(12)} ${String(result.passed).padStart(4)} passed, ${result.failed.length} failed${skipped}  (${(took / 1000).toFixed(0)} s)`;
+}

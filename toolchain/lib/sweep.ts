@@ -1,0 +1,34 @@
+import { dockerClient } from "./docker";
+
+/** The label every Docker object of the project carries; its value is the Pulumi stack's name. */
+export const STACK_LABEL = "phased-stack.stack";
+
+/**
+ * Removes the containers, networks and volumes of all stacks whose name begins with `prefix`: what a crashed or interrupted
+ * test run leaves behind. Says what it removes; does nothing where Docker is not reachable (then nothing was made either).
+ */
+export async function sweep(prefix: string): Promise<void> {
+  const docker = await dockerClient();
+  try {
+    await docker.ping();
+  } catch {
+    return;
+  }
+  const ours = (labels: Record<string, string> | undefined): boolean => labels?.[STACK_LABEL]?.startsWith(prefix) ?? false;
+  for (const container of await docker.listContainers({ all: true, filters: { label: [STACK_LABEL] } })) {
+    if (!ours(container.Labels)) continue;
+    console.log(`removing container ${container.Names[0] ?? container.Id} left behind by this run`);
+    await docker.getContainer(container.Id).remove({ force: true, v: true });
+  }
+  for (const network of await docker.listNetworks({ filters: { label: [STACK_LABEL] } })) {
+    if (!ours(network.Labels)) continue;
+    console.log(`removing network ${network.Name} left behind by this run`);
+    await docker.getNetwork(network.Id).remove();
+  }
+  const { Volumes: volumes } = await docker.listVolumes({ filters: { label: [STACK_LABEL] } });
+  for (const volume of volumes) {
+    if (!ours(volume.Labels)) continue;
+    console.log(`removing volume ${volume.Name} left behind by this run`);
+    await docker.getVolume(volume.Name).remove();
+  }
+}
