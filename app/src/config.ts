@@ -1,0 +1,59 @@
+export { ConfigError, loadConfig } from "./config/load";
+export { detectPhase } from "./config/phase";
+export type { Phase } from "./config/phase";
+
+/** Everything the app takes from its environment, validated. Durations are milliseconds, sizes as their names say. */
+export interface AppConfig {
+  readonly phase: import("./config/phase").Phase;
+  /** APP_NAME; @default "phased-stack" */
+  readonly appName: string;
+  /** APP_VERSION, the image's tag in a container; @default the package's version */
+  readonly appVersion: string;
+  /** NODE_ENV; @default "development" */
+  readonly environment: "development" | "test" | "production";
+  /** LOG_LEVEL; @default "info" */
+  readonly logLevel: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
+  /** HOST, address to listen on; @default "0.0.0.0" */
+  readonly host: string;
+  /** PORT; 0 lets the system choose; @default 3001 */
+  readonly port: number;
+  /** TRUST_PROXY, number of proxies in front whose X-Forwarded-For is believed; @default 0 */
+  readonly trustProxy: number;
+  /** SQLITE_PATH; @default "./data/app.db" */
+  readonly sqlitePath: string;
+  /** SESSION_SECRET or SESSION_SECRET_FILE, at least 32 characters. Required in production, else drawn anew at every start. */
+  readonly sessionSecret: string;
+  /** ADMIN_TOKEN or ADMIN_TOKEN_FILE, at least 16 characters; `undefined` switches the admin endpoints off. */
+  readonly adminToken: string | undefined;
+  /** DRAIN_DELAY_MS: readiness fails that long before listeners close; @default 3000 */
+  readonly drainDelayMs: number;
+  /** SHUTDOWN_TIMEOUT_MS: longest wait for requests in flight (A2); @default 30000 */
+  readonly shutdownTimeoutMs: number;
+  /** KEEP_ALIVE_TIMEOUT_MS: above any load balancer's idle timeout (HAProxy, ALB: 60 s), so that the app never closes first; @default 65000 */
+  readonly keepAliveTimeoutMs: number;
+  readonly cluster: ClusterConfig;
+}
+
+/** Settings of the cluster manager (features A2, A3, A9, C2). */
+export interface ClusterConfig {
+  /** WORKERS: `auto` resolved to a number; 1 means a single process. @default auto, 1 in development */
+  readonly workers: number;
+  /** WORKER_HEAP_MB, resolved: old-generation limit of one worker in MiB. @default its part of the cgroup limit, `undefined` when there is none: Node decides */
+  readonly heapMb: number | undefined;
+  /** What one worker may keep resident: cgroup memory limit ÷ workers, in MiB; `undefined` without a limit. */
+  readonly residentLimitMb: number | undefined;
+  /** HEALTH_INTERVAL_MS between two pings; @default 30000 (A2) */
+  readonly healthIntervalMs: number;
+  /** HEALTH_MISSES in a row until a worker is killed; @default 3 */
+  readonly healthMisses: number;
+  /** KILL_GRACE_MS between SIGTERM and SIGKILL of a worker that does not answer; @default 5000 */
+  readonly killGraceMs: number;
+  /** RESPAWN_LIMIT per minute; @default 10 (A2) */
+  readonly respawnLimit: number;
+  /** BOOT_TIMEOUT_MS until a worker must accept connections; @default 30000 */
+  readonly bootTimeoutMs: number;
+  /** MEMORY_INTERVAL_MS between two memory samples of a worker; @default 5000 */
+  readonly memoryIntervalMs: number;
+  /** MEMORY_GC_INTERVAL_MS: least time between two proactive collections of a worker; @default 60000 */
+  readonly memoryGcIntervalMs: number;
+}

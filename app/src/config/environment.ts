@@ -1,0 +1,87 @@
+import { z } from "zod";
+
+/** A whole number written in decimal digits. Its description is what an error message offers as allowed. */
+function integer(least: number, most: number, fallback: number): z.ZodType<number, string | undefined> {
+  return z
+    .string()
+    .regex(/^(0|[1-9][0-9]{0,9})$/)
+    .transform(Number)
+    .pipe(z.number().min(least).max(most))
+    .default(fallback)
+    .describe(`a whole number from ${least} to ${most}`);
+}
+
+function optionalInteger(least: number, most: number): z.ZodType<number | undefined, string | undefined> {
+  return z
+    .string()
+    .regex(/^[1-9][0-9]{0,9}$/)
+    .transform(Number)
+    .pipe(z.number().min(least).max(most))
+    .optional()
+    .describe(`a whole number from ${least} to ${most}`);
+}
+
+const HOUR_MS = 3_600_000;
+
+/** Most workers one instance may have; more is another instance. */
+const MOST_WORKERS = 256;
+
+/** The whole environment of the app. One line a variable; {@link AppConfig} says what each means. */
+export const environmentSchema = z.object({
+  NODE_ENV: z.enum(["development", "test", "production"]).default("development").describe("development, test or production"),
+  APP_NAME: z
+    .string()
+    .regex(/^[\w.-]{1,64}$/)
+    .default("phased-stack")
+    .describe("1 to 64 letters, digits, dots, dashes or underscores"),
+  APP_VERSION: z
+    .string()
+    .regex(/^[\w.+:@/-]{1,200}$/)
+    .optional()
+    .describe("an image tag or a version, at most 200 characters"),
+  LOG_LEVEL: z
+    .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"])
+    .default("info")
+    .describe("fatal, error, warn, info, debug, trace or silent"),
+  HOST: z
+    .string()
+    .regex(/^[\w.:-]{1,253}$/)
+    .default("0.0.0.0")
+    .describe("an IP address or a host name of this machine"),
+  PORT: integer(0, 65_535, 3001),
+  TRUST_PROXY: integer(0, 10, 0),
+  SQLITE_PATH: z.string().max(4096).default("./data/app.db").describe("the path of a file"),
+  SESSION_SECRET: z.string().min(32).max(4096).optional().describe("at least 32 characters"),
+  ADMIN_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]{16,4096}$/)
+    .optional()
+    .describe("at least 16 printable characters without spaces"),
+  DRAIN_DELAY_MS: integer(0, HOUR_MS, 3000),
+  SHUTDOWN_TIMEOUT_MS: integer(0, HOUR_MS, 30_000),
+  KEEP_ALIVE_TIMEOUT_MS: integer(1, HOUR_MS, 65_000),
+  WORKERS: z
+    .union([
+      z.literal("auto"),
+      z
+        .string()
+        .regex(/^[1-9][0-9]{0,2}$/)
+        .transform(Number)
+        .pipe(z.number().max(MOST_WORKERS)),
+    ])
+    .optional()
+    .describe(`auto or a whole number from 1 to ${MOST_WORKERS}`),
+  WORKER_HEAP_MB: optionalInteger(32, 1_048_576),
+  // Read by libuv itself; checked here because libuv takes a wrong value for the default without a word.
+  UV_THREADPOOL_SIZE: optionalInteger(1, 1024),
+  HEALTH_INTERVAL_MS: integer(50, HOUR_MS, 30_000),
+  HEALTH_MISSES: integer(1, 100, 3),
+  KILL_GRACE_MS: integer(50, HOUR_MS, 5000),
+  RESPAWN_LIMIT: integer(0, 1000, 10),
+  BOOT_TIMEOUT_MS: integer(100, HOUR_MS, 30_000),
+  MEMORY_INTERVAL_MS: integer(50, HOUR_MS, 5000),
+  MEMORY_GC_INTERVAL_MS: integer(0, HOUR_MS, 60_000),
+});
+
+/** Names that may be given as `NAME_FILE`, the path of a file with the value, and whose values no message ever shows. */
+export const SECRET_NAMES: readonly string[] = ["SESSION_SECRET", "ADMIN_TOKEN"];

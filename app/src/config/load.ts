@@ -1,0 +1,117 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { version } from "../../package.json";
+import type { AppConfig } from "../config";
+import { environmentSchema, SECRET_NAMES } from "./environment";
+import type { MachineLimits } from "./machine";
+import { automaticWorkers, heapLimitMb, readMachineLimits, residentLimitMb } from "./machine";
+import { detectPhase, SERVICE_VARIABLES } from "./phase";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The environment is not usable. `violations` has one sentence per variable; the message is all of them. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  constructor(readonly violations: readonly string[]) {
+    super(violations.join("\n"));
+  }
+}
+
+/**
+ * Reads and validates the whole environment.
+ *
+ * @param environment defaults to this process's own.
+ * @param machine defaults to what this machine or container grants.
+ * @throws ConfigError with every violation at once.
+ */
+export function loadConfig(environment: Environment = process.env, machine: MachineLimits = readMachineLimits()): AppConfig {
+  const violations: string[] = [];
+  const values = readValues(environment, violations);
+  violations.push(...servicesOfLaterPhases(environment));
+  const parsed = environmentSchema.safeParse(values);
+  if (!parsed.success) {
+    violations.push(...new Set(parsed.error.issues.map((issue) => describeIssue(String(issue.path[0]), values))));
+    throw new ConfigError(violations);
+  }
+  const env = parsed.data;
+  if (env.NODE_ENV === "production" && env.SESSION_SECRET === undefined && !violations.some((text) => text.startsWith("SESSION_SECRET"))) {
+    violations.push("SESSION_SECRET: missing; in production set it, or SESSION_SECRET_FILE, to at least 32 random characters.");
+  }
+  if (violations.length > 0) throw new ConfigError(violations);
+
+  // C2: all cores, but one process for a developer who did not ask for more.
+  const wanted = env.WORKERS ?? (env.NODE_ENV === "development" ? 1 : "auto");
+  const workers = wanted === "auto" ? automaticWorkers(machine) : wanted;
+  const resident = residentLimitMb(machine.memoryLimitMb, workers);
+  return {
+    phase: detectPhase(environment).phase,
+    appName: env.APP_NAME,
+    appVersion: env.APP_VERSION ?? version,
+    environment: env.NODE_ENV,
+    logLevel: env.LOG_LEVEL,
+    host: env.HOST,
+    port: env.PORT,
+    trustProxy: env.TRUST_PROXY,
+    sqlitePath: env.SQLITE_PATH,
+    sessionSecret: env.SESSION_SECRET ?? randomBytes(32).toString("base64url"),
+    adminToken: env.ADMIN_TOKEN,
+    drainDelayMs: env.DRAIN_DELAY_MS,
+    shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
+    keepAliveTimeoutMs: env.KEEP_ALIVE_TIMEOUT_MS,
+    cluster: {
+      workers,
+      heapMb: heapLimitMb(env.WORKER_HEAP_MB, resident),
+      residentLimitMb: resident,
+      healthIntervalMs: env.HEALTH_INTERVAL_MS,
+      healthMisses: env.HEALTH_MISSES,
+      killGraceMs: env.KILL_GRACE_MS,
+      respawnLimit: env.RESPAWN_LIMIT,
+      bootTimeoutMs: env.BOOT_TIMEOUT_MS,
+      memoryIntervalMs: env.MEMORY_INTERVAL_MS,
+      memoryGcIntervalMs: env.MEMORY_GC_INTERVAL_MS,
+    },
+  };
+}
+
+/** The known variables as text: an empty one counts as absent (as Compose files write it), secrets also come from files. */
+function readValues(environment: Environment, violations: string[]): Record<string, string | undefined> {
+  const values: Record<string, string | undefined> = {};
+  for (const name of Object.keys(environmentSchema.shape)) values[name] = present(environment[name]);
+  for (const name of SECRET_NAMES) {
+    const file = present(environment[`${name}_FILE`]);
+    if (file === undefined) continue;
+    if (values[name] !== undefined) {
+      violations.push(`${name}: set both directly and as ${name}_FILE; keep one of them.`);
+      continue;
+    }
+    try {
+      values[name] = present(readFileSync(file, "utf8").replace(/\r?\n$/, ""));
+      if (values[name] === undefined) violations.push(`${name}_FILE: ${file} is empty; write the secret into it.`);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? String(error);
+      violations.push(`${name}_FILE: cannot read ${file} (${code}); give the path of a readable file with the secret.`);
+    }
+  }
+  return values;
+}
+
+function present(value: string | undefined): string | undefined {
+  return value === undefined || value === "" ? undefined : value;
+}
+
+function describeIssue(name: string, values: Readonly<Record<string, string | undefined>>): string {
+  const field = environmentSchema.shape[name as keyof typeof environmentSchema.shape];
+  const value = values[name] ?? "";
+  const shown = SECRET_NAMES.includes(name) ? `the given value (${value.length} characters)` : `"${value}"`;
+  return `${name}: ${shown} is not allowed; use ${field.description ?? "another value"}.`;
+}
+
+function servicesOfLaterPhases(environment: Environment): string[] {
+  return detectPhase(environment)
+    .because.map((variable) => ({ variable, known: SERVICE_VARIABLES[variable.replace(/_FILE$/, "")] }))
+    .flatMap(({ variable, known }) =>
+      known === undefined
+        ? []
+        : [`${variable}: ${known.service} comes with phase "${known.phase}", this version runs phase "cluster" only; remove the variable.`],
+    );
+}
