@@ -1,0 +1,55 @@
+import type Docker from "dockerode";
+import type { HttpClient, Session } from "./http";
+
+/** What a check found. `skip` is for what cannot be tried here, with the reason; it counts neither way. */
+export interface Outcome {
+  readonly verdict: "pass" | "fail" | "skip";
+  /** The figure or finding, short; for `fail` what is wrong, for `skip` why. */
+  readonly measured: string;
+}
+
+/** One line of `npm run verify`: a number or promise of features.md and how it is tried. */
+export interface Check {
+  /** Id of the feature, e.g. `C7`. */
+  readonly id: string;
+  readonly title: string;
+  readonly target: string;
+  /** Breaks something on purpose; left out with `--no-faults`. */
+  readonly fault?: true;
+  run(context: VerifyContext): Promise<Outcome>;
+}
+
+/** A finished check. */
+export interface Row extends Outcome {
+  readonly id: string;
+  readonly title: string;
+  readonly target: string;
+  readonly seconds: number;
+}
+
+/** What the stack's configuration promises; `undefined` where it leaves the default. */
+export interface Expected {
+  readonly phase: string;
+  readonly appInstances: number | undefined;
+  /** Worker processes of one instance; `undefined` for `auto`. */
+  readonly workers: number | undefined;
+}
+
+/** The running stack, as the checks see it. */
+export interface VerifyContext {
+  readonly http: HttpClient;
+  readonly expected: Expected;
+  /** Running containers of the app, by name. */
+  apps(): Promise<readonly Docker.Container[]>;
+  /** A user of a company made for this run; made at the first call. */
+  session(): Promise<Session>;
+}
+
+export const pass = (measured: string): Outcome => ({ verdict: "pass", measured });
+export const fail = (measured: string): Outcome => ({ verdict: "fail", measured });
+export const skip = (why: string): Outcome => ({ verdict: "skip", measured: why });
+
+/** `pass` without violations, otherwise `fail` with all of them. */
+export function verdict(violations: readonly string[], measured: string): Outcome {
+  return violations.length === 0 ? pass(measured) : fail(violations.join("; "));
+}
