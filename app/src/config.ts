@@ -1,10 +1,12 @@
+import type { Phase } from "./config/phase";
+
 export { ConfigError, loadConfig } from "./config/load";
 export { detectPhase } from "./config/phase";
-export type { Phase } from "./config/phase";
+export type { Phase };
 
 /** Everything the app takes from its environment, validated. Durations are milliseconds, sizes as their names say. */
 export interface AppConfig {
-  readonly phase: import("./config/phase").Phase;
+  readonly phase: Phase;
   /** APP_NAME; @default "phased-stack" */
   readonly appName: string;
   /** APP_VERSION, the image's tag in a container; @default the package's version */
@@ -21,9 +23,9 @@ export interface AppConfig {
   readonly trustProxy: number;
   /** SQLITE_PATH; @default "./data/app.db" */
   readonly sqlitePath: string;
-  /** SESSION_SECRET or SESSION_SECRET_FILE, at least 32 characters. Required in production, else drawn anew at every start. */
-  readonly sessionSecret: string;
-  /** ADMIN_TOKEN or ADMIN_TOKEN_FILE, at least 16 characters; `undefined` switches the admin endpoints off. */
+  /** SESSION_SECRET or SESSION_SECRET_FILE, at least 32 characters; `undefined`: the app generates one and keeps it beside its database. */
+  readonly sessionSecret: string | undefined;
+  /** ADMIN_TOKEN or ADMIN_TOKEN_FILE, at least 16 characters; `undefined`: generated as well. */
   readonly adminToken: string | undefined;
   /** DRAIN_DELAY_MS: readiness fails that long before listeners close; @default 3000 */
   readonly drainDelayMs: number;

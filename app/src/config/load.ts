@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { version } from "../../package.json";
 import type { AppConfig } from "../config";
@@ -34,9 +33,6 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
     throw new ConfigError(violations);
   }
   const env = parsed.data;
-  if (env.NODE_ENV === "production" && env.SESSION_SECRET === undefined && !violations.some((text) => text.startsWith("SESSION_SECRET"))) {
-    violations.push("SESSION_SECRET: missing; in production set it, or SESSION_SECRET_FILE, to at least 32 random characters.");
-  }
   if (violations.length > 0) throw new ConfigError(violations);
 
   // C2: all cores, but one process for a developer who did not ask for more.
@@ -53,7 +49,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
     port: env.PORT,
     trustProxy: env.TRUST_PROXY,
     sqlitePath: env.SQLITE_PATH,
-    sessionSecret: env.SESSION_SECRET ?? randomBytes(32).toString("base64url"),
+    sessionSecret: env.SESSION_SECRET,
     adminToken: env.ADMIN_TOKEN,
     drainDelayMs: env.DRAIN_DELAY_MS,
     shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,

@@ -1,0 +1,118 @@
+import cluster from "node:cluster";
+import { setTimeout as delay } from "node:timers/promises";
+import type { FromPrimary, FromWorker } from "../cluster/ipc";
+import { isOurs, sendToPrimary, settleAnswer } from "../cluster/ipc";
+import { collectGarbage, sampleMemory } from "../cluster/memory-monitor";
+import type { AppConfig } from "../config";
+import type { Logger } from "../observability/logger";
+import { collectProcessMetrics, metricsSnapshot } from "../observability/metrics";
+import { failure } from "./failure";
+import type { DrainScope, RunningWorker, StartWorker } from "./types";
+
+/** Sends its last metrics when they come within this time; a process on its way out waits for nothing longer. Milliseconds. */
+const LAST_METRICS_MS = 500;
+
+/** Longest wait until the reason of a failed boot is written to the channel, in milliseconds. */
+const LAST_WORDS_MS = 1000;
+
+/** Readiness and connections first, then requests in flight, then everything behind them. */
+export async function drain(running: RunningWorker, scope: DrainScope, config: AppConfig, logger: Logger): Promise<void> {
+  running.beginDrain(scope);
+  await delay(config.drainDelayMs);
+  const startedAt = performance.now();
+  await running.close(config.shutdownTimeoutMs);
+  logger.info({ scope, closedInMs: Math.round(performance.now() - startedAt) }, "drained");
+}
+
+/** Ends the process on an error nobody handled: its state is unknown, and the primary starts a clean one. */
+export function exitOnUnhandledError(logger: Logger): void {
+  const fatal = (error: unknown): void => {
+    logger.fatal({ err: error }, "unhandled error");
+    process.exit(1);
+  };
+  process.on("uncaughtException", fatal);
+  process.on("unhandledRejection", fatal);
+}
+
+/** One worker under the primary, from boot to exit. */
+export class WorkerProcess {
+  private running: RunningWorker | undefined;
+  private leaving = false;
+
+  constructor(
+    private readonly config: AppConfig,
+    private readonly logger: Logger,
+  ) {}
+
+  async run(startWorker: StartWorker<AppConfig>): Promise<void> {
+    exitOnUnhandledError(this.logger);
+    process.on("message", (message: unknown) => {
+      if (isOurs(message)) this.onMessage(message as FromPrimary);
+    });
+    try {
+      this.running = await startWorker(this.config, { workerId: cluster.worker?.id ?? 0, clustered: true });
+    } catch (error) {
+      this.logger.fatal(failure(error), "the worker could not start");
+      await failBoot(error);
+      return;
+    }
+    collectProcessMetrics();
+    // Only now: while it boots, the default action (to end) is the right one.
+    process.on("SIGTERM", () => void sendToPrimary({ phased: "replace-me" }));
+    setInterval(() => this.reportMemory(), this.config.cluster.memoryIntervalMs).unref();
+    this.reportMemory();
+    await sendToPrimary({ phased: "ready", port: this.running.port });
+  }
+
+  private onMessage(message: FromPrimary): void {
+    switch (message.phased) {
+      case "ping":
+        void sendToPrimary({ phased: "pong" });
+        return;
+      case "answer":
+        settleAnswer(message);
+        return;
+      case "pull-metrics":
+        void metricsSnapshot().then((snapshot) => sendToPrimary({ phased: "metrics", id: message.id, snapshot }));
+        return;
+      case "relieve":
+        void this.relieve(message.how);
+        return;
+      case "drain":
+        void this.leave(message.scope);
+    }
+  }
+
+  private reportMemory(): void {
+    const message: FromWorker = { phased: "memory", memory: sampleMemory(this.config.cluster) };
+    void sendToPrimary(message);
+  }
+
+  private async relieve(how: "collect" | "cleanup"): Promise<void> {
+    if (how === "cleanup") await this.running?.cleanupMemory();
+    collectGarbage();
+    // The primary decides on this sample whether it helped.
+    this.reportMemory();
+  }
+
+  private async leave(scope: DrainScope): Promise<void> {
+    if (this.running === undefined) return;
+    if (this.leaving) {
+      // The instance ends while this worker is being replaced: from now on readiness fails as well.
+      if (scope === "instance") this.running.beginDrain(scope);
+      return;
+    }
+    this.leaving = true;
+    await drain(this.running, scope, this.config, this.logger);
+    const lastMetrics = metricsSnapshot().then((snapshot) => sendToPrimary({ phased: "metrics", snapshot }));
+    await Promise.race([lastMetrics, delay(LAST_METRICS_MS)]);
+    process.exit(0);
+  }
+}
+
+/** Tells the primary in one sentence why this worker cannot serve, and ends. */
+export async function failBoot(error: unknown): Promise<never> {
+  const reason = `could not start: ${failure(error).reason}`;
+  await Promise.race([sendToPrimary({ phased: "boot-failed", reason }), delay(LAST_WORDS_MS)]);
+  process.exit(1);
+}
