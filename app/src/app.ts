@@ -1,0 +1,57 @@
+import express, { type Express } from "express";
+import type { Container } from "./container";
+import "./http/request";
+import { authenticate } from "./http/middleware/authenticate";
+import { requestContext } from "./http/middleware/context";
+import { errors, notFound } from "./http/middleware/errors";
+import { requestLog } from "./http/middleware/request-log";
+import { sendText } from "./http/respond";
+import { adminRoutes } from "./http/routes/admin";
+import { authRoutes } from "./http/routes/auth";
+import { companyRoutes } from "./http/routes/company";
+import { healthRoutes } from "./http/routes/health";
+import { orderRoutes } from "./http/routes/orders";
+import { pages } from "./http/routes/pages";
+import { userRoutes } from "./http/routes/users";
+
+/** Media type of Prometheus' text format. */
+const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+/**
+ * The Express application. This is the order of the middleware, top to bottom; what comes before it is in `server.ts`.
+ * Security headers and compression are not middleware: `http/respond.ts` adds them where the answer is written, in one go.
+ */
+export function createApp(container: Container): Express {
+  const { config, logger, sessions, instance } = container;
+  const app = express();
+  app.disable("x-powered-by");
+  // Hashing every dynamic answer to find that it changed costs more than it saves.
+  app.disable("etag");
+  // A number of hops, never `true`: otherwise anyone could write their own address into X-Forwarded-For.
+  app.set("trust proxy", config.trustProxy);
+  app.set("query parser", "simple");
+
+  // 1 what ties log lines and answers of one request together
+  app.use(requestContext);
+  // 2 one line a request
+  app.use(requestLog(logger));
+  // 3 counts and durations, by route pattern
+  app.use(instance.httpMetrics);
+  // 4 for operators and machines: no session
+  app.get("/metrics", async (request, response) => sendText(request, response, METRICS_TYPE, await instance.metricsText()));
+  app.use("/api/health", healthRoutes(container));
+  app.use("/api/admin", adminRoutes(container));
+  // 5 logging in; body limits are the routes' own
+  app.use("/api/auth", authRoutes(container));
+  // 6 the API of one company: authenticate → body → validate → route, tenant scope inside
+  const authenticated = authenticate(sessions);
+  app.use("/api/company", authenticated, companyRoutes(container));
+  app.use("/api/users", authenticated, userRoutes(container));
+  app.use("/api/orders", authenticated, orderRoutes(container));
+  // 7 the pages
+  app.use(pages());
+  // 8 whatever is left
+  app.use(notFound);
+  app.use(errors(logger));
+  return app;
+}

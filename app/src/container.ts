@@ -1,0 +1,106 @@
+import type { RequestHandler } from "express";
+import { assetDirectory } from "./assets";
+import type { ClusterStatus, ReloadResult } from "./cluster/types";
+import type { AppConfig } from "./config";
+import type { Database } from "./db/database";
+import { migrate, readMigrations } from "./db/migrate";
+import { SqliteDatabase } from "./db/sqlite";
+import { EventLoopMonitor } from "./health/event-loop";
+import type { WorkerLifecycle } from "./lifecycle/types";
+import { createLogger, type Logger } from "./observability/logger";
+import { Accounts } from "./session/accounts";
+import type { PasswordCost } from "./session/password";
+import { generatedSecretFile, loadSecrets } from "./session/secrets";
+import { SessionStore } from "./session/session-store";
+import { TokenSigner } from "./session/token";
+
+/** The processes around this worker: what it can learn from the primary and ask of it. */
+export interface Instance {
+  status(): Promise<ClusterStatus>;
+  /** Replaces every worker, one at a time; see `cluster/`. */
+  reload(): Promise<ReloadResult>;
+  /** Metrics of all workers in Prometheus' text format. */
+  metricsText(): Promise<string>;
+  /** Counts and times requests. */
+  readonly httpMetrics: RequestHandler;
+}
+
+/** What changes while a worker runs. */
+export interface WorkerState {
+  /** Responses end their connections. */
+  draining: boolean;
+  /** `GET /ready` answers 200. */
+  ready: boolean;
+}
+
+/** Everything the routes need, put together once a worker. */
+export interface Container {
+  readonly config: AppConfig;
+  readonly lifecycle: WorkerLifecycle;
+  readonly logger: Logger;
+  readonly database: Database;
+  readonly sessions: SessionStore;
+  readonly accounts: Accounts;
+  readonly adminToken: string;
+  readonly eventLoop: EventLoopMonitor;
+  readonly instance: Instance;
+  readonly state: WorkerState;
+}
+
+/** What tests replace. */
+export interface ContainerOptions {
+  readonly logger?: Logger;
+  /** @default DEFAULT_COST of session/password */
+  readonly passwordCost?: PasswordCost;
+}
+
+/**
+ * Run once before workers start: brings the schema up to date and makes sure that every secret exists.
+ * @throws MigrationError when database and app do not fit; the error of the file system when the database cannot be opened.
+ */
+export async function prepare(config: AppConfig, logger: Logger = createLogger(config)): Promise<void> {
+  const generated = [
+    ...(config.sessionSecret === undefined ? [generatedSecretFile(config, "session-secret")] : []),
+    ...(config.adminToken === undefined ? [generatedSecretFile(config, "admin-token")] : []),
+  ];
+  loadSecrets(config);
+  for (const file of generated) {
+    logger.warn({ file }, "a secret is not configured; using a generated one that is kept in this file");
+  }
+  const database = await SqliteDatabase.open({ file: config.sqlitePath });
+  try {
+    const applied = await migrate(database, readMigrations(assetDirectory("migrations/sqlite")));
+    logger.info({ file: config.sqlitePath, applied }, applied.length === 0 ? "the schema is up to date" : "migrations applied");
+  } finally {
+    await database.close();
+  }
+}
+
+/** Opens what one worker needs. {@link closeContainer} is its counterpart. */
+export async function createContainer(
+  config: AppConfig,
+  lifecycle: WorkerLifecycle,
+  instance: Instance,
+  options: ContainerOptions = {},
+): Promise<Container> {
+  const { sessionSecret, adminToken } = loadSecrets(config);
+  const database = await SqliteDatabase.open({ file: config.sqlitePath });
+  const sessions = new SessionStore(database, new TokenSigner(sessionSecret));
+  return {
+    config,
+    lifecycle,
+    logger: options.logger ?? createLogger(config, { worker: lifecycle.workerId }),
+    database,
+    sessions,
+    accounts: new Accounts(database, sessions, options.passwordCost),
+    adminToken,
+    eventLoop: new EventLoopMonitor(),
+    instance,
+    state: { draining: false, ready: false },
+  };
+}
+
+export async function closeContainer(container: Container): Promise<void> {
+  container.eventLoop.stop();
+  await container.database.close();
+}

@@ -1,0 +1,111 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import type { Database, Transaction } from "./database";
+
+/** One numbered SQL file. */
+export interface Migration {
+  readonly version: number;
+  /** File name without its directory, e.g. `0001_companies.sql`. */
+  readonly name: string;
+  readonly sql: string;
+  /** SHA-256 of the file, 64 hex digits; line endings count as `\n`, because Git may change them. */
+  readonly checksum: string;
+}
+
+/** The schema of the database and this version of the app do not fit; the message is one sentence for the operator. */
+export class MigrationError extends Error {
+  override readonly name = "MigrationError";
+}
+
+const FILE_NAME = /^(\d{4})_[a-z0-9_]+\.sql$/;
+
+/**
+ * Reads the migrations of a directory in order.
+ * @throws MigrationError for a wrong file name, a number used twice, or a gap in the numbers.
+ */
+export function readMigrations(directory: string): Migration[] {
+  const names = readdirSync(directory).filter((name) => name.endsWith(".sql"));
+  return names.sort().map((name, index) => {
+    const number = FILE_NAME.exec(name)?.[1];
+    if (number === undefined)
+      throw new MigrationError(`Migration "${name}" has a wrong name; use four digits and words, such as 0002_invoices.sql.`);
+    const version = Number(number);
+    if (version !== index + 1) {
+      throw new MigrationError(
+        `Migration "${name}" has number ${version} where ${index + 1} is expected; numbers start at 1 and have no gaps.`,
+      );
+    }
+    const sql = readFileSync(path.join(directory, name), "utf8").replaceAll("\r\n", "\n");
+    return { version, name, sql, checksum: createHash("sha256").update(sql).digest("hex") };
+  });
+}
+
+interface AppliedMigration {
+  readonly version: number;
+  readonly name: string;
+  readonly checksum: string;
+}
+
+const CREATE_TABLE = `CREATE TABLE IF NOT EXISTS schema_migrations (
+  version INTEGER PRIMARY KEY NOT NULL,
+  name TEXT NOT NULL,
+  checksum TEXT NOT NULL,
+  applied_at TEXT NOT NULL
+)`;
+
+/**
+ * Brings the schema up to date. Each migration is one transaction together with its entry in `schema_migrations`, so a crash leaves
+ * it applied as a whole or not at all; processes that start at the same time wait for each other and apply each once.
+ *
+ * @returns the names it applied, in order.
+ * @throws MigrationError when an applied migration was changed, or the database is newer than this version of the app.
+ */
+export async function migrate(database: Database, migrations: readonly Migration[]): Promise<string[]> {
+  await database.transaction((transaction) => transaction.script(CREATE_TABLE));
+  verifyApplied(await readApplied(database), migrations);
+  const done: string[] = [];
+  for (const migration of migrations) {
+    if (await database.transaction((transaction) => applyOnce(transaction, migration))) done.push(migration.name);
+  }
+  return done;
+}
+
+function readApplied(database: Database): Promise<AppliedMigration[]> {
+  return database.all<AppliedMigration>("SELECT version, name, checksum FROM schema_migrations ORDER BY version");
+}
+
+function verifyApplied(applied: readonly AppliedMigration[], migrations: readonly Migration[]): void {
+  for (const { version, name, checksum } of applied) {
+    const known = migrations.find((migration) => migration.version === version);
+    if (known === undefined) {
+      throw new MigrationError(
+        `The database has migration ${name}, which this version of the app does not know; start a version that does, or restore a backup from before it.`,
+      );
+    }
+    if (known.checksum !== checksum) {
+      throw new MigrationError(
+        `Migration ${known.name} differs from the one applied to this database; restore the file and put the change into a new migration.`,
+      );
+    }
+  }
+}
+
+/** `false` when another process was faster. */
+async function applyOnce(transaction: Transaction, migration: Migration): Promise<boolean> {
+  const existing = await transaction.get<AppliedMigration>("SELECT version, name, checksum FROM schema_migrations WHERE version = ?", [
+    migration.version,
+  ]);
+  if (existing !== undefined) {
+    verifyApplied([existing], [migration]);
+    return false;
+  }
+  await transaction.script(migration.sql);
+  await transaction.run("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)", [
+    migration.version,
+    migration.name,
+    migration.checksum,
+    new Date().toISOString(),
+  ]);
+  return true;
+}

@@ -1,0 +1,163 @@
+import os from "node:os";
+import { getHeapStatistics } from "node:v8";
+import type { ClusterStatus } from "../cluster/types";
+import type { Container } from "../container";
+import { recommend } from "./recommendation";
+import { judge, THRESHOLDS, worst, type ComponentStatus } from "./thresholds";
+
+/** A health check waits this long for the database, in milliseconds; then it is down, whatever it is doing. */
+const DATABASE_DEADLINE_MS = 1000;
+
+/** State of the database as a health check finds it. */
+export interface DatabaseHealth {
+  readonly kind: string;
+  readonly status: "up" | "down";
+  /** Absent when it did not answer. */
+  readonly latencyMs?: number;
+}
+
+/** Asks the database for a sign of life; never throws and never takes longer than the deadline. */
+export async function checkDatabase({ database, logger }: Pick<Container, "database" | "logger">): Promise<DatabaseHealth> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${DATABASE_DEADLINE_MS} ms`)), DATABASE_DEADLINE_MS);
+  });
+  try {
+    const latencyMs = await Promise.race([database.ping(), deadline]);
+    return { kind: database.kind, status: "up", latencyMs: Math.round(latencyMs * 1000) / 1000 };
+  } catch (error) {
+    logger.warn({ err: error }, "the database does not answer a health check");
+    return { kind: database.kind, status: "down" };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** `GET /health` (feature C6): that the process lives, and what it is made of. A part that is missing says so. */
+export async function healthReport(container: Container): Promise<Record<string, unknown>> {
+  const { config, lifecycle, state } = container;
+  const database = await checkDatabase(container);
+  return {
+    status: state.draining ? "draining" : database.status === "up" ? "ok" : "degraded",
+    version: config.appVersion,
+    phase: config.phase,
+    worker: lifecycle.workerId,
+    uptime: Math.round(process.uptime()),
+    // The cache and the rate limiters are not part of this version yet.
+    cache: { size: 0, maxSize: 0, enabled: false },
+    scaling: { compression: true, rateLimiting: false, clustering: lifecycle.clustered },
+    database,
+  };
+}
+
+/** `GET /api/health/full` (feature A6): every component with its state and its figures; `status` is the worst of them. */
+export async function fullReport(container: Container) {
+  const { config, lifecycle, eventLoop } = container;
+  const [database, cluster] = await Promise.all([checkDatabase(container), clusterHealth(container)]);
+  const loop = eventLoop.figures();
+  const memory = workerMemory(container);
+  const components = {
+    database: {
+      ...database,
+      status: database.latencyMs === undefined ? "critical" : judge(database.latencyMs, THRESHOLDS.databaseLatencyMs),
+    },
+    memory: { status: judge(memory.pressure, THRESHOLDS.memoryPressure), ...memory },
+    eventLoop: {
+      status: worst([judge(loop.delayP99Ms, THRESHOLDS.eventLoopDelayMs), judge(loop.utilization, THRESHOLDS.eventLoopUtilization)]),
+      ...loop,
+    },
+    cluster,
+    cache: { status: "disabled" },
+    rateLimiting: { status: "disabled" },
+    queue: { status: "disabled" },
+  } satisfies Record<string, { readonly status: ComponentStatus }>;
+  return {
+    status: worst(Object.values(components).map(({ status }) => status)),
+    version: config.appVersion,
+    phase: config.phase,
+    worker: lifecycle.workerId,
+    uptime: Math.round(process.uptime()),
+    checkedAt: new Date().toISOString(),
+    components,
+    thresholds: THRESHOLDS,
+  };
+}
+
+/** The processes of the instance; a primary that does not answer is the finding, not a failure of the report. */
+async function clusterHealth({ instance, logger }: Container) {
+  try {
+    const cluster = await instance.status();
+    const ready = readyWorkers(cluster);
+    const workers: ComponentStatus = ready === 0 ? "critical" : ready < cluster.workersWanted ? "warning" : "ok";
+    return { status: worst([workers, judge(budgetUsed(cluster), THRESHOLDS.respawnBudget)]), workersReady: ready, ...cluster };
+  } catch (error) {
+    logger.error({ err: error }, "the primary process does not answer a health check");
+    return { status: "critical" as const, reason: "The primary process does not answer." };
+  }
+}
+
+/** `GET /api/health/queue`: this version has no job queue, and says so rather than looking idle. */
+export function queueReport(): Record<string, unknown> {
+  return {
+    enabled: false,
+    status: "disabled",
+    depth: 0,
+    active: 0,
+    delayed: 0,
+    failed: 0,
+    reason: "Background jobs are not part of this version.",
+  };
+}
+
+/** `GET /api/health/scaling`: what this instance has, what it uses, and what to change. */
+export async function scalingReport({ config, eventLoop, instance }: Container) {
+  const cluster = await instance.status();
+  const loop = eventLoop.figures();
+  const pressures = cluster.workers.map((worker) => worker.memory?.pressure ?? 0);
+  const memoryPressure = Math.max(0, ...pressures);
+  const workersReady = readyWorkers(cluster);
+  const cpus = os.availableParallelism();
+  const { limitPerMinute, usedLastMinute, total } = cluster.respawns;
+  return {
+    phase: config.phase,
+    clustering: cluster.clustering,
+    workers: { wanted: cluster.workersWanted, ready: workersReady, cpus },
+    memory: {
+      highestPressure: memoryPressure,
+      workerLimitMb: config.cluster.residentLimitMb ?? null,
+      heapLimitMb: config.cluster.heapMb ?? null,
+    },
+    eventLoop: { utilization: loop.utilization, delayP99Ms: loop.delayP99Ms },
+    respawnBudget: { limitPerMinute, usedLastMinute, remaining: Math.max(0, limitPerMinute - usedLastMinute), total },
+    recommendation: recommend({
+      workersWanted: cluster.workersWanted,
+      workersReady,
+      cpus,
+      memoryPressure,
+      eventLoopUtilization: loop.utilization,
+      respawnBudgetUsed: budgetUsed(cluster),
+    }),
+    thresholds: THRESHOLDS,
+  };
+}
+
+function readyWorkers(cluster: ClusterStatus): number {
+  return cluster.workers.filter(({ state }) => state === "ready").length;
+}
+
+function budgetUsed({ respawns }: ClusterStatus): number {
+  return respawns.limitPerMinute === 0 ? Math.min(1, respawns.usedLastMinute) : respawns.usedLastMinute / respawns.limitPerMinute;
+}
+
+/** Memory of the answering process, as the memory monitor judges it: the tighter of the heap limit and its part of the container's. */
+function workerMemory({ config }: Container) {
+  const { rss, heapUsed } = process.memoryUsage();
+  const heapLimit = getHeapStatistics().heap_size_limit;
+  const residentLimit = config.cluster.residentLimitMb === undefined ? Infinity : config.cluster.residentLimitMb * 1024 ** 2;
+  return {
+    rssBytes: rss,
+    heapUsedBytes: heapUsed,
+    heapLimitBytes: heapLimit,
+    pressure: Math.round(Math.max(heapUsed / heapLimit, rss / residentLimit) * 1000) / 1000,
+  };
+}

@@ -1,0 +1,47 @@
+import type { ErrorRequestHandler, RequestHandler } from "express";
+import { DatabaseBusyError } from "../../db/database";
+import type { Logger } from "../../observability/logger";
+import { HttpProblem } from "../problem";
+import { sendProblem } from "../respond";
+
+/** 404 for every path that no route took. */
+export const notFound: RequestHandler = (request) => {
+  throw new HttpProblem("not-found", `There is no ${request.method} ${request.path.slice(0, 200)}.`);
+};
+
+/** The last middleware: every error becomes a problem document. What the client did not cause is logged with its stack, and told without. */
+export function errors(logger: Logger): ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    const problem = toProblem(error);
+    if (problem.status >= 500) {
+      const { requestId, traceId } = request.context;
+      logger.error({ err: error, requestId, traceId, method: request.method, path: request.path }, "error while answering");
+    }
+    // Nothing can be taken back; ending the connection tells the client that the answer is incomplete.
+    if (response.headersSent) next(error);
+    else sendProblem(request, response, problem);
+  };
+}
+
+function toProblem(error: unknown): HttpProblem {
+  if (error instanceof HttpProblem) return error;
+  if (error instanceof DatabaseBusyError) {
+    return new HttpProblem("unavailable", "The database is busy; try again in a moment.", { headers: { "Retry-After": "1" } });
+  }
+  return fromLibrary(error) ?? new HttpProblem("internal", "Something went wrong on our side; the requestId helps us to find it.");
+}
+
+/** Errors that express and body-parser raise about a request; they carry `type` or `status`. */
+function fromLibrary(error: unknown): HttpProblem | undefined {
+  if (!(error instanceof Error) || !("status" in error) || typeof error.status !== "number") return undefined;
+  const type = "type" in error ? error.type : undefined;
+  if (type === "entity.parse.failed") return new HttpProblem("malformed-json", "The body is not valid JSON.");
+  if (type === "entity.too.large") {
+    const limit = "limit" in error && typeof error.limit === "number" ? ` of ${error.limit} bytes` : "";
+    return new HttpProblem("body-too-large", `The body is larger than the limit${limit}.`);
+  }
+  if (error.status === 415)
+    return new HttpProblem("unsupported-media-type", "The body's encoding or character set is not supported; send UTF-8.");
+  if (error.status >= 400 && error.status < 500) return new HttpProblem("bad-request", "The request is malformed.");
+  return undefined;
+}

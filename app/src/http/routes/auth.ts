@@ -1,0 +1,56 @@
+import type { Request, Response } from "express";
+import { Router } from "express";
+import { z } from "zod";
+import { getCompany } from "../../companies/companies";
+import type { Container } from "../../container";
+import type { SignedIn } from "../../session/accounts";
+import { sessionCookie } from "../../session/cookie";
+import { SESSION_LIFETIME_MS } from "../../session/session-store";
+import { getUser } from "../../users/users";
+import { email, givenPassword, name, password } from "../fields";
+import { authenticate, requestToken, sessionOf, tenantOf } from "../middleware/authenticate";
+import { jsonBody } from "../middleware/body";
+import { sendJson, sendNothing } from "../respond";
+import { validate } from "../validate";
+
+const signUpSchema = z.strictObject({ companyName: name, name, email, password });
+const logInSchema = z.strictObject({ email, password: givenPassword });
+
+/** `/api/auth`: sign up, log in, log out, and who one is. A session is a cookie for browsers and a bearer token for programs. */
+export function authRoutes({ accounts, sessions, database }: Container): Router {
+  const router = Router();
+
+  router.post("/signup", jsonBody(), async (request, response) => {
+    const signedIn = await accounts.signUp(validate(signUpSchema, request.body, "The request body"));
+    sendSession(request, response, 201, signedIn);
+  });
+
+  router.post("/login", jsonBody(), async (request, response) => {
+    const credentials = validate(logInSchema, request.body, "The request body");
+    sendSession(request, response, 200, await accounts.logIn(credentials.email, credentials.password));
+  });
+
+  router.post("/logout", async (request, response) => {
+    const token = requestToken(request);
+    if (token !== undefined) await sessions.end(token);
+    sendNothing(request, response, { setCookie: sessionCookie("", 0, request.secure) });
+  });
+
+  router.get("/me", authenticate(sessions), async (request, response) => {
+    const session = sessionOf(request);
+    const scope = tenantOf(request, database);
+    sendJson(request, response, 200, {
+      user: await getUser(scope, session.userId),
+      company: await getCompany(scope),
+      expiresAt: session.expiresAt,
+    });
+  });
+
+  return router;
+}
+
+function sendSession(request: Request, response: Response, status: number, signedIn: SignedIn): void {
+  // The cookie outlives the sliding session a little on purpose: the server decides when it ends.
+  const setCookie = sessionCookie(signedIn.token, (24 * SESSION_LIFETIME_MS) / 1000, request.secure);
+  sendJson(request, response, status, signedIn, { setCookie });
+}

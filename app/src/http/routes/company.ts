@@ -1,0 +1,27 @@
+import { Router } from "express";
+import { z } from "zod";
+import { getCompany, updateCompany } from "../../companies/companies";
+import type { Container } from "../../container";
+import { name } from "../fields";
+import { requireCompanyAdmin, tenantOf } from "../middleware/authenticate";
+import { jsonBody } from "../middleware/body";
+import { sendJson } from "../respond";
+import { validate } from "../validate";
+
+const changesSchema = z.strictObject({ name });
+
+/** `/api/company`: the company of whoever asks. */
+export function companyRoutes({ database }: Container): Router {
+  const router = Router();
+
+  router.get("/", async (request, response) => {
+    sendJson(request, response, 200, await getCompany(tenantOf(request, database)));
+  });
+
+  router.patch("/", requireCompanyAdmin, jsonBody(), async (request, response) => {
+    const changes = validate(changesSchema, request.body, "The request body");
+    sendJson(request, response, 200, await updateCompany(tenantOf(request, database), changes));
+  });
+
+  return router;
+}

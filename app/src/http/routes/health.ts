@@ -1,0 +1,29 @@
+import { Router } from "express";
+import type { Container } from "../../container";
+import { metricsSummary } from "../../health/metrics-summary";
+import { fullReport, queueReport, scalingReport } from "../../health/reports";
+import { sendJson } from "../respond";
+
+/** `/api/health` (feature A6). 503 only when something is critical, so that monitors without a JSON parser notice. */
+export function healthRoutes(container: Container): Router {
+  const router = Router();
+
+  router.get("/full", async (request, response) => {
+    const report = await fullReport(container);
+    sendJson(request, response, report.status === "critical" ? 503 : 200, report);
+  });
+
+  router.get("/metrics", async (request, response) => {
+    sendJson(request, response, 200, metricsSummary(await container.instance.metricsText()));
+  });
+
+  router.get("/queue", (request, response) => {
+    sendJson(request, response, 200, queueReport());
+  });
+
+  router.get("/scaling", async (request, response) => {
+    sendJson(request, response, 200, await scalingReport(container));
+  });
+
+  return router;
+}

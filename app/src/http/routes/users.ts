@@ -1,0 +1,55 @@
+import { Router } from "express";
+import { z } from "zod";
+import type { Container } from "../../container";
+import { users } from "../../db/tables";
+import { createUser, getUser, presentUser, updateUser, USER_LIST } from "../../users/users";
+import { email, name, password, role } from "../fields";
+import { requireCompanyAdmin, tenantOf } from "../middleware/authenticate";
+import { jsonBody } from "../middleware/body";
+import { listPage, parseListRequest } from "../pagination";
+import { sendJson } from "../respond";
+import { pathId, validate } from "../validate";
+
+const newUserSchema = z.strictObject({ email, name, password, role: role.default("user") });
+const changesSchema = z.strictObject({ name: name.optional(), role: role.optional(), password: password.optional() });
+
+/** `/api/users`: the users of a company, for its admins. Users are deactivated, never deleted: orders name their creators. */
+export function userRoutes({ database, accounts }: Container): Router {
+  const router = Router();
+  router.use(requireCompanyAdmin);
+
+  router.get("/", async (request, response) => {
+    const list = parseListRequest(request.query, USER_LIST);
+    sendJson(request, response, 200, await listPage(tenantOf(request, database).table(users), list, presentUser));
+  });
+
+  router.post("/", jsonBody(), async (request, response) => {
+    const { password: clear, ...user } = validate(newUserSchema, request.body, "The request body");
+    const created = await createUser(tenantOf(request, database), { ...user, passwordHash: await accounts.hash(clear) });
+    sendJson(request, response, 201, created, { location: `/api/users/${created.id}` });
+  });
+
+  router.get("/:id", async (request, response) => {
+    sendJson(request, response, 200, await getUser(tenantOf(request, database), pathId(request)));
+  });
+
+  router.patch("/:id", jsonBody(), async (request, response) => {
+    const changes = validate(changesSchema, request.body, "The request body");
+    const updated = await updateUser(tenantOf(request, database), pathId(request), {
+      ...(changes.name !== undefined && { name: changes.name }),
+      ...(changes.role !== undefined && { role: changes.role }),
+      ...(changes.password !== undefined && { passwordHash: await accounts.hash(changes.password) }),
+    });
+    sendJson(request, response, 200, updated);
+  });
+
+  router.post("/:id/deactivate", async (request, response) => {
+    sendJson(request, response, 200, await updateUser(tenantOf(request, database), pathId(request), { status: "deactivated" }));
+  });
+
+  router.post("/:id/activate", async (request, response) => {
+    sendJson(request, response, 200, await updateUser(tenantOf(request, database), pathId(request), { status: "active" }));
+  });
+
+  return router;
+}

@@ -1,0 +1,53 @@
+import pino from "pino";
+import type { AppConfig } from "../config";
+
+export type Logger = pino.Logger;
+
+/** Bytes collected before one write to stdout; a lone line still leaves after {@link FLUSH_INTERVAL_MS}. */
+const BUFFER_BYTES = 4096;
+
+/** Longest time a line waits in the buffer, in milliseconds. */
+const FLUSH_INTERVAL_MS = 250;
+
+let stdout: ReturnType<typeof pino.destination> | undefined;
+
+/**
+ * The process's one stdout stream: buffered, written without blocking, flushed when the process exits. It has no worker thread,
+ * because the app is one bundled file and pino would have to load its transport from a path of its own.
+ */
+function destination(): ReturnType<typeof pino.destination> {
+  if (stdout === undefined) {
+    const stream = pino.destination({ fd: 1, sync: false, minLength: BUFFER_BYTES, periodicFlush: FLUSH_INTERVAL_MS });
+    // A reader that went away (`node main.js | head`) must not take the app down; there is nowhere left to report it.
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+    });
+    process.on("exit", () => stream.flushSync());
+    stdout = stream;
+  }
+  return stdout;
+}
+
+/**
+ * A JSON logger on stdout. Fields of every line: `level` as a word, `time` as ISO 8601, `app`, `version`, and the bindings.
+ *
+ * @param bindings fields added to every line, e.g. `{ worker: 2 }`.
+ * @param stream where to write instead of stdout; for tests.
+ */
+export function createLogger(
+  config: Pick<AppConfig, "logLevel" | "appName" | "appVersion">,
+  bindings: Readonly<Record<string, unknown>> = {},
+  stream?: pino.DestinationStream,
+): Logger {
+  return pino(
+    {
+      level: config.logLevel,
+      base: { app: config.appName, version: config.appVersion, pid: process.pid, ...bindings },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      // The last line of defence: no code logs these on purpose.
+      redact: { paths: ["password", "token", "*.password", "*.token", "*.authorization", "*.cookie"], censor: "[redacted]" },
+    },
+    stream ?? destination(),
+  );
+}

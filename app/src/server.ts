@@ -1,0 +1,145 @@
+import type { Server as HttpServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { Server as NetServer, type Socket } from "node:net";
+import type { Express } from "express";
+import type { Container } from "./container";
+import { sendRawJson } from "./http/respond";
+import { healthReport } from "./health/reports";
+
+const defaults = {
+  /** Slow clients get this long for their headers (ms); Node allows a minute, which is what slowloris lives on. */
+  headersTimeoutMs: 15_000,
+  /** And this long for the whole request, body included. */
+  requestTimeoutMs: 60_000,
+  /** How often Node looks for connections beyond those limits; ms. */
+  connectionsCheckingIntervalMs: 5000,
+  /** All headers of a request; bytes. Node's own default, said here because a proxy has to fit it. */
+  maxHeaderBytes: 16 * 1024,
+  /**
+   * Connections without a request are left open this long after the listener closed (ms): a client may be sending its next request
+   * at this very moment, and gets an answer that tells it to reconnect instead of a reset.
+   */
+  lingerMs: 500,
+} as const;
+
+/** The HTTP server of one worker. */
+export interface AppServer {
+  readonly port: number;
+  /** Stops listening, waits for requests in flight up to the deadline, then ends every connection. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/**
+ * Starts listening. Health checks are answered before Express, because load balancers ask all the time, and a process that is
+ * overloaded or draining has to answer them still.
+ */
+export async function listen(container: Container, app: Express): Promise<AppServer> {
+  const { config, state } = container;
+  const inFlight = new Map<Socket, number>();
+  const server = createServer(
+    {
+      keepAliveTimeout: config.keepAliveTimeoutMs,
+      headersTimeout: defaults.headersTimeoutMs,
+      requestTimeout: defaults.requestTimeoutMs,
+      connectionsCheckingInterval: defaults.connectionsCheckingIntervalMs,
+      maxHeaderSize: defaults.maxHeaderBytes,
+    },
+    (request, response) => {
+      const { socket } = request;
+      inFlight.set(socket, (inFlight.get(socket) ?? 0) + 1);
+      response.once("close", () => {
+        const left = (inFlight.get(socket) ?? 1) - 1;
+        if (inFlight.has(socket)) inFlight.set(socket, left);
+        // An answer that began before the drain kept its connection open.
+        if (left === 0 && state.draining && closing) socket.end();
+      });
+      if (state.draining) response.shouldKeepAlive = false;
+      if (!answerProbe(container, request, response)) app(request, response);
+    },
+  );
+  let closing = false;
+  server.on("connection", (socket) => {
+    inFlight.set(socket, 0);
+    socket.once("close", () => inFlight.delete(socket));
+  });
+  server.on("clientError", refuseMalformed);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(config.port, config.host, () => {
+      server.removeListener("error", reject);
+      resolve();
+    });
+  });
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("The server listens on no TCP port.");
+
+  return {
+    port: address.port,
+    close: async (deadlineMs) => {
+      closing = true;
+      await drainConnections(server, inFlight, deadlineMs);
+    },
+  };
+}
+
+/** `GET /health` and `GET /ready`; `false` for everything else. */
+function answerProbe(container: Container, request: IncomingMessage, response: ServerResponse): boolean {
+  const { url = "", method } = request;
+  if ((!url.startsWith("/health") && !url.startsWith("/ready")) || (method !== "GET" && method !== "HEAD")) return false;
+  const path = url.split("?", 1)[0];
+  if (path === "/ready") {
+    const { ready, draining } = container.state;
+    sendRawJson(request, response, ready ? 200 : 503, { status: ready ? "ready" : draining ? "draining" : "starting" });
+    return true;
+  }
+  if (path !== "/health") return false;
+  healthReport(container).then(
+    (report) => sendRawJson(request, response, 200, report),
+    (error: unknown) => {
+      container.logger.error({ err: error }, "health report failed");
+      sendRawJson(request, response, 500, { status: "failed" });
+    },
+  );
+  return true;
+}
+
+async function drainConnections(server: HttpServer, inFlight: ReadonlyMap<Socket, number>, deadlineMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve, reject) => {
+    // Not http.Server's own close: that ends idle connections at once.
+    NetServer.prototype.close.call(server, (error?: Error) => {
+      if (error === undefined) resolve();
+      else reject(error);
+    });
+  });
+  const linger = setTimeout(
+    () => {
+      for (const [socket, requests] of inFlight) if (requests === 0) socket.destroySoon();
+    },
+    Math.min(defaults.lingerMs, deadlineMs),
+  );
+  const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  try {
+    await closed;
+  } finally {
+    clearTimeout(linger);
+    clearTimeout(deadline);
+  }
+}
+
+/** Requests that are no HTTP get a problem document too; there is no request object to answer through. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket | import("node:stream").Duplex): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const [status, title] =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? [431, "Request Header Fields Too Large"]
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? [408, "Request Timeout"]
+        : [400, "Bad Request"];
+  const body = JSON.stringify({ type: "urn:phased-stack:problem:bad-request", title, status, detail: "The request is not valid HTTP." });
+  socket.end(
+    `HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,93 @@
+import type { Company } from "../companies/companies";
+import { getCompany } from "../companies/companies";
+import type { Database } from "../db/database";
+import { createId } from "../db/id";
+import { companies, users, type UserRow } from "../db/tables";
+import { TenantScope } from "../db/tenant";
+import { HttpProblem } from "../http/problem";
+import type { User } from "../users/users";
+import { createUser, getUser } from "../users/users";
+import type { PasswordCost } from "./password";
+import { decoyHash, DEFAULT_COST, hashPassword, needsRehash, verifyPassword } from "./password";
+import type { SessionStore } from "./session-store";
+
+/** What signing up and logging in give. */
+export interface SignedIn {
+  readonly token: string;
+  /** ISO 8601; moves on with use. */
+  readonly expiresAt: string;
+  readonly user: User;
+  readonly company: Company;
+}
+
+export interface SignUp {
+  readonly companyName: string;
+  readonly name: string;
+  readonly email: string;
+  readonly password: string;
+}
+
+// Looked up before there is a tenant: the address is what leads to one.
+const FIND_LOGIN = `SELECT id AS "id", company_id AS "companyId", password_hash AS "passwordHash", status AS "status" FROM users WHERE email = ?`;
+
+interface LoginRow extends Pick<UserRow, "id" | "passwordHash" | "status"> {
+  readonly companyId: string;
+}
+
+/** Signing up and logging in: what happens before a request belongs to a company. */
+export class Accounts {
+  readonly #database: Database;
+  readonly #sessions: SessionStore;
+  readonly #cost: PasswordCost;
+  /** Compared with when the address is unknown, so that this takes as long as a wrong password. */
+  readonly #decoy: string;
+
+  /** @param cost of new password hashes; tests pass a cheap one. @default {@link DEFAULT_COST} */
+  constructor(database: Database, sessions: SessionStore, cost: PasswordCost = DEFAULT_COST) {
+    this.#database = database;
+    this.#sessions = sessions;
+    this.#cost = cost;
+    this.#decoy = decoyHash(cost);
+  }
+
+  hash(password: string): Promise<string> {
+    return hashPassword(password, this.#cost);
+  }
+
+  /**
+   * Creates a company and its first admin, and logs in.
+   * @throws HttpProblem when the e-mail address already has an account.
+   */
+  async signUp({ companyName, name, email, password }: SignUp): Promise<SignedIn> {
+    const passwordHash = await this.hash(password);
+    const companyId = createId();
+    const now = new Date().toISOString();
+    const user = await new TenantScope(this.#database, companyId).transaction(async (scope) => {
+      await scope
+        .table(companies)
+        .insert({ id: companyId, name: companyName, plan: "FREE", lastOrderNumber: 0, createdAt: now, updatedAt: now });
+      return createUser(scope, { email, name, role: "admin", passwordHash });
+    });
+    return this.#signIn(companyId, user.id);
+  }
+
+  /** @throws HttpProblem, the same for an unknown address, a wrong password and a deactivated user, after about the same time. */
+  async logIn(email: string, password: string): Promise<SignedIn> {
+    const found = await this.#database.get<LoginRow>(FIND_LOGIN, [email]);
+    const matches = await verifyPassword(password, found?.passwordHash ?? this.#decoy);
+    if (found === undefined || !matches || found.status !== "active") {
+      throw new HttpProblem("invalid-credentials", "The e-mail address or the password is wrong.");
+    }
+    if (needsRehash(found.passwordHash, this.#cost)) {
+      const passwordHash = await this.hash(password);
+      await new TenantScope(this.#database, found.companyId).table(users).update(found.id, { passwordHash });
+    }
+    return this.#signIn(found.companyId, found.id);
+  }
+
+  async #signIn(companyId: string, userId: string): Promise<SignedIn> {
+    const session = await this.#sessions.create(companyId, userId);
+    const scope = new TenantScope(this.#database, companyId);
+    return { ...session, user: await getUser(scope, userId), company: await getCompany(scope) };
+  }
+}

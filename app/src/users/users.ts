@@ -1,0 +1,79 @@
+import { ConstraintError } from "../db/database";
+import { createId } from "../db/id";
+import { sessions, users, type Role, type UserRow } from "../db/tables";
+import type { TenantScope } from "../db/tenant";
+import type { ListDefinition } from "../http/pagination";
+import { HttpProblem } from "../http/problem";
+
+/** A user as the API shows it: everything but the password's hash. */
+export type User = Omit<UserRow, "passwordHash">;
+
+export const USER_LIST: ListDefinition<UserRow> = {
+  size: "medium",
+  sorts: ["createdAt", "email"],
+  defaultSort: "-createdAt",
+  filters: { status: ["active", "deactivated"] },
+};
+
+export interface NewUser {
+  readonly email: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly passwordHash: string;
+}
+
+export interface UserChanges {
+  readonly name?: string;
+  readonly role?: Role;
+  readonly status?: UserRow["status"];
+  readonly passwordHash?: string;
+}
+
+export function presentUser({ id, email, name, role, status, createdAt, updatedAt }: UserRow): User {
+  return { id, email, name, role, status, createdAt, updatedAt };
+}
+
+/** @throws HttpProblem when the e-mail address is taken, by this company or another. */
+export async function createUser(scope: TenantScope, user: NewUser): Promise<User> {
+  const now = new Date().toISOString();
+  const row: UserRow = { id: createId(), ...user, status: "active", createdAt: now, updatedAt: now };
+  try {
+    await scope.table(users).insert(row);
+  } catch (error) {
+    if (error instanceof ConstraintError && error.columns.includes("users.email")) {
+      throw new HttpProblem("conflict", "This e-mail address already has an account.", {
+        errors: [{ field: "email", value: user.email, allowed: "an address without an account" }],
+      });
+    }
+    throw error;
+  }
+  return presentUser(row);
+}
+
+/** @throws HttpProblem when the company has no such user. */
+export async function getUser(scope: TenantScope, id: string): Promise<User> {
+  const row = await scope.table(users).find(id);
+  if (row === undefined) throw new HttpProblem("not-found", "There is no such user.");
+  return presentUser(row);
+}
+
+/**
+ * Changes a user. A new password, a new role and deactivation end the user's sessions.
+ * @throws HttpProblem when there is no such user, or the company would be left without an active admin.
+ */
+export function updateUser(scope: TenantScope, id: string, changes: UserChanges): Promise<User> {
+  return scope.transaction(async (inside) => {
+    const table = inside.table(users);
+    const before = await getUser(inside, id);
+    await table.update(id, { ...changes, updatedAt: new Date().toISOString() });
+    const after = await getUser(inside, id);
+    const wasAdmin = before.role === "admin" && before.status === "active";
+    const isAdmin = after.role === "admin" && after.status === "active";
+    if (wasAdmin && !isAdmin && (await table.count({ role: "admin", status: "active" }, 1)) === 0) {
+      throw new HttpProblem("conflict", "A company keeps at least one active admin; make someone else an admin first.");
+    }
+    const endsSessions = changes.passwordHash !== undefined || before.role !== after.role || after.status === "deactivated";
+    if (endsSessions) await inside.table(sessions).delete({ userId: id });
+    return after;
+  });
+}

@@ -1,0 +1,41 @@
+import { createApp } from "./app";
+import { clusterStatus, requestReload } from "./cluster/ipc";
+import type { AppConfig } from "./config";
+import { closeContainer, createContainer, type Instance } from "./container";
+import type { RunningWorker, WorkerLifecycle } from "./lifecycle/types";
+import { httpMetrics } from "./observability/metrics";
+import { metricsText } from "./observability/metrics-aggregator";
+import { listen } from "./server";
+
+/**
+ * Starts one worker on a schema that {@link prepare} brought up to date; resolves once connections are accepted.
+ * @throws when the port is taken or the database cannot be opened.
+ */
+export async function startWorker(config: AppConfig, lifecycle: WorkerLifecycle): Promise<RunningWorker> {
+  const instance: Instance = { status: clusterStatus, reload: requestReload, metricsText, httpMetrics: httpMetrics() };
+  const container = await createContainer(config, lifecycle, instance);
+  const { logger, state } = container;
+  try {
+    const server = await listen(container, createApp(container));
+    state.ready = true;
+    logger.info({ port: server.port, phase: config.phase }, "worker accepts connections");
+    return {
+      port: server.port,
+      beginDrain(scope) {
+        state.draining = true;
+        // When only this worker leaves, its siblings serve on, and the instance stays ready.
+        if (scope === "instance") state.ready = false;
+      },
+      async close(deadlineMs) {
+        state.draining = true;
+        await server.close(deadlineMs);
+        await closeContainer(container);
+        logger.info("worker closed");
+      },
+      cleanupMemory: () => container.database.shrink(),
+    };
+  } catch (error) {
+    await closeContainer(container);
+    throw error;
+  }
+}
