@@ -1,0 +1,34 @@
+/**
+ * A mistake or a condition the user can do something about. Printed as `error: message` (and `fix: hint`) without a stack
+ * trace; every command exits with code 1 on it.
+ */
+export class UserError extends Error {
+  override readonly name: string = "UserError";
+  readonly exitCode: number = 1;
+
+  /**
+   * @param message one clear sentence: the field or step, the bad value, what is allowed
+   * @param hint    what to do about it, when the message does not say so already
+   */
+  constructor(
+    message: string,
+    readonly hint?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Thrown out of waits and child processes after Ctrl-C; the command ends with exit code 130. */
+export class InterruptedError extends UserError {
+  override readonly name = "InterruptedError";
+  override readonly exitCode = 130;
+
+  constructor() {
+    super("interrupted");
+  }
+}
+
+/** The message of anything that was thrown, for use inside a sentence. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

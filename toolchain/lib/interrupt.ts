@@ -1,0 +1,47 @@
+import { InterruptedError } from "./errors";
+
+/** A terminal sends Ctrl-C to every process of the foreground group and run.mjs forwards its own: closer than this is one. */
+const SAME_KEYPRESS_MS = 500;
+/** How long after Ctrl-C a command without child processes may take to tidy up before it is ended. */
+const GRACE_MS = 3_000;
+
+const controller = new AbortController();
+const children = new Set<(signal: NodeJS.Signals) => void>();
+let last = Number.NEGATIVE_INFINITY;
+let count = 0;
+
+/** Aborted once the user pressed Ctrl-C (or SIGTERM arrived): pass it to `fetch`, timers and waits. */
+export const interrupted: AbortSignal = controller.signal;
+
+/** Throws {@link InterruptedError} once the user pressed Ctrl-C; call it between steps. */
+export function stopIfInterrupted(): void {
+  if (interrupted.aborted) throw new InterruptedError();
+}
+
+/** Registers how a running child process is told of a signal; returns the function that unregisters it. */
+export function onSignal(forward: (signal: NodeJS.Signals) => void): () => void {
+  children.add(forward);
+  return () => {
+    children.delete(forward);
+  };
+}
+
+/**
+ * Installs the handling of SIGINT, SIGTERM and SIGHUP for this process, once, from main.ts: children get the signal, waits
+ * are aborted, the command may tidy up. A second Ctrl-C is passed on again, a third ends the process at once.
+ */
+export function installInterruptHandling(): void {
+  const receive = (signal: NodeJS.Signals): void => {
+    const now = performance.now();
+    if (now - last < SAME_KEYPRESS_MS) return;
+    last = now;
+    count += 1;
+    if (count >= 3) process.exit(130);
+    const busy = children.size > 0 || process.getActiveResourcesInfo().includes("ProcessWrap");
+    for (const forward of children) forward(signal);
+    controller.abort(new InterruptedError());
+    if (!busy) setTimeout(() => process.exit(130), GRACE_MS).unref();
+    else if (count === 1) process.stderr.write("\ninterrupted: waiting for what is running to stop (Ctrl-C again to insist)\n");
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, receive);
+}

@@ -1,0 +1,74 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { Command, CommanderError } from "commander";
+import pc from "picocolors";
+import { UserError } from "./lib/errors";
+import { installInterruptHandling } from "./lib/interrupt";
+
+/** What `--help` lists. Each command is a file of that name in commands/, loaded only when it is the one to run. */
+const COMMANDS: Readonly<Record<string, string>> = {
+  up: "prepare the machine, bring the stack up, print its addresses",
+  down: "remove the stack",
+  status: "instances, workers, limits of the running stack",
+  restart: "rolling restart of the app",
+  verify: "prove the running stack against the feature list",
+  doctor: "check the machine without changing anything",
+  env: 'print the environment for the plain Pulumi CLI: eval "$(npm run -s env)"',
+  prepare: "prepare the machine: Docker Engine, Pulumi CLI, plugins, base images",
+  bench: "measure: provisioning time and more",
+  test: "prove the project: types, lint, unit, integration",
+};
+
+interface CommandModule {
+  register(program: Command): void;
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const program = new Command("phased-stack")
+    .description("Runs a command of this project. Each is an npm script as well: npm run up -- --help")
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .showHelpAfterError(false);
+  const name = args[0];
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    for (const [command, description] of Object.entries(COMMANDS)) program.command(command).description(description);
+    process.stdout.write(program.helpInformation());
+    return;
+  }
+  if (!Object.hasOwn(COMMANDS, name)) {
+    throw new UserError(`unknown command "${name}"; there are: ${Object.keys(COMMANDS).join(", ")}`);
+  }
+  const file = path.join(__dirname, "commands", `${name}.ts`);
+  if (!existsSync(file)) throw new Error(`toolchain/commands/${name}.ts is missing`);
+  const module = (await import(file)) as CommandModule;
+  module.register(program);
+  for (const command of program.commands) command.exitOverride().configureOutput({ outputError: () => undefined });
+  await program.parseAsync(args, { from: "user" });
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0;
+    const help = process.argv[2] === undefined ? "" : ` (see: npm run ${npmScript(process.argv[2])} -- --help)`;
+    process.stderr.write(`${pc.red("error:")} ${error.message.replace(/^error: /, "")}${help}\n`);
+    return 1;
+  }
+  if (error instanceof UserError) {
+    process.stderr.write(`${pc.red("error:")} ${error.message}\n${error.hint === undefined ? "" : `fix: ${error.hint}\n`}`);
+    return error.exitCode;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`${text}\n${pc.red("error:")} this is a bug of phased-stack, please report it with the lines above\n`);
+  return 1;
+}
+
+/** The npm script of a command; npm itself reserves "prepare". */
+function npmScript(command: string): string {
+  return command === "prepare" ? "prepare-machine" : command;
+}
+
+installInterruptHandling();
+main(process.argv.slice(2)).then(
+  () => process.exit(),
+  (error: unknown) => process.exit(report(error)),
+);
