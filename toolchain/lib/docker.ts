@@ -43,7 +43,7 @@ export function parseDockerHost(host: string, environment: NodeJS.ProcessEnv = p
   const fail = (): never => {
     throw new UserError(
       `docker:host is ${JSON.stringify(host)}; allowed are unix:///path/docker.sock, npipe:////./pipe/name, tcp://host:port and ssh://user@host`,
-      "Set it with: pulumi config set docker:host unix:///var/run/docker.sock",
+      "Set it with: npm run up -- --config docker:host=unix:///var/run/docker.sock",
     );
   };
   const [scheme = "", rest = ""] = host.split("://", 2);
@@ -103,10 +103,10 @@ export async function reachableDocker(configured?: string): Promise<Docker> {
 export function unreachable(endpoint: DockerEndpoint, reason: string): UserError {
   const where = endpoint.host ?? "the default socket";
   const fix = {
-    default: "Start Docker (npm run doctor tells more), or name another engine: pulumi config set docker:host ssh://user@host",
+    default: "Start Docker (npm run doctor tells more), or name another engine: npm run up -- --config docker:host=ssh://user@host",
     DOCKER_HOST: "That address comes from DOCKER_HOST: start that engine, or change or unset the variable",
     "docker:host":
-      "That address is the stack's docker:host: start that engine, or: pulumi config set docker:host unix:///var/run/docker.sock",
+      "That address is the stack's docker:host: start that engine, or: npm run up -- --config docker:host=unix:///var/run/docker.sock",
   } satisfies Record<DockerEndpoint["source"], string>;
   return new UserError(`Docker does not answer at ${where} (${reason.trim()})`, fix[endpoint.source]);
 }

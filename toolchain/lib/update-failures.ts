@@ -15,7 +15,7 @@ export interface KnownFailure {
 export interface FailureContext {
   /** Name of the stack. */
   readonly stack: string;
-  /** How the user reaches the stack's configuration, e.g. `npm run config -- set`. */
+  /** The command that sets a configuration value and applies it, e.g. `npm run up -- --config port=3002`. */
   readonly configSet: (key: string, value: string) => string;
   /** The file system of Docker's images, for a full disk; @default Docker's usual one. */
   readonly dockerRoot?: string;
@@ -81,7 +81,7 @@ const KNOWN: readonly { readonly pattern: RegExp; readonly explain: Explain }[] 
     explain: (_match, { configSet }) => ({
       kind: "protected",
       sentence: "A resource with data is protected against deletion.",
-      fix: `If it shall go: ${configSet("protect", "false")}, npm run up, then npm run down`,
+      fix: `If it shall go: ${configSet("protect", "false")}, then npm run down`,
     }),
   },
   {

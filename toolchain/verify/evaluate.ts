@@ -21,10 +21,14 @@ const SECURITY_HEADERS: Readonly<Record<string, RegExp>> = {
   "content-security-policy": /default-src/,
 };
 
+/** The load balancer's own refusals are a line of JSON: nothing in them can load anything, and HSTS belongs to whoever ends TLS. */
+const APP_ONLY = ["strict-transport-security", "content-security-policy"];
+
 /** What is wrong with the headers of an answer: missing security headers, and names or versions of software given away. */
-export function headerViolations(headers: IncomingHttpHeaders): string[] {
+export function headerViolations(headers: IncomingHttpHeaders, source: "app" | "load balancer"): string[] {
   const text = (name: string): string => [headers[name] ?? []].flat().join(", ");
   const missing = Object.entries(SECURITY_HEADERS)
+    .filter(([name]) => source === "app" || !APP_ONLY.includes(name))
     .filter(([name, pattern]) => !pattern.test(text(name)))
     .map(([name]) => (text(name) === "" ? `no ${name}` : `${name}: ${text(name)}`));
   const repeated = Object.keys(SECURITY_HEADERS).filter((name) => name !== "content-security-policy" && text(name).includes(", "));

@@ -36,7 +36,9 @@ export class HttpClient {
     const typed = payload === undefined ? headers : { "content-type": "application/json", ...headers };
     return new Promise((resolve, reject) => {
       const describe = (reason: string): Error => new Error(`${method} ${this.url}${path}: ${reason}`);
-      const outgoing = request(new URL(path, this.url), { agent: this.agent, method, headers: typed });
+      // The path goes out as it is: a URL object would tidy it up, and untidy paths are what some checks send.
+      const { hostname, port } = new URL(this.url);
+      const outgoing = request({ agent: this.agent, hostname, port, path, method, headers: typed });
       outgoing.setTimeout(timeoutMs, () => outgoing.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
       outgoing.once("error", (error) => reject(describe(error.message)));
       outgoing.once("response", (response) => {
@@ -64,7 +66,7 @@ export class HttpClient {
   async signUp(): Promise<Session> {
     const unique = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
     const company = `Verification ${unique}`;
-    const body = { company, name: "Verifier", email: `verify-${unique}@example.com`, password: `correct horse ${unique}` };
+    const body = { companyName: company, name: "Verifier", email: `verify-${unique}@example.com`, password: `correct horse ${unique}` };
     const answer = await this.ask("/api/auth/signup", { method: "POST", body });
     if (answer.status !== 201) throw new Error(`POST /api/auth/signup answered ${answer.status}: ${answer.text.slice(0, 200)}`);
     const cookie = (answer.headers["set-cookie"] ?? []).map((line) => line.split(";")[0] ?? "").join("; ");

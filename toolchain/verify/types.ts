@@ -1,4 +1,5 @@
 import type Docker from "dockerode";
+import type { PromisedLimit } from "./evaluate";
 import type { HttpClient, Session } from "./http";
 
 /** What a check found. `skip` is for what cannot be tried here, with the reason; it counts neither way. */
@@ -33,6 +34,8 @@ export interface Expected {
   readonly appInstances: number | undefined;
   /** Worker processes of one instance; `undefined` for `auto`. */
   readonly workers: number | undefined;
+  /** The load balancer's limit for one client (B1). */
+  readonly apiLimit: PromisedLimit;
 }
 
 /** The running stack, as the checks see it. */
@@ -40,9 +43,9 @@ export interface VerifyContext {
   readonly http: HttpClient;
   readonly expected: Expected;
   /** Running containers of the app, by name. */
-  apps(): Promise<readonly Docker.Container[]>;
+  readonly apps: () => Promise<readonly Docker.Container[]>;
   /** A user of a company made for this run; made at the first call. */
-  session(): Promise<Session>;
+  readonly session: () => Promise<Session>;
 }
 
 export const pass = (measured: string): Outcome => ({ verdict: "pass", measured });

@@ -1,0 +1,228 @@
+import assert from "node:assert/strict";
+import { parseReport, parseStatistics } from "../../../toolchain/lib/docker-app";
+import {
+  cpuShare,
+  overallState,
+  renderStatus,
+  usedMemory,
+  type ContainerStatus,
+  type StackStatus,
+} from "../../../toolchain/lib/docker-status";
+import { listeningInodes } from "../../../toolchain/lib/docker-ports";
+import { sshArguments } from "../../../toolchain/lib/docker-ssh";
+import { dockerEndpoint, parseDockerHost, unreachable } from "../../../toolchain/lib/docker";
+import { knownObjects, pendingOperations, resourceName } from "../../../toolchain/lib/update-recovery";
+import { parseEvents } from "../../../toolchain/lib/update-run";
+
+const WORKER = {
+  id: 1,
+  slot: 1,
+  pid: 20,
+  state: "ready",
+  uptimeSeconds: 65,
+  restarts: 0,
+  memory: { rssBytes: 73 * 1024 ** 2, pressure: 0.41 },
+};
+const CLUSTER = {
+  clustering: true,
+  primary: { pid: 7, uptimeSeconds: 70 },
+  workersWanted: 2,
+  workers: [WORKER, { ...WORKER, id: 2, slot: 2, pid: 21 }],
+  respawns: { total: 0 },
+  reloads: { completed: 0, failed: 0, running: false, last: null },
+};
+const reportLine = (cluster: unknown): string =>
+  JSON.stringify({
+    full: { status: "ok", components: { cluster } },
+    scaling: { eventLoop: { utilization: 0.25, delayP99Ms: 3.4 }, recommendation: { action: "none", reason: "fine" } },
+  });
+
+const CONTAINER: ContainerStatus = {
+  service: "app",
+  name: "dev-app-1",
+  state: "running",
+  health: "healthy",
+  image: "phased-stack/app:3f9a",
+  uptimeSeconds: 70,
+  cpu: 0.034,
+  memoryBytes: 180 * 1024 ** 2,
+  memoryLimitBytes: 512 * 1024 ** 2,
+  restarts: 0,
+};
+
+describe("status of a stack", () => {
+  const report = parseReport(reportLine(CLUSTER));
+  const instance = { name: "dev-app-1", report, problem: null };
+
+  it("is up only when every container is healthy and every worker serves", () => {
+    assert.equal(overallState([CONTAINER], [instance]), "up");
+    assert.equal(overallState([{ ...CONTAINER, health: "unhealthy" }], [instance]), "degraded");
+    assert.equal(overallState([CONTAINER, { ...CONTAINER, state: "exited" }], [instance]), "degraded");
+    assert.equal(overallState([CONTAINER], [{ ...instance, report: null, problem: "no answer" }]), "degraded");
+    const starting = parseReport(reportLine({ ...CLUSTER, workers: [WORKER, { ...WORKER, state: "starting" }] }));
+    assert.equal(overallState([CONTAINER], [{ ...instance, report: starting }]), "degraded");
+  });
+
+  it("is down when nothing runs", () => {
+    assert.equal(overallState([], []), "down");
+    assert.equal(overallState([{ ...CONTAINER, state: "exited" }], []), "down");
+  });
+
+  it("shows containers, workers, event loop and the load balancer's view", () => {
+    const status: StackStatus = {
+      stack: "dev",
+      state: "up",
+      phase: "cluster",
+      url: "http://127.0.0.1:3001",
+      containers: [CONTAINER],
+      instances: [instance],
+      balancer: [{ name: "app1", state: "UP", sessions: 2 }],
+    };
+    const text = renderStatus(status);
+    assert.match(text, /^stack dev {2}up {2}phase cluster {2}http:\/\/127\.0\.0\.1:3001\n/);
+    assert.match(text, /app +dev-app-1 +running +healthy +3\.4 % +180 MB of 512 MB +70 s +0 +phased-stack\/app:3f9a/);
+    assert.match(text, /dev-app-1 +2 of 2 +21 +ready +73 MB +41 % +65 s +0/);
+    assert.match(text, /event loop busy 25 %, p99 3 ms late/);
+    assert.match(text, /app1 +UP +2/);
+  });
+
+  it("an instance whose primary process does not answer is told from one that answers nonsense", () => {
+    assert.throws(
+      () => parseReport(reportLine({ status: "critical", reason: "The primary process does not answer." })),
+      /^Error: The primary process/,
+    );
+    assert.throws(() => parseReport(reportLine({ workers: "none" })), /workers/);
+    assert.throws(() => parseReport("{}"), /node main\.js status/);
+  });
+
+  it("reads the load balancer's servers by column name, without empty slots", () => {
+    const csv = [
+      "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r",
+      "# pxname,svname,qcur,scur,status,weight,",
+      "public,FRONTEND,,3,OPEN,,",
+      "app,app1,0,2,UP,1,",
+      "app,app2,0,0,DOWN,1,",
+      "app,app3,0,0,MAINT (resolution),1,",
+      "app,BACKEND,0,2,UP,1,",
+      "",
+    ].join("\n");
+    assert.deepEqual(parseStatistics(csv), [
+      { name: "app1", state: "UP", sessions: 2 },
+      { name: "app2", state: "DOWN", sessions: 0 },
+    ]);
+    assert.deepEqual(parseStatistics(""), []);
+  });
+
+  it("computes CPU and memory as docker stats does", () => {
+    const stats = {
+      cpu_stats: { cpu_usage: { total_usage: 3e9 }, system_cpu_usage: 14e9, online_cpus: 2 },
+      precpu_stats: { cpu_usage: { total_usage: 2e9 }, system_cpu_usage: 10e9 },
+      memory_stats: { usage: 100, stats: { total_inactive_file: 30 } },
+    };
+    assert.equal(cpuShare(stats), 0.5);
+    assert.equal(cpuShare({ ...stats, precpu_stats: { cpu_usage: { total_usage: 0 } }, cpu_stats: { cpu_usage: { total_usage: 0 } } }), 0);
+    assert.equal(usedMemory(stats), 70);
+    assert.equal(usedMemory({ ...stats, memory_stats: { usage: 100, stats: { inactive_file: 10 } } }), 90);
+    assert.equal(usedMemory({ ...stats, memory_stats: {} }), 0);
+  });
+});
+
+describe("Docker Engines", () => {
+  it("docker:host comes before DOCKER_HOST, and that before the default", () => {
+    assert.deepEqual(dockerEndpoint("ssh://a@b", { DOCKER_HOST: "tcp://c:1" }), { host: "ssh://a@b", source: "docker:host" });
+    assert.deepEqual(dockerEndpoint("", { DOCKER_HOST: "tcp://c:1" }), { host: "tcp://c:1", source: "DOCKER_HOST" });
+    assert.deepEqual(dockerEndpoint(undefined, { DOCKER_HOST: "" }), { host: undefined, source: "default" });
+  });
+
+  it("addresses are understood as Docker does", () => {
+    assert.equal(parseDockerHost("unix:///run/d.sock", {}).socketPath, "/run/d.sock");
+    assert.deepEqual(parseDockerHost("tcp://10.0.0.1:2375", {}), { socketPath: undefined, host: "10.0.0.1", port: 2375, protocol: "http" });
+    assert.equal(parseDockerHost("tcp://10.0.0.1:2376", {}).protocol, "https");
+    assert.equal(parseDockerHost("tcp://h", { DOCKER_TLS_VERIFY: "1" }).port, 2376);
+    assert.deepEqual(sshArguments("ssh://deploy@example.com:2222").slice(4), [
+      "-l",
+      "deploy",
+      "-p",
+      "2222",
+      "-T",
+      "--",
+      "example.com",
+      "docker",
+      "system",
+      "dial-stdio",
+    ]);
+  });
+
+  it("a wrong address is one sentence with what is allowed", () => {
+    for (const bad of ["localhost", "ftp://x", "unix://", "tcp://"]) {
+      assert.throws(() => parseDockerHost(bad, {}), { name: "UserError", message: /docker:host is .*allowed are unix:/ }, bad);
+    }
+  });
+
+  it("an engine that does not answer is named together with where its address comes from", () => {
+    const error = unreachable({ host: "unix:///nowhere.sock", source: "docker:host" }, "connect ENOENT /nowhere.sock");
+    assert.match(error.message, /unix:\/\/\/nowhere\.sock \(connect ENOENT/);
+    assert.match(error.hint ?? "", /docker:host/);
+    assert.match(unreachable({ host: "tcp://h:1", source: "DOCKER_HOST" }, "x").hint ?? "", /DOCKER_HOST/);
+  });
+
+  it("the holder of a port is found in /proc/net/tcp", () => {
+    const table = [
+      "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
+      "   0: 0100007F:0BB9 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 777 1 0 100",
+      "   1: 0100007F:0BB9 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 888 1 0 100",
+      "   2: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 999 1 0 100",
+    ].join("\n");
+    assert.deepEqual(listeningInodes(table, 3001), ["777"], "only listeners, not connections");
+    assert.deepEqual(listeningInodes(table, 80), []);
+  });
+});
+
+describe("what Pulumi leaves behind", () => {
+  const EXPORTED = {
+    deployment: {
+      resources: [
+        {
+          urn: "urn:pulumi:dev::shop::phased-stack:local:App$docker:index/container:Container::dev-app-1",
+          type: "docker:index/container:Container",
+          id: "abc",
+          outputs: { name: "dev-app-1-77" },
+        },
+        {
+          urn: "urn:pulumi:dev::shop::random:index/randomPassword:RandomPassword::secret",
+          type: "random:index/randomPassword:RandomPassword",
+          id: "none",
+        },
+      ],
+      pending_operations: [
+        {
+          type: "creating",
+          resource: { urn: "urn:pulumi:dev::shop::docker:index/network:Network::dev-net", type: "docker:index/network:Network" },
+        },
+      ],
+    },
+  };
+
+  it("operations of unknown outcome are read from the exported stack", () => {
+    assert.deepEqual(pendingOperations(EXPORTED), [
+      { operation: "creating", urn: "urn:pulumi:dev::shop::docker:index/network:Network::dev-net" },
+    ]);
+    assert.deepEqual(pendingOperations({}), []);
+    assert.equal(resourceName("urn:pulumi:dev::shop::docker:index/network:Network::dev-net"), "dev-net");
+  });
+
+  it("Docker objects are known by id and by name, other resources do not count", () => {
+    assert.deepEqual([...knownObjects(EXPORTED)], ["abc", "dev-app-1-77"]);
+  });
+
+  it("errors and counts come out of the event log, also of one that was cut off", () => {
+    const log = [
+      JSON.stringify({ diagnosticEvent: { message: "Bind for 0.0.0.0:1 failed", severity: "error" } }),
+      JSON.stringify({ diagnosticEvent: { message: "only a note", severity: "info" } }),
+      JSON.stringify({ summaryEvent: { resourceChanges: { create: 3, same: 2 } } }),
+      '{"diagnosticEvent": {"mess',
+    ].join("\n");
+    assert.deepEqual(parseEvents(log), { errors: ["Bind for 0.0.0.0:1 failed"], changes: { create: 3, same: 2 } });
+    assert.deepEqual(parseEvents(""), { errors: [], changes: {} });
+  });
+});

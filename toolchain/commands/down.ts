@@ -1,0 +1,146 @@
+import { createInterface } from "node:readline/promises";
+import type Docker from "dockerode";
+import type { Command } from "commander";
+import { InterruptedError, UserError } from "../lib/errors";
+import { reachableDocker } from "../lib/docker";
+import { belongings, holdsData, removeImages, removeLeftovers, renderBelongings, type Belongings } from "../lib/docker-belongings";
+import { interrupted } from "../lib/interrupt";
+import { findStack, type OpenStack } from "../lib/outputs";
+import { colours } from "../lib/table";
+import { explainFailure } from "../lib/update-failures";
+import { describeLocks, parseLocks } from "../lib/update-locks";
+import { resourceName, type ExportedStack } from "../lib/update-recovery";
+
+interface DownOptions {
+  readonly stack?: string;
+  readonly yes?: boolean;
+  readonly keepData?: boolean;
+  readonly keepImages?: boolean;
+  readonly removeStack?: boolean;
+}
+
+/** `npm run down`: ends a stack and leaves nothing of it behind; asks before data is deleted. */
+export function register(program: Command): void {
+  program
+    .command("down")
+    .description("delete a stack: containers, network, volumes with their data, its images; says what and asks first")
+    .option("-s, --stack <name>", "stack to delete (default: dev)")
+    .option("-y, --yes", "do not ask")
+    .option("--keep-data", "keep the volumes with data; the next up uses them again")
+    .option("--keep-images", "keep the images that were built for the stack")
+    .option("--remove-stack", "also forget the stack itself: its configuration and history in Pulumi")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  npm run down
+  npm run down -- --keep-data
+  npm run down -- --stack ci-17 --yes --remove-stack`,
+    )
+    .action(run);
+}
+
+async function run(options: DownOptions): Promise<void> {
+  const { name, command, found: stack } = await findStack(options.stack);
+  if (stack === undefined) {
+    console.log(`Stack ${name} does not exist; there is nothing to delete (${command("up")} starts it).`);
+    return;
+  }
+  const keepData = options.keepData === true;
+  const keepImages = options.keepImages === true;
+  const docker = stack.phase === "cloud" ? undefined : await reachableDocker(stack.dockerHost);
+  const owned = docker === undefined ? undefined : await belongings(docker, name);
+  const exported = await stack.exported();
+  refuseProtected(exported, stack, keepData);
+  const isEmpty = (exported.deployment?.resources ?? []).length === 0;
+  if (owned !== undefined && !isNothing(owned)) {
+    console.log(`Stack ${colours.bold(name)} on ${stack.dockerHost ?? "this machine's Docker"}; this will be deleted:\n`);
+    console.log(renderBelongings(owned, { data: keepData, images: keepImages }));
+  } else if (isEmpty && options.removeStack !== true) {
+    console.log(`Stack ${name} is already down: it has nothing here.`);
+    return;
+  }
+  if (options.yes !== true) await confirm(name, owned, keepData);
+
+  if (!isEmpty) await destroy(stack, dataVolumes(exported, keepData));
+  if (docker !== undefined && owned !== undefined) await tidyUp(docker, name, owned, { keepData, keepImages });
+  if (options.removeStack === true) await stack.remove();
+  console.log(
+    `\n${colours.green("✔")} Stack ${name} is down${keepData ? "; its data is kept" : ""}. Start it again with: ${command("up")}`,
+  );
+}
+
+function isNothing(owned: Belongings): boolean {
+  return owned.containers.length + owned.networks.length + owned.volumes.length === 0;
+}
+
+/** Pulumi would refuse as well, but only after the containers were stopped. */
+function refuseProtected(exported: ExportedStack, stack: OpenStack, keepData: boolean): void {
+  const kept = new Set(dataVolumes(exported, keepData));
+  const protectedOnes = (exported.deployment?.resources ?? []).filter((resource) => resource.protect === true && !kept.has(resource.urn));
+  if (protectedOnes.length === 0) return;
+  const names = protectedOnes.map((resource) => resourceName(resource.urn)).join(", ");
+  throw new UserError(
+    `stack ${stack.name} protects ${names} against deletion; nothing was deleted`,
+    `Keep the data: ${stack.command("down", "--keep-data")}. Or let it go: ${stack.command("up", "--config", "protect=false")}, then ${stack.command("down")}`,
+  );
+}
+
+/** URNs of the volumes with data, when they are to be kept. */
+function dataVolumes(exported: ExportedStack, keepData: boolean): string[] {
+  if (!keepData) return [];
+  const volumes = (exported.deployment?.resources ?? []).filter((resource) => resource.type === "docker:index/volume:Volume");
+  return volumes.filter((volume) => !JSON.stringify(volume.outputs?.["labels"] ?? []).includes('"secrets"')).map((volume) => volume.urn);
+}
+
+async function confirm(name: string, owned: Belongings | undefined, keepData: boolean): Promise<void> {
+  const data = keepData ? [] : (owned?.volumes ?? []).filter(holdsData);
+  if (!(process.stdin.isTTY && process.stdout.isTTY)) {
+    throw new UserError(
+      `npm run down cannot ask before it deletes stack ${name}${data.length > 0 ? " and its data" : ""}: there is no terminal; nothing was deleted`,
+      "Add --yes",
+    );
+  }
+  const reader = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    const warning = data.length > 0 ? `The data in ${data.map((volume) => volume.name).join(", ")} cannot be brought back. ` : "";
+    const answer = await reader.question(`\n${colours.yellow(warning)}Type the name of the stack (${name}) to delete it: `, {
+      signal: interrupted,
+    });
+    if (answer.trim() !== name) throw new UserError(`${JSON.stringify(answer.trim())} is not ${name}; nothing was deleted`);
+  } catch (error) {
+    if (interrupted.aborted) throw new InterruptedError();
+    throw error;
+  } finally {
+    reader.close();
+  }
+}
+
+async function destroy(stack: OpenStack, excluded: readonly string[]): Promise<void> {
+  const result = await stack.update(["destroy", "--yes", "--skip-preview", ...excluded.flatMap((urn) => ["--exclude", urn])]);
+  if (result.cancelled) throw new InterruptedError();
+  if (result.code === 0) return;
+  const locks = parseLocks(result.complaints);
+  if (locks.length > 0) throw new UserError(describeLocks(stack.name, locks));
+  const known = explainFailure(result.complaints, {
+    stack: stack.name,
+    configSet: (key, value) => stack.command("up", "--config", `${key}=${value}`),
+  });
+  if (known === undefined) throw new UserError(`pulumi destroy ended with exit code ${result.code}; its own words are above`);
+  throw new UserError(known.sentence.replace(/\.$/, ""), known.fix);
+}
+
+/** What Pulumi's state did not know of (an interrupted update), and the images, which are kept for rollbacks while the stack lives. */
+async function tidyUp(
+  docker: Docker,
+  name: string,
+  owned: Belongings,
+  { keepData, keepImages }: { readonly keepData: boolean; readonly keepImages: boolean },
+): Promise<void> {
+  const left = await belongings(docker, name);
+  for (const what of await removeLeftovers(docker, left, keepData)) console.log(`removed ${what}, which was in no state`);
+  if (keepImages) return;
+  const { removed, kept } = await removeImages(docker, owned.images);
+  for (const tag of removed) console.log(`removed image ${tag}`);
+  for (const tag of kept) console.log(`image ${tag} stays: another container uses it`);
+}

@@ -1,0 +1,192 @@
+import type Docker from "dockerode";
+import type { Command } from "commander";
+import { prepareMachine } from "../machine";
+import { InterruptedError, UserError } from "../lib/errors";
+import { lastLogLines, reachableDocker } from "../lib/docker";
+import { containerName, stackContainers } from "../lib/docker-app";
+import { isMeantToRun } from "../lib/docker-status";
+import { portHolder } from "../lib/docker-ports";
+import { formatDuration } from "../lib/exec";
+import { DEFAULT_STACK, openStack, phaseOf, setConfig, textOutput, type OpenStack } from "../lib/outputs";
+import { colours } from "../lib/table";
+import { explainFailure, type KnownFailure } from "../lib/update-failures";
+import { describeLocks, judgeLock, parseLocks } from "../lib/update-locks";
+import { findOrphans, pendingOperations, removeOrphans, resourceName } from "../lib/update-recovery";
+import type { UpdateRun } from "../lib/update-run";
+
+interface UpOptions {
+  readonly stack?: string;
+  readonly yes?: boolean;
+  readonly skipPreview?: boolean;
+  readonly config?: readonly string[];
+  readonly refresh?: boolean;
+  readonly expectNoChanges?: boolean;
+}
+
+/** `npm run up`: from whatever the machine is to a running stack. */
+export function register(program: Command): void {
+  program
+    .command("up")
+    .description("prepare this machine and bring a stack up with pulumi; ends with its address")
+    .option("-s, --stack <name>", "stack to bring up", DEFAULT_STACK)
+    .option("-c, --config <key=value...>", "set configuration first, kept in Pulumi.<stack>.yaml")
+    .option("-y, --yes", `do not ask before changing anything (always so for stack ${DEFAULT_STACK})`)
+    .option("-f, --skip-preview", `do not compute a preview first (always so for stack ${DEFAULT_STACK})`)
+    .option("-r, --refresh", "look first at what is really there, and correct what was changed by hand")
+    .option("--expect-no-changes", "fail if anything had to be changed")
+    .addHelpText(
+      "after",
+      `
+Safe to run again at any time: what is as it should be stays untouched. Ctrl-C once lets what is under way finish and stops then;
+the next run goes on from there. Options after a second -- go to pulumi up itself.
+
+Examples:
+  npm run up
+  npm run up -- --config port=3002 --config appInstances=3
+  npm run up -- --stack shop
+  npm run up -- --refresh
+  npm run up -- -- --diff`,
+    )
+    .allowExcessArguments(true)
+    .action((options: UpOptions, command: Command) => run(options, command.args));
+}
+
+async function run(options: UpOptions, forwarded: readonly string[]): Promise<void> {
+  const started = performance.now();
+  const name = options.stack ?? DEFAULT_STACK;
+  setConfig(name, options.config ?? []);
+  const phase = phaseOf(name);
+  await prepareMachine({ phase });
+  const stack = await openStack(name, { create: true });
+  const local = phase !== "cloud";
+  const docker = local ? await reachableDocker(stack.dockerHost) : undefined;
+  if (docker !== undefined) {
+    await checkPort(docker, stack);
+    await recover(docker, stack);
+  }
+  const result = await update(stack, pulumiArguments(options, name, forwarded));
+  if (result.cancelled) throw cancelled(stack);
+  if (result.code !== 0) throw await failureOf(result, stack, docker);
+  await printEnd(stack, result, performance.now() - started);
+}
+
+function pulumiArguments(options: UpOptions, name: string, forwarded: readonly string[]): string[] {
+  const quick = name === DEFAULT_STACK;
+  const yes = options.yes === true || quick;
+  if (!yes && !(process.stdin.isTTY && process.stdout.isTTY)) {
+    throw new UserError(
+      `npm run up cannot ask before it changes stack ${name}: there is no terminal`,
+      "Add --yes, or look first with pulumi preview",
+    );
+  }
+  return [
+    "up",
+    ...(yes ? ["--yes"] : []),
+    ...(options.skipPreview === true || quick ? ["--skip-preview"] : []),
+    ...(options.refresh === true ? ["--refresh"] : []),
+    ...(options.expectNoChanges === true ? ["--expect-no-changes"] : []),
+    "--suppress-outputs",
+    ...forwarded,
+  ];
+}
+
+/** A port that somebody else holds is found here in milliseconds, in Pulumi's update after the image was built. */
+async function checkPort(docker: Docker, stack: OpenStack): Promise<void> {
+  const own = await stackContainers(docker, stack.name);
+  const port = Number(stack.config["phased-stack:port"] ?? 3001);
+  if (own.some((info) => info.Ports.some((published) => published.PublicPort === port))) return;
+  const container = (await docker.listContainers()).find((info) => info.Ports.some((published) => published.PublicPort === port));
+  if (container !== undefined) throw portError(port, `container ${containerName(container)} (image ${container.Image})`, stack);
+}
+
+function portError(port: number, holder: string | undefined, stack: OpenStack): UserError {
+  const who = holder === undefined ? "" : ` by ${holder}`;
+  return new UserError(
+    `port ${port} of this machine is already in use${who}`,
+    `Use another port: ${stack.command("up", "--config", `port=${port + 1}`)}; or free this one and run ${stack.command("up")} again`,
+  );
+}
+
+/** Puts right what an update that was killed left behind: containers in no state, operations nobody knows the outcome of. */
+async function recover(docker: Docker, stack: OpenStack): Promise<void> {
+  const exported = await stack.exported();
+  const pending = pendingOperations(exported);
+  if (pending.length === 0) return;
+  console.log(colours.yellow("The last update was interrupted. Putting right what it left behind:"));
+  for (const { operation, urn } of pending) console.log(`  ${operation} ${resourceName(urn)}: outcome unknown`);
+  const orphans = await findOrphans(docker, stack.name, exported);
+  for (const { name } of [...orphans.containers, ...orphans.networks]) console.log(`  removing ${name}, which no state knows`);
+  await removeOrphans(docker, orphans);
+  const args = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"];
+  const result = await update(stack, args);
+  if (result.cancelled) throw cancelled(stack);
+  if (result.code !== 0) throw await failureOf(result, stack, docker);
+}
+
+/** Runs Pulumi; a lock whose process is gone is removed and the run repeated, once. */
+async function update(stack: OpenStack, args: readonly string[]): Promise<UpdateRun> {
+  const first = await stack.update(args);
+  const locks = parseLocks(first.complaints);
+  if (first.code === 0 || locks.length === 0) return first;
+  if (!locks.every((lock) => judgeLock(lock) === "stale")) throw new UserError(describeLocks(stack.name, locks));
+  const processes = locks.map((lock) => lock.pid).join(", ");
+  console.log(
+    colours.yellow(`\nThe lock is left over from an update that has ended (process ${processes}): removing it and starting again.`),
+  );
+  await stack.pulumi(["cancel", "--yes"]);
+  return await stack.update(args);
+}
+
+function cancelled(stack: OpenStack): InterruptedError {
+  console.error(`\nStopped. What was finished stays; go on with: ${stack.command("up")}`);
+  return new InterruptedError();
+}
+
+/** The error for a failed run: a known cause in one sentence, otherwise only that Pulumi failed, whose own words are above. */
+async function failureOf(result: UpdateRun, stack: OpenStack, docker: Docker | undefined): Promise<UserError> {
+  const known = explainFailure(result.complaints, {
+    stack: stack.name,
+    configSet: (key, value) => stack.command("up", "--config", `${key}=${value}`),
+  });
+  if (known === undefined) return new UserError(`pulumi ended with exit code ${result.code}; its own words are above`);
+  if (known.kind === "port" && docker !== undefined && known.port !== undefined) {
+    return portError(known.port, await portHolder(known.port, docker), stack);
+  }
+  if (known.kind === "unhealthy" && docker !== undefined) await printLogs(docker, stack, known);
+  return new UserError(known.sentence.replace(/\.$/, ""), known.fix);
+}
+
+/** The last lines of containers that are named in the failure or are not well, unless the failure quotes them already. */
+async function printLogs(docker: Docker, stack: OpenStack, failure: KnownFailure): Promise<void> {
+  const infos = (await stackContainers(docker, stack.name)).filter(isMeantToRun);
+  for (const info of infos) {
+    const name = containerName(info);
+    const unwell = info.State !== "running" || /\((unhealthy|health: starting)\)/.test(info.Status);
+    if (!unwell && failure.containers?.includes(name) !== true) continue;
+    const lines = await lastLogLines(docker.getContainer(info.Id));
+    console.error(`\nLast lines of ${name} (${info.Status}):\n${lines.replace(/^/gm, "  ")}`);
+  }
+}
+
+async function printEnd(stack: OpenStack, result: UpdateRun, elapsedMs: number): Promise<void> {
+  const outputs = await stack.outputs();
+  const addresses = { app: "appUrl", console: "consoleUrl", grafana: "grafanaUrl", prometheus: "prometheusUrl" };
+  const lines = Object.entries(addresses)
+    .map(([what, key]) => [what, textOutput(outputs, key)] as const)
+    .flatMap(([what, url]) => (url === undefined ? [] : [`  ${what.padEnd(11)}${colours.cyan(url)}`]));
+  const changes = Object.entries(result.changes).filter(([what, count]) => what !== "same" && count > 0);
+  const what = changes.length === 0 ? "no changes" : changes.map(([kind, count]) => `${count} ${kind}`).join(", ");
+  const done = `Stack ${colours.bold(stack.name)} is up, phase ${textOutput(outputs, "phase") ?? stack.phase} (${what}, ${formatDuration(elapsedMs)}).`;
+  console.log(
+    [
+      "",
+      colours.green("✔ ") + done,
+      "",
+      ...lines,
+      "",
+      `  Look at it:  ${stack.command("status")}`,
+      `  Prove it:    ${stack.command("verify")}`,
+      `  Stop it:     ${stack.command("down")}`,
+    ].join("\n"),
+  );
+}

@@ -1,0 +1,134 @@
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import type { Command } from "commander";
+import { UserError, messageOf } from "../lib/errors";
+import { reachableDocker } from "../lib/docker";
+import { SERVICES, stackContainers } from "../lib/docker-app";
+import { openStack, textOutput, type OpenStack } from "../lib/outputs";
+import { colours } from "../lib/table";
+import { HttpClient } from "../verify/http";
+import { CHECKS, makeReport, renderReport, runChecks } from "../verify/run";
+import type { Expected, VerifyContext } from "../verify/types";
+
+interface VerifyOptions {
+  readonly stack?: string;
+  readonly json?: string;
+  readonly only?: string;
+  readonly faults: boolean;
+}
+
+/** `npm run verify`: proves that the running stack keeps what features.md promises. Exit code 1 if a check fails. */
+export function register(program: Command): void {
+  program
+    .command("verify")
+    .description("prove the running stack: endpoints, headers, limits, processes, persistence, capacity; a pass/fail table")
+    .option("-s, --stack <name>", "stack to prove (default: dev)")
+    .option("--json <file>", "also write the result as JSON; - for standard output instead of the table")
+    .option("--only <ids>", "only these features, comma-separated, e.g. C7,B1")
+    .option("--no-faults", "leave out what breaks something on purpose (kill -9 of one worker)")
+    .addHelpText(
+      "after",
+      `
+It signs one company up ("Verification …") and makes orders in it; nothing of other companies is touched. The limit check uses up
+this client's allowance at the load balancer for some seconds.
+
+Examples:
+  npm run verify
+  npm run verify -- --stack shop --json verify.json
+  npm run verify -- --only C7 --no-faults`,
+    )
+    .action(run);
+}
+
+async function run(options: VerifyOptions): Promise<void> {
+  const checks = selectChecks(options);
+  const stack = await openStack(options.stack);
+  const outputs = await stack.outputs();
+  const url = textOutput(outputs, "appUrl");
+  const phase = textOutput(outputs, "phase") ?? stack.phase;
+  if (url === undefined) throw new UserError(`stack ${stack.name} is not up: it has no address of the app`, stack.command("up"));
+  if (phase !== "cluster") throw new UserError(`stack ${stack.name} is in phase ${phase}; verify knows phase cluster so far`);
+
+  const http = new HttpClient(url);
+  await answering(http, stack);
+  const quiet = options.json === "-";
+  const say = (text: string): void => {
+    if (!quiet) process.stderr.write(text);
+  };
+  say(`Proving stack ${stack.name}, phase ${phase}, at ${url}\n\n`);
+  const startedAt = new Date();
+  const terminal = process.stderr.isTTY;
+  const rows = await runChecks(
+    checks,
+    await verifyContext(http, stack, phase),
+    (check, index) => {
+      const progress = `[${index + 1}/${checks.length}] ${check.id} ${check.title}`;
+      if (terminal) say(`\r\u001b[2K${progress}`);
+    },
+    (row) => {
+      if (terminal) say("\r\u001b[2K");
+      else say(`${row.verdict.padEnd(4)} ${row.id.padEnd(3)} ${row.title} (${row.seconds.toFixed(1)} s)\n`);
+    },
+  ).finally(() => http.close());
+
+  const report = makeReport({ stack: stack.name, phase, url, startedAt }, rows);
+  if (quiet) process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
+  else process.stdout.write(`${terminal ? "" : "\n"}${renderReport(report)}\n`);
+  if (options.json !== undefined && !quiet) writeReport(options.json, report);
+  if (report.failed > 0) process.exitCode = 1;
+}
+
+function selectChecks({ only, faults }: VerifyOptions): typeof CHECKS {
+  const possible = CHECKS.filter((check) => faults || check.fault !== true);
+  if (only === undefined) return possible;
+  const ids = only.split(",").map((id) => id.trim().toUpperCase());
+  const known = [...new Set(CHECKS.map((check) => check.id))].sort();
+  const unknown = ids.filter((id) => !known.includes(id));
+  if (unknown.length > 0) throw new UserError(`--only: no check for ${unknown.join(", ")}; allowed: ${known.join(", ")}`);
+  const chosen = possible.filter((check) => ids.includes(check.id));
+  if (chosen.length === 0) throw new UserError(`--only ${only} leaves nothing to check together with --no-faults`);
+  return chosen;
+}
+
+/** One request before all others, so that a stack that is down is one sentence and not a table of failures. */
+async function answering(http: HttpClient, stack: OpenStack): Promise<void> {
+  try {
+    await http.ask("/health", { timeoutMs: 5000 });
+  } catch (error) {
+    throw new UserError(
+      `stack ${stack.name} does not answer (${messageOf(error)})`,
+      `${stack.command("status")}, then ${stack.command("up")}`,
+    );
+  }
+}
+
+async function verifyContext(http: HttpClient, stack: OpenStack, phase: string): Promise<VerifyContext> {
+  const docker = await reachableDocker(stack.dockerHost);
+  let session: ReturnType<HttpClient["signUp"]> | undefined;
+  return {
+    http,
+    expected: expectedOf(stack, phase),
+    async apps() {
+      const running = (await stackContainers(docker, stack.name, SERVICES.app)).filter((container) => container.State === "running");
+      return running.map((container) => docker.getContainer(container.Id));
+    },
+    session: () => (session ??= http.signUp()),
+  };
+}
+
+function expectedOf(stack: OpenStack, phase: string): Expected {
+  const number = (key: string): number | undefined => {
+    const value = stack.config[`phased-stack:${key}`];
+    return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
+  };
+  return { phase, appInstances: number("appInstances"), workers: number("workers"), apiLimit: { perSecond: 100, burst: 100 } };
+}
+
+function writeReport(file: string, report: unknown): void {
+  try {
+    writeFileSync(path.resolve(file), `${JSON.stringify(report, undefined, 2)}\n`);
+  } catch (error) {
+    throw new UserError(`--json ${file}: cannot be written (${messageOf(error)})`);
+  }
+  process.stderr.write(colours.dim(`\nwritten to ${file}\n`));
+}

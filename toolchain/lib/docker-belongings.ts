@@ -1,0 +1,123 @@
+import type Docker from "dockerode";
+import { LABELS } from "./docker";
+import { containerName, stackContainers } from "./docker-app";
+import { messageOf } from "./errors";
+import { formatBytes, renderTable } from "./table";
+
+/** A volume of a stack. */
+export interface StackVolume {
+  readonly name: string;
+  readonly service: string;
+  /** `undefined` when the engine cannot tell. */
+  readonly bytes: number | undefined;
+}
+
+/** Everything a stack has on its Docker Engine. */
+export interface Belongings {
+  readonly containers: readonly { readonly id: string; readonly name: string; readonly service: string; readonly state: string }[];
+  readonly networks: readonly { readonly id: string; readonly name: string }[];
+  readonly volumes: readonly StackVolume[];
+  /** Tags of images that were built for the stack. */
+  readonly images: readonly string[];
+}
+
+/** Volumes that hold written files (secrets), which the next `up` writes again; all others hold data. */
+export function holdsData(volume: StackVolume): boolean {
+  return volume.service !== "secrets";
+}
+
+/** Finds everything that carries the stack's label, and the images its containers run that were built by this project. */
+export async function belongings(docker: Docker, stack: string): Promise<Belongings> {
+  const filters = { label: [`${LABELS.stack}=${stack}`] };
+  const infos = await stackContainers(docker, stack);
+  const networks = await docker.listNetworks({ filters });
+  const { Volumes: volumes } = await docker.listVolumes({ filters });
+  const sizes = volumes.length === 0 ? new Map<string, number>() : await volumeSizes(docker);
+  const images = await ownImages(
+    docker,
+    infos.map((info) => info.ImageID),
+  );
+  return {
+    containers: infos.map((info) => ({
+      id: info.Id,
+      name: containerName(info),
+      service: info.Labels[LABELS.service] ?? "",
+      state: info.State,
+    })),
+    networks: networks.map((network) => ({ id: network.Id, name: network.Name })),
+    volumes: volumes.map((volume) => ({
+      name: volume.Name,
+      service: (volume.Labels as Record<string, string> | null)?.[LABELS.service] ?? "",
+      bytes: sizes.get(volume.Name),
+    })),
+    images,
+  };
+}
+
+async function volumeSizes(docker: Docker): Promise<Map<string, number>> {
+  const usage = (await docker.df()) as { Volumes?: { Name: string; UsageData?: { Size: number } }[] | null };
+  const known = (usage.Volumes ?? []).flatMap((volume) => {
+    const size = volume.UsageData?.Size ?? -1;
+    return size < 0 ? [] : [[volume.Name, size] as const];
+  });
+  return new Map(known);
+}
+
+/** Images that carry the project's label are built by it; base images and a user's own image do not. */
+async function ownImages(docker: Docker, ids: readonly string[]): Promise<string[]> {
+  const images = await docker.listImages({ filters: { label: [LABELS.project] } });
+  return images.filter((image) => ids.includes(image.Id)).flatMap((image) => image.RepoTags ?? []);
+}
+
+/** What `npm run down` is about to delete. */
+export function renderBelongings(owned: Belongings, keep: { readonly data: boolean; readonly images: boolean }): string {
+  const rows = [
+    ...owned.containers.map((one) => ["container", one.name, one.state]),
+    ...owned.networks.map((one) => ["network", one.name, ""]),
+    ...owned.volumes
+      .filter((one) => !(keep.data && holdsData(one)))
+      .map((one) => [
+        "volume",
+        one.name,
+        `${holdsData(one) ? "DATA" : "written files"}${one.bytes === undefined ? "" : `, ${formatBytes(one.bytes)}`}`,
+      ]),
+    ...(keep.images ? [] : owned.images.map((tag) => ["image", tag, ""])),
+  ];
+  return renderTable(["what", "name", ""], rows);
+}
+
+/** Removes what is left of a stack after `pulumi destroy`: what its state did not know. */
+export async function removeLeftovers(docker: Docker, left: Belongings, keepData: boolean): Promise<string[]> {
+  const removed: string[] = [];
+  for (const { id, name } of left.containers) {
+    await docker.getContainer(id).remove({ force: true, v: true });
+    removed.push(`container ${name}`);
+  }
+  for (const { id, name } of left.networks) {
+    await docker.getNetwork(id).remove();
+    removed.push(`network ${name}`);
+  }
+  for (const volume of left.volumes.filter((one) => !(keepData && holdsData(one)))) {
+    await docker.getVolume(volume.name).remove();
+    removed.push(`volume ${volume.name}`);
+  }
+  return removed;
+}
+
+/** Removes images by tag; one that something else still uses stays. */
+export async function removeImages(docker: Docker, tags: readonly string[]): Promise<{ removed: string[]; kept: string[] }> {
+  const removed: string[] = [];
+  const kept: string[] = [];
+  for (const tag of tags) {
+    try {
+      await docker.getImage(tag).remove();
+      removed.push(tag);
+    } catch (error) {
+      const status = (error as { statusCode?: number }).statusCode;
+      if (status === 404) continue;
+      if (status !== 409) throw new Error(`image ${tag} cannot be removed: ${messageOf(error)}`, { cause: error });
+      kept.push(tag);
+    }
+  }
+  return { removed, kept };
+}

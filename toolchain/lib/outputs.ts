@@ -1,0 +1,194 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { parse, parseDocument } from "yaml";
+import { UserError } from "./errors";
+import { exec, which } from "./exec";
+import { ROOT, STATE_DIR } from "./paths";
+import { pulumiEnvironment } from "./pulumi-env";
+import { configFileFor, ensureStack, validateStackName } from "./stack";
+import type { ExportedStack } from "./update-recovery";
+import { runUpdate, type UpdateRun } from "./update-run";
+
+/** The stack commands work on when none is named. */
+export const DEFAULT_STACK = "dev";
+
+/** Project of the stack's configuration keys. */
+const PROJECT = "phased-stack";
+
+/** Looking at a stack takes Pulumi about a second with a file backend; a remote one answers within seconds. */
+const LOOK_TIMEOUT_MS = 60_000;
+
+/** A stack that exists, and how to work on it. */
+export interface OpenStack {
+  readonly name: string;
+  readonly phase: string;
+  /** Plain configuration values by full key, e.g. `phased-stack:port`. */
+  readonly config: Readonly<Record<string, string>>;
+  /** `docker:host` of the stack. */
+  readonly dockerHost: string | undefined;
+  /** Outputs including secret ones; empty before the first update. */
+  outputs(): Promise<Readonly<Record<string, unknown>>>;
+  /** State with resources and pending operations; secrets stay encrypted. */
+  exported(): Promise<ExportedStack>;
+  /** `pulumi ARGS` with its output captured; the standard output. @throws ExecError */
+  pulumi(args: readonly string[], timeoutMs?: number): Promise<string>;
+  /** `pulumi ARGS` of an update, with Pulumi's live display. */
+  update(args: readonly string[]): Promise<UpdateRun>;
+  /** Forgets the stack: its state, history and what is kept about it in this clone. Its resources must be gone. */
+  remove(): Promise<void>;
+  /** The npm command that does something with this stack, for messages: `npm run down -- --stack shop`. */
+  command(name: string, ...args: readonly string[]): string;
+}
+
+/** A text output, `undefined` when it is absent, empty or no text. */
+export function textOutput(outputs: Readonly<Record<string, unknown>>, key: string): string | undefined {
+  const value = outputs[key];
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+/** `npm run NAME` for a stack, for messages. */
+export function npmCommand(stack: string, name: string, ...args: readonly string[]): string {
+  const all = [...(stack === DEFAULT_STACK ? [] : ["--stack", stack]), ...args];
+  return `npm run ${name}${all.length > 0 ? ` -- ${all.join(" ")}` : ""}`;
+}
+
+/** Result of looking for a stack. */
+export interface FoundStack {
+  readonly name: string;
+  readonly found: OpenStack | undefined;
+  readonly command: (name: string, ...args: readonly string[]) => string;
+}
+
+/** Looks for a stack without making one. @param wanted @default dev */
+export async function findStack(wanted: string | undefined): Promise<FoundStack> {
+  const name = wanted ?? DEFAULT_STACK;
+  validateStackName(name);
+  const found = (await stackExists(name)) ? openExisting(name) : undefined;
+  return { name, found, command: (command, ...args) => npmCommand(name, command, ...args) };
+}
+
+export interface OpenOptions {
+  /** Make the stack when it does not exist. @default false */
+  readonly create?: boolean;
+  /** Configuration of a temporary stack, by key without project, instead of `Pulumi.<stack>.yaml`. */
+  readonly config?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Opens a stack.
+ * @param wanted @default dev
+ * @throws UserError when it does not exist and is not to be made.
+ */
+export async function openStack(wanted: string | undefined, options: OpenOptions = {}): Promise<OpenStack> {
+  const name = wanted ?? DEFAULT_STACK;
+  validateStackName(name);
+  if (options.create === true) await ensureStack(name);
+  else if (!(await stackExists(name))) {
+    throw new UserError(`stack ${name} does not exist`, `Start it with: ${npmCommand(name, "up")}`);
+  }
+  return openExisting(name, options.config);
+}
+
+function openExisting(name: string, temporary?: Readonly<Record<string, string>>): OpenStack {
+  const environment = pulumiEnvironment();
+  const env = { ...process.env, ...environment.env };
+  const rendered = configFileFor(name, environment);
+  const configFile = temporary === undefined ? rendered : temporaryConfig(name, temporary, rendered);
+  const config = plainConfig(configFile ?? trackedFile(name));
+  const select = ["--stack", name];
+  const withConfig = [...select, ...(configFile === undefined ? [] : ["--config-file", configFile])];
+  const run = async (args: readonly string[], timeoutMs = LOOK_TIMEOUT_MS): Promise<string> => {
+    const [command = ""] = args;
+    const flags = takesConfig(command) ? withConfig : command === "version" ? [] : select;
+    return (await exec("pulumi", [...args, ...flags], { cwd: ROOT, env, timeoutMs })).stdout;
+  };
+  return {
+    name,
+    phase: config[`${PROJECT}:phase`] ?? "cluster",
+    config,
+    dockerHost: config["docker:host"],
+    outputs: async () => JSON.parse(await run(["stack", "output", "--json", "--show-secrets"])) as Record<string, unknown>,
+    exported: async () => JSON.parse(await run(["stack", "export"])) as ExportedStack,
+    pulumi: run,
+    update(args) {
+      const pulumi = which("pulumi", env["PATH"]);
+      if (pulumi === undefined) throw new UserError("the Pulumi CLI is not installed", "npm run up installs it; npm run doctor looks");
+      return runUpdate(pulumi, [...args, ...withConfig], { cwd: ROOT, env });
+    },
+    async remove() {
+      // Pulumi would delete the tracked configuration file as well.
+      await run(["stack", "rm", "--yes", "--preserve-config"]);
+      for (const file of [rendered, configFile]) if (file !== undefined) rmSync(file, { force: true });
+    },
+    command: (command, ...args) => npmCommand(name, command, ...args),
+  };
+}
+
+/** Commands of Pulumi that read the stack's configuration. */
+function takesConfig(command: string): boolean {
+  return ["up", "preview", "destroy", "refresh", "config"].includes(command);
+}
+
+function trackedFile(stack: string): string {
+  return path.join(ROOT, `Pulumi.${stack}.yaml`);
+}
+
+/** Configuration values that are plain text; secrets and structures are left out. */
+export function plainConfig(file: string): Record<string, string> {
+  if (!existsSync(file)) return {};
+  const content = parse(readFileSync(file, "utf8")) as { config?: Record<string, unknown> | null } | null;
+  const entries = Object.entries(content?.config ?? {}).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value));
+  return Object.fromEntries(entries.map(([key, value]) => [key, String(value)]));
+}
+
+/** Phase a stack is configured for; what it is when nothing says so is the first one. */
+export function phaseOf(stack: string): "cluster" | "database" | "cloud" {
+  validateStackName(stack);
+  const phase = plainConfig(trackedFile(stack))[`${PROJECT}:phase`] ?? "cluster";
+  return phase === "database" || phase === "cloud" ? phase : "cluster";
+}
+
+/**
+ * Sets configuration values in `Pulumi.<stack>.yaml`, as `pulumi config set` does; comments and order stay.
+ * @param settings `key=value`; a key without a project belongs to this one.
+ * @throws UserError when one is not of that form.
+ */
+export function setConfig(stack: string, settings: readonly string[]): void {
+  validateStackName(stack);
+  if (settings.length === 0) return;
+  const file = trackedFile(stack);
+  const document = parseDocument(existsSync(file) ? readFileSync(file, "utf8") : "");
+  for (const setting of settings) {
+    const [, key, value] = /^([\w:-]+)=(.*)$/s.exec(setting) ?? [];
+    if (key === undefined || value === undefined) {
+      throw new UserError(`--config ${JSON.stringify(setting)} is not of the form key=value, for example port=3002`);
+    }
+    document.setIn(["config", key.includes(":") ? key : `${PROJECT}:${key}`], value);
+  }
+  writeFileSync(file, document.toString({ lineWidth: 0 }));
+}
+
+/** A configuration file for a stack that is not meant to stay; the salt comes from where the stack was made. */
+function temporaryConfig(stack: string, config: Readonly<Record<string, string>>, rendered: string | undefined): string {
+  const salt = rendered === undefined ? {} : (parse(readFileSync(rendered, "utf8")) as { encryptionsalt?: string });
+  const document = parseDocument("");
+  if (salt.encryptionsalt !== undefined) document.set("encryptionsalt", salt.encryptionsalt);
+  for (const [key, value] of Object.entries(config)) document.setIn(["config", `${PROJECT}:${key}`], value);
+  const file = path.join(STATE_DIR, "stacks", `Pulumi.${stack}.temporary.yaml`);
+  writeFileSync(file, document.toString(), { mode: 0o600 });
+  return file;
+}
+
+async function stackExists(name: string): Promise<boolean> {
+  const environment = pulumiEnvironment();
+  // The file backend keeps one file a stack; looking there needs no Pulumi CLI, which may not be installed yet.
+  if (environment.managed) return existsSync(path.join(STATE_DIR, "state", ".pulumi", "stacks", PROJECT, `${name}.json`));
+  const { stdout } = await exec("pulumi", ["stack", "ls", "--json", "--non-interactive"], {
+    cwd: ROOT,
+    env: { ...process.env, ...environment.env },
+    timeoutMs: LOOK_TIMEOUT_MS,
+    fix: "Log in again with: pulumi login; or keep the state in this project: pulumi logout",
+  });
+  const stacks = JSON.parse(stdout) as { readonly name: string }[];
+  return stacks.some((stack) => stack.name === name || stack.name.endsWith(`/${name}`));
+}

@@ -1,0 +1,98 @@
+import { startLoad } from "../../lib/load";
+import { describeFailures, limitViolations, type Flood } from "../evaluate";
+import { fail, pass, verdict, type Check } from "../types";
+import { createOrder } from "./answers";
+import type { HttpClient } from "../http";
+
+/** 500 users (A4), each with a request every ten seconds: the shorter end of the think time of feature A12. */
+const CAPACITY_RATE = 50;
+const CAPACITY_SECONDS = 10;
+/** p95 in milliseconds that must be held (B11). */
+const CAPACITY_P95_MS = 2000;
+
+const FLOOD_REQUESTS = 900;
+const FLOOD_CONNECTIONS = 32;
+
+/** A4, B1: what the stack carries, and what it refuses. */
+export const trafficChecks: readonly Check[] = [
+  {
+    id: "A4",
+    title: `500 users, ${CAPACITY_RATE} req/s for ${CAPACITY_SECONDS} s`,
+    target: `0 failed, p95 < ${CAPACITY_P95_MS / 1000} s`,
+    async run({ http, session }) {
+      const { cookie } = await session();
+      await createOrder(http, cookie, 0);
+      // Reads of lists, one write in ten, some health checks: what a business application sees.
+      const load = startLoad({
+        url: http.url,
+        ratePerSecond: CAPACITY_RATE,
+        seconds: CAPACITY_SECONDS,
+        next: (n) => {
+          if (n % 10 === 0) return order(cookie, n);
+          if (n % 5 === 0) return { path: "/health" };
+          return { path: "/api/orders?limit=20", headers: { cookie } };
+        },
+      });
+      const report = await load.done;
+      const times = `p50 ${report.p50.toFixed(0)}, p95 ${report.p95.toFixed(0)}, p99 ${report.p99.toFixed(0)} ms`;
+      if (report.failed > 0)
+        return fail(`${report.failed} of ${report.sent} failed (${describeFailures(report.statuses, report.errors)}), ${times}`);
+      const measured = `0 of ${report.sent} failed at ${report.rate.toFixed(0)} req/s, ${times}`;
+      return report.p95 < CAPACITY_P95_MS ? pass(measured) : fail(measured);
+    },
+  },
+  {
+    id: "B1",
+    title: "limit of the load balancer, one client",
+    target: "100 req/s + burst, then 429 with Retry-After",
+    async run({ http, expected }) {
+      const flood = await sendFlood(http);
+      const measured = `${flood.accepted} of ${flood.sent} let through in ${flood.seconds.toFixed(1)} s, ${flood.refused.length} × 429, Retry-After ${flood.refused[0] ?? "none"}`;
+      return verdict(limitViolations(flood, expected.apiLimit), measured);
+    },
+  },
+  {
+    id: "B1",
+    title: "a client that waits as told is served again",
+    target: "200 within 15 s",
+    async run({ http }) {
+      const started = performance.now();
+      for (;;) {
+        const answer = await http.ask("/health");
+        const waited = (performance.now() - started) / 1000;
+        if (answer.status === 200) return pass(`after ${waited.toFixed(1)} s`);
+        if (answer.status !== 429 || waited > 15) return fail(`status ${answer.status} after ${waited.toFixed(1)} s`);
+        await new Promise((resolve) => setTimeout(resolve, Number(answer.headers["retry-after"] ?? 1) * 1000));
+      }
+    },
+  },
+];
+
+function order(cookie: string, n: number): { path: string; method: string; headers: Record<string, string>; body: string } {
+  const body = JSON.stringify({ customerName: `Customer ${n}`, totalCents: 100, currency: "EUR" });
+  return { path: "/api/orders", method: "POST", headers: { cookie, "content-type": "application/json" }, body };
+}
+
+/**
+ * As many requests as this client manages at once, every other one with an address of its own in X-Forwarded-For: who could choose
+ * the address he is counted under would have no limit.
+ */
+async function sendFlood(http: HttpClient): Promise<Flood> {
+  const others: Record<string, number> = {};
+  const refused: (string | undefined)[] = [];
+  let accepted = 0;
+  let sent = 0;
+  const started = performance.now();
+  const client = async (): Promise<void> => {
+    while (sent < FLOOD_REQUESTS) {
+      sent += 1;
+      const headers: Record<string, string> = sent % 2 === 0 ? { "x-forwarded-for": `198.51.100.${sent % 250}` } : {};
+      const answer = await http.ask("/health", { headers });
+      if (answer.status === 200) accepted += 1;
+      else if (answer.status === 429) refused.push(answer.headers["retry-after"]);
+      else others[answer.status] = (others[answer.status] ?? 0) + 1;
+    }
+  };
+  await Promise.all(Array.from({ length: FLOOD_CONNECTIONS }, client));
+  return { sent, accepted, refused, others, seconds: (performance.now() - started) / 1000 };
+}

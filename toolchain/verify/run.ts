@@ -1,0 +1,91 @@
+import { messageOf } from "../lib/errors";
+import { stopIfInterrupted } from "../lib/interrupt";
+import { colours, renderTable } from "../lib/table";
+import { answerChecks } from "./checks/answers";
+import { endpointChecks } from "./checks/endpoints";
+import { processChecks } from "./checks/processes";
+import { trafficChecks } from "./checks/traffic";
+import type { Check, Outcome, Row, VerifyContext } from "./types";
+
+/** Every check of phase `cluster`; the flood comes last, because it uses this client's allowance up. */
+export const CHECKS: readonly Check[] = [...endpointChecks, ...answerChecks, ...processChecks, ...trafficChecks];
+
+/** The result of `npm run verify`, as `--json` writes it. */
+export interface Report {
+  readonly stack: string;
+  readonly phase: string;
+  readonly url: string;
+  /** ISO 8601 */
+  readonly startedAt: string;
+  readonly seconds: number;
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+  readonly rows: readonly Row[];
+}
+
+/**
+ * Runs checks one after the other; a check that throws has failed with that reason.
+ * @param onRow called with each finished check, for progress.
+ */
+export async function runChecks(
+  checks: readonly Check[],
+  context: VerifyContext,
+  onStart: (check: Check, index: number) => void,
+  onRow: (row: Row) => void,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const [index, check] of checks.entries()) {
+    stopIfInterrupted();
+    onStart(check, index);
+    const started = performance.now();
+    const outcome = await outcomeOf(check, context);
+    const row = { id: check.id, title: check.title, target: check.target, ...outcome, seconds: (performance.now() - started) / 1000 };
+    rows.push(row);
+    onRow(row);
+  }
+  return rows;
+}
+
+async function outcomeOf(check: Check, context: VerifyContext): Promise<Outcome> {
+  try {
+    return await check.run(context);
+  } catch (error) {
+    stopIfInterrupted();
+    return { verdict: "fail", measured: messageOf(error) };
+  }
+}
+
+/** Adds the rows up. */
+export function makeReport(
+  head: { readonly stack: string; readonly phase: string; readonly url: string; readonly startedAt: Date },
+  rows: readonly Row[],
+): Report {
+  const count = (verdict: Row["verdict"]): number => rows.filter((row) => row.verdict === verdict).length;
+  return {
+    stack: head.stack,
+    phase: head.phase,
+    url: head.url,
+    startedAt: head.startedAt.toISOString(),
+    seconds: rows.reduce((sum, row) => sum + row.seconds, 0),
+    passed: count("pass"),
+    failed: count("fail"),
+    skipped: count("skip"),
+    rows,
+  };
+}
+
+const MARKS = {
+  pass: colours.green("pass"),
+  fail: colours.red("FAIL"),
+  skip: colours.yellow("skip"),
+} as const;
+
+/** The table people read: one line a check, then the sum. */
+export function renderReport(report: Report): string {
+  const rows = report.rows.map((row) => [row.id, row.title, row.target, MARKS[row.verdict], row.measured]);
+  const table = renderTable(["id", "what", "target", "", "measured"], rows);
+  const skipped = report.skipped > 0 ? `, ${report.skipped} skipped` : "";
+  const sum = `${report.passed} passed, ${report.failed} failed${skipped} in ${report.seconds.toFixed(0)} s`;
+  return `${table}\n\n${report.failed > 0 ? colours.red(sum) : colours.green(sum)}`;
+}
