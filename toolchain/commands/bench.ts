@@ -57,7 +57,7 @@ async function provision(options: ProvisionCommandOptions): Promise<void> {
   const [port, composePort] = await freePorts();
   const stack = await openStack(`bench-${randomBytes(3).toString("hex")}`, {
     create: true,
-    config: { phase: "cluster", port: String(port) },
+    config: { phase: "cluster", port: String(port), protect: "false" },
   });
   const started = performance.now();
   const say = (text: string): void =>

@@ -121,7 +121,12 @@ function expectedOf(stack: OpenStack, phase: string): Expected {
     const value = stack.config[`phased-stack:${key}`];
     return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
   };
-  return { phase, appInstances: number("appInstances"), workers: number("workers"), apiLimit: { perSecond: 100, burst: 100 } };
+  return {
+    phase,
+    appInstances: number("appInstances"),
+    workers: number("workers"),
+    apiLimit: { perSecond: number("apiRequestsPerSecond") ?? 100, burst: number("apiBurst") ?? 100 },
+  };
 }
 
 function writeReport(file: string, report: unknown): void {

@@ -17,7 +17,7 @@ export interface Belongings {
   readonly containers: readonly { readonly id: string; readonly name: string; readonly service: string; readonly state: string }[];
   readonly networks: readonly { readonly id: string; readonly name: string }[];
   readonly volumes: readonly StackVolume[];
-  /** Tags of images that were built for the stack. */
+  /** Tags of images that were built for the stack and go with it. */
   readonly images: readonly string[];
 }
 
@@ -33,10 +33,7 @@ export async function belongings(docker: Docker, stack: string): Promise<Belongi
   const networks = await docker.listNetworks({ filters });
   const { Volumes: volumes } = await docker.listVolumes({ filters });
   const sizes = volumes.length === 0 ? new Map<string, number>() : await volumeSizes(docker);
-  const images = await ownImages(
-    docker,
-    infos.map((info) => info.ImageID),
-  );
+  const images = await ownImages(docker, stack, infos);
   return {
     containers: infos.map((info) => ({
       id: info.Id,
@@ -63,10 +60,22 @@ async function volumeSizes(docker: Docker): Promise<Map<string, number>> {
   return new Map(known);
 }
 
-/** Images that carry the project's label are built by it; base images and a user's own image do not. */
-async function ownImages(docker: Docker, ids: readonly string[]): Promise<string[]> {
-  const images = await docker.listImages({ filters: { label: [LABELS.project] } });
-  return images.filter((image) => ids.includes(image.Id)).flatMap((image) => image.RepoTags ?? []);
+/**
+ * Images that were built by the project (`localhost/PROJECT/…`; base images and a user's own are named otherwise). Those of earlier
+ * versions are kept for going back and belong to no stack in particular: they go with the project's last stack on the engine.
+ */
+async function ownImages(docker: Docker, stack: string, infos: readonly Docker.ContainerInfo[]): Promise<string[]> {
+  const project = infos[0]?.Labels[LABELS.project];
+  if (project === undefined) return [];
+  const others = (await docker.listContainers({ all: true, filters: { label: [`${LABELS.project}=${project}`] } })).some(
+    (info) => info.Labels[LABELS.stack] !== stack,
+  );
+  const used = new Set(infos.map((info) => info.ImageID));
+  const images = await docker.listImages();
+  return images
+    .filter((image) => !others || used.has(image.Id))
+    .flatMap((image) => image.RepoTags ?? [])
+    .filter((tag) => tag.startsWith(`localhost/${project}/`));
 }
 
 /** What `npm run down` is about to delete. */

@@ -14,8 +14,8 @@ export const LABELS = {
 
 /** Which Docker Engine is meant and why, e.g. to name it in a message. */
 export interface DockerEndpoint {
-  /** Address such as `unix:///var/run/docker.sock` or `ssh://deploy@example.com`; `undefined` is Docker's default socket. */
-  readonly host: string | undefined;
+  /** Address such as `unix:///var/run/docker.sock` or `ssh://deploy@example.com`. */
+  readonly host: string;
   readonly source: "docker:host" | "DOCKER_HOST" | "default";
 }
 
@@ -24,7 +24,7 @@ export function dockerEndpoint(configured: string | undefined, environment: Node
   if (configured !== undefined && configured !== "") return { host: configured, source: "docker:host" };
   const fromEnvironment = environment["DOCKER_HOST"];
   if (fromEnvironment !== undefined && fromEnvironment !== "") return { host: fromEnvironment, source: "DOCKER_HOST" };
-  return { host: undefined, source: "default" };
+  return { host: process.platform === "win32" ? "npipe:////./pipe/docker_engine" : "unix:///var/run/docker.sock", source: "default" };
 }
 
 /** How to reach an engine, in the terms of dockerode. Every field is given: an absent one would fall back to `DOCKER_HOST`. */
@@ -64,7 +64,6 @@ export function parseDockerHost(host: string, environment: NodeJS.ProcessEnv = p
  */
 export async function dockerClient(configured?: string): Promise<Docker> {
   const { host } = dockerEndpoint(configured);
-  if (host === undefined) return new Docker();
   const connection = parseDockerHost(host);
   const certificates = process.env["DOCKER_CERT_PATH"];
   const tls =
@@ -101,14 +100,13 @@ export async function reachableDocker(configured?: string): Promise<Docker> {
 
 /** The error for an engine that does not answer. */
 export function unreachable(endpoint: DockerEndpoint, reason: string): UserError {
-  const where = endpoint.host ?? "the default socket";
   const fix = {
     default: "Start Docker (npm run doctor tells more), or name another engine: npm run up -- --config docker:host=ssh://user@host",
     DOCKER_HOST: "That address comes from DOCKER_HOST: start that engine, or change or unset the variable",
     "docker:host":
       "That address is the stack's docker:host: start that engine, or: npm run up -- --config docker:host=unix:///var/run/docker.sock",
   } satisfies Record<DockerEndpoint["source"], string>;
-  return new UserError(`Docker does not answer at ${where} (${reason.trim()})`, fix[endpoint.source]);
+  return new UserError(`Docker does not answer at ${endpoint.host} (${reason.trim()})`, fix[endpoint.source]);
 }
 
 /** What a program inside a container printed, and how it ended. */

@@ -131,7 +131,7 @@ describe("Docker Engines", () => {
   it("docker:host comes before DOCKER_HOST, and that before the default", () => {
     assert.deepEqual(dockerEndpoint("ssh://a@b", { DOCKER_HOST: "tcp://c:1" }), { host: "ssh://a@b", source: "docker:host" });
     assert.deepEqual(dockerEndpoint("", { DOCKER_HOST: "tcp://c:1" }), { host: "tcp://c:1", source: "DOCKER_HOST" });
-    assert.deepEqual(dockerEndpoint(undefined, { DOCKER_HOST: "" }), { host: undefined, source: "default" });
+    assert.deepEqual(dockerEndpoint(undefined, { DOCKER_HOST: "" }), { host: "unix:///var/run/docker.sock", source: "default" });
   });
 
   it("addresses are understood as Docker does", () => {
