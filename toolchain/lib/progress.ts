@@ -9,9 +9,9 @@ const REDRAW_EVERY_MS = 200;
 /** What a running step may say. */
 export interface Progress {
   /** What it does right now; shown beside the step, replaced by the next one. */
-  detail(text: string): void;
+  readonly detail: (text: string) => void;
   /** A line that stays. */
-  line(text: string): void;
+  readonly line: (text: string) => void;
 }
 
 interface Running {

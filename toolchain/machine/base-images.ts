@@ -77,7 +77,7 @@ async function imageLabels(docker: Docker, name: string): Promise<Record<string,
   try {
     const { Config: config } = await docker.getImage(name).inspect();
     // Config.Labels is null in images without labels.
-    return (config.Labels as Record<string, string> | null) ?? {};
+    return { ...config.Labels };
   } catch (error) {
     if ((error as { statusCode?: number }).statusCode === 404) return undefined;
     return new Error(messageOf(error));
@@ -87,14 +87,7 @@ async function imageLabels(docker: Docker, name: string): Promise<Record<string,
 async function pull(docker: Docker, name: string, progress: Progress): Promise<void> {
   progress.detail("pulling");
   const stop = new AbortController();
-  await follow(
-    docker,
-    (await docker.pull(name, { abortSignal: stop.signal })) as NodeJS.ReadableStream,
-    stop,
-    PULL_TIMEOUT_MS,
-    progress,
-    PULL_SILENCE_MS,
-  );
+  await follow(docker, await docker.pull(name, { abortSignal: stop.signal }), stop, PULL_TIMEOUT_MS, progress, PULL_SILENCE_MS);
 }
 
 /** Loads the root file system as an image, the way `docker import` does. */
@@ -103,7 +96,7 @@ async function importDebian(docker: Docker, name: string, progress: Progress): P
   progress.detail("importing");
   const [repo, tag] = splitTag(name);
   const changes = ['CMD ["bash"]', `ENV PATH=${PATH_IN_IMAGE}`, `LABEL ${STANDIN_LABEL}=true`];
-  const stream = (await docker.importImage(createReadStream(archive), { repo, tag, changes })) as NodeJS.ReadableStream;
+  const stream = await docker.importImage(createReadStream(archive), { repo, tag, changes });
   await follow(docker, stream, new AbortController(), BUILD_TIMEOUT_MS, progress);
 }
 

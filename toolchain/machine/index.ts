@@ -1,30 +1,92 @@
-import { StepList } from "../lib/progress";
+import pc from "picocolors";
 import { stopIfInterrupted } from "../lib/interrupt";
+import { StepList } from "../lib/progress";
 import { baseImageSteps } from "./base-images";
+import { dockerEngineStep } from "./docker-engine";
+import { languageHostStep } from "./language-host";
+import { npmDependenciesStep } from "./npm-dependencies";
+import { removeDownloads } from "./official";
+import { pluginSteps } from "./plugins";
+import { pulumiCliStep } from "./pulumi-cli";
 import type { Phase, State, Step } from "./types";
 
 export interface PrepareOptions {
+  /** Decides which plugins and images are needed. */
   readonly phase: Phase;
-  /** @default false */
+  /** Try official downloads again where a stand-in is installed. @default false */
   readonly official?: boolean;
 }
 
-/** Steps a machine needs for a phase, in the order in which they depend on each other. */
-export function machineSteps(_phase: Phase): Step[] {
-  return [...baseImageSteps()];
+/** What a machine needs for a phase. The groups may be worked on at the same time, the steps of a group one after another. */
+export interface MachineSteps {
+  /** Before anything else. */
+  readonly first: readonly Step[];
+  readonly groups: readonly (readonly Step[])[];
 }
 
-export async function prepareMachine(options: PrepareOptions): Promise<void> {
-  const steps = machineSteps(options.phase);
-  const list = new StepList();
-  const states = await Promise.all(steps.map((step) => step.check()));
-  for (const [index, step] of steps.entries()) {
-    stopIfInterrupted();
-    const state = states[index] as State;
-    if (state.kind !== "missing" && !(options.official && state.kind === "stand-in")) {
-      list.note(step.title, state.detail);
-      continue;
-    }
-    await list.run(step.title, (progress) => step.ensure({ progress, official: options.official === true }));
+/** The steps for a phase. */
+export function machineSteps(phase: Phase): MachineSteps {
+  return {
+    first: [npmDependenciesStep(), dockerEngineStep()],
+    groups: [[pulumiCliStep(), languageHostStep(), ...pluginSteps(phase)], baseImageSteps()],
+  };
+}
+
+/** A step with what its check found. */
+export interface Checked {
+  readonly step: Step;
+  readonly state: State;
+}
+
+/** Checks all steps at the same time; changes nothing. */
+export function checkMachine(steps: MachineSteps): Promise<Checked[]> {
+  const all = [...steps.first, ...steps.groups.flat()];
+  return Promise.all(all.map(async (step) => ({ step, state: await step.check() })));
+}
+
+/**
+ * Brings about everything this machine needs for a phase and says what it does. Does nothing that is done already; may be
+ * interrupted at any time and run again.
+ *
+ * @throws UserError of the first step that needs the user's hand
+ */
+export async function prepareMachine(options: PrepareOptions, steps: MachineSteps = machineSteps(options.phase)): Promise<void> {
+  const official = options.official === true;
+  const checked = await checkMachine(steps);
+  const due = new Set(checked.filter(({ state }) => isDue(state, official)).map(({ step }) => step));
+  if (due.size === 0) {
+    summarize(checked);
+    return;
   }
+  const list = new StepList();
+  for (const { step, state } of checked) if (!due.has(step)) list.note(step.title, state.detail);
+  const ensure = async (step: Step): Promise<void> => {
+    stopIfInterrupted();
+    if (due.has(step)) await list.run(step.title, (progress) => step.ensure({ progress, official }));
+  };
+  try {
+    for (const step of steps.first) await ensure(step);
+    const results = await Promise.allSettled(
+      steps.groups.map(async (group) => {
+        for (const step of group) await ensure(step);
+      }),
+    );
+    // Every group may finish what it can; then the first failure is told.
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed) throw failed.reason;
+  } finally {
+    await removeDownloads();
+  }
+}
+
+function isDue(state: State, official: boolean): boolean {
+  return state.kind === "missing" || (official && state.kind === "stand-in");
+}
+
+function summarize(checked: readonly Checked[]): void {
+  const docker = checked.find(({ step }) => step.id === "docker")?.state.detail ?? "";
+  const pulumi = checked.find(({ step }) => step.id === "pulumi")?.state.detail.split(",")[0] ?? "";
+  console.log(`machine ready: Docker Engine ${docker}; Pulumi ${pulumi}`);
+  const standIns = checked.filter(({ state }) => state.kind === "stand-in").map(({ step }) => step.title);
+  if (standIns.length > 0) console.log(pc.dim(`stand-ins in use (restricted network): ${standIns.join(", ")}`));
 }
