@@ -1,0 +1,102 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { type BackingServices, DRAIN_DELAY_SECONDS, SHUTDOWN_TIMEOUT_SECONDS } from "../../contract";
+import { hardened, transformed, type Transform, type VolumeMount } from "../common";
+import { appEnvironment, type AppSettings } from "./environment";
+
+const defaults = {
+  /** Name under which all instances answer in the network. */
+  alias: "app",
+  /** An instance has to be healthy within this; the app itself gives a worker 30 s to boot (app.md). */
+  bootTimeoutSeconds: 90,
+  /** Added to drain delay and shutdown timeout: time for the process to end before it is killed. */
+  stopMarginSeconds: 7,
+  tmpMb: 64,
+} as const;
+
+/** Seconds a container may take to stop: the app's drain, its shutdown and a margin. */
+export const STOP_SECONDS = DRAIN_DELAY_SECONDS + SHUTDOWN_TIMEOUT_SECONDS + defaults.stopMarginSeconds;
+
+/** Most instances one Docker host is meant for. */
+export const MAX_INSTANCES = 50;
+
+export interface AppArgs {
+  /** Image to run. It has to carry a HEALTHCHECK: an instance counts as started when that passes. */
+  readonly image: pulumi.Input<string>;
+  /** Number of containers, 1 to {@link MAX_INSTANCES}. */
+  readonly instances: number;
+  /** Memory limit of each container in MiB; swap is off. Changed in place. */
+  readonly memoryMb: number;
+  /** CPU limit of each container in cores. @default no limit */
+  readonly cpus?: number | undefined;
+  /** Name of the network to be on. */
+  readonly networkName: pulumi.Input<string>;
+  /** What the phase hands to the app. */
+  readonly services: BackingServices;
+  readonly settings: AppSettings;
+  /** Volumes with the database and the secrets. */
+  readonly mounts: readonly VolumeMount[];
+  /** Replaces the instances, one by one in place of the old, whenever it changes: the content of their secrets. */
+  readonly secretsRevision: pulumi.Input<string>;
+  /** Changes to the child resources before they are created. */
+  readonly transform?: { readonly container?: Transform<docker.ContainerArgs> };
+}
+
+/**
+ * The app on one Docker host: N equal containers behind one network alias. They publish no port, so an old and a new one can live
+ * side by side: a replacement is created, has to become healthy, and only then the old one drains and goes.
+ */
+export class App extends pulumi.ComponentResource {
+  /** Name under which the instances are found in the network. */
+  readonly alias: string = defaults.alias;
+  /** Physical names of the containers. */
+  readonly containerNames: pulumi.Output<string[]>;
+  private readonly containers: readonly docker.Container[];
+
+  constructor(name: string, args: AppArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("phased-stack:local:App", name, {}, opts);
+    if (!Number.isInteger(args.instances) || args.instances < 1 || args.instances > MAX_INSTANCES) {
+      throw new Error(`${name}: instances is ${args.instances}; allowed: an integer from 1 to ${MAX_INSTANCES}`);
+    }
+    this.containers = Array.from({ length: args.instances }, (_, index) => this.createContainer(`${name}-${index}`, args));
+    this.containerNames = pulumi.all(this.containers.map((container) => container.name));
+    this.registerOutputs({ alias: this.alias, containerNames: this.containerNames });
+  }
+
+  /** The resources this component is made of. */
+  get nodes(): { readonly containers: readonly docker.Container[] } {
+    return { containers: this.containers };
+  }
+
+  private createContainer(name: string, args: AppArgs): docker.Container {
+    const common = hardened({
+      service: "app",
+      memoryMb: args.memoryMb,
+      cpus: args.cpus,
+      stopSeconds: STOP_SECONDS,
+      tmpMb: defaults.tmpMb,
+    });
+    const environment = appEnvironment(args.services, args.settings);
+    return new docker.Container(
+      ...transformed(
+        args.transform?.container,
+        name,
+        {
+          ...common,
+          image: args.image,
+          envs: Object.entries(environment).map(([key, value]) => `${key}=${value}`),
+          labels: [
+            ...(common.labels as docker.types.input.ContainerLabel[]),
+            { label: "phased-stack.secrets", value: args.secretsRevision },
+          ],
+          networksAdvanced: [{ name: args.networkName, aliases: [defaults.alias] }],
+          volumes: args.mounts.map((mount) => ({ ...mount })),
+          wait: true,
+          waitTimeout: defaults.bootTimeoutSeconds,
+        },
+        // Containers are deleted before they are replaced by default: all instances would be gone at once.
+        { parent: this, deleteBeforeReplace: false },
+      ),
+    );
+  }
+}

@@ -1,0 +1,88 @@
+import * as pulumi from "@pulumi/pulumi";
+import type * as docker from "@pulumi/docker";
+
+/**
+ * Changes the arguments of one child resource just before it is created: values to set, or a function that edits them.
+ * The escape hatch for what a component does not offer itself.
+ */
+export type Transform<Args> = Partial<Args> | ((args: Args, opts: pulumi.CustomResourceOptions, name: string) => void);
+
+/** Applies a user's transform; returns what the child is created with. */
+export function transformed<Args extends object>(
+  transform: Transform<Args> | undefined,
+  name: string,
+  args: Args,
+  opts: pulumi.CustomResourceOptions,
+): [name: string, args: Args, opts: pulumi.CustomResourceOptions] {
+  if (typeof transform === "function") {
+    const [ownArgs, ownOpts] = [{ ...args }, { ...opts }];
+    transform(ownArgs, ownOpts, name);
+    return [name, ownArgs, ownOpts];
+  }
+  return [name, { ...args, ...transform }, opts];
+}
+
+/** Labels of every Docker object: they tell stacks on one host apart, and `npm run status` finds containers by them. */
+export function labels(service: string): { label: string; value: string }[] {
+  return [
+    { label: "phased-stack.project", value: pulumi.getProject() },
+    { label: "phased-stack.stack", value: pulumi.getStack() },
+    { label: "phased-stack.service", value: service },
+  ];
+}
+
+/** A volume as a container sees it. */
+export interface VolumeMount {
+  /** Name of the Docker volume. */
+  readonly volumeName: pulumi.Input<string>;
+  /** Absolute path inside the container. */
+  readonly containerPath: string;
+  /** @default false */
+  readonly readOnly?: boolean;
+}
+
+/** What {@link hardened} needs to know. */
+export interface HardenedArgs {
+  /** Value of the label `phased-stack.service`. */
+  readonly service: string;
+  /** Memory limit in MiB; swap is off. */
+  readonly memoryMb: number;
+  /** CPU limit in cores. @default no limit */
+  readonly cpus?: number | undefined;
+  /** Seconds between the stop signal and SIGKILL; must exceed the time the program takes to drain. */
+  readonly stopSeconds: number;
+  /** Size of `/tmp`, the only writable directory besides volumes, in MiB. */
+  readonly tmpMb: number;
+}
+
+/** Settings all containers share: limits, no privilege, read-only root, restart on failure, rotated logs. */
+export function hardened(args: HardenedArgs): Omit<docker.ContainerArgs, "image"> {
+  return {
+    restart: "unless-stopped",
+    labels: labels(args.service),
+    readOnly: true,
+    tmpfs: { "/tmp": `rw,noexec,nosuid,nodev,size=${args.tmpMb}m` },
+    capabilities: { drops: ["ALL"] },
+    securityOpts: ["no-new-privileges:true"],
+    memory: args.memoryMb,
+    // Left unset, Docker reports twice the memory and the provider shows a change on every `up`.
+    memorySwap: args.memoryMb,
+    ...(args.cpus === undefined ? {} : { cpus: dockerCpus(args.cpus) }),
+    ulimits: [{ name: "nofile", soft: 65_536, hard: 65_536 }],
+    stopTimeout: args.stopSeconds,
+    // The provider stops a container with this grace; without it the container is killed at once.
+    destroyGraceSeconds: args.stopSeconds,
+    logDriver: "json-file",
+    logOpts: { "max-size": "10m", "max-file": "5" },
+  };
+}
+
+/**
+ * A CPU limit in the exact spelling the Docker provider reads back (`1.0`, `1.5`, `0.25`; ten is `10.`).
+ * Any other spelling of the same number would replace the container on every `up`.
+ */
+export function dockerCpus(cpus: number): string {
+  const text = cpus.toFixed(9);
+  const zeros = text.replace(/[^0]/g, "").length;
+  return zeros === 9 && Number.isInteger(cpus) ? cpus.toFixed(1) : text.replace(/0+$/, "");
+}

@@ -1,0 +1,39 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { StackConfig } from "./config";
+import type { DockerHost } from "./preflight";
+
+/**
+ * Compares limits with what the Docker host has; Docker itself would refuse them late and one by one.
+ * @throws RunError listing what does not fit.
+ */
+export function checkCapacity(
+  config: Pick<StackConfig, "appCpus" | "appMemoryMb" | "appInstances">,
+  host: Pick<DockerHost, "cpus" | "memoryMb">,
+): void {
+  const violations: string[] = [];
+  if (config.appCpus !== undefined && config.appCpus > host.cpus) {
+    violations.push(
+      `appCpus is ${config.appCpus}; allowed: at most ${host.cpus}, the CPUs of the Docker host. Fix: pulumi config set appCpus ${host.cpus}`,
+    );
+  }
+  if (config.appMemoryMb > host.memoryMb) {
+    violations.push(
+      `appMemoryMb is ${config.appMemoryMb}; allowed: at most ${host.memoryMb}, the memory of the Docker host in MiB. ` +
+        `Fix: pulumi config set appMemoryMb ${Math.floor(host.memoryMb / 2)}`,
+    );
+  }
+  if (violations.length > 0)
+    throw new pulumi.RunError(`the Docker host is too small:\n${violations.map((text) => `  - ${text}`).join("\n")}`);
+}
+
+/**
+ * Name under which clients reach a published address: the address itself, or for "all addresses" the Docker host's name, which is
+ * this machine unless Docker runs elsewhere.
+ */
+export function publicHost(publishAddress: string, dockerAddress: string): string {
+  if (publishAddress !== "0.0.0.0" && publishAddress !== "::") return publishAddress;
+  const [scheme = "", rest = ""] = dockerAddress.split("://", 2);
+  const remote =
+    ["tcp", "http", "https", "ssh"].includes(scheme) && URL.canParse(`http://${rest}`) ? new URL(`http://${rest}`).hostname : "";
+  return remote === "" ? "127.0.0.1" : remote.replace(/^\[|\]$/g, "");
+}

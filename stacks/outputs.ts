@@ -1,0 +1,54 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Phase } from "./config";
+
+/** What a phase may have to tell; everything is text. */
+export interface PhaseOutputs {
+  /** Address of the app. */
+  readonly appUrl: pulumi.Input<string>;
+  /** Address of the administrators' page. */
+  readonly consoleUrl?: pulumi.Input<string>;
+  readonly databaseHost?: pulumi.Input<string>;
+  /** Host of the read replicas. */
+  readonly databaseReaderHost?: pulumi.Input<string>;
+  readonly redisHost?: pulumi.Input<string>;
+  /** `host:port` of every broker, separated by commas. */
+  readonly kafkaBrokers?: pulumi.Input<string>;
+  readonly prometheusUrl?: pulumi.Input<string>;
+  readonly grafanaUrl?: pulumi.Input<string>;
+  readonly cdnUrl?: pulumi.Input<string>;
+  /** Cloud region. */
+  readonly region?: pulumi.Input<string>;
+  /** US dollars a month. */
+  readonly monthlyCostEstimate?: pulumi.Input<string>;
+  /** Secret. */
+  readonly adminToken: pulumi.Input<string>;
+  /** Secret. */
+  readonly databasePassword?: pulumi.Input<string>;
+}
+
+/** The outputs of a stack: the same keys in every phase, empty where the phase has no such thing, secrets marked. */
+export function stackOutputs(phase: Phase, given: PhaseOutputs): Record<string, pulumi.Output<string>> {
+  const plain = {
+    phase,
+    appUrl: given.appUrl,
+    consoleUrl: given.consoleUrl,
+    databaseHost: given.databaseHost,
+    databaseReaderHost: given.databaseReaderHost,
+    redisHost: given.redisHost,
+    kafkaBrokers: given.kafkaBrokers,
+    prometheusUrl: given.prometheusUrl,
+    grafanaUrl: given.grafanaUrl,
+    cdnUrl: given.cdnUrl,
+    region: given.region,
+    monthlyCostEstimate: given.monthlyCostEstimate,
+  };
+  const secret = { adminToken: given.adminToken, databasePassword: given.databasePassword };
+  return {
+    ...mapValues(plain, (value) => pulumi.output(value ?? "")),
+    ...mapValues(secret, (value) => pulumi.secret(value ?? "")),
+  };
+}
+
+function mapValues<From, To>(object: Readonly<Record<string, From>>, change: (value: From) => To): Record<string, To> {
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
+}
