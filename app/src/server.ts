@@ -51,13 +51,13 @@ export async function listen(container: Container, app: Express): Promise<AppSer
         const left = (inFlight.get(socket) ?? 1) - 1;
         if (inFlight.has(socket)) inFlight.set(socket, left);
         // An answer that began before the drain kept its connection open.
-        if (left === 0 && state.draining && closing) socket.end();
+        if (left === 0 && closing !== undefined) socket.end();
       });
       if (state.draining) response.shouldKeepAlive = false;
       if (!answerProbe(container, request, response)) app(request, response);
     },
   );
-  let closing = false;
+  let closing: Promise<void> | undefined;
   server.on("connection", (socket) => {
     inFlight.set(socket, 0);
     socket.once("close", () => inFlight.delete(socket));
@@ -75,10 +75,7 @@ export async function listen(container: Container, app: Express): Promise<AppSer
 
   return {
     port: address.port,
-    close: async (deadlineMs) => {
-      closing = true;
-      await drainConnections(server, inFlight, deadlineMs);
-    },
+    close: (deadlineMs) => (closing ??= drainConnections(server, inFlight, deadlineMs)),
   };
 }
 

@@ -8,6 +8,8 @@ export interface EventLoopFigures {
   readonly delayMaxMs: number;
   /** Share of the time spent working, 0–1. */
   readonly utilization: number;
+  /** `false` in the first seconds of a process: what booting costs says nothing about how busy it is. */
+  readonly settled: boolean;
   /** Length of the window, seconds. */
   readonly windowSeconds: number;
 }
@@ -30,7 +32,7 @@ export class EventLoopMonitor {
   constructor() {
     this.#histogram.enable();
     this.#timer = setInterval(() => {
-      this.#last = this.#current();
+      this.#last = { ...this.#current(), settled: true };
       this.#histogram.reset();
       this.#utilization = performance.eventLoopUtilization();
       this.#windowStart = performance.now();
@@ -56,6 +58,7 @@ export class EventLoopMonitor {
       delayP99Ms: late(this.#histogram.percentile(99)),
       delayMaxMs: late(this.#histogram.max),
       utilization: round(performance.eventLoopUtilization(this.#utilization).utilization),
+      settled: false,
       windowSeconds: round((performance.now() - this.#windowStart) / 1000),
     };
   }

@@ -2,6 +2,7 @@ import os from "node:os";
 import { getHeapStatistics } from "node:v8";
 import type { ClusterStatus } from "../cluster/types";
 import type { Container } from "../container";
+import type { EventLoopFigures } from "./event-loop";
 import { recommend } from "./recommendation";
 import { judge, THRESHOLDS, worst, type ComponentStatus } from "./thresholds";
 
@@ -63,7 +64,7 @@ export async function fullReport(container: Container) {
     },
     memory: { status: judge(memory.pressure, THRESHOLDS.memoryPressure), ...memory },
     eventLoop: {
-      status: worst([judge(loop.delayP99Ms, THRESHOLDS.eventLoopDelayMs), judge(loop.utilization, THRESHOLDS.eventLoopUtilization)]),
+      status: judgeEventLoop(loop),
       ...loop,
     },
     cluster,
@@ -94,6 +95,11 @@ async function clusterHealth({ instance, logger }: Container) {
     logger.error({ err: error }, "the primary process does not answer a health check");
     return { status: "critical" as const, reason: "The primary process does not answer." };
   }
+}
+
+function judgeEventLoop({ settled, delayP99Ms, utilization }: EventLoopFigures): ComponentStatus {
+  if (!settled) return "ok";
+  return worst([judge(delayP99Ms, THRESHOLDS.eventLoopDelayMs), judge(utilization, THRESHOLDS.eventLoopUtilization)]);
 }
 
 /** `GET /api/health/queue`: this version has no job queue, and says so rather than looking idle. */
@@ -134,7 +140,7 @@ export async function scalingReport({ config, eventLoop, instance }: Container) 
       workersReady,
       cpus,
       memoryPressure,
-      eventLoopUtilization: loop.utilization,
+      eventLoopUtilization: loop.settled ? loop.utilization : 0,
       respawnBudgetUsed: budgetUsed(cluster),
     }),
     thresholds: THRESHOLDS,
