@@ -68,7 +68,9 @@ export function hardened(args: HardenedArgs): Omit<docker.ContainerArgs, "image"
     // Left unset, Docker reports twice the memory and the provider shows a change on every `up`.
     memorySwap: args.memoryMb,
     ...(args.cpus === undefined ? {} : { cpus: dockerCpus(args.cpus) }),
-    ulimits: [{ name: "nofile", soft: 65_536, hard: 65_536 }],
+    // Twice what the load balancer needs for its connections. Engines inside a container cannot give more than they have themselves,
+    // and 20,000 is a limit met there; asking for more than that would keep the container from starting.
+    ulimits: [{ name: "nofile", soft: 16_384, hard: 16_384 }],
     stopTimeout: args.stopSeconds,
     // The provider stops a container with this grace; without it the container is killed at once.
     destroyGraceSeconds: args.stopSeconds,

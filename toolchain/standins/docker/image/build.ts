@@ -54,6 +54,7 @@ async function runBuild(
   const { docker, log, signal } = operation;
   const packed = await packContext(files);
   const cacheFrom = isObject(build["cacheFrom"]) ? textsOf(build["cacheFrom"]["images"]) : [];
+  const addHosts = textsOf(build["addHosts"]);
   const network = textOf(build["network"]);
   const target = textOf(build["target"]);
   const options: Docker.ImageBuildOptions = {
@@ -64,7 +65,8 @@ async function runBuild(
     ...(target === "" ? {} : { target }),
     ...(cacheFrom.length === 0 ? {} : { cachefrom: JSON.stringify(cacheFrom) }),
     ...(network === "" ? {} : { networkmode: network }),
-    extrahosts: textsOf(build["addHosts"]).join(","),
+    // An empty list is refused by the engine as a host of a bad format.
+    ...(addHosts.length === 0 ? {} : { extrahosts: addHosts.join(",") }),
     rm: true,
     forcerm: true,
     version: "1",
@@ -94,7 +96,10 @@ export async function followLines(docker: Docker, stream: NodeJS.ReadableStream,
   };
   const recent: string[] = [];
   await new Promise<void>((resolve, reject) => {
-    const done = (error: Error | null): void => {
+    let refusal: Error | null = null;
+    const done = (broken: Error | null): void => {
+      // docker-modem passes on what breaks the stream; an error of the engine is a line of it like any other.
+      const error = broken ?? refusal;
       if (error === null) resolve();
       else
         reject(
@@ -106,6 +111,7 @@ export async function followLines(docker: Docker, stream: NodeJS.ReadableStream,
     modem.followProgress(stream, done, (line) => {
       const text = (line.stream ?? "").trim();
       if (text !== "") recent.splice(0, recent.push(text) > 20 ? 1 : 0);
+      if (line.error !== undefined) refusal = new Error(line.error);
       onLine(line);
     });
   });
