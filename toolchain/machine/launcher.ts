@@ -13,6 +13,8 @@ const MARKER = "# phased-stack stand-in";
 /** The marker lies in the first lines; official executables have 20 MB and more. */
 const LAUNCHER_MAX_BYTES = 8_192;
 
+const KEEP_BUNDLES_MS = 30 * 24 * 60 * 60_000;
+
 /** What lies where an executable of a plugin or language host is expected. */
 export type Installed = "absent" | "official" | "stand-in" | "outdated stand-in";
 
@@ -103,10 +105,11 @@ async function writeBundle(name: string, target: string): Promise<void> {
   removeOldBundles(name, target);
 }
 
-/** Only the current bundle is of use; a plugin that runs has read its file already. */
+/** Bundles of former sources stay for a while: launchers of another PULUMI_HOME may still name them. */
 function removeOldBundles(name: string, current: string): void {
   const pattern = new RegExp(`^${name}-[0-9a-f]{16}\\.js$`);
-  for (const file of readdirSync(BUNDLES)) {
-    if (pattern.test(file) && path.join(BUNDLES, file) !== current) rmSync(path.join(BUNDLES, file));
+  for (const file of readdirSync(BUNDLES).filter((entry) => pattern.test(entry))) {
+    const place = path.join(BUNDLES, file);
+    if (place !== current && Date.now() - statSync(place).mtimeMs > KEEP_BUNDLES_MS) rmSync(place, { force: true });
   }
 }

@@ -78,7 +78,7 @@ async function build(version: string, work: string, target: string, progress: Pr
   progress.detail("reading the module");
   const { stdout } = await exec(command, ["mod", "download", "-json", `${MODULE}@v${version}`], {
     cwd: work,
-    env: { ...process.env, GOFLAGS: "-mod=mod", GOTOOLCHAIN: "local", GOWORK: "off" },
+    env: { ...process.env, GOFLAGS: goFlags(), GOTOOLCHAIN: "local", GOWORK: "off" },
     timeoutMs: DOWNLOAD_TIMEOUT_MS,
     fix,
   });
@@ -98,7 +98,7 @@ async function build(version: string, work: string, target: string, progress: Pr
   const { durationMs } = await exec(go.command, ["build", "-v", "-trimpath", "-ldflags", flags, "-o", target, `${MODULE}/cmd/pulumi`], {
     cwd: work,
     // Without cgo it needs no C compiler; the official binaries are built without it as well.
-    env: { ...process.env, ...go.env, CGO_ENABLED: "0", GOFLAGS: "-mod=mod", GOWORK: "off" },
+    env: { ...process.env, ...go.env, CGO_ENABLED: "0", GOFLAGS: goFlags(), GOWORK: "off" },
     timeoutMs: BUILD_TIMEOUT_MS,
     onLine: (line) => {
       if (line.startsWith("go: ")) progress.detail(line);
@@ -115,4 +115,9 @@ function removeLeftovers(): void {
     if (!/^(?:pulumi-build|download)-/.test(name) || Date.now() - statSync(place).mtimeMs < LEFTOVER_MS) continue;
     rmSync(place, { recursive: true, force: true });
   }
+}
+
+/** The user's own flags stay; go.mod may be completed, because ours names the CLI's module alone. */
+function goFlags(): string {
+  return [process.env["GOFLAGS"], "-mod=mod"].filter((flag) => flag !== undefined && flag !== "").join(" ");
 }
