@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import * as pulumi from "@pulumi/pulumi";
+import type { MockCallArgs, MockResourceArgs, MockResourceResult } from "@pulumi/pulumi/runtime";
+
+/** Key and value with which Pulumi marks a secret in what it sends to the engine. */
+const SIGNATURE = "4dabf18193072939515e22adb298388d";
+const SECRET = "1b47061264138c4ac30d75fd1eb44270";
+
+/** One resource the program registered. */
+export interface Registered {
+  readonly type: string;
+  readonly name: string;
+  readonly urn: string;
+  /** URN of the parent; empty for the stack's own children. */
+  readonly parent: string;
+  /** URN of every resource it depends on, said or derived. */
+  readonly dependencies: readonly string[];
+  /** Inputs without the marks of secrets. */
+  readonly inputs: Readonly<Record<string, unknown>>;
+  /** Texts that were inside a secret. */
+  readonly secrets: readonly string[];
+  /** Texts that were not, as one string, to search a canary in. */
+  readonly plain: string;
+  readonly protect: boolean;
+  readonly retainOnDelete: boolean;
+  readonly deleteBeforeReplace: boolean | undefined;
+  readonly ignoreChanges: readonly string[];
+}
+
+/** Value the mocked RandomPassword gives as its result; it must never appear outside a secret. */
+export function canary(name: string): string {
+  return `canary-value-of-${name}`;
+}
+
+interface RegisterRequest {
+  getParent(): string;
+  getDependenciesList(): string[];
+  getProtect(): boolean;
+  getRetainondelete(): boolean;
+  getDeletebeforereplace(): boolean;
+  getDeletebeforereplacedefined(): boolean;
+  getIgnorechangesList(): string[];
+  getType(): string;
+  getName(): string;
+}
+
+/** Records what a program registers; answers as the Docker and random providers would. */
+export class Recorder implements pulumi.runtime.Mocks {
+  readonly resources: Registered[] = [];
+  private readonly requests = new Map<string, RegisterRequest>();
+
+  /** Installs the mocks; call it in every test, before components are made. */
+  static async install(project = "phased-stack", stack = "dev"): Promise<Recorder> {
+    const recorder = new Recorder();
+    await pulumi.runtime.setMocks(recorder, project, stack, false);
+    recorder.listen();
+    return recorder;
+  }
+
+  newResource(args: MockResourceArgs): MockResourceResult {
+    const secrets: string[] = [];
+    const inputs = reveal(args.inputs, secrets) as Record<string, unknown>;
+    const request = this.requests.get(`${args.type} ${args.name}`);
+    assert.ok(request, `no registration was seen for ${args.type} ${args.name}`);
+    const parentType = typesOf(request.getParent());
+    const qualified = parentType === "" || parentType === "pulumi:pulumi:Stack" ? args.type : `${parentType}$${args.type}`;
+    this.resources.push({
+      type: args.type,
+      name: args.name,
+      urn: `urn:pulumi:${pulumi.getStack()}::${pulumi.getProject()}::${qualified}::${args.name}`,
+      parent: request.getParent(),
+      dependencies: request.getDependenciesList(),
+      inputs,
+      secrets,
+      plain: JSON.stringify(hide(args.inputs)),
+      protect: request.getProtect(),
+      retainOnDelete: request.getRetainondelete(),
+      deleteBeforeReplace: request.getDeletebeforereplacedefined() ? request.getDeletebeforereplace() : undefined,
+      ignoreChanges: request.getIgnorechangesList(),
+    });
+    return { id: `${args.name}-id`, state: { ...args.inputs, ...outputs(args, inputs) } as Record<string, unknown> };
+  }
+
+  call(args: MockCallArgs): Record<string, unknown> {
+    throw new Error(`the program looked something up: ${args.token}`);
+  }
+
+  /** The one resource of that name. */
+  get(name: string): Registered {
+    const found = this.resources.filter((resource) => resource.name === name);
+    assert.equal(found.length, 1, `${found.length} resources are named ${name}; there are ${this.names().join(", ")}`);
+    return found[0]!;
+  }
+
+  ofType(type: string): Registered[] {
+    return this.resources.filter((resource) => resource.type === type);
+  }
+
+  names(): string[] {
+    return this.resources.map((resource) => resource.name).sort();
+  }
+
+  /** Mocks are not told a resource's options; the request to the engine has them. */
+  private listen(): void {
+    const monitor = pulumi.runtime.getMonitor() as unknown as {
+      registerResource(request: RegisterRequest, ...rest: unknown[]): unknown;
+    };
+    const original = monitor.registerResource.bind(monitor);
+    monitor.registerResource = (request, ...rest) => {
+      this.requests.set(`${request.getType()} ${request.getName()}`, request);
+      return original(request, ...rest);
+    };
+  }
+}
+
+/** What a provider adds to the inputs. Names get a suffix, so that a physical name is never taken for a logical one. */
+function outputs(args: MockResourceArgs, inputs: Record<string, unknown>): Record<string, unknown> {
+  if (args.type === "random:index/randomPassword:RandomPassword") return { result: canary(args.name) };
+  if (args.type.startsWith("docker:") && inputs["name"] === undefined) return { name: `${args.name}-1a2b3c4` };
+  return {};
+}
+
+function isSecret(value: object): value is { value: unknown } {
+  return (value as Record<string, unknown>)[SIGNATURE] === SECRET;
+}
+
+/** The value without marks; texts below a mark are collected. */
+function reveal(value: unknown, secrets: string[], inSecret = false): unknown {
+  if (typeof value === "string") {
+    if (inSecret) secrets.push(value);
+    return value;
+  }
+  if (value === null || typeof value !== "object") return value;
+  if (isSecret(value)) return reveal(value.value, secrets, true);
+  if (Array.isArray(value)) return value.map((item) => reveal(item, secrets, inSecret));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, reveal(item, secrets, inSecret)]));
+}
+
+function hide(value: unknown): unknown {
+  if (value === null || typeof value !== "object") return value;
+  if (isSecret(value)) return "[secret]";
+  if (Array.isArray(value)) return value.map(hide);
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, hide(item)]));
+}
+
+function typesOf(urn: string): string {
+  return urn.split("::")[2] ?? "";
+}
+
+/** Waits for a value; a test that only calls `.apply` and never awaits it would pass whatever happens. */
+export function valueOf<T>(output: pulumi.Output<T>): Promise<T> {
+  return (output as unknown as { promise(): Promise<T> }).promise();
+}
+
+/** Whether an output is marked secret. */
+export async function isMarkedSecret(output: pulumi.Output<unknown>): Promise<boolean> {
+  return pulumi.isSecret(output);
+}
+
+/** Waits until everything the program has registered so far has been answered. */
+export async function settled(): Promise<void> {
+  await pulumi.runtime.disconnect();
+}

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  type HaproxySettings,
+  INTERNAL_PORT,
+  LOAD_BALANCER_PORT,
+  renderHaproxyConfig,
+} from "../../../components/local/load-balancer/haproxy-config";
+
+const settings: HaproxySettings = {
+  upstream: "app",
+  slots: 150,
+  apiLimit: { requestsPerSecond: 100, burst: 100 },
+  chatLimit: { requestsPerSecond: 50, burst: 25 },
+  maxBodyBytes: 10 * 1024 * 1024,
+  maxConnections: 4096,
+};
+
+const SECTIONS = ["global", "defaults", "resolvers", "backend", "frontend"];
+
+function section(config: string, header: string): string[] {
+  const lines = config.split("\n");
+  const start = lines.indexOf(header);
+  assert.ok(start >= 0, `no section ${header}`);
+  const end = lines.findIndex((line, index) => index > start && SECTIONS.some((word) => line.startsWith(word)));
+  return lines.slice(start + 1, end < 0 ? undefined : end).map((line) => line.trim());
+}
+
+describe("haproxy.cfg", () => {
+  const config = renderHaproxyConfig(settings);
+  const publicLines = section(config, "frontend public");
+
+  it("B1 finds instances through Docker's DNS and checks them twice a second", () => {
+    const backend = section(config, "backend app");
+    assert.ok(backend.includes("server-template app 1-150 app:3001"));
+    assert.ok(backend.includes("option httpchk GET /ready"));
+    assert.match(backend.join("\n"), /default-server check inter 500ms .*fall 2 rise 1 resolvers docker/);
+    assert.ok(section(config, "resolvers docker").includes("nameserver embedded 127.0.0.11:53"));
+  });
+
+  it("B1 limits clients: the burst within a second, the average over ten; chat by its own table", () => {
+    const rules = publicLines.filter((line) => line.includes("limit_"));
+    assert.deepEqual(rules, [
+      "http-request track-sc0 src,ipmask(32,64) table limit_chat if is_chat",
+      "http-request deny status 429 default-errorfiles if is_chat { sc0_gpc0_rate(limit_chat) ge 75 }",
+      "http-request deny status 429 default-errorfiles if is_chat { sc0_gpc1_rate(limit_chat) ge 525 }",
+      "http-request track-sc0 src,ipmask(32,64) table limit_api if !is_chat",
+      "http-request deny status 429 default-errorfiles if !is_chat { sc0_gpc0_rate(limit_api) ge 200 }",
+      "http-request deny status 429 default-errorfiles if !is_chat { sc0_gpc1_rate(limit_api) ge 1100 }",
+    ]);
+    const off = renderHaproxyConfig({ ...settings, apiLimit: { requestsPerSecond: 0, burst: 0 } });
+    assert.ok(!section(off, "frontend public").some((line) => line.includes("limit_api")));
+  });
+
+  it("counts only what it granted: the denials stand before the counting", () => {
+    const lastDeny = publicLines.findLastIndex((line) => line.includes("deny status 429 default-errorfiles if !is_chat"));
+    const count = publicLines.indexOf("http-request sc-inc-gpc0(0) if !is_chat");
+    assert.ok(lastDeny >= 0 && lastDeny < count);
+  });
+
+  it("sends again only what is safe to do twice", () => {
+    const backend = section(config, "backend app");
+    assert.ok(backend.includes("retry-on conn-failure empty-response"));
+    assert.ok(publicLines.includes("http-request disable-l7-retry unless METH_GET or { method OPTIONS }"));
+  });
+
+  it("A13 keeps metrics and statistics on a port of their own and answers 404 for them outside", () => {
+    assert.ok(section(config, "frontend internal").includes(`bind :${INTERNAL_PORT}`));
+    assert.ok(publicLines.includes(`bind :${LOAD_BALANCER_PORT}`));
+    assert.ok(!publicLines.some((line) => line.startsWith("stats") || line.includes("prometheus")));
+    assert.ok(publicLines.some((line) => line.includes("return status 404") && line.endsWith("if path_metrics")));
+  });
+
+  it("sets what the app believes about the client, whatever the client sent", () => {
+    assert.ok(publicLines.includes("http-request set-header X-Forwarded-For %[src]"));
+    assert.ok(publicLines.includes("http-request del-header Forwarded"));
+  });
+
+  it("promises no HTTPS where there is none", () => {
+    assert.ok(!config.includes("Strict-Transport-Security"));
+  });
+
+  it("whatever the settings, numbers appear where they belong and braces, quotes and sections are whole", () => {
+    const rate = fc.record({ requestsPerSecond: fc.nat(1_000_000), burst: fc.nat(1_000_000) });
+    const any = fc.record({
+      upstream: fc.stringMatching(/^[a-z][a-z0-9-]{0,20}$/),
+      slots: fc.integer({ min: 1, max: 300 }),
+      apiLimit: rate,
+      chatLimit: rate,
+      maxBodyBytes: fc.integer({ min: 1, max: 2 ** 40 }),
+      maxConnections: fc.integer({ min: 1, max: 100_000 }),
+    });
+    fc.assert(
+      fc.property(any, (given) => {
+        const rendered = renderHaproxyConfig(given);
+        assert.equal(rendered, renderHaproxyConfig(given));
+        assert.ok(!/\b(undefined|NaN|null)\b|\[object/.test(rendered));
+        for (const line of rendered.split("\n").filter((text) => text.startsWith("    ") && !text.trim().startsWith("#"))) {
+          for (const [open, close] of ["{}", "[]", "()"]) {
+            const count = (character: string | undefined): number => line.split(character ?? "").length - 1;
+            assert.equal(count(open), count(close), line);
+          }
+          assert.equal(line.split("'").length % 2, 1, line);
+        }
+        assert.ok(rendered.includes(`server-template app 1-${given.slots} ${given.upstream}:3001\n`));
+        assert.ok(rendered.includes(`maxconn ${given.maxConnections}\n`));
+        assert.equal(rendered.includes("table limit_api"), given.apiLimit.requestsPerSecond > 0);
+        assert.ok(rendered.endsWith("\n"));
+      }),
+    );
+  });
+
+  it("refuses what cannot be a number or a name there", () => {
+    const bad: Partial<HaproxySettings>[] = [
+      { slots: 0 },
+      { slots: 1.5 },
+      { maxBodyBytes: -1 },
+      { maxConnections: Number.NaN },
+      { apiLimit: { requestsPerSecond: -1, burst: 0 } },
+      { chatLimit: { requestsPerSecond: 1, burst: 0.5 } },
+      { upstream: "app\n    bind :80" },
+      { upstream: "" },
+    ];
+    for (const change of bad) assert.throws(() => renderHaproxyConfig({ ...settings, ...change }), RangeError, JSON.stringify(change));
+  });
+});

@@ -1,0 +1,234 @@
+import assert from "node:assert/strict";
+import * as pulumi from "@pulumi/pulumi";
+import fc from "fast-check";
+import { type ConfigSource, loadConfig, neededMemoryMb, type StackConfig } from "../../../stacks/config";
+import { closest, editDistance } from "../../../stacks/did-you-mean";
+
+function source(values: Record<string, string>, stack = "dev", secrets: readonly string[] = []): ConfigSource {
+  const prefixed = Object.entries(values).map(([key, value]) => [key.includes(":") ? key : `phased-stack:${key}`, value]);
+  return {
+    project: "phased-stack",
+    stack,
+    values: Object.fromEntries(prefixed) as Record<string, string>,
+    isSecret: (key) => secrets.includes(key),
+  };
+}
+
+function load(values: Record<string, string>, stack?: string): StackConfig {
+  return loadConfig(source(values, stack));
+}
+
+function messageOf(values: Record<string, string>, secrets?: readonly string[]): string {
+  try {
+    loadConfig(source(values, "dev", secrets));
+  } catch (error) {
+    assert.ok(pulumi.RunError.isInstance(error), "only a RunError is shown without a stack trace");
+    return error.message;
+  }
+  return assert.fail(`accepted ${JSON.stringify(values)}`);
+}
+
+describe("stack configuration", () => {
+  it("has a default for everything", () => {
+    const config = load({});
+    assert.equal(config.phase, "cluster");
+    assert.equal(config.appInstances, 1);
+    assert.equal(config.workers, "auto");
+    assert.equal(config.port, 3001);
+    assert.equal(config.publishAddress, "127.0.0.1");
+    assert.deepEqual(config.appEnvironment, {});
+  });
+
+  it("B1 limits clients to 100 requests a second, and 50 on chat, unless told otherwise", () => {
+    const { apiRequestsPerSecond, chatRequestsPerSecond } = load({});
+    assert.deepEqual([apiRequestsPerSecond, chatRequestsPerSecond], [100, 50]);
+  });
+
+  it("protects data everywhere but on the stack dev", () => {
+    assert.equal(load({}, "dev").protect, false);
+    assert.equal(load({}, "prod").protect, true);
+    assert.equal(load({ protect: "false" }, "prod").protect, false);
+    assert.equal(load({ protect: "true" }, "dev").protect, true);
+  });
+
+  it("A1 B13 B14 reads every key", () => {
+    const config = load({
+      phase: "cloud",
+      appInstances: "5",
+      workers: "4",
+      appMemoryMb: "2048",
+      appCpus: "1.5",
+      workerHeapMb: "256",
+      uvThreadpoolSize: "8",
+      port: "8080",
+      publishAddress: "::1",
+      image: "registry.example.com:5000/team/app:1.2.3",
+      appEnvironment: '{"FEATURE_X":"on","RATIO":0.5,"DEBUG":true}',
+      logLevel: "debug",
+      protect: "true",
+      apiRequestsPerSecond: "0",
+      chatRequestsPerSecond: "5",
+      chatBurst: "0",
+      maxBodyMb: "1",
+    });
+    assert.deepEqual(config, {
+      phase: "cloud",
+      appInstances: 5,
+      workers: 4,
+      appMemoryMb: 2048,
+      appCpus: 1.5,
+      workerHeapMb: 256,
+      uvThreadpoolSize: 8,
+      port: 8080,
+      publishAddress: "::1",
+      image: "registry.example.com:5000/team/app:1.2.3",
+      appEnvironment: { FEATURE_X: "on", RATIO: "0.5", DEBUG: "true" },
+      logLevel: "debug",
+      protect: true,
+      apiRequestsPerSecond: 0,
+      apiBurst: 100,
+      chatRequestsPerSecond: 5,
+      chatBurst: 0,
+      maxBodyMb: 1,
+    });
+  });
+
+  const bad: Record<string, readonly string[]> = {
+    phase: ["", "Cluster", "kubernetes", " cluster"],
+    appInstances: ["0", "51", "-1", "1.5", "two", "", "1e1", "0x1", "01"],
+    workers: ["0", "65", "all", "AUTO", ""],
+    appMemoryMb: ["191", "1GB", "512m", ""],
+    appCpus: ["0", "0.05", "257", "1,5", "1.234", "-1", ""],
+    workerHeapMb: ["31", "65537", "x"],
+    uvThreadpoolSize: ["0", "1025", "4.5"],
+    port: ["0", "65536", "http", "3001/tcp", ""],
+    publishAddress: ["localhost", "256.0.0.1", "0.0.0.0:80", "", "::g"],
+    image: ["app", "App:1", "app:", "app@sha256:12", "https://example.com/app:1", "app:1 ", "-app:1", ""],
+    appEnvironment: ["x", "[]", '"text"', '{"lower":"x"}', '{"A":{}}', '{"A":null}', "1"],
+    logLevel: ["verbose", "INFO", ""],
+    protect: ["yes", "1", "True", ""],
+    apiRequestsPerSecond: ["-1", "1000001", "many"],
+    apiBurst: ["-1", "1.5"],
+    chatRequestsPerSecond: ["-1", "x"],
+    chatBurst: ["-1", "x"],
+    maxBodyMb: ["0", "1025", "10MB"],
+  };
+  for (const [key, values] of Object.entries(bad)) {
+    it(`refuses bad values of ${key}, naming key, value, what is allowed and the command that repairs it`, () => {
+      for (const value of values) {
+        const message = messageOf({ [key]: value });
+        assert.match(message, new RegExp(`phased-stack:${key} is `), value);
+        if (key !== "appEnvironment") assert.ok(message.includes(JSON.stringify(value)), message);
+        assert.match(message, /allowed: \S/);
+        const command = /Fix: pulumi config set (.+)$/m.exec(message)?.[1];
+        assert.ok(command, message);
+        const [name = "", example = ""] = command.split(" ");
+        // The advice has to be right: what it says is accepted.
+        if (name !== "--path") assert.doesNotThrow(() => load({ [name]: example }), message);
+      }
+    });
+  }
+
+  it("the table above has every key", () => {
+    assert.deepEqual(Object.keys(bad).sort(), Object.keys(load({})).sort());
+  });
+
+  it("reports all violations at once", () => {
+    const message = messageOf({ appInstances: "0", port: "http", logLevel: "loud", appInstaces: "2" });
+    assert.match(message, /has 4 problems/);
+    for (const part of ["appInstances", "port", "logLevel", "appInstaces"]) assert.ok(message.includes(part), part);
+    assert.ok(!message.includes("    at "), "a stack trace");
+  });
+
+  it("reports unknown keys, with the one that was meant", () => {
+    assert.match(
+      messageOf({ appInstance: "2" }),
+      /appInstance is not a known key; did you mean appInstances\? Fix: pulumi config rm appInstance/,
+    );
+    assert.match(messageOf({ PORT: "2" }), /did you mean port\?/);
+    assert.match(messageOf({ somethingElseEntirely: "2" }), /known keys: phase, /);
+  });
+
+  it("leaves other namespaces alone", () => {
+    assert.equal(load({ "docker:host": "tcp://10.0.0.1:2375", "aws:region": "eu-central-1" }).phase, "cluster");
+  });
+
+  it("refuses a key set as a secret and does not repeat its value", () => {
+    const message = messageOf({ image: "hidden-canary:1" }, ["phased-stack:image"]);
+    assert.match(message, /phased-stack:image is set as a secret/);
+    assert.ok(!message.includes("hidden-canary"));
+  });
+
+  it("refuses variables that look like secrets, without repeating them, and variables of the contract", () => {
+    const message = messageOf({
+      appEnvironment: JSON.stringify({ STRIPE_API_KEY: "canary-1", UPSTREAM: "https://u:canary-2@host/", PORT: "1", DATABASE_URL: "x" }),
+    });
+    for (const name of ["STRIPE_API_KEY looks like a secret", "UPSTREAM looks like a secret", "PORT belongs", "DATABASE_URL belongs"]) {
+      assert.ok(message.includes(`appEnvironment.${name}`), message);
+    }
+    assert.ok(!message.includes("canary"), message);
+    assert.deepEqual(load({ appEnvironment: '{"KEYBOARD":"de","MONKEY":"x"}' }).appEnvironment, { KEYBOARD: "de", MONKEY: "x" });
+  });
+
+  it("B13 refuses workers that do not fit into the memory of an instance; the advised value fits", () => {
+    const message = messageOf({ workers: "8", workerHeapMb: "256", appMemoryMb: "1024" });
+    assert.match(message, /appMemoryMb is 1024, but 8 workers with a heap of 256 MiB each \(workerHeapMb\) need \d+ MiB/);
+    const advised = /Fix: pulumi config set appMemoryMb (\d+)/.exec(message)?.[1] ?? "";
+    assert.equal(load({ workers: "8", workerHeapMb: "256", appMemoryMb: advised }).appMemoryMb, Number(advised));
+    assert.throws(() => load({ workers: "8", workerHeapMb: "256", appMemoryMb: String(Number(advised) - 1) }));
+    assert.match(messageOf({ workerHeapMb: "4096" }), /1 worker with a heap of 4096 MiB each \(workerHeapMb\) needs/);
+  });
+
+  it("refuses a burst where the limit is off", () => {
+    assert.match(
+      messageOf({ apiRequestsPerSecond: "0", apiBurst: "5" }),
+      /apiBurst is 5, but apiRequestsPerSecond 0 .* Fix: pulumi config rm apiBurst/,
+    );
+    assert.equal(load({ chatRequestsPerSecond: "0", chatBurst: "0" }).chatRequestsPerSecond, 0);
+  });
+
+  it("whatever the text, it is accepted or refused with a RunError that names the key", () => {
+    const key = fc.constantFrom(...Object.keys(bad));
+    fc.assert(
+      fc.property(key, fc.string(), (name, value) => {
+        try {
+          load({ [name]: value });
+        } catch (error) {
+          assert.ok(pulumi.RunError.isInstance(error), String(error));
+          assert.ok(error.message.includes(name), error.message);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("needed memory grows with workers and heap, and always leaves room for the heaps", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 32, max: 65_536 }), (workers, heap) => {
+        const needed = neededMemoryMb(workers, heap);
+        assert.ok(needed > workers * heap);
+        assert.ok(neededMemoryMb(workers + 1, heap) > needed);
+        assert.ok(neededMemoryMb(workers, heap + 1) >= needed);
+      }),
+    );
+  });
+});
+
+describe("did you mean", () => {
+  it("distance is a metric on what people mistype", () => {
+    assert.equal(editDistance("port", "prot"), 1);
+    assert.equal(editDistance("", "abc"), 3);
+    fc.assert(
+      fc.property(fc.string({ maxLength: 12 }), fc.string({ maxLength: 12 }), (a, b) => {
+        assert.equal(editDistance(a, b), editDistance(b, a));
+        assert.equal(editDistance(a, b) === 0, a === b);
+        assert.ok(editDistance(a, b) <= Math.max(a.length, b.length));
+      }),
+    );
+  });
+
+  it("suggests nothing when nothing is near", () => {
+    assert.equal(closest("zzzzzzzz", ["port", "phase"]), undefined);
+    assert.equal(closest("pahse", ["port", "phase"]), "phase");
+  });
+});

@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import * as pulumi from "@pulumi/pulumi";
+import program from "../../../stacks/index";
+import { canary, isMarkedSecret, Recorder, settled, valueOf } from "../../support/pulumi-mocks";
+
+/** Design, section 6: the same keys in every phase. */
+const OUTPUT_KEYS = [
+  "adminToken",
+  "appUrl",
+  "cdnUrl",
+  "consoleUrl",
+  "databaseHost",
+  "databasePassword",
+  "databaseReaderHost",
+  "grafanaUrl",
+  "kafkaBrokers",
+  "monthlyCostEstimate",
+  "phase",
+  "prometheusUrl",
+  "redisHost",
+  "region",
+];
+
+/** URNs of phase `cluster`. A URN is an identity: changing one here replaces the resource, and with it the data, on users' stacks. */
+const APP = "phased-stack:local:App";
+const LOAD_BALANCER = "phased-stack:local:LoadBalancer";
+const FROZEN_URNS = [
+  `${APP}$docker:index/container:Container::app-0`,
+  `${APP}::app`,
+  `${LOAD_BALANCER}$docker:index/container:Container::load-balancer-haproxy`,
+  `${LOAD_BALANCER}$phased-stack:local:Image$docker:index/image:Image::load-balancer-image-build`,
+  `${LOAD_BALANCER}$phased-stack:local:Image::load-balancer-image`,
+  `${LOAD_BALANCER}::load-balancer`,
+  "phased-stack:local:Image$docker:index/image:Image::app-image-build",
+  "phased-stack:local:Image::app-image",
+  "phased-stack:local:Network$docker:index/network:Network::network-bridge",
+  "phased-stack:local:Network::network",
+  "phased-stack:local:SecretFiles$docker:index/container:Container::secrets-writer",
+  "phased-stack:local:SecretFiles$docker:index/volume:Volume::secrets-volume",
+  "phased-stack:local:SecretFiles$random:index/randomPassword:RandomPassword::secrets-admin-token",
+  "phased-stack:local:SecretFiles$random:index/randomPassword:RandomPassword::secrets-session-secret",
+  "phased-stack:local:SecretFiles::secrets",
+  "phased-stack:local:Sqlite$docker:index/volume:Volume::database-data",
+  "phased-stack:local:Sqlite::database",
+].map((rest) => `urn:pulumi:dev::phased-stack::${rest}`);
+
+describe("the whole program", function () {
+  this.timeout(30_000);
+  let engine: http.Server;
+  let host: string;
+
+  before(async () => {
+    const info = { OSType: "linux", Architecture: "x86_64", NCPU: 2, MemTotal: 8 * 1024 ** 3 };
+    engine = http.createServer((_request, response) => response.end(JSON.stringify(info)));
+    await new Promise<void>((resolve) => engine.listen(0, "127.0.0.1", resolve));
+    host = `tcp://127.0.0.1:${(engine.address() as AddressInfo).port}`;
+  });
+
+  after((done) => {
+    engine.close(done);
+    engine.closeAllConnections();
+  });
+
+  async function run(
+    config: Record<string, string>,
+    stack = "dev",
+  ): Promise<{ recorder: Recorder; outputs: Record<string, pulumi.Output<string>> }> {
+    const recorder = await Recorder.install("phased-stack", stack);
+    const prefixed = Object.entries({ "docker:host": host, ...config }).map(([key, value]) => [
+      key.includes(":") ? key : `phased-stack:${key}`,
+      value,
+    ]);
+    pulumi.runtime.setAllConfig(Object.fromEntries(prefixed) as Record<string, string>);
+    const outputs = await program();
+    await settled();
+    return { recorder, outputs };
+  }
+
+  async function refusal(config: Record<string, string>): Promise<{ message: string; recorder: Recorder }> {
+    const recorder = await Recorder.install();
+    pulumi.runtime.setAllConfig({ "docker:host": host, ...config });
+    const error: unknown = await program().then(
+      () => assert.fail("accepted"),
+      (reason: unknown) => reason,
+    );
+    assert.ok(pulumi.RunError.isInstance(error), String(error));
+    return { message: error.message, recorder };
+  }
+
+  it("A1 has the same output keys in every phase, empty where there is nothing, secrets marked", async () => {
+    const { outputs } = await run({ phase: "cluster", port: "4001" });
+    assert.deepEqual(Object.keys(outputs).sort(), OUTPUT_KEYS);
+    const values = Object.fromEntries(
+      await Promise.all(Object.entries(outputs).map(async ([key, value]) => [key, await valueOf(value)] as const)),
+    );
+    const { phase, appUrl, adminToken, ...absent } = values;
+    assert.deepEqual([phase, appUrl, adminToken], ["cluster", "http://127.0.0.1:4001", canary("secrets-admin-token")]);
+    assert.deepEqual([...new Set(Object.values(absent))], [""]);
+    for (const key of OUTPUT_KEYS) {
+      assert.equal(await isMarkedSecret(outputs[key]!), ["adminToken", "databasePassword"].includes(key), key);
+    }
+  });
+
+  it("keeps the URNs of phase cluster", async () => {
+    const { recorder } = await run({});
+    assert.deepEqual(recorder.resources.map((resource) => resource.urn).sort(), [...FROZEN_URNS].sort());
+  });
+
+  it("every child has a parent and a name that starts with the parent's", async () => {
+    const { recorder } = await run({ appInstances: "3" });
+    const components = recorder.resources.filter((resource) => resource.type.startsWith("phased-stack:"));
+    const children = recorder.resources.filter((resource) => !components.includes(resource) || resource.parent !== "");
+    assert.ok(children.length > components.length);
+    for (const child of children) {
+      const parentName = child.parent.split("::").at(-1) ?? "";
+      assert.notEqual(parentName, "", `${child.name} has no parent`);
+      assert.ok(child.name.startsWith(`${parentName}-`), `${child.name} is a child of ${parentName}`);
+    }
+  });
+
+  it("no secret is in plain anywhere, and no physical name is fixed, so stacks live side by side", async () => {
+    const { recorder } = await run({});
+    const canaries = recorder.ofType("random:index/randomPassword:RandomPassword").map(({ name }) => canary(name));
+    assert.equal(canaries.length, 2);
+    for (const resource of recorder.resources) {
+      for (const value of canaries) assert.ok(!resource.plain.includes(value), `${resource.name} shows a secret`);
+      assert.equal(resource.inputs["name"], undefined, `${resource.name} has a fixed physical name`);
+    }
+    const seen = recorder.resources.flatMap((resource) => resource.secrets);
+    for (const value of canaries) assert.ok(seen.includes(value), "the scan looked for nothing");
+  });
+
+  it("every Docker object has the labels of its project and stack", async () => {
+    const { recorder } = await run({}, "staging");
+    const labelled = recorder.resources.filter(({ type }) => /^docker:.*:(Container|Network|Volume)$/.test(type));
+    assert.equal(labelled.length, 6);
+    for (const { inputs, name } of labelled) {
+      const labels = Object.fromEntries((inputs["labels"] as { label: string; value: string }[]).map(({ label, value }) => [label, value]));
+      assert.equal(labels["phased-stack.project"], "phased-stack", name);
+      assert.equal(labels["phased-stack.stack"], "staging", name);
+      assert.ok(labels["phased-stack.service"], name);
+    }
+  });
+
+  it("protects data outside dev, and only there", async () => {
+    const dev = (await run({})).recorder.get("database-data");
+    assert.deepEqual([dev.protect, dev.retainOnDelete], [false, false]);
+    const prod = (await run({}, "prod")).recorder.get("database-data");
+    assert.deepEqual([prod.protect, prod.retainOnDelete], [true, true]);
+  });
+
+  it("B14 scaling adds instances and changes nothing else", async () => {
+    const one = (await run({ appInstances: "1" })).recorder;
+    const three = (await run({ appInstances: "3" })).recorder;
+    const added = three.names().filter((name) => !one.names().includes(name));
+    assert.deepEqual(added, ["app-1", "app-2"]);
+    for (const before of one.resources) assert.deepEqual(three.get(before.name).inputs, before.inputs, before.name);
+  });
+
+  it("the same sources give the same registrations: a second up has nothing to do", async () => {
+    const [first, second] = [(await run({})).recorder, (await run({})).recorder];
+    const inputsOf = (recorder: Recorder) => Object.fromEntries(recorder.resources.map(({ urn, inputs }) => [urn, inputs]));
+    assert.deepEqual(inputsOf(second), inputsOf(first));
+  });
+
+  it("runs an own image instead of the bundled app, and pulls it only when it is missing", async () => {
+    const { recorder } = await run({ image: "registry.example.com/team/app:1.2.3" });
+    assert.deepEqual(recorder.get("app-image-remote").inputs, { name: "registry.example.com/team/app:1.2.3", keepLocally: true });
+    assert.equal(recorder.get("app-0").inputs["image"], "registry.example.com/team/app:1.2.3");
+    assert.ok((recorder.get("app-0").inputs["envs"] as string[]).includes("APP_VERSION=1.2.3"));
+    assert.ok(!recorder.names().includes("app-image-build"));
+  });
+
+  it("says in one sentence that a later phase is not there yet, without needing Docker", async () => {
+    for (const phase of ["database", "cloud"]) {
+      const { message, recorder } = await refusal({ "phased-stack:phase": phase, "docker:host": "unix:///nowhere" });
+      assert.equal(
+        message,
+        `phase ${phase} is not part of this version, which provides phase cluster only; go back with: pulumi config set phase cluster`,
+      );
+      assert.deepEqual(recorder.names(), []);
+    }
+  });
+
+  it("registers nothing when the configuration is bad, Docker is unreachable or the host too small", async () => {
+    const refused: [Record<string, string>, RegExp][] = [
+      [{ "phased-stack:port": "0" }, /phased-stack:port is "0"/],
+      [{ "docker:host": "unix:///nowhere/docker.sock" }, /Docker is not reachable at unix:\/\/\/nowhere\/docker\.sock/],
+      [{ "phased-stack:appCpus": "3" }, /appCpus is 3; allowed: at most 2/],
+    ];
+    for (const [config, expected] of refused) {
+      const { message, recorder } = await refusal(config);
+      assert.match(message, expected);
+      assert.deepEqual(recorder.names(), []);
+    }
+  });
+});
