@@ -7,7 +7,6 @@ import type { Command } from "commander";
 import type Docker from "dockerode";
 import { findCompose, type ComposeCommand } from "../bench/compose-side";
 import { FIGURE_HEAD, benchmarkSection, figureRow, figures, insertSection, type Surroundings } from "../bench/figures";
-import { pluginKind } from "../bench/plugin-kind";
 import { measureProvisioning } from "../bench/provision";
 import { belongings, removeImages, removeLeftovers } from "../lib/docker-belongings";
 import { reachableDocker } from "../lib/docker";
@@ -16,6 +15,7 @@ import { openStack, type OpenStack } from "../lib/outputs";
 import { ROOT } from "../lib/paths";
 import { colours, formatBytes, renderTable } from "../lib/table";
 import { prepareMachine } from "../machine";
+import { pluginSteps } from "../machine/plugins";
 
 interface ProvisionCommandOptions {
   readonly rounds: string;
@@ -93,9 +93,15 @@ async function surroundings(docker: Docker, compose: ComposeCommand, rounds: num
     compose: compose.version,
     node: process.versions.node,
     pulumi: (await stack.pulumi(["version"])).replace(/^v/, "").trim(),
-    plugins: pluginKind("docker"),
+    plugins: await pluginKind(),
     rounds,
   };
+}
+
+/** Official plugins are compiled programs, stand-ins run on Node: figures of the two do not compare. */
+async function pluginKind(): Promise<string> {
+  const states = await Promise.all(pluginSteps("cluster").map((step) => step.check()));
+  return states.some((state) => state.kind === "stand-in") ? "stand-in" : "official";
 }
 
 function write(section: string): void {

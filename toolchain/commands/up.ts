@@ -2,16 +2,16 @@ import type Docker from "dockerode";
 import type { Command } from "commander";
 import { prepareMachine } from "../machine";
 import { InterruptedError, UserError } from "../lib/errors";
-import { lastLogLines, reachableDocker } from "../lib/docker";
+import { dockerEndpoint, lastLogLines, reachableDocker } from "../lib/docker";
 import { containerName, stackContainers } from "../lib/docker-app";
 import { isMeantToRun } from "../lib/docker-status";
-import { portHolder } from "../lib/docker-ports";
+import { portContainer, portHolder, publishes } from "../lib/docker-ports";
 import { formatDuration } from "../lib/exec";
 import { DEFAULT_STACK, openStack, phaseOf, setConfig, textOutput, type OpenStack } from "../lib/outputs";
 import { colours } from "../lib/table";
 import { explainFailure, type KnownFailure } from "../lib/update-failures";
 import { describeLocks, judgeLock, parseLocks } from "../lib/update-locks";
-import { findOrphans, pendingOperations, removeOrphans, resourceName } from "../lib/update-recovery";
+import { failedResources, findOrphans, pendingOperations, removeOrphans, resourceName, type ExportedStack } from "../lib/update-recovery";
 import type { UpdateRun } from "../lib/update-run";
 
 interface UpOptions {
@@ -60,11 +60,14 @@ async function run(options: UpOptions, forwarded: readonly string[]): Promise<vo
   const stack = await openStack(name, { create: true });
   const local = phase !== "cloud";
   const docker = local ? await reachableDocker(stack.dockerHost) : undefined;
+  const args = pulumiArguments(options, name, forwarded);
   if (docker !== undefined) {
     await checkPort(docker, stack);
-    await recover(docker, stack);
+    const exported = await stack.exported();
+    await recover(docker, stack, exported);
+    if (!args.includes("--refresh") && (await isBroken(docker, stack, exported))) args.push("--refresh");
   }
-  const result = await update(stack, pulumiArguments(options, name, forwarded));
+  const result = await update(stack, args);
   if (result.cancelled) throw cancelled(stack);
   if (result.code !== 0) throw await failureOf(result, stack, docker);
   await printEnd(stack, result, performance.now() - started);
@@ -94,9 +97,9 @@ function pulumiArguments(options: UpOptions, name: string, forwarded: readonly s
 async function checkPort(docker: Docker, stack: OpenStack): Promise<void> {
   const own = await stackContainers(docker, stack.name);
   const port = Number(stack.config["phased-stack:port"] ?? 3001);
-  if (own.some((info) => info.Ports.some((published) => published.PublicPort === port))) return;
-  const container = (await docker.listContainers()).find((info) => info.Ports.some((published) => published.PublicPort === port));
-  if (container !== undefined) throw portError(port, `container ${containerName(container)} (image ${container.Image})`, stack);
+  if (own.some((info) => publishes(info, port))) return;
+  const container = await portContainer(port, docker);
+  if (container !== undefined) throw portError(port, container, stack);
 }
 
 function portError(port: number, holder: string | undefined, stack: OpenStack): UserError {
@@ -108,8 +111,7 @@ function portError(port: number, holder: string | undefined, stack: OpenStack): 
 }
 
 /** Puts right what an update that was killed left behind: containers in no state, operations nobody knows the outcome of. */
-async function recover(docker: Docker, stack: OpenStack): Promise<void> {
-  const exported = await stack.exported();
+async function recover(docker: Docker, stack: OpenStack, exported: ExportedStack): Promise<void> {
   const pending = pendingOperations(exported);
   if (pending.length === 0) return;
   console.log(colours.yellow("The last update was interrupted. Putting right what it left behind:"));
@@ -121,6 +123,19 @@ async function recover(docker: Docker, stack: OpenStack): Promise<void> {
   const result = await update(stack, args);
   if (result.cancelled) throw cancelled(stack);
   if (result.code !== 0) throw await failureOf(result, stack, docker);
+}
+
+/**
+ * Whether something of the stack does not run that should. Pulumi compares its state with the program, and a container that failed
+ * to start is in the state like any other: only a look at what is really there makes it put the container right.
+ */
+async function isBroken(docker: Docker, stack: OpenStack, exported: ExportedStack): Promise<boolean> {
+  const infos = (await stackContainers(docker, stack.name)).filter(isMeantToRun);
+  const stopped = infos.filter((info) => info.State !== "running").map((info) => `${containerName(info)} is ${info.State}`);
+  const failed = failedResources(exported).map((name) => `${name} did not come up the last time`);
+  if (stopped.length + failed.length === 0) return false;
+  console.log(colours.yellow(`Looking first at what is really there (--refresh): ${[...stopped, ...failed].join(", ")}.`));
+  return true;
 }
 
 /** Runs Pulumi; a lock whose process is gone is removed and the run repeated, once. */
@@ -150,7 +165,7 @@ async function failureOf(result: UpdateRun, stack: OpenStack, docker: Docker | u
   });
   if (known === undefined) return new UserError(`pulumi ended with exit code ${result.code}; its own words are above`);
   if (known.kind === "port" && docker !== undefined && known.port !== undefined) {
-    return portError(known.port, await portHolder(known.port, docker), stack);
+    return portError(known.port, await portHolder(known.port, docker, dockerEndpoint(stack.dockerHost).host.startsWith("unix:")), stack);
   }
   if (known.kind === "unhealthy" && docker !== undefined) await printLogs(docker, stack, known);
   return new UserError(known.sentence.replace(/\.$/, ""), known.fix);

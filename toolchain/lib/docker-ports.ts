@@ -1,16 +1,28 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
 import type Docker from "dockerode";
 
-/** Who listens on a TCP port of this machine, for a message; `undefined` when nobody can be named. */
-export async function portHolder(port: number, docker: Docker): Promise<string | undefined> {
-  const containers = await docker.listContainers({ all: false });
-  const container = containers.find((one) => one.Ports.some((published) => published.PublicPort === port && published.Type === "tcp"));
-  if (container !== undefined) {
-    const name = container.Names[0]?.replace(/^\//, "") ?? container.Id.slice(0, 12);
-    const stack = container.Labels["phased-stack.stack"];
-    return stack === undefined ? `container ${name} (image ${container.Image})` : `container ${name} of stack ${stack}`;
-  }
-  return process.platform === "linux" ? await linuxListener(port) : undefined;
+/**
+ * Who listens on a TCP port of the Docker host, for a message; `undefined` when nobody can be named.
+ * @param isLocal whether the engine runs on this machine: only then a process can be found.
+ */
+export async function portHolder(port: number, docker: Docker, isLocal: boolean): Promise<string | undefined> {
+  const container = await portContainer(port, docker);
+  if (container !== undefined) return container;
+  return isLocal && process.platform === "linux" ? await linuxListener(port) : undefined;
+}
+
+/** The container that publishes a port, for a message. */
+export async function portContainer(port: number, docker: Docker): Promise<string | undefined> {
+  const container = (await docker.listContainers()).find((one) => publishes(one, port));
+  if (container === undefined) return undefined;
+  const name = container.Names[0]?.replace(/^\//, "") ?? container.Id.slice(0, 12);
+  const stack = container.Labels["phased-stack.stack"];
+  return stack === undefined ? `container ${name} (image ${container.Image})` : `container ${name} of stack ${stack}`;
+}
+
+/** Whether a container publishes a TCP port on the host. */
+export function publishes(container: Docker.ContainerInfo, port: number): boolean {
+  return container.Ports.some((published) => published.PublicPort === port && published.Type === "tcp");
 }
 
 /** The process with a listening socket, found the way `ss -p` does; another user's process is visible to root only. */
@@ -25,7 +37,7 @@ async function linuxListener(port: number): Promise<string | undefined> {
     for (const descriptor of await readdir(`/proc/${pid}/fd`).catch(unreadableIsNone)) {
       const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(absentIsEmpty);
       if (!inodes.has(target)) continue;
-      const command = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(absentIsEmpty)).split("\0").join(" ").trim();
+      const command = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(absentIsEmpty)).replace(/[\0\s]+/g, " ").trim();
       return `process ${pid} (${command.slice(0, 80)})`;
     }
   }

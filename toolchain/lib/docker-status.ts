@@ -48,7 +48,7 @@ export function isMeantToRun(info: { readonly Labels: Readonly<Record<string, st
   return info.Labels[LABELS.service] !== "secrets-writer";
 }
 
-/** Looks at every container of a stack; the engine and the instances are asked at the same time. */
+/** Looks at every container of a stack. Takes about two seconds: Docker's CPU figure is the difference of two samples. */
 export async function stackStatus(
   docker: Docker,
   stack: string,
@@ -58,8 +58,9 @@ export async function stackStatus(
   const running = infos.filter((info) => info.State === "running");
   const apps = running.filter((info) => info.Labels[LABELS.service] === SERVICES.app);
   const balancerInfo = running.find((info) => info.Labels[LABELS.service] === SERVICES.loadBalancer);
-  const [containers, instances, balancer] = await Promise.all([
-    Promise.all(infos.map((info) => containerStatus(docker, info))),
+  // One after the other: asking an instance starts a process in it, which would show up in its CPU figure.
+  const containers = await Promise.all(infos.map((info) => containerStatus(docker, info)));
+  const [instances, balancer] = await Promise.all([
     Promise.all(apps.map((info) => instanceStatus(docker, info))),
     balancerInfo === undefined ? null : balancerView(docker, balancerInfo),
   ]);

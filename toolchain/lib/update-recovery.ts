@@ -10,6 +10,8 @@ export interface ExportedStack {
       readonly type: string;
       readonly id?: string;
       readonly protect?: boolean;
+      /** Why it did not come up when it was made. */
+      readonly initErrors?: readonly string[];
       readonly outputs?: Readonly<Record<string, unknown>>;
     }[];
     readonly pending_operations?: readonly { readonly type: string; readonly resource: { readonly urn: string; readonly type: string } }[];
@@ -30,6 +32,11 @@ export interface PendingOperation {
 
 export function pendingOperations(stack: ExportedStack): PendingOperation[] {
   return (stack.deployment?.pending_operations ?? []).map(({ type, resource }) => ({ operation: type, urn: resource.urn }));
+}
+
+/** Names of resources that were made and did not come up, e.g. a container whose port was taken. */
+export function failedResources(stack: ExportedStack): string[] {
+  return (stack.deployment?.resources ?? []).filter(({ initErrors }) => (initErrors ?? []).length > 0).map(({ urn }) => resourceName(urn));
 }
 
 /** Names and ids of Docker objects that the state knows. */

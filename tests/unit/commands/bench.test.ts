@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { kindOf } from "../../../toolchain/bench/plugin-kind";
 import { benchmarkSection, figures, insertSection, ratios, type Samples } from "../../../toolchain/bench/figures";
 
 const SAMPLES: Samples = {
@@ -76,13 +75,5 @@ describe("bench: sections of BENCHMARKS.md", () => {
     const once = insertSection("# Benchmarks\n", HEADING, section("2026-11-21", "first"));
     const twice = insertSection(once, HEADING, section("2026-11-21", "second"));
     assert.equal(twice, once.replace("first", "second"));
-  });
-});
-
-describe("bench: kinds of plugins", () => {
-  it("a script is a stand-in, a compiled program is an official plugin", () => {
-    assert.equal(kindOf(Buffer.from("#!/usr/bin/env node\n")), "stand-in");
-    assert.equal(kindOf(Buffer.from([0x7f, 0x45, 0x4c, 0x46])), "official");
-    assert.equal(kindOf(Buffer.from([0x4d, 0x5a, 0x90, 0x00])), "official");
   });
 });
