@@ -69,6 +69,11 @@ function npmScript(command: string): string {
 
 installInterruptHandling();
 main(process.argv.slice(2)).then(
-  () => process.exit(),
-  (error: unknown) => process.exit(report(error)),
+  () => leave(process.exitCode ?? 0),
+  (error: unknown) => leave(report(error)),
 );
+
+/** Ends the process once what was printed has gone out: a pipe may take it later. */
+function leave(code: number | string): void {
+  process.stdout.write("", () => process.exit(code));
+}

@@ -12,7 +12,7 @@ export { which, whichAll } from "./which";
 const QUOTED_LINES = 15;
 /** Bytes of standard output that are kept; what comes before is dropped. */
 const KEPT_BYTES = 4 * 1024 * 1024;
-/** Between asking a process group to end (SIGTERM) and ending it (SIGKILL). */
+/** Default of {@link ExecOptions.graceMs}. */
 const KILL_GRACE_MS = 3_000;
 
 export interface ExecOptions {
@@ -27,6 +27,8 @@ export interface ExecOptions {
   readonly onLine?: (line: string) => void;
   /** What the user can do by hand when it fails or hangs; becomes the hint of the error. */
   readonly fix?: string;
+  /** Milliseconds between asking it to end (SIGTERM: time limit, Ctrl-C) and ending it (SIGKILL). @default 3 s */
+  readonly graceMs?: number;
   /** @default true: an exit code other than 0 throws. */
   readonly check?: boolean;
 }
@@ -72,7 +74,7 @@ export async function exec(file: string, args: readonly string[], options: ExecO
     windowsHide: true,
   });
   const output = capture(child, options.onLine);
-  const guard = supervise(child, options.timeoutMs);
+  const guard = supervise(child, options.timeoutMs, options.graceMs ?? KILL_GRACE_MS);
   try {
     const [code] = await Promise.all([ended(child, file, options), feed(child, options.input)]);
     const durationMs = performance.now() - started;
@@ -207,19 +209,19 @@ async function feed(child: ChildProcess, input: string | Readable | undefined): 
   }
 }
 
-/** Ends the child's process group at its time limit and on Ctrl-C: first SIGTERM (or the user's signal), then SIGKILL. */
-function supervise(child: ChildProcess, timeoutMs: number): { timedOut(): boolean; release(): void } {
+/** Ends the child's process group at its time limit and on Ctrl-C: first SIGTERM, then SIGKILL. (Not SIGINT: shells let their background processes ignore it.) */
+function supervise(child: ChildProcess, timeoutMs: number, graceMs: number): { timedOut(): boolean; release(): void } {
   let expired = false;
   let kill: NodeJS.Timeout | undefined;
-  const end = (signal: NodeJS.Signals): void => {
-    signalGroup(child, signal);
+  const end = (): void => {
+    signalGroup(child, "SIGTERM");
     kill ??= setTimeout(() => {
       signalGroup(child, "SIGKILL");
-    }, KILL_GRACE_MS);
+    }, graceMs);
   };
   const limit = setTimeout(() => {
     expired = true;
-    end("SIGTERM");
+    end();
   }, timeoutMs);
   const unregister = onSignal(end);
   return {

@@ -126,7 +126,7 @@ export interface DaemonOptions {
 export async function startDaemon(progress: Progress, options: DaemonOptions = {}): Promise<number> {
   const log = options.log ?? LOG;
   const output = openSync(log, "a");
-  const child = spawn("dockerd", options.args ?? [], { detached: true, stdio: ["ignore", output, output] });
+  const child = spawn("dockerd", options.args ?? [], { detached: true, stdio: ["ignore", output, output], cwd: "/" });
   closeSync(output);
   let ended: string | undefined;
   child.once("error", (error) => (ended = error.message));

@@ -6,6 +6,8 @@ import type { Progress } from "../lib/progress";
 /** Package lists take seconds; a mirror that answers slowly still gets two minutes. */
 const APT_UPDATE_TIMEOUT_MS = 3 * 60_000;
 const APT_INSTALL_TIMEOUT_MS = 15 * 60_000;
+/** dpkg is given time to finish the package it works on. */
+const DPKG_GRACE_MS = 60_000;
 /** Another apt may hold the lock (unattended upgrades): apt itself waits this long. */
 const APT_LOCK_WAIT_S = 120;
 
@@ -79,10 +81,13 @@ async function install(packages: readonly string[], progress: Progress): Promise
     if (update.code !== 0) progress.line(`apt-get update reported a problem, going on: ${update.tail.split("\n").at(-1) ?? ""}`);
     listsAreFresh = true;
   }
+  // After an installation that was cut off (Ctrl-C, power), apt-get refuses to work until this has run; else it does nothing.
+  await exec("dpkg", ["--configure", "-a"], { env, timeoutMs: APT_INSTALL_TIMEOUT_MS, graceMs: DPKG_GRACE_MS, onLine: progress.detail });
   progress.detail(`apt-get install ${packages.join(" ")}`);
   await exec("apt-get", [...lock, "install", "--yes", "--no-install-recommends", ...packages], {
     env,
     timeoutMs: APT_INSTALL_TIMEOUT_MS,
+    graceMs: DPKG_GRACE_MS,
     onLine: progress.detail,
     fix: `by hand, as root: apt-get update && apt-get install --no-install-recommends ${packages.join(" ")}`,
   });
