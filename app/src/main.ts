@@ -1,0 +1,113 @@
+import { request } from "node:http";
+
+/** Least major version of Node: the embedded database needs it. */
+const LEAST_NODE = 24;
+
+/** Exit status for a mistake on the command line or in the environment. */
+const EXIT_USAGE = 2;
+
+/** A health check that takes longer is a failed one, in milliseconds. */
+const PROBE_TIMEOUT_MS = 2000;
+
+/** Commands that ask the running instance wait this long, in milliseconds. */
+const STATUS_TIMEOUT_MS = 5000;
+
+const HELP = `Usage: node main.js [command]
+
+Commands:
+  start        run the app (default): one primary process and its workers, or a single process with WORKERS=1
+  healthcheck  exit 0 when the instance on this machine is ready for requests, else 1 with the reason
+  status       print one JSON line: health and scaling of the instance on this machine
+  --help       print this text
+
+Settings are environment variables, see README.md. Signals to the primary: SIGTERM or SIGINT shut down without failing a request
+(a second one ends at once), SIGHUP replaces all workers one after the other.
+`;
+
+/** Where the instance on this machine listens. Deliberately without the whole configuration: a health check runs every few seconds. */
+function localAddress(): { readonly host: string; readonly port: number } {
+  const port = Number(process.env["PORT"] || 3001);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    fail(`PORT: "${process.env["PORT"] ?? ""}" is not allowed; use a whole number from 1 to 65535.`, EXIT_USAGE);
+  }
+  const host = process.env["HOST"] || "0.0.0.0";
+  return { host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port };
+}
+
+function fail(sentence: string, status: number): never {
+  process.stderr.write(`${sentence}\n`);
+  process.exit(status);
+}
+
+/** The body of one GET. Plain `node:http` starts several times faster than `fetch`. */
+function get(path: string, timeoutMs: number): Promise<{ readonly status: number; readonly body: string }> {
+  const { host, port } = localAddress();
+  return new Promise((resolve, reject) => {
+    const asked = request({ host, port, path, agent: false, timeout: timeoutMs }, (response) => {
+      let body = "";
+      response.setEncoding("utf8");
+      response.on("data", (chunk: string) => (body += chunk));
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
+      response.on("error", reject);
+    });
+    asked.on("timeout", () => asked.destroy(new Error(`no answer within ${timeoutMs} ms`)));
+    asked.on("error", (error: NodeJS.ErrnoException) => {
+      reject(error.code === "ECONNREFUSED" ? new Error(`nothing listens on ${host}:${port}`) : error);
+    });
+    asked.end();
+  });
+}
+
+async function healthcheck(): Promise<void> {
+  const { status, body } = await get("/ready", PROBE_TIMEOUT_MS);
+  if (status !== 200) fail(`Not ready: HTTP ${status} ${body}`, 1);
+}
+
+async function status(): Promise<void> {
+  const [full, scaling] = await Promise.all(["full", "scaling"].map((name) => json(`/api/health/${name}`)));
+  process.stdout.write(`${JSON.stringify({ full, scaling })}\n`);
+}
+
+async function json(path: string): Promise<unknown> {
+  const answer = await get(path, STATUS_TIMEOUT_MS);
+  try {
+    return JSON.parse(answer.body);
+  } catch {
+    throw new Error(`GET ${path} answered HTTP ${answer.status} without JSON; is this port the app's?`);
+  }
+}
+
+async function start(): Promise<void> {
+  // Loaded here, and the serving code only by processes that serve: the other commands and the primary stay small.
+  const { runApp } = await import("./lifecycle/run.js");
+  await runApp({
+    startWorker: async (config, lifecycle) => (await import("./worker.js")).startWorker(config, lifecycle),
+    prepare: async (config) => (await import("./container.js")).prepare(config),
+  });
+}
+
+const commands: Readonly<Record<string, (() => Promise<void>) | undefined>> = { start, healthcheck, status };
+
+async function main(): Promise<void> {
+  const [name = "start", ...rest] = process.argv.slice(2);
+  if (name === "--help" || name === "-h" || name === "help") {
+    process.stdout.write(HELP);
+    return;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) fail(`Unknown command "${name}"; use start, healthcheck, status or --help.`, EXIT_USAGE);
+  if (rest.length > 0) fail(`Command "${name}" takes no arguments, got "${rest.join(" ")}".`, EXIT_USAGE);
+  const major = Number(process.versions.node.split(".")[0]);
+  if (major < LEAST_NODE) fail(`Node ${process.versions.node} is too old for the app; use Node ${LEAST_NODE} or newer.`, EXIT_USAGE);
+  if (name === "start") {
+    await start();
+    return;
+  }
+  try {
+    await command();
+  } catch (error) {
+    fail(`${name}: ${(error as Error).message}.`, 1);
+  }
+}
+
+void main();
