@@ -1,7 +1,6 @@
 import type { Command } from "commander";
 import { Option } from "commander";
-import Table from "cli-table3";
-import pc from "picocolors";
+import { colours, renderTable } from "../lib/table";
 import { hostChecks } from "../machine/host-checks";
 import { checkMachine, machineSteps } from "../machine";
 import type { Phase, State } from "../machine/types";
@@ -20,7 +19,12 @@ export function register(program: Command): void {
 async function run(options: { readonly phase: Phase }): Promise<void> {
   const [checked, host] = await Promise.all([checkMachine(machineSteps(options.phase)), hostChecks()]);
   const rows = [...checked.map(({ step, state }) => ({ title: step.title, state })), ...host];
-  console.log(renderTable(rows));
+  console.log(
+    renderTable(
+      ["step", "state", "found"],
+      rows.map(({ title, state }) => toRow(title, state)),
+    ),
+  );
   const missing = rows.filter(({ state }) => state.kind === "missing");
   if (missing.length === 0) {
     console.log("nothing is missing");
@@ -30,10 +34,7 @@ async function run(options: { readonly phase: Phase }): Promise<void> {
   process.exitCode = 1;
 }
 
-function renderTable(rows: readonly { readonly title: string; readonly state: State }[]): string {
-  const color = process.stdout.isTTY ? pc : pc.createColors(false);
-  const mark = { ok: color.green("ok"), "stand-in": color.yellow("stand-in"), missing: color.red("missing") };
-  const table = new Table({ head: ["", "state", "found", "fix"], style: { head: [], border: [] }, wordWrap: true });
-  for (const { title, state } of rows) table.push([title, mark[state.kind], state.detail, state.kind === "ok" ? "" : state.fix]);
-  return table.toString();
+function toRow(title: string, state: State): string[] {
+  const mark = { ok: colours.green("ok"), "stand-in": colours.yellow("stand-in"), missing: colours.red("missing") };
+  return [title, mark[state.kind], state.kind === "ok" ? state.detail : `${state.detail}\nfix: ${state.fix}`];
 }

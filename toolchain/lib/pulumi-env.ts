@@ -122,8 +122,22 @@ function ensurePassphrase(stateDir: string): string {
 function searchPath(env: Readonly<Record<string, string | undefined>>, root: string): string {
   const home = path.join(pulumiHome(env), "bin");
   const modules = path.join(root, "node_modules", ".bin");
-  const rest = (env["PATH"] ?? "").split(path.delimiter).filter((entry) => entry !== "" && entry !== home && entry !== modules);
+  const ours = new Set(["", home, modules]);
+  const rest = (env["PATH"] ?? "").split(path.delimiter).filter((entry) => !ours.has(entry) && !addedByNpm(entry, root));
   const chosen = choosePulumi(env);
   const onPath = chosen !== undefined && path.dirname(chosen.file) !== home;
   return [modules, ...(onPath ? [...rest, home] : [home, ...rest])].join(path.delimiter);
+}
+
+/** `npm run` puts the programs of every directory above in front of PATH, and its own helper; a user's shell must not keep them. */
+function addedByNpm(entry: string, root: string): boolean {
+  if (path.basename(entry) === "node-gyp-bin") return true;
+  const [modules, bin] = [path.dirname(entry), path.basename(entry)];
+  return (
+    bin === ".bin" && path.basename(modules) === "node_modules" && `${root}${path.sep}`.startsWith(withSeparator(path.dirname(modules)))
+  );
+}
+
+function withSeparator(directory: string): string {
+  return directory.endsWith(path.sep) ? directory : directory + path.sep;
 }

@@ -79,7 +79,7 @@ function pluginStep(name: string, version: string): Step {
 async function installOfficial(name: string, version: string, directory: string): Promise<string | undefined> {
   const cli = choosePulumi();
   if (!cli) return "there is no Pulumi CLI yet";
-  if (!(await pluginSourceReachable())) return "no connection to the download sites within 3 s";
+  if (!(await pluginSourceReachable())) return "no connection to its download sites";
   // The CLI takes an existing directory for the installed plugin: a stand-in is put aside, and back if nothing comes.
   const aside = `${directory}.standin`;
   if (existsSync(directory)) renameSync(directory, aside);

@@ -78,6 +78,24 @@ describe("environment for the Pulumi CLI", () => {
       assert.equal(again.env["PATH"], first.env["PATH"], "PATH does not grow");
     }));
 
+  it("PATH is free of what npm run put in front of it", () =>
+    place((options) => {
+      const npm = [
+        `${options.root}/node_modules/.bin`,
+        `${path.dirname(options.root)}/node_modules/.bin`,
+        "/node_modules/.bin",
+        "/x/lib/node-gyp-bin",
+      ];
+      const mine = ["/home/me/other/node_modules/.bin", "/usr/bin", "/bin"];
+      const PATH = [...npm, ...mine].join(":");
+      const entries = (pulumiEnvironment({ ...options, env: { ...options.env, PATH } }).env["PATH"] ?? "").split(":");
+      assert.deepEqual(entries, [
+        path.join(options.root, "node_modules", ".bin"),
+        path.join(options.env["PULUMI_HOME"] ?? "", "bin"),
+        ...mine,
+      ]);
+    }));
+
   it("keeps a passphrase the user has set", () =>
     place((options) => {
       for (const name of ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"]) {
