@@ -116,13 +116,13 @@ async function recover(docker: Docker, stack: OpenStack, exported: ExportedStack
   if (pending.length === 0) return;
   console.log(colours.yellow("The last update was interrupted. Putting right what it left behind:"));
   for (const { operation, urn } of pending) console.log(`  ${operation} ${resourceName(urn)}: outcome unknown`);
-  const orphans = await findOrphans(docker, stack.name, exported);
-  for (const { name } of [...orphans.containers, ...orphans.networks]) console.log(`  removing ${name}, which no state knows`);
-  await removeOrphans(docker, orphans);
-  const args = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"];
-  const result = await update(stack, args);
+  // First what takes Pulumi's lock: the operations may be those of an update that is running elsewhere right now.
+  const result = await update(stack, ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"]);
   if (result.cancelled) throw cancelled(stack);
   if (result.code !== 0) throw await failureOf(result, stack, docker);
+  const orphans = await findOrphans(docker, stack.name, await stack.exported());
+  for (const { name } of [...orphans.containers, ...orphans.networks]) console.log(`  removing ${name}, which no state knows`);
+  await removeOrphans(docker, orphans);
 }
 
 /**
@@ -179,7 +179,8 @@ async function printLogs(docker: Docker, stack: OpenStack, failure: KnownFailure
     const unwell = info.State !== "running" || /\((unhealthy|health: starting)\)/.test(info.Status);
     if (!unwell && failure.containers?.includes(name) !== true) continue;
     const lines = await lastLogLines(docker.getContainer(info.Id));
-    console.error(`\nLast lines of ${name} (${info.Status}):\n${lines.replace(/^/gm, "  ")}`);
+    const what = lines === "" ? "printed nothing" : `printed last:\n${lines.replace(/^/gm, "  ")}`;
+    console.error(`\nContainer ${name} (${info.Status}) ${what}`);
   }
 }
 

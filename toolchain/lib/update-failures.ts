@@ -1,6 +1,6 @@
 /** A failure of an update that we know, in the words a user needs. */
 export interface KnownFailure {
-  readonly kind: "port" | "docker" | "disk" | "passphrase" | "locked" | "unhealthy" | "image" | "login" | "protected";
+  readonly kind: "config" | "port" | "docker" | "disk" | "passphrase" | "locked" | "unhealthy" | "image" | "login" | "protected";
   /** What is wrong, one sentence. */
   readonly sentence: string;
   /** What to do, one sentence or command. */
@@ -43,7 +43,23 @@ const KNOWN: readonly { readonly pattern: RegExp; readonly explain: Explain }[] 
       sentence: `The secrets of stack ${stack} cannot be read: the passphrase is not the one it was made with.`,
       fix:
         "Unset PULUMI_CONFIG_PASSPHRASE and PULUMI_CONFIG_PASSPHRASE_FILE to use the project's own (.phased/passphrase), or set the one " +
-        "that belongs to the stack. If it is lost, remove the stack's containers with npm run down and start again",
+        "that belongs to the stack",
+    }),
+  },
+  {
+    pattern: /the configuration of stack \S+ has (?:a problem|\d+ problems)/,
+    explain: (_match, { configSet }) => ({
+      kind: "config",
+      sentence: "The stack's configuration is not valid; what to correct is listed above.",
+      fix: `As written there, or: ${configSet("KEY", "VALUE")}`,
+    }),
+  },
+  {
+    pattern: /container does not have a healthcheck defined/,
+    explain: () => ({
+      kind: "image",
+      sentence: "The image has no HEALTHCHECK, so nobody can tell when an instance is ready; what ran before keeps serving.",
+      fix: "Add one to its Dockerfile, for example: HEALTHCHECK CMD curl --fail http://127.0.0.1:3001/ready",
     }),
   },
   {

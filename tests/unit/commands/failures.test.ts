@@ -58,6 +58,18 @@ const SAMPLES: readonly { what: string; text: string; kind: KnownFailure["kind"]
     sentence: /stack dev/,
   },
   {
+    what: "bad configuration",
+    text: "the configuration of stack dev has 2 problems:\n  - phased-stack:port is 0; allowed: …",
+    kind: "config",
+    fix: /npm run up|config set KEY VALUE/,
+  },
+  {
+    what: "image without a health check",
+    text: "* you have supplied a 'wait' argument, but the container does not have a healthcheck defined. Please remove the 'wait' argument",
+    kind: "image",
+    sentence: /HEALTHCHECK/,
+  },
+  {
     what: "protected volume",
     text: 'resource "urn:x" cannot be deleted\nbecause it is protected.',
     kind: "protected",
