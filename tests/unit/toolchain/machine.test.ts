@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -13,7 +14,7 @@ import { installFile, writeInOneStep } from "../../../toolchain/machine/files";
 import { inspectExecutable, installLauncher, launcherText } from "../../../toolchain/machine/launcher";
 import { connects } from "../../../toolchain/machine/official";
 import { pluginSteps } from "../../../toolchain/machine/plugins";
-import { isUsable } from "../../../toolchain/machine/root-filesystem";
+import { isUsable, rootFilesystem } from "../../../toolchain/machine/root-filesystem";
 import type { Step } from "../../../toolchain/machine/types";
 import { inDirectory, recorder, script, withEnv } from "./support";
 
@@ -188,6 +189,25 @@ describe("the cached root file system", () => {
       assert.equal(await isUsable(archive), false, "truncated");
       utimesSync(archive, new Date(), new Date());
       assert.equal(await isUsable(archive), false, "a new date does not make it whole");
+    }));
+});
+
+describe("what a killed run left behind", () => {
+  it("is removed by the next run, unless its process still lives", () =>
+    inDirectory(async (directory) => {
+      const archive = path.join(directory, `rootfs-trixie-${process.arch}.tar.gz`);
+      writeFileSync(archive, "content");
+      writeFileSync(`${archive}.sha256`, `${createHash("sha256").update("content").digest("hex")}\n`);
+      const dead = spawnSync("true").pid;
+      for (const pid of [dead, process.pid]) mkdirSync(path.join(directory, `rootfs-trixie.${pid}.work`, "usr"), { recursive: true });
+      writeFileSync(`${archive}.${dead}.new`, "half");
+      await withEnv({ PHASED_STACK_CACHE: directory }, async () => {
+        assert.equal(await rootFilesystem(recorder()), archive, "the whole archive is used, not the half one");
+      });
+      assert.deepEqual(
+        readdirSync(directory).sort(),
+        [path.basename(archive), `${path.basename(archive)}.sha256`, `rootfs-trixie.${process.pid}.work`].sort(),
+      );
     }));
 });
 
