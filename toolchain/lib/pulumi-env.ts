@@ -4,7 +4,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { parse } from "yaml";
 import { UserError, messageOf } from "./errors";
-import { ROOT, STATE_DIR, pulumiHome } from "./paths";
+import { BUILD_DIR, ROOT, STATE_DIR, pulumiHome } from "./paths";
 import { choosePulumi } from "./pulumi-cli";
 
 /** Environment for the Pulumi CLI. */
@@ -42,6 +42,8 @@ export function pulumiEnvironment(options: PulumiEnvironmentOptions = {}): Pulum
     PULUMI_SKIP_UPDATE_CHECK: "true",
   };
   if (outer["PULUMI_HOME"]) env["PULUMI_HOME"] = path.resolve(outer["PULUMI_HOME"]);
+  // Keeps the compiled form of the SDK: a fifth of the program's start. Node 20 does not know it and goes without.
+  if (!outer["NODE_COMPILE_CACHE"]) env["NODE_COMPILE_CACHE"] = path.join(BUILD_DIR, "compile-cache");
   const own = ownBackend(stateDir);
   const managed = !loggedInElsewhere(outer, root, own);
   if (managed) {

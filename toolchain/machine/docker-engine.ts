@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
-import { dockerClient, dockerEndpoint, within } from "../lib/docker";
+import type { DockerEndpoint } from "../lib/docker";
+import { dockerClient, dockerEndpoint, unreachable, within } from "../lib/docker";
 import { UserError, messageOf } from "../lib/errors";
 import { exec, formatDuration, which } from "../lib/exec";
 import { stopIfInterrupted } from "../lib/interrupt";
@@ -22,15 +23,18 @@ const LOG = "/var/log/dockerd.log";
 /** Installed only where nothing provides a Docker Engine; iptables is what dockerd publishes ports with. */
 const PACKAGES = ["docker.io", "iptables", "ca-certificates"];
 
-/** The step that makes a Docker Engine reachable. */
-export function dockerEngineStep(): Step {
+/**
+ * The step that makes a Docker Engine reachable.
+ * @param dockerHost stack config `docker:host`; @default DOCKER_HOST, then the default socket
+ */
+export function dockerEngineStep(dockerHost?: string): Step {
   return {
     id: "docker",
     title: "Docker Engine",
     check: async () => {
-      const found = await engineVersion();
+      const found = await engineVersion(dockerHost);
       if (!(found instanceof Error)) return { kind: "ok", detail: `${found.version}, API ${found.api}` };
-      const plan = planEngine(thisHost(), errorCode(found), dockerEndpoint(undefined).host, found.message);
+      const plan = planEngine(thisHost(), errorCode(found), dockerEndpoint(dockerHost), found.message);
       return {
         kind: "missing",
         detail: found.message,
@@ -38,9 +42,9 @@ export function dockerEngineStep(): Step {
       };
     },
     ensure: async ({ progress }) => {
-      const found = await engineVersion();
+      const found = await engineVersion(dockerHost);
       if (!(found instanceof Error)) return;
-      const plan = planEngine(thisHost(), errorCode(found), dockerEndpoint(undefined).host, found.message);
+      const plan = planEngine(thisHost(), errorCode(found), dockerEndpoint(dockerHost), found.message);
       if (plan.kind === "stop") throw new UserError(plan.message, plan.fix);
       if (!which("dockerd")) await aptInstall(PACKAGES, progress);
       await startEngine(thisHost(), progress);
@@ -55,15 +59,12 @@ export type EnginePlan = { readonly kind: "install" } | { readonly kind: "stop";
  * Decides what to do about an engine that does not answer.
  *
  * @param code   system error of the attempt, e.g. ENOENT, EACCES
- * @param remote address from DOCKER_HOST; an engine named there is never started from here
+ * @param endpoint which engine is meant; one that the user has named is never started from here
  */
-export function planEngine(host: Host, code: string | undefined, remote: string | undefined, reason: string): EnginePlan {
-  if (remote !== undefined) {
-    return {
-      kind: "stop",
-      message: `Docker does not answer at DOCKER_HOST=${remote} (${reason})`,
-      fix: "start that engine, or unset DOCKER_HOST to use the one of this machine",
-    };
+export function planEngine(host: Host, code: string | undefined, endpoint: DockerEndpoint, reason: string): EnginePlan {
+  if (endpoint.host !== undefined) {
+    const { message, hint } = unreachable(endpoint, reason);
+    return { kind: "stop", message, fix: hint ?? "start that engine" };
   }
   if (code === "EACCES" || code === "EPERM") {
     return {
@@ -160,9 +161,9 @@ function lastLines(file: string): string {
   return `; the last lines of ${file}:\n${lines.map((line) => `  ${line}`).join("\n")}`;
 }
 
-async function engineVersion(): Promise<{ version: string; api: string } | (Error & { code?: string })> {
+async function engineVersion(dockerHost: string | undefined): Promise<{ version: string; api: string } | (Error & { code?: string })> {
   try {
-    const docker = await dockerClient();
+    const docker = await dockerClient(dockerHost);
     const answer = await within(docker.version(), PING_TIMEOUT_MS, `no answer within ${formatDuration(PING_TIMEOUT_MS)}`);
     return { version: answer.Version, api: answer.ApiVersion };
   } catch (error) {

@@ -1,4 +1,5 @@
 import pc from "picocolors";
+import { dockerClient } from "../lib/docker";
 import { stopIfInterrupted } from "../lib/interrupt";
 import { StepList } from "../lib/progress";
 import { baseImageSteps } from "./base-images";
@@ -15,6 +16,8 @@ export interface PrepareOptions {
   readonly phase: Phase;
   /** Try official downloads again where a stand-in is installed. @default false */
   readonly official?: boolean;
+  /** Stack config `docker:host`: the engine that has to answer and to have the images. @default DOCKER_HOST, then the default socket */
+  readonly dockerHost?: string | undefined;
 }
 
 /** What a machine needs for a phase. The groups may be worked on at the same time, the steps of a group one after another. */
@@ -24,11 +27,11 @@ export interface MachineSteps {
   readonly groups: readonly (readonly Step[])[];
 }
 
-/** The steps for a phase. */
-export function machineSteps(phase: Phase): MachineSteps {
+/** The steps for a phase. @param dockerHost see {@link PrepareOptions.dockerHost} */
+export function machineSteps(phase: Phase, dockerHost?: string): MachineSteps {
   return {
-    first: [npmDependenciesStep(), dockerEngineStep()],
-    groups: [[pulumiCliStep(), languageHostStep(), ...pluginSteps(phase)], baseImageSteps()],
+    first: [npmDependenciesStep(), dockerEngineStep(dockerHost)],
+    groups: [[pulumiCliStep(), languageHostStep(), ...pluginSteps(phase)], baseImageSteps(() => dockerClient(dockerHost))],
   };
 }
 
@@ -50,7 +53,10 @@ export function checkMachine(steps: MachineSteps): Promise<Checked[]> {
  *
  * @throws UserError of the first step that needs the user's hand
  */
-export async function prepareMachine(options: PrepareOptions, steps: MachineSteps = machineSteps(options.phase)): Promise<void> {
+export async function prepareMachine(
+  options: PrepareOptions,
+  steps: MachineSteps = machineSteps(options.phase, options.dockerHost),
+): Promise<void> {
   const official = options.official === true;
   const checked = await checkMachine(steps);
   const due = new Set(checked.filter(({ state }) => isDue(state, official)).map(({ step }) => step));

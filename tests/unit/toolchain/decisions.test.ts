@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
+import type { DockerEndpoint } from "../../../toolchain/lib/docker";
 import { UserError } from "../../../toolchain/lib/errors";
 import { isCompatible, packageVersion } from "../../../toolchain/lib/pulumi-cli";
 import { parseSources } from "../../../toolchain/machine/apt-sources";
@@ -223,8 +224,8 @@ describe("what to do about a Docker Engine that does not answer", () => {
   const debian: Host = { platform: "linux", debian: true, root: true, systemd: false };
 
   it("root on Debian installs and starts it, everybody else gets the exact instruction", () => {
-    const plan = (host: Host, code = "ENOENT", remote?: string): string => {
-      const result = planEngine(host, code, remote, "connect ENOENT");
+    const plan = (host: Host, code = "ENOENT", endpoint: DockerEndpoint = { host: undefined, source: "default" }): string => {
+      const result = planEngine(host, code, endpoint, "connect ENOENT");
       return result.kind === "install" ? "install" : `${result.message} | ${result.fix}`;
     };
     assert.equal(plan(debian), "install");
@@ -233,7 +234,9 @@ describe("what to do about a Docker Engine that does not answer", () => {
     assert.match(plan({ ...debian, debian: false }), /no apt-get .*\| install Docker Engine/);
     assert.match(plan({ platform: "darwin", debian: false, root: false, systemd: false }), /start Docker Desktop.*brew install/);
     assert.match(plan({ platform: "win32", debian: false, root: false, systemd: false }), /start Docker Desktop.*winget install/);
-    assert.match(plan(debian, "ECONNREFUSED", "tcp://10.0.0.5:2375"), /DOCKER_HOST=tcp:\/\/10\.0\.0\.5:2375 .*unset DOCKER_HOST/);
+    const remote = plan(debian, "ECONNREFUSED", { host: "tcp://10.0.0.5:2375", source: "DOCKER_HOST" });
+    assert.match(remote, /does not answer at tcp:\/\/10\.0\.0\.5:2375 .*unset the variable/);
+    assert.match(plan(debian, "ENOENT", { host: "ssh://x@y", source: "docker:host" }), /does not answer at ssh:\/\/x@y .*docker:host/);
   });
 
   it("knows Debian and what descends from it", () => {
