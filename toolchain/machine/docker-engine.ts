@@ -62,7 +62,7 @@ export type EnginePlan = { readonly kind: "install" } | { readonly kind: "stop";
  * @param endpoint which engine is meant; one that the user has named is never started from here
  */
 export function planEngine(host: Host, code: string | undefined, endpoint: DockerEndpoint, reason: string): EnginePlan {
-  if (endpoint.host !== undefined) {
+  if (endpoint.source !== "default") {
     const { message, hint } = unreachable(endpoint, reason);
     return { kind: "stop", message, fix: hint ?? "start that engine" };
   }

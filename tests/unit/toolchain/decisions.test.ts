@@ -224,7 +224,11 @@ describe("what to do about a Docker Engine that does not answer", () => {
   const debian: Host = { platform: "linux", debian: true, root: true, systemd: false };
 
   it("root on Debian installs and starts it, everybody else gets the exact instruction", () => {
-    const plan = (host: Host, code = "ENOENT", endpoint: DockerEndpoint = { host: undefined, source: "default" }): string => {
+    const plan = (
+      host: Host,
+      code = "ENOENT",
+      endpoint: DockerEndpoint = { host: "unix:///var/run/docker.sock", source: "default" },
+    ): string => {
       const result = planEngine(host, code, endpoint, "connect ENOENT");
       return result.kind === "install" ? "install" : `${result.message} | ${result.fix}`;
     };
