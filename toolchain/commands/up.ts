@@ -7,7 +7,7 @@ import { containerName, stackContainers } from "../lib/docker-app";
 import { isMeantToRun } from "../lib/docker-status";
 import { portContainer, portHolder, publishes } from "../lib/docker-ports";
 import { formatDuration } from "../lib/exec";
-import { DEFAULT_STACK, openStack, phaseOf, setConfig, textOutput, type OpenStack } from "../lib/outputs";
+import { DEFAULT_STACK, openStack, plannedStack, setConfig, textOutput, type OpenStack } from "../lib/outputs";
 import { colours } from "../lib/table";
 import { explainFailure, type KnownFailure } from "../lib/update-failures";
 import { describeLocks, judgeLock, parseLocks } from "../lib/update-locks";
@@ -54,13 +54,13 @@ Examples:
 async function run(options: UpOptions, forwarded: readonly string[]): Promise<void> {
   const started = performance.now();
   const name = options.stack ?? DEFAULT_STACK;
+  const args = pulumiArguments(options, name, forwarded);
   setConfig(name, options.config ?? []);
-  const phase = phaseOf(name);
-  await prepareMachine({ phase });
+  const { phase, dockerHost } = plannedStack(name);
+  await prepareMachine({ phase, dockerHost });
   const stack = await openStack(name, { create: true });
   const local = phase !== "cloud";
   const docker = local ? await reachableDocker(stack.dockerHost) : undefined;
-  const args = pulumiArguments(options, name, forwarded);
   if (docker !== undefined) {
     await checkPort(docker, stack);
     const exported = await stack.exported();

@@ -141,11 +141,12 @@ export function plainConfig(file: string): Record<string, string> {
   return Object.fromEntries(entries.map(([key, value]) => [key, String(value)]));
 }
 
-/** Phase a stack is configured for; what it is when nothing says so is the first one. */
-export function phaseOf(stack: string): "cluster" | "database" | "cloud" {
+/** What has to be known of a stack before it is made: its phase (the first one when nothing says so) and its Docker Engine. */
+export function plannedStack(stack: string): { readonly phase: "cluster" | "database" | "cloud"; readonly dockerHost: string | undefined } {
   validateStackName(stack);
-  const phase = plainConfig(trackedFile(stack))[`${PROJECT}:phase`] ?? "cluster";
-  return phase === "database" || phase === "cloud" ? phase : "cluster";
+  const config = plainConfig(trackedFile(stack));
+  const phase = config[`${PROJECT}:phase`];
+  return { phase: phase === "database" || phase === "cloud" ? phase : "cluster", dockerHost: config["docker:host"] };
 }
 
 /**

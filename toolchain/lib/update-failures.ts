@@ -93,6 +93,14 @@ const KNOWN: readonly { readonly pattern: RegExp; readonly explain: Explain }[] 
     }),
   },
   {
+    pattern: /could not find bridge (\S+?):? /,
+    explain: (match) => ({
+      kind: "docker",
+      sentence: `Docker's own network ${match[1] ?? ""} is gone from its machine, so nothing can be built or started on it.`,
+      fix: "Restart Docker there, which makes it again: systemctl restart docker",
+    }),
+  },
+  {
     pattern: /cannot be deleted\s+because it is protected|is protected\. To unprotect|marked for protection/,
     explain: (_match, { configSet }) => ({
       kind: "protected",

@@ -44,6 +44,12 @@ const SAMPLES: readonly { what: string; text: string; kind: KnownFailure["kind"]
     fix: /group docker/,
   },
   { what: "dockerode without a daemon", text: "connect ENOENT /var/run/docker.sock", kind: "docker" },
+  {
+    what: "bridge of Docker gone",
+    text: "failed to create endpoint x on network bridge: adding interface veth8 to bridge docker0 failed: could not find bridge docker0: route ip+net: no such network interface",
+    kind: "docker",
+    sentence: /network docker0 is gone/,
+  },
   { what: "full disk", text: "write /var/lib/docker/tmp/x: no space left on device", kind: "disk", fix: /docker system df/ },
   {
     what: "wrong passphrase",
