@@ -32,7 +32,8 @@ export async function startPrivateDocker(megabytes: number): Promise<PrivateDock
   const flags = ["--host", `unix://${socket}`, "--data-root", store, "--exec-root", path.join(directory, "exec")];
   // No bridge and no rules of its own: the machine's engine keeps the network to itself.
   const isolation = ["--pidfile", path.join(directory, "docker.pid"), "--bridge", "none", "--iptables=false", "--ip6tables=false"];
-  const child = spawn("dockerd", [...flags, ...isolation], { stdio: ["ignore", log, log] });
+  // In a network namespace of its own: a dockerd without a bridge deletes docker0 where it finds one, and that is the machine's.
+  const child = spawn("unshare", ["--net", "dockerd", ...flags, ...isolation], { stdio: ["ignore", log, log] });
   const client = new Docker({ socketPath: socket });
   const stop = async (): Promise<void> => {
     await ended(child);
