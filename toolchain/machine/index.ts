@@ -1,5 +1,6 @@
 import pc from "picocolors";
 import { dockerClient } from "../lib/docker";
+import { UserError } from "../lib/errors";
 import { stopIfInterrupted } from "../lib/interrupt";
 import { StepList } from "../lib/progress";
 import { baseImageSteps } from "./base-images";
@@ -68,7 +69,18 @@ export async function prepareMachine(
   for (const { step, state } of checked) if (!due.has(step)) list.note(step.title, state.detail);
   const ensure = async (step: Step): Promise<void> => {
     stopIfInterrupted();
-    if (due.has(step)) await list.run(step.title, (progress) => step.ensure({ progress, official }));
+    if (!due.has(step)) return;
+    await list.run(
+      step.title,
+      async (progress) => {
+        await step.ensure({ progress, official });
+        const state = await step.check();
+        // Whatever a step believes to have done, what counts is what is there.
+        if (state.kind === "missing") throw new UserError(`${step.title}: ${state.detail}`, state.fix);
+        return state;
+      },
+      (state) => (state.kind === "stand-in" ? "done, with a stand-in" : "done"),
+    );
   };
   try {
     for (const step of steps.first) await ensure(step);

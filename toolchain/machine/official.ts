@@ -69,7 +69,7 @@ const unpacked = new Map<string, Promise<string>>();
 export function officialRelease(version: string, progress: Progress): Promise<string> {
   let attempt = unpacked.get(version);
   if (!attempt) {
-    attempt = download(version, progress);
+    attempt = downloadRelease(releaseFor(version), progress);
     unpacked.set(version, attempt);
   }
   return attempt;
@@ -84,8 +84,8 @@ export async function removeDownloads(): Promise<void> {
   unpacked.clear();
 }
 
-async function download(version: string, progress: Progress): Promise<string> {
-  const release = releaseFor(version);
+/** Downloads, verifies and unpacks one release; what {@link officialRelease} does once a run. */
+export async function downloadRelease(release: Release | undefined, progress: Progress): Promise<string> {
   if (!release) throw new Unavailable(`there is no official release for ${process.platform} ${process.arch}`);
   mkdirSync(cacheDir(), { recursive: true });
   const work = mkdtempSync(path.join(cacheDir(), "download-"));

@@ -85,6 +85,19 @@ describe("preparing a machine", () => {
     assert.deepEqual(log, ["plugin", "last"]);
   });
 
+  it("a step that did not bring about what it should is a failure, whatever it says", async () => {
+    const idle: Step = {
+      id: "idle",
+      title: "Idle",
+      check: () => Promise.resolve({ kind: "missing", detail: "still absent", fix: "do it by hand" }),
+      ensure: () => Promise.resolve(),
+    };
+    await assert.rejects(
+      quietly(() => prepareMachine({ phase: "cluster" }, { first: [idle], groups: [] })),
+      (error) => error instanceof UserError && error.message === "Idle: still absent" && error.hint === "do it by hand",
+    );
+  });
+
   it("stand-ins are left alone unless the official ones are asked for", async () => {
     const log: string[] = [];
     const standIn: Step = {
