@@ -31,6 +31,12 @@ export async function runApp(app: App): Promise<void> {
   const logger = createLogger(config, { role: config.cluster.workers === 1 ? "single" : "primary" });
   const { workers, heapMb, residentLimitMb } = config.cluster;
   logger.info({ phase: config.phase, environment: config.environment, workers, heapMb, residentLimitMb, port: config.port }, "starting");
+  if (heapMb !== undefined && residentLimitMb !== undefined && heapMb > residentLimitMb) {
+    logger.warn(
+      { heapMb, residentLimitMb },
+      "WORKER_HEAP_MB is more than a worker's part of the container's memory; the kernel may kill before V8 collects",
+    );
+  }
   try {
     await app.prepare(config);
     if (workers === 1) await runSingleProcess(config, logger, app.startWorker);

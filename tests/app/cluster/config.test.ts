@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import fc from "fast-check";
+import { ConfigError, detectPhase, loadConfig } from "../../../app/src/config";
+import { environmentSchema } from "../../../app/src/config/environment";
+
+const MACHINE = { parallelism: 6, cpuQuota: undefined, memoryLimitMb: undefined };
+
+function violations(environment: Record<string, string>): readonly string[] {
+  try {
+    loadConfig(environment, MACHINE);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.violations;
+  }
+  return [];
+}
+
+describe("the app's configuration", () => {
+  it("C2 nothing set: development, one process, everything at its default", () => {
+    const config = loadConfig({}, MACHINE);
+    assert.equal(config.cluster.workers, 1);
+    assert.equal(config.port, 3001);
+    assert.equal(config.phase, "cluster");
+    assert.deepEqual([config.drainDelayMs, config.shutdownTimeoutMs, config.keepAliveTimeoutMs], [3000, 30_000, 65_000]);
+    assert.deepEqual([config.cluster.healthIntervalMs, config.cluster.healthMisses, config.cluster.respawnLimit], [30_000, 3, 10]);
+  });
+
+  it("C2 production uses all cores; a number always wins", () => {
+    assert.equal(loadConfig({ NODE_ENV: "production" }, MACHINE).cluster.workers, 6);
+    assert.equal(loadConfig({ NODE_ENV: "production", WORKERS: "2" }, MACHINE).cluster.workers, 2);
+    assert.equal(loadConfig({ NODE_ENV: "development", WORKERS: "auto" }, MACHINE).cluster.workers, 6);
+  });
+
+  it("B13 A9 heap limit: configured, or the worker's part of the container's memory", () => {
+    assert.equal(loadConfig({ WORKERS: "2", WORKER_HEAP_MB: "4096" }, MACHINE).cluster.heapMb, 4096);
+    assert.equal(loadConfig({ WORKERS: "2" }, { ...MACHINE, memoryLimitMb: 512 }).cluster.heapMb, 168);
+    assert.equal(loadConfig({ WORKERS: "2" }, MACHINE).cluster.heapMb, undefined);
+  });
+
+  it("every numeric and enumerated variable refuses nonsense with its name, the value and what is allowed", () => {
+    const names = Object.keys(environmentSchema.shape).filter((name) => !["SQLITE_PATH", "SESSION_SECRET", "ADMIN_TOKEN"].includes(name));
+    const found = violations(Object.fromEntries(names.map((name) => [name, "-1 \n"])));
+    assert.deepEqual(found.map((text) => text.split(":")[0]).sort(), [...names].sort());
+    for (const text of found) assert.match(text, /^[A-Z_]+: "-1 \n" is not allowed; use [^]+\.$/);
+  });
+
+  it("numbers out of range, fractions and exponents are refused", () => {
+    for (const port of ["65536", "1e3", "3001.5", "0x10", " 80", "+80", "080"]) assert.equal(violations({ PORT: port }).length, 1, port);
+    fc.assert(fc.property(fc.integer({ min: 0, max: 65_535 }), (port) => loadConfig({ PORT: String(port) }, MACHINE).port === port));
+  });
+
+  it("an empty variable counts as absent", () => {
+    assert.equal(loadConfig({ PORT: "", SESSION_SECRET: "", REDIS_URL: "" }, MACHINE).port, 3001);
+  });
+
+  describe("secrets", () => {
+    let directory: string;
+    before(() => (directory = mkdtempSync(path.join(tmpdir(), "phased-config-"))));
+    after(() => rmSync(directory, { recursive: true, force: true }));
+
+    it("come from files, without the line's end", () => {
+      const file = path.join(directory, "secret");
+      writeFileSync(file, `${"s".repeat(40)}\n`);
+      assert.equal(loadConfig({ SESSION_SECRET_FILE: file }, MACHINE).sessionSecret, "s".repeat(40));
+    });
+
+    it("never appear in a message", () => {
+      const [text, ...others] = violations({ ADMIN_TOKEN: "canary-7f3a" });
+      assert.deepEqual(others, []);
+      assert.doesNotMatch(text ?? "", /canary/);
+      assert.match(text ?? "", /^ADMIN_TOKEN: the given value \(11 characters\) is not allowed; use at least 16/);
+    });
+
+    it("set twice, in a missing file, or in an empty one are violations", () => {
+      const empty = path.join(directory, "empty");
+      writeFileSync(empty, "\n");
+      assert.deepEqual(violations({ SESSION_SECRET: "x".repeat(32), SESSION_SECRET_FILE: empty, ADMIN_TOKEN_FILE: `${directory}/none` }), [
+        "SESSION_SECRET: set both directly and as SESSION_SECRET_FILE; keep one of them.",
+        `ADMIN_TOKEN_FILE: cannot read ${directory}/none (ENOENT); give the path of a readable file with the secret.`,
+      ]);
+      assert.deepEqual(violations({ ADMIN_TOKEN_FILE: empty }), [`ADMIN_TOKEN_FILE: ${empty} is empty; write the secret into it.`]);
+    });
+  });
+
+  it("A1 the phase follows from what is configured, never from what answers", () => {
+    assert.deepEqual(detectPhase({}), { phase: "cluster", because: [] });
+    assert.equal(detectPhase({ DATABASE_URL: "postgres://db" }).phase, "database");
+    assert.equal(detectPhase({ DATABASE_URL_FILE: "/run/secrets/url" }).phase, "database");
+    assert.equal(detectPhase({ REDIS_URL: "redis://cache", KUBERNETES_SERVICE_HOST: "10.0.0.1" }).phase, "cloud");
+    assert.equal(detectPhase({ S3_BUCKET: "files" }).phase, "cloud");
+    assert.equal(detectPhase({ KUBERNETES_SERVICE_HOST: "10.0.0.1" }).phase, "cluster", "a platform alone is no backing service");
+  });
+
+  it("A1 services of later phases are refused, each with the phase that brings it, together with all other violations", () => {
+    assert.deepEqual(violations({ DATABASE_URL: "postgres://db", KAFKA_BROKERS: "k:9092", PORT: "x" }), [
+      'DATABASE_URL: Postgres comes with phase "database", this version runs phase "cluster" only; remove the variable.',
+      'KAFKA_BROKERS: Kafka comes with phase "database", this version runs phase "cluster" only; remove the variable.',
+      'PORT: "x" is not allowed; use a whole number from 0 to 65535.',
+    ]);
+  });
+});

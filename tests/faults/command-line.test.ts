@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { destroyInstances, launch, startInstance } from "./support/instance";
+import { programs } from "./support/programs";
+
+function run(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  return spawnSync(process.execPath, [programs().app, ...args], {
+    encoding: "utf8",
+    env: { PATH: process.env["PATH"], ...environment },
+    timeout: 10_000,
+  });
+}
+
+describe("the app's command line", function () {
+  this.timeout(20_000);
+  before(() => void programs());
+  afterEach(destroyInstances);
+
+  it("healthcheck and status ask the running instance", async () => {
+    const instance = await startInstance("app");
+    const environment = { PORT: String(instance.port), HOST: "127.0.0.1" };
+    assert.equal(run(["healthcheck"], environment).status, 0);
+    const status = run(["status"], environment);
+    assert.equal(status.status, 0, status.stderr);
+    const parsed = JSON.parse(status.stdout) as { full: { phase: string }; scaling: { workers: { ready: number } } };
+    assert.equal(parsed.full.phase, "cluster");
+    assert.equal(parsed.scaling.workers.ready, 2);
+    assert.equal(status.stdout.trimEnd().split("\n").length, 1);
+    await instance.destroy();
+    const dead = run(["healthcheck"], environment);
+    assert.equal(dead.status, 1);
+    assert.equal(dead.stderr, `healthcheck: nothing listens on 127.0.0.1:${instance.port}.\n`);
+  });
+
+  it("refuses what it does not know in one sentence", () => {
+    assert.deepEqual(
+      [run(["serve"]), run(["start", "now"]), run(["constructor"])].map(({ status, stderr }) => ({ status, stderr })),
+      [
+        { status: 2, stderr: 'Unknown command "serve"; use start, healthcheck, status or --help.\n' },
+        { status: 2, stderr: 'Command "start" takes no arguments, got "now".\n' },
+        { status: 2, stderr: 'Unknown command "constructor"; use start, healthcheck, status or --help.\n' },
+      ],
+    );
+    assert.match(run(["--help"]).stdout, /^Usage: node main\.js/);
+    assert.equal(run(["status"], { PORT: "http" }).stderr, 'PORT: "http" is not allowed; use a whole number from 1 to 65535.\n');
+  });
+
+  it("start lists every violation of the environment and exits 2, without a stack", async () => {
+    const instance = launch("app", { PORT: "70000", WORKERS: "many", SESSION_SECRET_FILE: "/nowhere", REDIS_URL: "redis://cache" });
+    assert.equal((await instance.exited).code, 2);
+    assert.deepEqual(instance.lines, []);
+    assert.match(instance.stderr, /^The configuration is not usable:\n( {2}- .+\n){4}$/);
+  });
+});

@@ -1,0 +1,41 @@
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { buildSync } from "esbuild";
+
+const ROOT = path.resolve(__dirname, "../../..");
+
+/** The programs under test, bundled into one file each as the image carries them. */
+export interface Programs {
+  readonly directory: string;
+  /** The real app. */
+  readonly app: string;
+  /** {@link file://./fixture-app.ts} */
+  readonly fixture: string;
+}
+
+let built: Programs | undefined;
+
+/** Bundles once a mocha process; removed when it exits. */
+export function programs(): Programs {
+  if (built !== undefined) return built;
+  const directory = mkdtempSync(path.join(tmpdir(), "phased-faults-"));
+  process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+  const bundle = (entry: string, name: string): string => {
+    const outfile = path.join(directory, name, "main.js");
+    buildSync({
+      entryPoints: [path.join(ROOT, entry)],
+      outfile,
+      bundle: true,
+      platform: "node",
+      target: "node24",
+      format: "cjs",
+      logLevel: "warning",
+    });
+    return outfile;
+  };
+  built = { directory, app: bundle("app/src/main.ts", "app"), fixture: bundle("tests/faults/support/fixture-app.ts", "fixture") };
+  cpSync(path.join(ROOT, "app/src/db/migrations"), path.join(directory, "app/migrations"), { recursive: true });
+  cpSync(path.join(ROOT, "app/public"), path.join(directory, "app/public"), { recursive: true });
+  return built;
+}
