@@ -63,7 +63,7 @@ function baseImage(
         return;
       } catch (error) {
         stopIfInterrupted();
-        context.progress.line(`cannot be pulled (${firstLine(messageOf(error))})`);
+        context.progress.line(`cannot be pulled (${reasonOf(error)})`);
         if (before.kind === "stand-in") return;
       }
       await standIn(docker, context.progress, context);
@@ -186,6 +186,8 @@ function splitTag(name: string): [string, string] {
   return [name.slice(0, colon), name.slice(colon + 1)];
 }
 
-function firstLine(text: string): string {
-  return text.split("\n")[0] ?? "";
+/** The engine's own words, without what the client library puts around them. */
+function reasonOf(error: unknown): string {
+  const [line = ""] = messageOf(error).split("\n");
+  return line.replace(/^\(HTTP code \d+\) [a-z ]+ - /, "").trim();
 }
