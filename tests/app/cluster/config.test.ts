@@ -36,7 +36,7 @@ describe("the app's configuration", () => {
 
   it("B13 A9 heap limit: configured, or the worker's part of the container's memory", () => {
     assert.equal(loadConfig({ WORKERS: "2", WORKER_HEAP_MB: "4096" }, MACHINE).cluster.heapMb, 4096);
-    assert.equal(loadConfig({ WORKERS: "2" }, { ...MACHINE, memoryLimitMb: 512 }).cluster.heapMb, 168);
+    assert.equal(loadConfig({ WORKERS: "2" }, { ...MACHINE, memoryLimitMb: 512 }).cluster.heapMb, 162);
     assert.equal(loadConfig({ WORKERS: "2" }, MACHINE).cluster.heapMb, undefined);
   });
 

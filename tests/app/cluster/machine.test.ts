@@ -34,7 +34,7 @@ describe("limits of the machine", () => {
     assert.equal(automaticWorkers({ parallelism: 8, cpuQuota: undefined, memoryLimitMb: undefined }), 8);
     assert.equal(automaticWorkers({ parallelism: 8, cpuQuota: 2.5, memoryLimitMb: undefined }), 2);
     assert.equal(automaticWorkers({ parallelism: 8, cpuQuota: 0.5, memoryLimitMb: undefined }), 1);
-    assert.equal(automaticWorkers({ parallelism: 8, cpuQuota: undefined, memoryLimitMb: 352 }), 3);
+    assert.equal(automaticWorkers({ parallelism: 8, cpuQuota: undefined, memoryLimitMb: 368 }), 3);
     fc.assert(
       fc.property(limits, (machine) => {
         const workers = automaticWorkers(machine);
@@ -49,8 +49,8 @@ describe("limits of the machine", () => {
     assert.equal(residentLimitMb(undefined, 4), undefined);
     assert.equal(heapLimitMb(undefined, undefined), undefined);
     assert.equal(heapLimitMb(4096, 100), 4096);
-    assert.equal(residentLimitMb(512, 2), 224);
-    assert.equal(heapLimitMb(undefined, 224), 168);
+    assert.equal(residentLimitMb(512, 2), 216);
+    assert.equal(heapLimitMb(undefined, 216), 162);
     assert.equal(residentLimitMb(512, 1), 512, "a single process has it all");
     fc.assert(
       fc.property(fc.integer({ min: 256, max: 1_000_000 }), fc.integer({ min: 1, max: 64 }), (memory, workers) => {
