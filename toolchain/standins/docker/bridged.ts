@@ -28,7 +28,7 @@ export function bridged(schema: ResourceSchema, resource: Resource): Handler {
       const olds = decodeProperties(request.getOlds());
       const ignored = new Set(request.getIgnorechangesList().map((path) => path.split(/[.[]/)[0] ?? path));
       for (const key of ignored) assign(news, key, olds[key]);
-      return diffResponse(schema, olds, news, defaultsOf(request.getNews()));
+      return diffResponse(schema, olds, news, notedDefaults(request.getNews()));
     },
 
     previewCreate: (inputs) => Promise.resolve(plannedOutputs(schema, inputs)),
@@ -57,7 +57,7 @@ export function bridged(schema: ResourceSchema, resource: Resource): Handler {
         outputs: stored(found.outputs),
         inputs: isImport
           ? { ...importedInputs(schema, withoutGaps(found.outputs)), __defaults: [] }
-          : { ...refreshedInputs(schema, inputs, withoutGaps(found.outputs)), __defaults: defaultsOf(request.getInputs()) },
+          : { ...refreshedInputs(schema, inputs, withoutGaps(found.outputs)), __defaults: notedDefaults(request.getInputs()) ?? [] },
       };
     },
 
@@ -65,7 +65,12 @@ export function bridged(schema: ResourceSchema, resource: Resource): Handler {
   };
 }
 
-function diffResponse(schema: ResourceSchema, olds: Properties, news: Properties, newDefaults: readonly string[]): proto.DiffResponse {
+function diffResponse(
+  schema: ResourceSchema,
+  olds: Properties,
+  news: Properties,
+  newDefaults: readonly string[] | undefined,
+): proto.DiffResponse {
   const { changes, deleteBeforeReplace } = decide(schema, olds, news, newDefaults);
   const response = new proto.DiffResponse().setHasdetaileddiff(true);
   if (changes.size === 0) return response.setChanges(proto.DiffResponse.DiffChanges.DIFF_NONE);
@@ -92,9 +97,9 @@ function autonamingOf(request: proto.CheckRequest): Autonaming | undefined {
 }
 
 /** The official plugin's note of which inputs were filled in; decoded properties are without such notes. */
-function defaultsOf(struct: Struct | undefined): string[] {
+function notedDefaults(struct: Struct | undefined): string[] | undefined {
   const noted: unknown = struct?.toJavaScript()["__defaults"];
-  return Array.isArray(noted) ? noted.map(String) : [];
+  return Array.isArray(noted) ? noted.map(String) : undefined;
 }
 
 function assign(properties: Properties, key: string, value: PropertyValue | undefined): void {

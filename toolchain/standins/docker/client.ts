@@ -114,7 +114,10 @@ export function statusOf(error: unknown): number | undefined {
 /** Docker's own words, in the form the official plugin passes them on. */
 export function daemonMessage(error: unknown): string {
   const { json } = error as { json?: { message?: string } };
-  return json?.message === undefined ? messageOf(error) : `Error response from daemon: ${json.message}`;
+  // Errors of streamed calls come without the parsed answer; docker-modem writes the status in front.
+  const streamed = /^\(HTTP code \d+\) [^-]*- (.*)$/s.exec(messageOf(error))?.[1];
+  const words = json?.message ?? streamed?.trim();
+  return words === undefined ? messageOf(error) : `Error response from daemon: ${words}`;
 }
 
 /** `value`, or undefined when Docker says that there is no such object. */

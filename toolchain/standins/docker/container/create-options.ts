@@ -66,8 +66,8 @@ function hostConfig(inputs: Properties, ports: Ports, volumes: Volumes): Docker.
         Hard: numberOf(limit["hard"]),
       })),
     ),
-    ...given("CapAdd", textsOf(capabilities["adds"])),
-    ...given("CapDrop", textsOf(capabilities["drops"])),
+    ...given("CapAdd", capabilityNames(capabilities["adds"])),
+    ...given("CapDrop", capabilityNames(capabilities["drops"])),
     ...given("Devices", objectsOf(inputs["devices"]).map(deviceOf)),
     ...given("Dns", textsOf(inputs["dns"])),
     ...given("DnsOptions", textsOf(inputs["dnsOpts"])),
@@ -89,6 +89,15 @@ function hostConfig(inputs: Properties, ports: Ports, volumes: Volumes): Docker.
     ...given("CgroupParent", textOf(inputs["cgroupParent"])),
     ...given("StorageOpt", mapOf(inputs["storageOpts"])),
   };
+}
+
+/**
+ * Capabilities as Docker's own client sends them: "CAP_NET_ADMIN", sorted. That is what Docker reports afterwards, so "NET_ADMIN" in a program is a
+ * replacement after a refresh, with the official plugin as well.
+ */
+function capabilityNames(value: PropertyValue | undefined): string[] {
+  const names = textsOf(value).map((name) => name.toUpperCase());
+  return [...new Set(names.map((name) => (name === "ALL" || name.startsWith("CAP_") ? name : `CAP_${name}`)))].sort();
 }
 
 function resources(inputs: Properties): Partial<Docker.HostConfig> {

@@ -38,7 +38,10 @@ export const container: Resource = {
       const info = await inspect(docker, created.id);
       // `rm` and a program that ended: Docker has removed it already.
       if (info === undefined) return { id: created.id, outputs: { ...inputs, ...logs, id: created.id } };
-      return stateOf(info, { ...UNSAID, ...inputs, ...logs });
+      const { outputs } = stateOf(info, { ...UNSAID, ...inputs, ...logs });
+      // Until the first refresh the official plugin keeps the program's spelling ("NET_ADMIN" for Docker's "CAP_NET_ADMIN").
+      const given = inputs["capabilities"];
+      return { id: created.id, outputs: { ...outputs, ...(given === undefined ? {} : { capabilities: given }) } };
     } catch (error) {
       throw new InitializationError(messageOf(error), await stateAfterFailure(docker, created.id, inputs));
     }

@@ -17,15 +17,15 @@ export interface Decision {
 
 /**
  * What new inputs mean for a resource: nothing, an update or a replacement, as the official plugin decides.
- * @param newDefaults which of `news` Check filled in: a name that the program gave cannot be used twice at a time.
+ * @param newDefaults which of `news` Check filled in: a name that the program gave cannot be used twice at a time. Undefined when that is not known.
  */
-export function decide(schema: ResourceSchema, state: Properties, news: Properties, newDefaults: readonly string[]): Decision {
+export function decide(schema: ResourceSchema, state: Properties, news: Properties, newDefaults: readonly string[] | undefined): Decision {
   const changes = new Map<string, Change>();
   for (const [name, field] of Object.entries(schema.fields)) {
     if (field.output !== true) compare(name, field, state[name], news[name], changes);
   }
   const replaced = [...changes.values()].some((change) => change.replace);
-  const fixedName = schema.autoname && !newDefaults.includes("name") && state["name"] === news["name"];
+  const fixedName = schema.autoname && newDefaults !== undefined && !newDefaults.includes("name") && state["name"] === news["name"];
   return { changes, deleteBeforeReplace: replaced && (schema.deleteBeforeReplace || fixedName) };
 }
 
