@@ -1,6 +1,7 @@
 import cluster from "node:cluster";
 import type { MetricsSnapshot } from "../observability/metrics-merge";
 import type { DrainScope } from "../lifecycle/types";
+import type { Relief } from "./memory-monitor";
 import type { ClusterStatus, ReloadResult, WorkerMemory } from "./types";
 
 /** Longest wait for the primary's state, milliseconds: a health check must answer even when the primary does not. */
@@ -23,7 +24,7 @@ export type FromWorker =
   | { readonly phased: "ready"; readonly port: number }
   | { readonly phased: "boot-failed"; readonly reason: string }
   | { readonly phased: "pong" }
-  | { readonly phased: "memory"; readonly memory: WorkerMemory }
+  | { readonly phased: "memory"; readonly memory: WorkerMemory; /** Taken right after a thorough collection. */ readonly relieved: boolean }
   /** The worker itself was told to end (SIGTERM by an operator): replace it, then drain it. */
   | { readonly phased: "replace-me" }
   /** `id` is absent when the worker sends its last metrics on its own accord. */
@@ -33,8 +34,7 @@ export type FromWorker =
 export type FromPrimary =
   | { readonly phased: "ping" }
   | { readonly phased: "drain"; readonly scope: DrainScope }
-  /** `collect`: garbage collection; `cleanup`: drop caches, then collect. */
-  | { readonly phased: "relieve"; readonly how: "collect" | "cleanup" }
+  | { readonly phased: "relieve"; readonly how: Relief }
   | { readonly phased: "pull-metrics"; readonly id: number }
   | { readonly phased: "answer"; readonly id: number; readonly value?: unknown; readonly error?: string };
 

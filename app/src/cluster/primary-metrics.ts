@@ -14,7 +14,7 @@ export class PrimaryMetrics {
   });
   readonly memoryActions = new Counter({
     name: "cluster_memory_actions_total",
-    help: "Steps taken against high memory of a worker: collect, cleanup, replace.",
+    help: "Steps taken against high memory of a worker: collect, compact, cleanup, replace.",
     labelNames: ["action"],
     registers: [this.registry],
   });

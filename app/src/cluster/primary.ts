@@ -75,7 +75,7 @@ export class Primary {
   private onMessage(handle: WorkerHandle, message: FromWorker): void {
     switch (message.phased) {
       case "memory":
-        this.watchMemory(handle, message.memory.pressure);
+        this.watchMemory(handle, message.memory.pressure, message.relieved);
         return;
       case "metrics":
         this.aggregator.receive(handle.id, message.snapshot, message.id);
@@ -92,11 +92,11 @@ export class Primary {
     }
   }
 
-  private watchMemory(handle: WorkerHandle, pressure: number): void {
+  private watchMemory(handle: WorkerHandle, pressure: number, relieved: boolean): void {
     if (handle.state !== "ready" || handle.replacementPlanned) return;
     const policy = this.memoryPolicies.get(handle) ?? new MemoryPolicy(this.config.cluster.memoryGcIntervalMs);
     this.memoryPolicies.set(handle, policy);
-    const action = policy.decide(pressure);
+    const action = policy.decide(pressure, relieved);
     if (action === "none") return;
     this.metrics.memoryActions.inc({ action });
     this.logger.warn({ worker: handle.id, pressure, action }, "worker memory is high");

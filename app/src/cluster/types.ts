@@ -14,7 +14,7 @@ export interface WorkerMemory {
   readonly heapUsedBytes: number;
   /** Upper limit of the old generation (`--max-old-space-size`). */
   readonly heapLimitBytes: number;
-  /** Share of the tighter of the two limits in use, 0–1: heap used ÷ heap limit, resident size ÷ its part of the cgroup limit. */
+  /** Share of the tighter of the two limits in use, 0–1: old generation ÷ heap limit, resident size ÷ its part of the cgroup limit. */
   readonly pressure: number;
 }
 

@@ -1,11 +1,11 @@
 import { answerLocally } from "../cluster/ipc";
-import { collectGarbage, MemoryPolicy, sampleMemory } from "../cluster/memory-monitor";
+import { MemoryPolicy, sampleMemory } from "../cluster/memory-monitor";
 import type { ClusterStatus } from "../cluster/types";
 import type { AppConfig } from "../config";
 import type { Logger } from "../observability/logger";
 import { collectProcessMetrics, registry } from "../observability/metrics";
 import type { RunningWorker, StartWorker } from "./types";
-import { drain, exitOnUnhandledError } from "./worker-process";
+import { drain, exitOnUnhandledError, relieveMemory } from "./worker-process";
 
 const SIGNAL_EXIT = { SIGINT: 130, SIGTERM: 143 } as const;
 
@@ -45,24 +45,21 @@ export async function runSingleProcess(config: AppConfig, logger: Logger, startW
 function watchMemory(config: AppConfig, running: RunningWorker, logger: Logger): void {
   const policy = new MemoryPolicy(config.cluster.memoryGcIntervalMs);
   let warned = false;
-  const check = async (): Promise<void> => {
+  const check = async (relieved: boolean): Promise<void> => {
     const { pressure } = sampleMemory(config.cluster);
-    const action = policy.decide(pressure);
-    if (action === "none") {
-      warned = false;
-      return;
-    }
+    const action = policy.decide(pressure, relieved);
     if (action === "replace") {
       // Nobody can take over here; say it once until it is over.
       if (!warned) logger.error({ pressure }, "memory stays high after cleanup, and a single process cannot be replaced without a gap");
       warned = true;
-      return;
+    } else if (action === "none") warned = false;
+    else {
+      logger.warn({ pressure, action }, "memory is high");
+      const thorough = await relieveMemory(action, running);
+      if (thorough) await check(true);
     }
-    logger.warn({ pressure, action }, "memory is high");
-    if (action === "cleanup") await running.cleanupMemory();
-    collectGarbage();
   };
-  setInterval(() => void check(), config.cluster.memoryIntervalMs).unref();
+  setInterval(() => void check(false), config.cluster.memoryIntervalMs).unref();
 }
 
 function localStatus(config: AppConfig, stopping: boolean): ClusterStatus {

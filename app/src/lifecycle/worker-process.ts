@@ -1,8 +1,8 @@
 import cluster from "node:cluster";
 import { setTimeout as delay } from "node:timers/promises";
-import type { FromPrimary, FromWorker } from "../cluster/ipc";
+import type { FromPrimary } from "../cluster/ipc";
 import { isOurs, sendToPrimary, settleAnswer } from "../cluster/ipc";
-import { collectGarbage, sampleMemory } from "../cluster/memory-monitor";
+import { collectGarbage, type Relief, sampleMemory } from "../cluster/memory-monitor";
 import type { AppConfig } from "../config";
 import type { Logger } from "../observability/logger";
 import { collectProcessMetrics, metricsSnapshot } from "../observability/metrics";
@@ -22,6 +22,13 @@ export async function drain(running: RunningWorker, scope: DrainScope, config: A
   const startedAt = performance.now();
   await running.close(config.shutdownTimeoutMs);
   logger.info({ scope, closedInMs: Math.round(performance.now() - startedAt) }, "drained");
+}
+
+/** @returns whether what remains is live memory: see {@link MemoryPolicy.decide}. */
+export async function relieveMemory(how: Relief, running: RunningWorker): Promise<boolean> {
+  if (how === "cleanup") await running.cleanupMemory();
+  collectGarbage(how !== "collect");
+  return how !== "collect";
 }
 
 /** Ends the process on an error nobody handled: its state is unknown, and the primary starts a clean one. */
@@ -59,8 +66,8 @@ export class WorkerProcess {
     collectProcessMetrics();
     // Only now: while it boots, the default action (to end) is the right one.
     process.on("SIGTERM", () => void sendToPrimary({ phased: "replace-me" }));
-    setInterval(() => this.reportMemory(), this.config.cluster.memoryIntervalMs).unref();
-    this.reportMemory();
+    setInterval(() => this.reportMemory(false), this.config.cluster.memoryIntervalMs).unref();
+    this.reportMemory(false);
     await sendToPrimary({ phased: "ready", port: this.running.port });
   }
 
@@ -83,16 +90,13 @@ export class WorkerProcess {
     }
   }
 
-  private reportMemory(): void {
-    const message: FromWorker = { phased: "memory", memory: sampleMemory(this.config.cluster) };
-    void sendToPrimary(message);
+  private reportMemory(relieved: boolean): void {
+    void sendToPrimary({ phased: "memory", memory: sampleMemory(this.config.cluster), relieved });
   }
 
-  private async relieve(how: "collect" | "cleanup"): Promise<void> {
-    if (how === "cleanup") await this.running?.cleanupMemory();
-    collectGarbage();
-    // The primary decides on this sample whether it helped.
-    this.reportMemory();
+  private async relieve(how: Relief): Promise<void> {
+    // The primary decides on the sample after this whether it helped.
+    if (this.running !== undefined) this.reportMemory(await relieveMemory(how, this.running));
   }
 
   private async leave(scope: DrainScope): Promise<void> {
