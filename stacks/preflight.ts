@@ -126,7 +126,8 @@ function overHttp(options: https.RequestOptions): Promise<string> {
 function overSsh({ host, sshOptions }: DockerEndpoint): Promise<string> {
   const { username, hostname, port } = new URL(host);
   // A name that starts with a dash would be an option.
-  if (hostname === "" || [username, hostname].some((part) => part.startsWith("-"))) throw new Error("not an ssh address; allowed: ssh://USER@HOST or ssh://USER@HOST:PORT");
+  if (hostname === "" || [username, hostname].some((part) => part.startsWith("-")))
+    throw new Error("not an ssh address; allowed: ssh://USER@HOST or ssh://USER@HOST:PORT");
   const target = [...(username === "" ? [] : ["-l", decodeURIComponent(username)]), ...(port === "" ? [] : ["-p", port])];
   const options = ["-o", "BatchMode=yes", "-o", `ConnectTimeout=${SSH_TIMEOUT_MS / 1000}`, ...sshOptions];
   const command = ["docker", "info", "--format", "'{{json .}}'"];

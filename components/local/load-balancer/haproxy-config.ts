@@ -30,7 +30,10 @@ export interface HaproxySettings {
   readonly maxConnections: number;
 }
 
-/** Problem documents (RFC 9457) for answers the load balancer gives by itself, so that clients read one error format. */
+/**
+ * Problem documents (RFC 9457) for answers the load balancer gives by itself, so that clients read one error format. Bytes that are no
+ * HTTP request at all still get HAProxy's built-in 400: its parser answers them before any rule applies.
+ */
 const ERRORS: readonly (readonly [status: number, title: string, retryAfterSeconds?: number])[] = [
   [400, "Bad Request"],
   [408, "Request Timeout"],
@@ -102,8 +105,9 @@ function defaultsSection(): string[] {
     "    timeout http-keep-alive 60s",
     "    timeout client 60s",
     "    timeout client-fin 10s",
-    // A container that is gone does not answer ARP: better to ask another one than to wait for the kernel's three seconds.
-    "    timeout connect 1s",
+    // On one host a connection takes microseconds. A container that is gone does not answer ARP: better to ask another one soon than
+    // to wait for the kernel's three seconds.
+    "    timeout connect 500ms",
     "    timeout server 60s",
     "    timeout queue 5s",
     // WebSockets; the app pings every 30 s.
@@ -213,11 +217,12 @@ function rateLimit(table: string, condition: string, { requestsPerSecond, burst 
 function responseRules(): string[] {
   const defaults = { "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "strict-origin-when-cross-origin" };
   return [
-    "    # Answers of the load balancer itself carry these too; the app may choose stricter ones. HSTS comes with TLS.",
+    "    # Answers of the load balancer itself carry these too; the app may choose stricter ones. No HSTS without TLS.",
     ...Object.entries(defaults).map(
       ([name, value]) => `    http-after-response set-header ${name} ${value} unless { res.hdr(${name}) -m found }`,
     ),
     "    http-after-response set-header X-Request-ID %[var(txn.request_id)] if { var(txn.request_id) -m found }",
+    "    http-after-response del-header Strict-Transport-Security",
     "    http-after-response del-header Server",
     "    http-after-response del-header X-Powered-By",
     "",
@@ -257,6 +262,8 @@ function internalFrontend(): string[] {
     "    # The load balancer is of use when it runs and at least one app container is ready.",
     "    monitor-uri /health",
     "    monitor fail if { nbsrv(app) lt 1 }",
+    // Most of the slots are empty: left out, a scrape is a hundred lines and not ten thousand.
+    "    http-request set-query no-maint if { path /metrics } !{ query -m found }",
     "    http-request use-service prometheus-exporter if { path /metrics }",
     "    stats enable",
     "    stats uri /stats",

@@ -77,7 +77,11 @@ describe("haproxy.cfg", () => {
   });
 
   it("promises no HTTPS where there is none", () => {
-    assert.ok(!config.includes("Strict-Transport-Security"));
+    const lines = config.split("\n").filter((line) => line.includes("Strict-Transport-Security"));
+    assert.deepEqual(
+      lines.map((line) => line.trim()),
+      ["http-after-response del-header Strict-Transport-Security"],
+    );
   });
 
   it("whatever the settings, numbers appear where they belong and braces, quotes and sections are whole", () => {
