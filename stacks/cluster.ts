@@ -74,10 +74,15 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
   return { appUrl: loadBalancer.url, adminToken: secrets.values.admin_token };
 }
 
-/** The user's own image, or the bundled app's build context. */
+/**
+ * The user's own image, or the bundled app's build context.
+ * @throws RunError with the compiler's messages when the app does not compile.
+ */
 async function appImage({ image }: StackConfig): Promise<{ reference: string } | Omit<BuiltImage, "platform">> {
   if (image !== undefined) return { reference: image };
-  const files = await bundleApp(path.resolve("app"));
+  const files = await bundleApp(path.resolve("app")).catch((error: unknown) => {
+    throw new pulumi.RunError(`the app in app/ cannot be bundled: ${error instanceof Error ? error.message : String(error)}`);
+  });
   return { repository: "app", files, contextDirectory: path.join(BUILD_DIRECTORY, "app") };
 }
 

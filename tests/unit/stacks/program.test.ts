@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import program from "../../../stacks/index";
 import { canary, isMarkedSecret, Recorder, settled, valueOf } from "../../support/pulumi-mocks";
@@ -181,6 +184,22 @@ describe("the whole program", function () {
         `phase ${phase} is not part of this version, which provides phase cluster only; go back with: pulumi config set phase cluster`,
       );
       assert.deepEqual(recorder.names(), []);
+    }
+  });
+
+  it("shows the compiler's message, and registers nothing, when the app does not compile", async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), "phased-program-"));
+    const before = process.cwd();
+    mkdirSync(path.join(directory, "app/src"), { recursive: true });
+    writeFileSync(path.join(directory, "app/src/main.ts"), "const = 1;");
+    process.chdir(directory);
+    try {
+      const { message, recorder } = await refusal({});
+      assert.match(message, /the app in app\/ cannot be bundled: .*src\/main\.ts:1:6: ERROR: Expected identifier/s);
+      assert.deepEqual(recorder.names(), []);
+    } finally {
+      process.chdir(before);
+      rmSync(directory, { recursive: true, force: true });
     }
   });
 
