@@ -6,9 +6,10 @@ import type { LogRequest } from "@pulumi/pulumi/proto/engine_pb";
 import { ResourceProviderClient } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as proto from "@pulumi/pulumi/proto/provider_pb";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
+import type { Struct } from "google-protobuf/google/protobuf/struct_pb";
 
 import { clientOptions, listen, unary } from "../../toolchain/standins/shared/rpc";
-import { decodeProperties, encodeProperties, type Properties } from "../../toolchain/standins/shared/values";
+import { decodeProperties, encodeProperties, reveal, type Properties } from "../../toolchain/standins/shared/values";
 import { initializationFailure, type InitializationFailure } from "./init-failure";
 import { launchPlugin } from "./launch";
 
@@ -53,6 +54,7 @@ export class Plugin {
   readonly #client: ResourceProviderClient;
   readonly #engine: grpc.Server;
   readonly logs: LogLine[];
+  #takesSecrets = false;
 
   private constructor(name: string, child: ChildProcess, client: ResourceProviderClient, engine: grpc.Server, logs: LogLine[]) {
     this.#name = name;
@@ -103,7 +105,13 @@ export class Plugin {
     for (const [key, value] of Object.entries(config)) {
       request.getVariablesMap().set(`${this.#name}:config:${key}`, typeof value === "string" ? value : JSON.stringify(value));
     }
-    await call((done) => this.#client.configure(request, done));
+    const configured = await call<proto.ConfigureResponse>((done) => this.#client.configure(request, done));
+    this.#takesSecrets = configured.getAcceptsecrets();
+  }
+
+  /** Properties as the engine sends them: without secret marks to a plugin that has said no to them. */
+  #encode(properties: Properties): Struct {
+    return encodeProperties(this.#takesSecrets ? properties : (reveal(properties) as Properties));
   }
 
   #urn(type: string, name: string): string {
@@ -114,8 +122,8 @@ export class Plugin {
   async check(type: string, news: Properties, olds: Properties = {}): Promise<{ inputs: Properties; failures: string[] }> {
     const request = new proto.CheckRequest()
       .setUrn(this.#urn(type, "test"))
-      .setOlds(encodeProperties(olds))
-      .setNews(encodeProperties(news))
+      .setOlds(this.#encode(olds))
+      .setNews(this.#encode(news))
       .setRandomseed(new Uint8Array(32).fill(7));
     const response = await call<proto.CheckResponse>((done) => this.#client.check(request, done));
     return {
@@ -144,9 +152,9 @@ export class Plugin {
     const request = new proto.DiffRequest()
       .setId(state.id)
       .setUrn(this.#urn(type, "test"))
-      .setOlds(encodeProperties(state.outputs))
-      .setOldInputs(encodeProperties(await this.checked(type, oldInputs)))
-      .setNews(encodeProperties(await this.checked(type, newInputs)))
+      .setOlds(this.#encode(state.outputs))
+      .setOldInputs(this.#encode(await this.checked(type, oldInputs)))
+      .setNews(this.#encode(await this.checked(type, newInputs)))
       .setIgnorechangesList([...(options.ignoreChanges ?? [])]);
     const response = await call<proto.DiffResponse>((done) => this.#client.diff(request, done));
     const detailed: Record<string, DiffKind> = {};
@@ -165,7 +173,7 @@ export class Plugin {
   async create(type: string, inputs: Properties, options: { preview?: boolean; timeoutSeconds?: number } = {}): Promise<ResourceState> {
     const request = new proto.CreateRequest()
       .setUrn(this.#urn(type, "test"))
-      .setProperties(encodeProperties(await this.checked(type, inputs)))
+      .setProperties(this.#encode(await this.checked(type, inputs)))
       .setPreview(options.preview ?? false)
       .setTimeout(options.timeoutSeconds ?? 0);
     const response = await call<proto.CreateResponse>((done) => this.#client.create(request, done));
@@ -183,9 +191,9 @@ export class Plugin {
     const request = new proto.UpdateRequest()
       .setId(state.id)
       .setUrn(this.#urn(type, "test"))
-      .setOlds(encodeProperties(state.outputs))
-      .setOldInputs(encodeProperties(await this.checked(type, oldInputs)))
-      .setNews(encodeProperties(await this.checked(type, newInputs)))
+      .setOlds(this.#encode(state.outputs))
+      .setOldInputs(this.#encode(await this.checked(type, oldInputs)))
+      .setNews(this.#encode(await this.checked(type, newInputs)))
       .setPreview(options.preview ?? false)
       .setTimeout(options.timeoutSeconds ?? 0);
     const response = await call<proto.UpdateResponse>((done) => this.#client.update(request, done));
@@ -202,8 +210,8 @@ export class Plugin {
     const request = new proto.ReadRequest()
       .setId(id)
       .setUrn(this.#urn(type, "test"))
-      .setProperties(encodeProperties(state?.outputs ?? {}));
-    if (inputs !== undefined) request.setInputs(encodeProperties(await this.checked(type, inputs)));
+      .setProperties(this.#encode(state?.outputs ?? {}));
+    if (inputs !== undefined) request.setInputs(this.#encode(await this.checked(type, inputs)));
     const response = await call<proto.ReadResponse>((done) => this.#client.read(request, done));
     if (response.getId() === "") return undefined;
     return { id: response.getId(), outputs: decodeProperties(response.getProperties()), inputs: decodeProperties(response.getInputs()) };
@@ -214,15 +222,15 @@ export class Plugin {
     const request = new proto.DeleteRequest()
       .setId(state.id)
       .setUrn(this.#urn(type, "test"))
-      .setProperties(encodeProperties(state.outputs))
-      .setOldInputs(encodeProperties(inputs))
+      .setProperties(this.#encode(state.outputs))
+      .setOldInputs(this.#encode(inputs))
       .setTimeout(options.timeoutSeconds ?? 0);
     await call((done) => this.#client.delete(request, done));
   }
 
   /** Invoke, as data sources are. */
   async invoke(token: string, args: Properties): Promise<{ result: Properties; failures: string[] }> {
-    const request = new proto.InvokeRequest().setTok(token).setArgs(encodeProperties(args));
+    const request = new proto.InvokeRequest().setTok(token).setArgs(this.#encode(args));
     const response = await call<proto.InvokeResponse>((done) => this.#client.invoke(request, done));
     return {
       result: decodeProperties(response.getReturn()),

@@ -7,7 +7,7 @@ import { unary, unimplementedError } from "../shared/rpc";
 import { decodeProperties, encodeProperties, type Properties } from "../shared/values";
 import { connect } from "./client";
 import { configProblems, readConfig, type ProviderConfig } from "./config";
-import { engineLog } from "./engine-log";
+import { engineLog } from "../shared/engine-log";
 import { handlerFor, type Handler } from "./handlers";
 import { initializationFailed } from "./init-failed";
 import { InitializationError, type Operation } from "./resource";

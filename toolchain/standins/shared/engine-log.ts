@@ -1,7 +1,7 @@
 import * as grpc from "@grpc/grpc-js";
 import { EngineClient } from "@pulumi/pulumi/proto/engine_grpc_pb";
 import { LogRequest, LogSeverity } from "@pulumi/pulumi/proto/engine_pb";
-import { clientOptions } from "../shared/rpc";
+import { clientOptions } from "./rpc";
 
 /** Lines beside a resource in the engine's display. */
 export interface EngineLog {
