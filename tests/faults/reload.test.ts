@@ -34,6 +34,19 @@ describe("faults: rolling reload", function () {
     assert.ok(kept.outcomes.length > 500 && fresh.outcomes.length > 500, "the load really ran");
   });
 
+  it("C7 A2 no connection is lost between primary and a leaving worker: 20 quick reloads at 400 new connections a second", async () => {
+    const instance = await startInstance("fixture", { DRAIN_DELAY_MS: "20" });
+    const load = new Load(`${instance.url}/`, 400, 0);
+    for (let count = 0; count < 20; count++) {
+      const seen = instance.lines.length;
+      instance.signal("SIGHUP");
+      await instance.message("rolling reload finished", seen);
+    }
+    await load.stop();
+    assert.deepEqual(load.failures, []);
+    assert.ok(load.outcomes.length > 1000, "the load really ran");
+  });
+
   it("A2 concurrent requests share one reload, and the workers that asked get the result before they leave", async () => {
     const instance = await startInstance("fixture");
     const before = (await instance.status()).workers.map((worker) => worker.pid);

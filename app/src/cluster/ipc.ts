@@ -27,14 +27,17 @@ export type FromWorker =
   | { readonly phased: "memory"; readonly memory: WorkerMemory; /** Taken right after a thorough collection. */ readonly relieved: boolean }
   /** The worker itself was told to end (SIGTERM by an operator): replace it, then drain it. */
   | { readonly phased: "replace-me" }
-  /** `id` is absent when the worker sends its last metrics on its own accord. */
-  | { readonly phased: "metrics"; readonly id?: number; readonly snapshot: MetricsSnapshot }
+  | { readonly phased: "metrics"; readonly id: number; readonly snapshot: MetricsSnapshot }
+  /** The worker listens no more and has answered everything; with its last metrics. It exits once `released` comes back. */
+  | { readonly phased: "leaving"; readonly snapshot: MetricsSnapshot }
   | { readonly phased: "ask"; readonly id: number; readonly question: Question };
 
 export type FromPrimary =
   | { readonly phased: "ping" }
   | { readonly phased: "drain"; readonly scope: DrainScope }
   | { readonly phased: "relieve"; readonly how: Relief }
+  /** Answer to `leaving`: every connection handed to the worker was on the channel before this. */
+  | { readonly phased: "released" }
   | { readonly phased: "pull-metrics"; readonly id: number }
   | { readonly phased: "answer"; readonly id: number; readonly value?: unknown; readonly error?: string };
 

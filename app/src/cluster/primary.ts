@@ -80,6 +80,10 @@ export class Primary {
       case "metrics":
         this.aggregator.receive(handle.id, message.snapshot, message.id);
         return;
+      case "leaving":
+        this.aggregator.receive(handle.id, message.snapshot);
+        handle.send({ phased: "released" });
+        return;
       case "replace-me":
         if (handle.state !== "ready") return;
         this.logger.info({ worker: handle.id }, "worker was told to end; replacing it");

@@ -9,8 +9,8 @@ import { collectProcessMetrics, metricsSnapshot } from "../observability/metrics
 import { failure } from "./failure";
 import type { DrainScope, RunningWorker, StartWorker } from "./types";
 
-/** Sends its last metrics when they come within this time; a process on its way out waits for nothing longer. Milliseconds. */
-const LAST_METRICS_MS = 500;
+/** Longest wait until the primary lets a drained worker go, in milliseconds. */
+const FAREWELL_MS = 2000;
 
 /** Longest wait until the reason of a failed boot is written to the channel, in milliseconds. */
 const LAST_WORDS_MS = 1000;
@@ -45,6 +45,7 @@ export function exitOnUnhandledError(logger: Logger): void {
 export class WorkerProcess {
   private running: RunningWorker | undefined;
   private leaving = false;
+  private onReleased: (() => void) | undefined;
 
   constructor(
     private readonly config: AppConfig,
@@ -85,6 +86,9 @@ export class WorkerProcess {
       case "relieve":
         void this.relieve(message.how);
         return;
+      case "released":
+        this.onReleased?.();
+        return;
       case "drain":
         void this.leave(message.scope);
     }
@@ -99,6 +103,18 @@ export class WorkerProcess {
     if (this.running !== undefined) this.reportMemory(await relieveMemory(how, this.running));
   }
 
+  /**
+   * The primary may have handed over a connection just before it learned that this worker listens no more. Node gives it back by itself
+   * and another worker takes it, but only while this process lives; otherwise its client would wait for ever. The channel keeps the order
+   * of messages, so everything handed over has arrived when the answer has, and has been given back when the last message is written.
+   */
+  private async sayFarewell(): Promise<void> {
+    const released = new Promise<void>((resolve) => (this.onReleased = resolve));
+    await sendToPrimary({ phased: "leaving", snapshot: await metricsSnapshot() });
+    await released;
+    await sendToPrimary({ phased: "pong" });
+  }
+
   private async leave(scope: DrainScope): Promise<void> {
     if (this.running === undefined) return;
     if (this.leaving) {
@@ -108,8 +124,7 @@ export class WorkerProcess {
     }
     this.leaving = true;
     await drain(this.running, scope, this.config, this.logger);
-    const lastMetrics = metricsSnapshot().then((snapshot) => sendToPrimary({ phased: "metrics", snapshot }));
-    await Promise.race([lastMetrics, delay(LAST_METRICS_MS)]);
+    await Promise.race([this.sayFarewell(), delay(FAREWELL_MS)]);
     process.exit(0);
   }
 }
