@@ -32,7 +32,7 @@ describe("phase cluster on real Docker (A1, A11, B1, B14, C7)", function () {
 
   before(async () => {
     project = copyProject();
-    stack = await project.createStack({ phase: "cluster", port: String(await freePort()), workers: "2" });
+    stack = await project.createStack({ phase: "cluster", port: String(await freePort()), workers: "2", apiRequestsPerSecond: "0" });
   });
 
   after(async () => {
@@ -82,7 +82,7 @@ describe("phase cluster on real Docker (A1, A11, B1, B14, C7)", function () {
     const [app] = await containersOf(stack.name, "app");
     assert.ok(app);
     const inspected = JSON.stringify(await docker.getContainer(app.Id).inspect());
-    const state = JSON.stringify(await stack.exportStack());
+    const state = project.rawState(stack.name);
     let printed = "";
     await stack.preview({ diff: true, onOutput: (text) => (printed += text) });
     for (const [where, text] of [
@@ -215,7 +215,7 @@ async function createOrder(url: string): Promise<{ cookie: string; order: Record
     method: "POST",
     headers: json,
     body: JSON.stringify({
-      company: `Company ${unique}`,
+      companyName: `Company ${unique}`,
       name: "Ada",
       email: `ada-${unique}@example.com`,
       password: "correct horse battery",
@@ -229,7 +229,7 @@ async function createOrder(url: string): Promise<{ cookie: string; order: Record
   const created = await fetch(`${url}/api/orders`, {
     method: "POST",
     headers: { ...json, cookie },
-    body: JSON.stringify({ reference: `order-${unique}`, amountCents: 1250 }),
+    body: JSON.stringify({ customerName: `Customer ${unique}`, totalCents: 1250 }),
   });
   assert.equal(created.status, 201, await created.clone().text());
   return { cookie, order: (await created.json()) as Record<string, unknown> };

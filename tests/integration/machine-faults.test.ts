@@ -68,6 +68,7 @@ describe("phase cluster when the machine is at fault", function () {
       execFileSync("sh", ["-c", `docker save node:24-trixie-slim debian:trixie-slim | docker -H "${engine.host}" load`], {
         stdio: "ignore",
       });
+      fill(engine.store);
       await stack.setConfig("docker:host", { value: engine.host });
       const failure = await failureOf(stack);
       assert.match(failure, /no space left on device/);

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -16,6 +16,8 @@ export interface ProjectCopy {
   readonly environment: Readonly<Record<string, string>>;
   /** A stack with a random name; `config` keys without a namespace belong to the project. */
   createStack(config: Readonly<Record<string, string>>): Promise<Stack>;
+  /** The stack's state file as it lies in the backend, secrets encrypted (the Automation API's export shows them). */
+  rawState(stackName: string): string;
   remove(): void;
 }
 
@@ -44,10 +46,15 @@ export function copyProject(): ProjectCopy {
     async createStack(config) {
       const name = `${process.env["PHASED_TEST_PREFIX"] ?? "test-local"}-${randomBytes(3).toString("hex")}`;
       const stack = await LocalWorkspace.createStack({ stackName: name, workDir: project }, { envVars: environment });
-      const entries = Object.entries(config).map(([key, value]) => [key.includes(":") ? key : `phased-stack:${key}`, { value }]);
+      // Stacks of tests are thrown away: their data needs no protection.
+      const entries = Object.entries({ protect: "false", ...config }).map(([key, value]) => [
+        key.includes(":") ? key : `phased-stack:${key}`,
+        { value },
+      ]);
       await stack.setAllConfig(Object.fromEntries(entries) as Record<string, { value: string }>);
       return stack;
     },
+    rawState: (stackName) => readFileSync(path.join(state, ".pulumi", "stacks", "phased-stack", `${stackName}.json`), "utf8"),
     remove: () => rmSync(directory, { recursive: true, force: true }),
   };
 }

@@ -12,7 +12,24 @@ import { networkSchema } from "../../../toolchain/standins/docker/schema/resourc
 import { UNKNOWN, type Properties } from "../../../toolchain/standins/shared/values";
 
 describe("docker stand-in: decisions", () => {
-  const base: Properties = { image: "i", name: "n", restart: "no", memory: 64, envs: ["A=1", "B=2"], labels: [{ label: "a", value: "b" }] };
+  /** What Docker fills in and every container that was read back has in its state. */
+  const readBack: Properties = { command: [], entrypoints: [] };
+  const given: Properties = {
+    image: "i",
+    name: "n",
+    restart: "no",
+    memory: 64,
+    envs: ["A=1", "B=2"],
+    labels: [{ label: "a", value: "b" }],
+  };
+  const base: Properties = { ...readBack, ...given };
+
+  it("a container that was never read back, because it could not be started, is replaced", () => {
+    const { changes, deleteBeforeReplace } = decide(containerSchema, given, given, []);
+    assert.deepEqual([...changes.keys()], ["command", "entrypoints"]);
+    assert.ok([...changes.values()].every((change) => change.replace));
+    assert.equal(deleteBeforeReplace, true);
+  });
 
   it("sets do not care for order, lists do", () => {
     assert.equal(decide(containerSchema, base, { ...base, envs: ["B=2", "A=1"] }, []).changes.size, 0);
@@ -37,7 +54,9 @@ describe("docker stand-in: decisions", () => {
       },
       { requiredKeys: [] },
     );
-    fc.assert(fc.property(value, (inputs) => assert.equal(decide(containerSchema, inputs, inputs, []).changes.size, 0)));
+    fc.assert(
+      fc.property(value, (inputs) => assert.equal(decide(containerSchema, { ...readBack, ...inputs }, inputs, []).changes.size, 0)),
+    );
   });
 
   it("a value that is not known yet counts as a change, unless Docker may choose the property", () => {

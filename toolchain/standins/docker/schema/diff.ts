@@ -22,7 +22,9 @@ export interface Decision {
 export function decide(schema: ResourceSchema, state: Properties, news: Properties, newDefaults: readonly string[] | undefined): Decision {
   const changes = new Map<string, Change>();
   for (const [name, field] of Object.entries(schema.fields)) {
-    if (field.output !== true) compare(name, field, state[name], news[name], changes);
+    if (field.output === true) continue;
+    if (neverRead(field, state[name], news[name])) changes.set(name, { kind: "add", replace: true });
+    else compare(name, field, state[name], news[name], changes);
   }
   const replaced = [...changes.values()].some((change) => change.replace);
   const fixedName = schema.autoname && newDefaults !== undefined && !newDefaults.includes("name") && state["name"] === news["name"];
@@ -43,6 +45,14 @@ function compare(path: string, field: Field, old: PropertyValue | undefined, now
   } else {
     changes.set(path, { kind: isAbsent(old) ? "add" : isAbsent(now) ? "delete" : "update", replace: field.forceNew === true });
   }
+}
+
+/**
+ * A list that Docker fills in and that is missing from the state: its creation failed before it could be read back. The official plugin plans it
+ * as unknown, which replaces a container that could not be started or never got healthy on the next update, whatever the program says.
+ */
+function neverRead(field: Field, old: PropertyValue | undefined, now: PropertyValue | undefined): boolean {
+  return field.type === "list" && field.computed === true && field.forceNew === true && old === undefined && now === undefined;
 }
 
 function isContainer(field: Field): boolean {
