@@ -6,10 +6,11 @@ import type { LogRequest } from "@pulumi/pulumi/proto/engine_pb";
 import { ResourceProviderClient } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as proto from "@pulumi/pulumi/proto/provider_pb";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
-import type { Struct } from "google-protobuf/google/protobuf/struct_pb";
+import { Struct } from "google-protobuf/google/protobuf/struct_pb";
 
 import { clientOptions, listen, unary } from "../../toolchain/standins/shared/rpc";
-import { decodeProperties, encodeProperties, reveal, type Properties } from "../../toolchain/standins/shared/values";
+import { decodeProperties, encodeProperties, type Properties } from "../../toolchain/standins/shared/values";
+import { revealWire } from "./wire";
 import { initializationFailure, type InitializationFailure } from "./init-failure";
 import { launchPlugin } from "./launch";
 
@@ -55,6 +56,7 @@ export class Plugin {
   readonly #engine: grpc.Server;
   readonly logs: LogLine[];
   #takesSecrets = false;
+  readonly #answers = new WeakMap<Properties, Struct>();
 
   private constructor(name: string, child: ChildProcess, client: ResourceProviderClient, engine: grpc.Server, logs: LogLine[]) {
     this.#name = name;
@@ -109,9 +111,20 @@ export class Plugin {
     this.#takesSecrets = configured.getAcceptsecrets();
   }
 
-  /** Properties as the engine sends them: without secret marks to a plugin that has said no to them. */
+  /**
+   * Properties as the engine sends them: what a plugin answered goes back as it was, with the notes it made for itself (keys beginning with `__`),
+   * and without secret marks to a plugin that has said no to them.
+   */
   #encode(properties: Properties): Struct {
-    return encodeProperties(this.#takesSecrets ? properties : (reveal(properties) as Properties));
+    const answered = this.#answers.get(properties);
+    const wire = answered ?? encodeProperties(properties);
+    return this.#takesSecrets ? wire : Struct.fromJavaScript(revealWire(wire.toJavaScript()) as Record<string, string>);
+  }
+
+  #decode(struct: Struct | undefined): Properties {
+    const properties = decodeProperties(struct);
+    if (struct !== undefined) this.#answers.set(properties, struct);
+    return properties;
   }
 
   #urn(type: string, name: string): string {
@@ -127,7 +140,7 @@ export class Plugin {
       .setRandomseed(new Uint8Array(32).fill(7));
     const response = await call<proto.CheckResponse>((done) => this.#client.check(request, done));
     return {
-      inputs: decodeProperties(response.getInputs()),
+      inputs: this.#decode(response.getInputs()),
       failures: response
         .getFailuresList()
         .map((failure) => [failure.getProperty(), failure.getReason()].filter((part) => part !== "").join(": ")),
@@ -177,7 +190,7 @@ export class Plugin {
       .setPreview(options.preview ?? false)
       .setTimeout(options.timeoutSeconds ?? 0);
     const response = await call<proto.CreateResponse>((done) => this.#client.create(request, done));
-    return { id: response.getId(), outputs: decodeProperties(response.getProperties()) };
+    return { id: response.getId(), outputs: this.#decode(response.getProperties()) };
   }
 
   /** Check and Update in place. */
@@ -197,7 +210,7 @@ export class Plugin {
       .setPreview(options.preview ?? false)
       .setTimeout(options.timeoutSeconds ?? 0);
     const response = await call<proto.UpdateResponse>((done) => this.#client.update(request, done));
-    return { id: state.id, outputs: decodeProperties(response.getProperties()) };
+    return { id: state.id, outputs: this.#decode(response.getProperties()) };
   }
 
   /** Read: refresh when a state is given, import when only the id is; undefined when there is no such resource any more. */
@@ -214,7 +227,7 @@ export class Plugin {
     if (inputs !== undefined) request.setInputs(this.#encode(await this.checked(type, inputs)));
     const response = await call<proto.ReadResponse>((done) => this.#client.read(request, done));
     if (response.getId() === "") return undefined;
-    return { id: response.getId(), outputs: decodeProperties(response.getProperties()), inputs: decodeProperties(response.getInputs()) };
+    return { id: response.getId(), outputs: this.#decode(response.getProperties()), inputs: this.#decode(response.getInputs()) };
   }
 
   /** Delete. */
@@ -233,7 +246,7 @@ export class Plugin {
     const request = new proto.InvokeRequest().setTok(token).setArgs(this.#encode(args));
     const response = await call<proto.InvokeResponse>((done) => this.#client.invoke(request, done));
     return {
-      result: decodeProperties(response.getReturn()),
+      result: this.#decode(response.getReturn()),
       failures: response.getFailuresList().map((failure) => `${failure.getProperty()}: ${failure.getReason()}`),
     };
   }

@@ -5,6 +5,8 @@ import { Unknown, isObject, type Properties, type PropertyValue } from "../share
 /** One random resource: its schema, and how its value comes about. */
 export interface RandomResource {
   readonly schema: Schema;
+  /** The version of the state's form that the official plugin looks for, should it continue with this state; absent is its first. */
+  readonly stateVersion?: number;
   /** A last hand on the inputs with their defaults. @throws Error for values that contradict each other */
   readonly plan?: (inputs: Properties) => Properties;
   /** @param inputs with defaults */
@@ -17,7 +19,9 @@ export interface RandomResource {
 export type RandomType = ResourceType;
 
 /** Makes a resource type of the description. */
-export function resource({ schema, plan = (inputs) => inputs, create, import: importValue }: RandomResource): RandomType {
+export function resource({ schema, stateVersion, plan = (inputs) => inputs, create, import: importValue }: RandomResource): RandomType {
+  const meta = stateVersion === undefined ? {} : { __meta: JSON.stringify({ schema_version: String(stateVersion) }) };
+  const stored = (outputs: Properties): Properties => ({ ...withSecrets(schema, outputs), ...meta });
   const planned = (inputs: Properties): Properties => plan(plannedInputs(schema, inputs));
   return {
     check: (inputs) => checkInputs(schema, inputs),
@@ -25,16 +29,16 @@ export function resource({ schema, plan = (inputs) => inputs, create, import: im
     previewCreate: (inputs) => plannedOutputs(schema, planned(inputs)),
     async create(inputs) {
       const { id, outputs } = await create(planned(inputs));
-      return { id, outputs: withSecrets(schema, outputs) };
+      return { id, outputs: stored(outputs) };
     },
     update(olds, news) {
       const outputs = Object.entries(olds).filter(([name]) => schema[name]?.output === true);
-      return withSecrets(schema, { ...Object.fromEntries(outputs), ...planned(news) });
+      return stored({ ...Object.fromEntries(outputs), ...planned(news) });
     },
     async import(id) {
       if (importValue === undefined) throw new Error("Resource Import Not Implemented: This resource does not support import.");
       const state = await importValue(id);
-      return { id: state.id, outputs: withSecrets(schema, state.outputs), inputs: importedInputs(schema, state.outputs) };
+      return { id: state.id, outputs: stored(state.outputs), inputs: importedInputs(schema, state.outputs) };
     },
   };
 }

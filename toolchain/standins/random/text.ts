@@ -22,6 +22,7 @@ const digits: Property = { type: "boolean", problem: (value, inputs) => (value =
 function text(secret: boolean): RandomType {
   const hash: Record<string, Property> = secret ? { bcryptHash: { type: "string", output: true, secret } } : {};
   return resource({
+    stateVersion: secret ? 3 : 2,
     schema: {
       length: { type: "integer", required: true, problem: lengthProblem },
       special: flag,
