@@ -131,6 +131,8 @@ async function runMocha(suite: Suite, options: TestOptions, env: NodeJS.ProcessE
     "--timeout",
     String(suite.timeout),
     ...(options.grep ? ["--grep", options.grep] : []),
+    // Mocha colours whenever CI is set, also in log files.
+    ...(process.stdout.isTTY ? [] : ["--no-color"]),
     suite.files ?? "",
   ];
   const code = await runProgram(path.join(ROOT, "node_modules", ".bin", "mocha"), args, { ...env, PHASED_TEST_TOTALS: totals });
