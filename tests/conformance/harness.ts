@@ -171,9 +171,7 @@ export class Plugin {
       .setIgnorechangesList([...(options.ignoreChanges ?? [])]);
     const response = await call<proto.DiffResponse>((done) => this.#client.diff(request, done));
     const detailed: Record<string, DiffKind> = {};
-    for (const [property, change] of response.getDetaileddiffMap().toArray()) {
-      detailed[property] = diffKinds[proto.PropertyDiff.deserializeBinary(change.serializeBinary()).getKind()]!;
-    }
+    response.getDetaileddiffMap().forEach((change, property) => (detailed[property] = diffKinds[change.getKind()]!));
     return {
       changes: (["unknown", "none", "some"] as const)[response.getChanges()],
       replaces: [...new Set(response.getReplacesList())].sort(),
