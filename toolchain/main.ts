@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { Command, CommanderError } from "commander";
-import pc from "picocolors";
+import { coloursFor } from "./lib/colours";
 import { UserError } from "./lib/errors";
 import { installInterruptHandling } from "./lib/interrupt";
 
@@ -50,15 +50,19 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
     const help = process.argv[2] === undefined ? "" : ` (see: npm run ${npmScript(process.argv[2])} -- --help)`;
-    process.stderr.write(`${pc.red("error:")} ${error.message.replace(/^error: /, "")}${help}\n`);
+    process.stderr.write(`${coloursFor(process.stderr).red("error:")} ${error.message.replace(/^error: /, "")}${help}\n`);
     return 1;
   }
   if (error instanceof UserError) {
-    process.stderr.write(`${pc.red("error:")} ${error.message}\n${error.hint === undefined ? "" : `fix: ${error.hint}\n`}`);
+    process.stderr.write(
+      `${coloursFor(process.stderr).red("error:")} ${error.message}\n${error.hint === undefined ? "" : `fix: ${error.hint}\n`}`,
+    );
     return error.exitCode;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`${text}\n${pc.red("error:")} this is a bug of phased-stack, please report it with the lines above\n`);
+  process.stderr.write(
+    `${text}\n${coloursFor(process.stderr).red("error:")} this is a bug of phased-stack, please report it with the lines above\n`,
+  );
   return 1;
 }
 

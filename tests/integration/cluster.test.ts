@@ -74,7 +74,7 @@ describe("phase cluster on real Docker (A1, A11, B1, B14, C7)", function () {
     assert.equal(inspected.HostConfig.ReadonlyRootfs, true);
     assert.deepEqual(inspected.HostConfig.CapDrop, ["ALL"]);
     assert.ok((inspected.HostConfig.Memory ?? 0) > 0);
-    assert.deepEqual(Object.keys(inspected.HostConfig.PortBindings ?? {}), []);
+    assert.deepEqual(Object.keys((inspected.HostConfig.PortBindings ?? {}) as Record<string, unknown>), []);
     assert.equal((await fetch(`${url}/metrics`)).status, 404, "metrics are not public");
   });
 

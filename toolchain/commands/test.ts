@@ -3,12 +3,13 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Command } from "commander";
-import pc from "picocolors";
+import { coloursFor } from "../lib/colours";
 import { UserError } from "../lib/errors";
 import { pulumiEnvironment } from "../lib/pulumi-env";
 import { sweep } from "../lib/sweep";
 import { prepareMachine } from "../machine";
 
+const colours = coloursFor(process.stdout);
 const ROOT = path.resolve(__dirname, "../..");
 const SUMMARY = path.join(ROOT, ".phased", "test-summary");
 
@@ -92,7 +93,7 @@ async function run(options: TestOptions): Promise<void> {
 
   heading("summary", Date.now() - started);
   for (const row of rows) console.log(row);
-  for (const title of total.failed) console.log(pc.red(`  failed: ${title}`));
+  for (const title of total.failed) console.log(colours.red(`  failed: ${title}`));
   const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
   const line = `${total.passed} passed, ${total.failed.length} failed${skipped}`;
   writeFileSync(SUMMARY, `${line}\n`);
@@ -154,11 +155,11 @@ function runProgram(file: string, args: readonly string[], env: NodeJS.ProcessEn
 }
 
 function heading(text: string, elapsed: number): void {
-  console.log(pc.bold(`\n[${(elapsed / 1000).toFixed(0).padStart(4)} s] ${text}`));
+  console.log(colours.bold(`\n[${(elapsed / 1000).toFixed(0).padStart(4)} s] ${text}`));
 }
 
 function summaryRow(suite: Suite, result: Totals, took: number): string {
-  const mark = result.failed.length > 0 ? pc.red("✖") : pc.green("✔");
+  const mark = result.failed.length > 0 ? colours.red("✖") : colours.green("✔");
   const skipped = result.skipped > 0 ? `, ${result.skipped} skipped` : "";
   return `  ${mark} ${suite.id.padEnd(12)} ${String(result.passed).padStart(4)} passed, ${result.failed.length} failed${skipped}  (${(took / 1000).toFixed(0)} s)`;
 }

@@ -1,4 +1,5 @@
-import pc from "picocolors";
+import { createColors } from "picocolors";
+import { coloursFor } from "./colours";
 import { formatDuration } from "./exec";
 
 /** Without a terminal: how often a running step reports that it still runs. */
@@ -24,7 +25,7 @@ interface Running {
 export interface StepListOptions {
   /** @default process.stdout */
   readonly stream?: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
-  /** @default true on a terminal that is not NO_COLOR, see picocolors */
+  /** @default true on a terminal that is not NO_COLOR, see coloursFor */
   readonly colors?: boolean;
 }
 
@@ -35,7 +36,7 @@ export interface StepListOptions {
  */
 export class StepList {
   readonly #stream: NonNullable<StepListOptions["stream"]>;
-  readonly #colors: ReturnType<typeof pc.createColors>;
+  readonly #colors: ReturnType<typeof createColors>;
   readonly #started = performance.now();
   readonly #running = new Set<Running>();
   #timer: NodeJS.Timeout | undefined;
@@ -43,7 +44,7 @@ export class StepList {
 
   constructor(options: StepListOptions = {}) {
     this.#stream = options.stream ?? process.stdout;
-    this.#colors = pc.createColors(options.colors ?? (this.#stream.isTTY === true && pc.isColorSupported));
+    this.#colors = options.colors === undefined ? coloursFor(this.#stream) : createColors(options.colors);
   }
 
   /**

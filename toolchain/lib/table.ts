@@ -1,8 +1,8 @@
 import Table from "cli-table3";
-import { createColors } from "picocolors";
+import { coloursFor } from "./colours";
 
-/** Colours only for people: on a terminal, and never with NO_COLOR (picocolors alone would colour CI logs as well). */
-export const colours = createColors(process.stdout.isTTY && process.env["NO_COLOR"] === undefined && process.env["TERM"] !== "dumb");
+/** Colours of standard output. */
+export const colours = coloursFor(process.stdout);
 
 /** Lines below the head only; a line a row makes long tables unreadable. */
 const CHARACTERS = {

@@ -1,4 +1,4 @@
-import pc from "picocolors";
+import { coloursFor } from "../lib/colours";
 import { dockerClient } from "../lib/docker";
 import { UserError } from "../lib/errors";
 import { stopIfInterrupted } from "../lib/interrupt";
@@ -106,5 +106,5 @@ function summarize(checked: readonly Checked[]): void {
   const pulumi = checked.find(({ step }) => step.id === "pulumi")?.state.detail.split(",")[0] ?? "";
   console.log(`machine ready: Docker Engine ${docker}; Pulumi ${pulumi}`);
   const standIns = checked.filter(({ state }) => state.kind === "stand-in").map(({ step }) => step.title);
-  if (standIns.length > 0) console.log(pc.dim(`stand-ins in use (restricted network): ${standIns.join(", ")}`));
+  if (standIns.length > 0) console.log(coloursFor(process.stdout).dim(`stand-ins in use (restricted network): ${standIns.join(", ")}`));
 }
