@@ -77,7 +77,13 @@ export class Plugin {
     const { child, port: pluginPort } = await launchPlugin(name, `127.0.0.1:${port}`);
     const client = new ResourceProviderClient(`127.0.0.1:${pluginPort}`, grpc.credentials.createInsecure(), clientOptions);
     const plugin = new Plugin(name, child, client, engine, logs);
-    await plugin.#configure(config);
+    try {
+      await plugin.#configure(config);
+    } catch (error) {
+      // A plugin that refuses its configuration must not keep the test process alive.
+      await plugin.stop();
+      throw error;
+    }
     return plugin;
   }
 
