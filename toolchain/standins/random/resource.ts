@@ -35,11 +35,14 @@ export function resource({ schema, stateVersion, plan = (inputs) => inputs, crea
       const outputs = Object.entries(olds).filter(([name]) => schema[name]?.output === true);
       return stored({ ...Object.fromEntries(outputs), ...planned(news) });
     },
-    async import(id) {
-      if (importValue === undefined) throw new Error("Resource Import Not Implemented: This resource does not support import.");
-      const state = await importValue(id);
-      return { id: state.id, outputs: stored(state.outputs), inputs: importedInputs(schema, state.outputs) };
-    },
+    ...(importValue === undefined
+      ? {}
+      : {
+          async import(id) {
+            const { id: kept, outputs } = await importValue(id);
+            return { id: kept, outputs: stored(outputs), inputs: importedInputs(schema, outputs) };
+          },
+        }),
   };
 }
 

@@ -36,15 +36,16 @@ export interface State {
 export interface ResourceType {
   /** Problems of the inputs. The engine then works with the inputs as they are: defaults belong to `create`, as in the plugins followed here. */
   check(inputs: Properties): readonly Failure[] | Promise<readonly Failure[]>;
-  /** @param olds the outputs in the state */
-  diff(olds: Properties, news: Properties): Decision;
+  /** @param olds the outputs in the state @returns undefined to leave it to the engine, which compares the inputs */
+  diff(olds: Properties, news: Properties): Decision | undefined;
   /** Outputs that a preview can tell, `UNKNOWN` for the others. */
   previewCreate(inputs: Properties): Properties | Promise<Properties>;
-  create(inputs: Properties): Promise<State>;
+  /** Absent where resources are only previewed. */
+  create?(inputs: Properties): Promise<State>;
   /** The outputs after an update in place, which is where `diff` names changes and no replacement. Previews use it as well. */
   update(olds: Properties, news: Properties): Properties;
-  /** The inputs and outputs that an import of `id` writes. @throws Error for an id of the wrong form */
-  import(id: string): Promise<State & { readonly inputs: Properties }>;
+  /** The inputs and outputs that an import of `id` writes; absent where that is not possible. @throws Error for an id of the wrong form */
+  import?(id: string): Promise<State & { readonly inputs: Properties }>;
 }
 
 /** A provider stand-in: what differs from one to the next. */
@@ -95,18 +96,20 @@ export function providerService(definition: ProviderDefinition, engineAddress: s
     diff: unary(async (request: proto.DiffRequest) => {
       const olds = decodeProperties(request.getOlds());
       const news = withoutIgnored(decodeProperties(request.getNews()), olds, request.getIgnorechangesList());
-      const { changed, replaces } = (await resourceType(request)).diff(olds, news);
+      const decision = (await resourceType(request)).diff(olds, news);
       const { DIFF_NONE, DIFF_SOME } = proto.DiffResponse.DiffChanges;
+      if (decision === undefined) return new proto.DiffResponse();
       return new proto.DiffResponse()
-        .setChanges(changed.length === 0 ? DIFF_NONE : DIFF_SOME)
-        .setDiffsList([...changed])
-        .setReplacesList([...replaces]);
+        .setChanges(decision.changed.length === 0 ? DIFF_NONE : DIFF_SOME)
+        .setDiffsList([...decision.changed])
+        .setReplacesList([...decision.replaces]);
     }),
     create: unary(async (request: proto.CreateRequest) => {
       const type = await resourceType(request);
       const inputs = decodeProperties(request.getProperties());
       if (request.getPreview()) return new proto.CreateResponse().setProperties(encodeProperties(await type.previewCreate(inputs)));
       refuseChanges();
+      if (type.create === undefined) throw unimplementedError("Create", official);
       const { id, outputs } = await type.create(inputs);
       return new proto.CreateResponse().setId(id).setProperties(encodeProperties(outputs));
     }),
@@ -123,6 +126,7 @@ export function providerService(definition: ProviderDefinition, engineAddress: s
         // Refresh: these resources live in the state alone, so that there is nothing to look up.
         return new proto.ReadResponse().setId(request.getId()).setProperties(request.getProperties()).setInputs(request.getInputs());
       }
+      if (type.import === undefined) throw new Error("Resource Import Not Implemented: This resource does not support import.");
       const { id, outputs, inputs } = await type.import(request.getId());
       return new proto.ReadResponse().setId(id).setProperties(encodeProperties(outputs)).setInputs(encodeProperties(inputs));
     }),
