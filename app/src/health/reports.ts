@@ -1,5 +1,5 @@
 import os from "node:os";
-import { getHeapStatistics } from "node:v8";
+import { sampleMemory } from "../cluster/memory-monitor";
 import type { ClusterStatus } from "../cluster/types";
 import type { Container } from "../container";
 import type { EventLoopFigures } from "./event-loop";
@@ -56,7 +56,7 @@ export async function fullReport(container: Container) {
   const { config, lifecycle, eventLoop } = container;
   const [database, cluster] = await Promise.all([checkDatabase(container), clusterHealth(container)]);
   const loop = eventLoop.figures();
-  const memory = workerMemory(container);
+  const memory = sampleMemory(config.cluster);
   const components = {
     database: {
       ...database,
@@ -153,17 +153,4 @@ function readyWorkers(cluster: ClusterStatus): number {
 
 function budgetUsed({ respawns }: ClusterStatus): number {
   return respawns.limitPerMinute === 0 ? Math.min(1, respawns.usedLastMinute) : respawns.usedLastMinute / respawns.limitPerMinute;
-}
-
-/** Memory of the answering process, as the memory monitor judges it: the tighter of the heap limit and its part of the container's. */
-function workerMemory({ config }: Container) {
-  const { rss, heapUsed } = process.memoryUsage();
-  const heapLimit = getHeapStatistics().heap_size_limit;
-  const residentLimit = config.cluster.residentLimitMb === undefined ? Infinity : config.cluster.residentLimitMb * 1024 ** 2;
-  return {
-    rssBytes: rss,
-    heapUsedBytes: heapUsed,
-    heapLimitBytes: heapLimit,
-    pressure: Math.round(Math.max(heapUsed / heapLimit, rss / residentLimit) * 1000) / 1000,
-  };
 }
