@@ -1,7 +1,6 @@
-import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 
-import { previewOnly, type Place } from "../shared/preview-only";
+import { placeIn, previewOnly, type Place } from "../shared/preview-only";
 import { UNKNOWN, isObject, type Properties } from "../shared/values";
 
 /** The kubernetes provider, previews only. */
@@ -16,12 +15,7 @@ export const definition = previewOnly({
 export function locateKubernetes(token: string, packageRoot: string): Place | undefined {
   const [, group, version, kind] = /^kubernetes:([\w.-]+)\/(\w+):(\w+)$/.exec(token) ?? [];
   if (group === undefined || version === undefined || kind === undefined) return undefined;
-  const folder = `${group.split(".")[0] ?? group}/${version}`;
-  const directory = path.join(packageRoot, folder);
-  if (!existsSync(directory)) return undefined;
-  const wanted = `${kind.toLowerCase()}.d.ts`;
-  const file = readdirSync(directory).find((entry) => entry.toLowerCase() === wanted);
-  return file === undefined ? undefined : { file: `${folder}/${file.slice(0, -".d.ts".length)}`, name: kind };
+  return placeIn(packageRoot, path.join(group.split(".")[0] ?? group, version), kind, kind);
 }
 
 /** Custom resources have a group with a domain that is not Kubernetes' own. */
@@ -33,6 +27,5 @@ function isCustomResource(token: string): boolean {
 /** The official plugin makes a name where the program gives none; until then it is not known. */
 function withName(outputs: Properties): Properties {
   const metadata = outputs["metadata"];
-  if (metadata !== undefined && !isObject(metadata)) return outputs;
-  return { ...outputs, metadata: { name: UNKNOWN, ...metadata } };
+  return { ...outputs, metadata: { name: UNKNOWN, ...(isObject(metadata) ? metadata : {}) } };
 }

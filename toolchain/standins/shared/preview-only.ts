@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
@@ -59,6 +59,15 @@ export function previewOnly({ name, locate, acceptsUndeclared, outputs = (all) =
       return type;
     },
   };
+}
+
+/** The place of a class: a file of that name in a folder of the package, which may differ in upper and lower case; undefined when there is none. */
+export function placeIn(packageRoot: string, folder: string, file: string, name: string): Place | undefined {
+  const directory = path.join(packageRoot, folder);
+  if (!existsSync(directory)) return undefined;
+  const wanted = `${file.toLowerCase()}.d.ts`;
+  const found = readdirSync(directory).find((entry) => entry.toLowerCase() === wanted);
+  return found === undefined ? undefined : { file: path.join(folder, found.slice(0, -".d.ts".length)), name };
 }
 
 function previewType(
