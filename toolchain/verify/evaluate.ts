@@ -12,9 +12,11 @@ export function missingPaths(document: unknown, paths: readonly string[]): strin
   });
 }
 
-/** Headers that every answer must carry (B1: "security headers (HSTS …)"), each with what it must say. */
+const HSTS = "strict-transport-security";
+
+/** Headers that every answer must carry (B1: "security headers (HSTS …)"; HSTS with TLS only), each with what it must say. */
 const SECURITY_HEADERS: Readonly<Record<string, RegExp>> = {
-  "strict-transport-security": /max-age=[1-9]\d{6,}/,
+  [HSTS]: /max-age=[1-9]\d{6,}/,
   "x-content-type-options": /^nosniff$/i,
   "x-frame-options": /^(deny|sameorigin)$/i,
   "referrer-policy": /^(no-referrer|same-origin|strict-origin|strict-origin-when-cross-origin)$/,
@@ -22,18 +24,32 @@ const SECURITY_HEADERS: Readonly<Record<string, RegExp>> = {
 };
 
 /** The load balancer's own refusals are a line of JSON: nothing in them can load anything, and HSTS belongs to whoever ends TLS. */
-const APP_ONLY = ["strict-transport-security", "content-security-policy"];
+const APP_ONLY = [HSTS, "content-security-policy"];
+
+/** How an answer came: what it has to carry depends on who wrote it and on whether TLS protected it. */
+export interface AnswerOrigin {
+  readonly source: "app" | "load balancer";
+  readonly tls: boolean;
+}
 
 /** What is wrong with the headers of an answer: missing security headers, and names or versions of software given away. */
-export function headerViolations(headers: IncomingHttpHeaders, source: "app" | "load balancer"): string[] {
+export function headerViolations(headers: IncomingHttpHeaders, { source, tls }: AnswerOrigin): string[] {
   const text = (name: string): string => [headers[name] ?? []].flat().join(", ");
   const missing = Object.entries(SECURITY_HEADERS)
     .filter(([name]) => source === "app" || !APP_ONLY.includes(name))
+    .filter(([name]) => tls || name !== HSTS)
     .filter(([name, pattern]) => !pattern.test(text(name)))
     .map(([name]) => (text(name) === "" ? `no ${name}` : `${name}: ${text(name)}`));
   const repeated = Object.keys(SECURITY_HEADERS).filter((name) => name !== "content-security-policy" && text(name).includes(", "));
+  // RFC 6797, 7.2: never over plain HTTP, where anybody could have written it.
+  const promised = tls || text(HSTS) === "" ? [] : [`${HSTS} without TLS`];
   const leaks = ["x-powered-by", "server", "via"].filter((name) => text(name) !== "");
-  return [...missing, ...repeated.map((name) => `${name} sent twice`), ...leaks.map((name) => `gives away ${name}: ${text(name)}`)];
+  return [
+    ...missing,
+    ...promised,
+    ...repeated.map((name) => `${name} sent twice`),
+    ...leaks.map((name) => `gives away ${name}: ${text(name)}`),
+  ];
 }
 
 /** The parts of an answer that {@link problemViolations} looks at. */

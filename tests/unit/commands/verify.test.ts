@@ -32,14 +32,22 @@ describe("C8 what npm run verify takes for a pass", () => {
   };
 
   it("B1 every security header must be there with a value that protects, and nothing may be given away", () => {
-    assert.deepEqual(headerViolations(SAFE, "app"), []);
-    assert.deepEqual(headerViolations({ ...SAFE, "x-frame-options": "ALLOWALL" }, "app"), ["x-frame-options: ALLOWALL"]);
-    assert.deepEqual(headerViolations({ ...SAFE, "strict-transport-security": "max-age=0" }, "app"), [
+    const app = { source: "app", tls: true } as const;
+    assert.deepEqual(headerViolations(SAFE, app), []);
+    assert.deepEqual(headerViolations({ ...SAFE, "x-frame-options": "ALLOWALL" }, app), ["x-frame-options: ALLOWALL"]);
+    assert.deepEqual(headerViolations({ ...SAFE, "strict-transport-security": "max-age=0" }, app), [
       "strict-transport-security: max-age=0",
     ]);
-    assert.deepEqual(headerViolations({ ...SAFE, "x-powered-by": "Express" }, "app"), ["gives away x-powered-by: Express"]);
-    assert.equal(headerViolations({}, "app").length, 5);
-    assert.equal(headerViolations({}, "load balancer").length, 3);
+    assert.deepEqual(headerViolations({ ...SAFE, "x-powered-by": "Express" }, app), ["gives away x-powered-by: Express"]);
+    assert.equal(headerViolations({}, app).length, 5);
+    assert.equal(headerViolations({}, { source: "load balancer", tls: true }).length, 3);
+  });
+
+  it("B1 HSTS belongs to TLS: not asked for, and not accepted, without it", () => {
+    const plain = { source: "app", tls: false } as const;
+    const withoutHsts = Object.fromEntries(Object.entries(SAFE).filter(([name]) => name !== "strict-transport-security"));
+    assert.deepEqual(headerViolations(withoutHsts, plain), []);
+    assert.deepEqual(headerViolations(SAFE, plain), ["strict-transport-security without TLS"]);
   });
 
   const PROBLEM = {

@@ -27,12 +27,13 @@ export const answerChecks: readonly Check[] = [
   {
     id: "B1",
     title: "security headers on every kind of answer",
-    target: "HSTS, CSP, nosniff, frame, referrer; no software named",
+    target: "CSP, nosniff, frame, referrer, HSTS with TLS only; no software named",
     async run({ http }) {
       const violations: string[] = [];
       const sources = { "/health": "app", "/no/such/path": "app", "/metrics": "load balancer" } as const;
       for (const [path, source] of Object.entries(sources)) {
-        violations.push(...headerViolations((await http.ask(path)).headers, source).map((violation) => `${path}: ${violation}`));
+        const origin = { source, tls: http.url.startsWith("https:") };
+        violations.push(...headerViolations((await http.ask(path)).headers, origin).map((violation) => `${path}: ${violation}`));
       }
       return verdict(violations, "complete on 3 of 3 answers");
     },
