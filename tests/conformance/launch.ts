@@ -1,10 +1,16 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { accessSync, constants, readdirSync } from "node:fs";
-import { homedir } from "node:os";
+import { accessSync, constants } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+
+import { pulumiHome } from "../../toolchain/lib/paths";
+import { packageVersion } from "../../toolchain/lib/pulumi-cli";
+import { inspectExecutable } from "../../toolchain/machine/launcher";
 
 const ROOT = path.resolve(__dirname, "../..");
+/** What `--import tsx` means, for processes that start elsewhere. */
+const TSX = pathToFileURL(require.resolve("tsx")).href;
 /** A plugin that has not printed its port by then does not start. Milliseconds; a cold official docker plugin takes about 2 s. */
 const START_TIMEOUT_MS = 30_000;
 
@@ -24,27 +30,19 @@ export async function launchPlugin(name: string, engineAddress: string): Promise
   return { child, port: await firstLine(name, child) };
 }
 
-/** The command line of the plugin under test. */
-function pluginCommand(name: string): readonly [string, ...string[]] {
-  if (underTest === "standin") return [process.execPath, "--import", "tsx", path.join(ROOT, "toolchain/standins", name, "main.ts")];
-  const executable = `pulumi-resource-${name}`;
-  const plugins = path.join(process.env["PULUMI_HOME"] ?? path.join(homedir(), ".pulumi"), "plugins");
-  const folders = listFolder(plugins).filter((folder) => folder.startsWith(`resource-${name}-v`));
-  const candidates = [...folders.map((folder) => path.join(plugins, folder)), ...(process.env["PATH"] ?? "").split(path.delimiter)];
-  const found = candidates.map((folder) => path.join(folder, executable)).find(isExecutable);
+/** The command line of the plugin under test; also of the language host, which is named `language-nodejs` here. */
+export function pluginCommand(name: string): readonly [string, ...string[]] {
+  if (underTest === "standin") return [process.execPath, "--import", TSX, path.join(ROOT, "toolchain/standins", name, "main.ts")];
+  const executable = name.startsWith("language-") ? `pulumi-${name}` : `pulumi-resource-${name}`;
+  const home = pulumiHome();
+  const exact = executable.startsWith("pulumi-resource-") ? `resource-${name}-v${packageVersion(`@pulumi/${name}`)}` : undefined;
+  const folders = [...(exact === undefined ? [] : [path.join(home, "plugins", exact)]), path.join(home, "bin")];
+  const candidates = [...folders, ...(process.env["PATH"] ?? "").split(path.delimiter)].map((folder) => path.join(folder, executable));
+  // Where this machine was prepared with stand-ins, their launchers lie in the same places.
+  const found = candidates.find((file) => isExecutable(file) && inspectExecutable(file, name) === "official");
   if (found !== undefined) return [found];
-  throw new Error(
-    `CONFORMANCE=official needs ${executable} in ${plugins}/resource-${name}-v*/ or on PATH: run "pulumi plugin install resource ${name}".`,
-  );
-}
-
-function listFolder(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
+  const install = exact === undefined ? "install the Pulumi CLI, which brings it" : `run "pulumi plugin install resource ${name}"`;
+  throw new Error(`CONFORMANCE=official needs the official ${executable} in ${folders.join(", ")} or on PATH: ${install}.`);
 }
 
 function isExecutable(file: string): boolean {
