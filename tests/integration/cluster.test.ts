@@ -3,26 +3,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Stack } from "@pulumi/pulumi/automation";
 import { docker, containersOf, leftovers, runningIds } from "../support/docker";
+import { OUTPUT_KEYS } from "../support/output-keys";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
 import { startTraffic } from "../support/traffic";
-
-/** Output keys of every phase (design: "Stack outputs"), in alphabetical order. */
-const OUTPUT_KEYS = [
-  "adminToken",
-  "appUrl",
-  "cdnUrl",
-  "consoleUrl",
-  "databaseHost",
-  "databasePassword",
-  "databaseReaderHost",
-  "grafanaUrl",
-  "kafkaBrokers",
-  "monthlyCostEstimate",
-  "phase",
-  "prometheusUrl",
-  "redisHost",
-  "region",
-];
 
 describe("phase cluster on real Docker (A1, A11, B1, B14, C7)", function () {
   let project: ProjectCopy;

@@ -1,5 +1,6 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
 import type Docker from "dockerode";
+import { LABELS } from "./docker";
 
 /**
  * Who listens on a TCP port of the Docker host, for a message; `undefined` when nobody can be named.
@@ -16,7 +17,7 @@ export async function portContainer(port: number, docker: Docker): Promise<strin
   const container = (await docker.listContainers()).find((one) => publishes(one, port));
   if (container === undefined) return undefined;
   const name = container.Names[0]?.replace(/^\//, "") ?? container.Id.slice(0, 12);
-  const stack = container.Labels["phased-stack.stack"];
+  const stack = container.Labels[LABELS.stack];
   return stack === undefined ? `container ${name} (image ${container.Image})` : `container ${name} of stack ${stack}`;
 }
 

@@ -1,7 +1,4 @@
-import { dockerClient } from "./docker";
-
-/** The label every Docker object of the project carries; its value is the Pulumi stack's name. */
-export const STACK_LABEL = "phased-stack.stack";
+import { dockerClient, LABELS } from "./docker";
 
 /**
  * Removes the containers, networks and volumes of all stacks whose name begins with `prefix`: what a crashed or interrupted
@@ -14,18 +11,18 @@ export async function sweep(prefix: string): Promise<void> {
   } catch {
     return;
   }
-  const ours = (labels: Record<string, string> | undefined): boolean => labels?.[STACK_LABEL]?.startsWith(prefix) ?? false;
-  for (const container of await docker.listContainers({ all: true, filters: { label: [STACK_LABEL] } })) {
+  const ours = (labels: Record<string, string> | undefined): boolean => labels?.[LABELS.stack]?.startsWith(prefix) ?? false;
+  for (const container of await docker.listContainers({ all: true, filters: { label: [LABELS.stack] } })) {
     if (!ours(container.Labels)) continue;
     console.log(`removing container ${container.Names[0] ?? container.Id} left behind by this run`);
     await docker.getContainer(container.Id).remove({ force: true, v: true });
   }
-  for (const network of await docker.listNetworks({ filters: { label: [STACK_LABEL] } })) {
+  for (const network of await docker.listNetworks({ filters: { label: [LABELS.stack] } })) {
     if (!ours(network.Labels)) continue;
     console.log(`removing network ${network.Name} left behind by this run`);
     await docker.getNetwork(network.Id).remove();
   }
-  const { Volumes: volumes } = await docker.listVolumes({ filters: { label: [STACK_LABEL] } });
+  const { Volumes: volumes } = await docker.listVolumes({ filters: { label: [LABELS.stack] } });
   for (const volume of volumes) {
     if (!ours(volume.Labels)) continue;
     console.log(`removing volume ${volume.Name} left behind by this run`);

@@ -6,25 +6,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import program from "../../../stacks/index";
+import { OUTPUT_KEYS } from "../../support/output-keys";
 import { canary, isMarkedSecret, Recorder, settled, valueOf } from "../../support/pulumi-mocks";
-
-/** Design, section 6: the same keys in every phase. */
-const OUTPUT_KEYS = [
-  "adminToken",
-  "appUrl",
-  "cdnUrl",
-  "consoleUrl",
-  "databaseHost",
-  "databasePassword",
-  "databaseReaderHost",
-  "grafanaUrl",
-  "kafkaBrokers",
-  "monthlyCostEstimate",
-  "phase",
-  "prometheusUrl",
-  "redisHost",
-  "region",
-];
 
 /** URNs of phase `cluster`. A URN is an identity: changing one here replaces the resource, and with it the data, on users' stacks. */
 const APP = "phased-stack:local:App";
