@@ -68,7 +68,6 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
     platform,
     // By stack: two stacks of one checkout may differ in it.
     contextDirectory: path.join(BUILD_DIRECTORY, "load-balancer", stack),
-    waitFor: app.nodes.containers,
   });
 
   return { appUrl: loadBalancer.url, adminToken: secrets.values.admin_token };

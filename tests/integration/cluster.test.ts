@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Stack } from "@pulumi/pulumi/automation";
-import { docker, containersOf, leftovers, runningIds } from "../support/docker";
+import { docker, containersOf, leftovers, loadBalancerStory, runningIds } from "../support/docker";
 import { OUTPUT_KEYS } from "../support/output-keys";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
 import { startTraffic } from "../support/traffic";
@@ -107,7 +107,7 @@ describe("phase cluster on real Docker (A1, A11, B1, B14, C7)", function () {
     await stack.up();
     const report = await traffic.stop();
     const after = await runningIds(stack.name, "app");
-    assert.equal(report.failed, 0, JSON.stringify(report));
+    assert.equal(report.failed, 0, `${JSON.stringify(report)}\n${report.failed > 0 ? await loadBalancerStory(stack.name) : ""}`);
     assert.ok(report.requests > 200, `only ${report.requests} requests were sent`);
     assert.equal(after.length, 3);
     assert.ok(
@@ -128,7 +128,7 @@ describe("phase cluster on real Docker (A1, A11, B1, B14, C7)", function () {
     );
     const report = await traffic.stop();
     assert.match(failure, /canary: broken on purpose/, "the error carries the container's last log lines");
-    assert.equal(report.failed, 0, JSON.stringify(report));
+    assert.equal(report.failed, 0, `${JSON.stringify(report)}\n${report.failed > 0 ? await loadBalancerStory(stack.name) : ""}`);
     const still = await runningIds(stack.name, "app");
     assert.ok(
       before.every((id) => still.includes(id)),

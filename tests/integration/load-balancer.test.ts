@@ -1,66 +1,32 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import fc from "fast-check";
-import { writeContext } from "../../components/local/image/write-context";
-import { loadBalancerContext } from "../../components/local/load-balancer";
 import { type HaproxySettings, renderHaproxyConfig } from "../../components/local/load-balancer/haproxy-config";
-import { freePort } from "../support/project";
+import { docker, type LoadBalancerRig, loadBalancerRig, until } from "../support/load-balancer-rig";
 
-const PREFIX = `${process.env["PHASED_TEST_PREFIX"] ?? "test-local"}-lb-${randomBytes(3).toString("hex")}`;
-const IMAGE = `localhost/${PREFIX}:1`;
-/** The sweep of an interrupted run finds containers and networks by this label. */
-const LABEL = `phased-stack.stack=${PREFIX}`;
-
-/** An upstream that tells what reached it, and can be told to be unready or to hang up on a request. */
+/** An upstream that tells what reached it, and hangs up once on a path. */
 const UPSTREAM = `
-  const http = require("node:http"); let ready = true, hits = 0;
+  const http = require("node:http"); let hits = 0;
   http.createServer((request, response) => {
-    if (request.url === "/ready") return response.writeHead(ready ? 200 : 503).end();
-    if (request.url === "/unready") { ready = false; return response.end("unready"); }
+    if (request.url === "/ready") return response.end();
     if (request.url === "/hang-up-once" && hits++ === 0) return request.socket.destroy();
     if (request.url === "/hits") return response.end(String(hits));
     response.setHeader("content-type", "application/json").end(JSON.stringify({ url: request.url, headers: request.headers, pad: "x".repeat(2000) }));
   }).listen(3001);`;
 
-function docker(args: readonly string[], input?: string): string {
-  return execFileSync("docker", args, { encoding: "utf8", input, stdio: ["pipe", "pipe", "pipe"] });
-}
-
 describe("load balancer on real Docker (B1)", function () {
   this.timeout(180_000);
+  let rig: LoadBalancerRig;
   let url: string;
-  const context = mkdtempSync(path.join(tmpdir(), "phased-lb-"));
 
   before(async () => {
-    const limit = { requestsPerSecond: 40, burst: 20 };
-    writeContext(
-      context,
-      loadBalancerContext({ upstream: "app", apiLimit: limit, chatLimit: { requestsPerSecond: 5, burst: 5 }, maxBodyMb: 1 }),
+    rig = await loadBalancerRig(
+      { apiLimit: { requestsPerSecond: 40, burst: 20 }, chatLimit: { requestsPerSecond: 5, burst: 5 } },
+      UPSTREAM,
     );
-    // The host's network: an engine without a default bridge builds as well.
-    docker(["build", "--quiet", "--network", "host", "--tag", IMAGE, context]);
-    docker(["network", "create", "--label", LABEL, PREFIX]);
-    const port = await freePort();
-    url = `http://127.0.0.1:${port}`;
-    const common = ["run", "--detach", "--label", LABEL, "--network", PREFIX];
-    docker([...common, "--name", `${PREFIX}-app`, "--network-alias", "app", "node:24-trixie-slim", "node", "-e", UPSTREAM]);
-    docker([...common, "--name", PREFIX, "--read-only", "--cap-drop", "ALL", "--publish", `127.0.0.1:${port}:8080`, IMAGE]);
-    await until(
-      "the load balancer is healthy",
-      () => docker(["inspect", "--format", "{{.State.Health.Status}}", PREFIX]).trim() === "healthy",
-    );
+    url = rig.url;
   });
 
-  after(() => {
-    rmSync(context, { recursive: true, force: true });
-    docker(["rm", "--force", "--volumes", PREFIX, `${PREFIX}-app`]);
-    docker(["network", "rm", PREFIX]);
-    docker(["image", "rm", IMAGE]);
-  });
+  after(() => rig.remove());
 
   it("accepts every configuration that can be rendered", () => {
     const rate = fc.record({ requestsPerSecond: fc.nat(1_000_000), burst: fc.nat(1_000_000) });
@@ -74,7 +40,7 @@ describe("load balancer on real Docker (B1)", function () {
     });
     fc.assert(
       fc.property(settings, (given) => {
-        docker(["exec", "--interactive", PREFIX, "haproxy", "-c", "-q", "-f", "/dev/stdin"], renderHaproxyConfig(given));
+        docker(["exec", "--interactive", rig.name, "haproxy", "-c", "-q", "-f", "/dev/stdin"], renderHaproxyConfig(given));
       }),
       { numRuns: 15 },
     );
@@ -108,7 +74,7 @@ describe("load balancer on real Docker (B1)", function () {
 
   it("sends a GET again when an instance hangs up, a POST never", async () => {
     assert.equal((await fetch(`${url}/hang-up-once`)).status, 200);
-    docker(["restart", "--time", "1", `${PREFIX}-app`]);
+    docker(["restart", "--time", "1", `${rig.name}-app-0`]);
     await until("the app is back", async () => (await fetch(`${url}/echo`)).status === 200);
     // On a connection that was new the client reads 502; on a pooled one HAProxy hangs up as well, as RFC 9112 (9.3.1) foresees.
     const post = fetch(`${url}/hang-up-once`, { method: "POST", body: "x" });
@@ -150,7 +116,7 @@ describe("load balancer on real Docker (B1)", function () {
     await until("the limit has passed", async () => (await fetch(`${url}/echo?secret=canary`)).status === 200);
     let line: Record<string, unknown> | undefined;
     await until("the line is there", () => {
-      const lines = docker(["logs", "--tail", "5", PREFIX])
+      const lines = docker(["logs", "--tail", "5", rig.name])
         .split("\n")
         .filter((text) => text.startsWith("{"));
       line = lines
@@ -159,24 +125,16 @@ describe("load balancer on real Docker (B1)", function () {
       return line !== undefined;
     });
     assert.deepEqual([line?.["method"], line?.["path"]], ["GET", "/echo"]);
-    assert.ok(!docker(["logs", PREFIX]).includes("canary"));
+    assert.ok(!docker(["logs", rig.name]).includes("canary"));
   });
 
-  it("answers 503 as a problem document with Retry-After when no instance is ready, and is unhealthy itself", async () => {
-    await until("the limit lets it through", async () => (await (await fetch(`${url}/unready`)).text()) === "unready");
+  it("answers 503 as a problem document with Retry-After when no instance answers, and is unhealthy itself", async () => {
+    docker(["stop", "--time", "1", `${rig.name}-app-0`]);
     let response: Response | undefined;
-    await until("it notices", async () => (response = await fetch(`${url}/echo`)).status === 503);
+    // A request on a connection that ends with the instance may be cut off; those after it are answered.
+    await until("it notices", async () => (response = await fetch(`${url}/echo`).catch(() => undefined))?.status === 503);
     assert.equal(response?.headers.get("content-type"), "application/problem+json");
     assert.equal(response?.headers.get("retry-after"), "2");
-    await until("it is unhealthy", () => docker(["inspect", "--format", "{{.State.Health.Status}}", PREFIX]).trim() === "unhealthy");
+    await until("it is unhealthy", () => rig.healthStatus() === "unhealthy");
   });
 });
-
-/** Waits for a condition, at most 30 s. */
-async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) assert.fail(`not within 30 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}

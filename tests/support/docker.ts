@@ -30,3 +30,20 @@ export async function leftovers(stack: string): Promise<string[]> {
     ...volumes.map((volume) => `volume ${volume.Name}`),
   ];
 }
+
+/**
+ * What the load balancer of a stack has to say about failed requests: changes of its servers' state, and every answer that was not 2xx
+ * (at most 40 lines). For assertion messages: a status code alone does not tell who gave it.
+ */
+export async function loadBalancerStory(stack: string): Promise<string> {
+  const [container] = await containersOf(stack, "load-balancer");
+  if (container === undefined) return "no load balancer";
+  const raw = await docker.getContainer(container.Id).logs({ stdout: true, stderr: true, timestamps: true });
+  // Without a terminal each line begins with eight bytes that say which stream it came from.
+  const lines = raw
+    .toString("latin1")
+    .split("\n")
+    .map((line) => line.slice(8));
+  const telling = lines.filter((line) => (line.includes('"status"') ? !/"status": ?2\d\d/.test(line) : line.trim() !== ""));
+  return telling.slice(-40).join("\n");
+}

@@ -7,12 +7,13 @@ import { appEnvironment, type AppSettings } from "./environment";
 const defaults = {
   /** Name under which all instances answer in the network. */
   alias: "app",
-  /** An instance has to be healthy within this; the app itself gives a worker 30 s to boot (app.md). */
-  bootTimeoutSeconds: 90,
   /** Added to drain delay and shutdown timeout: time for the process to end before it is killed. */
   stopMarginSeconds: 7,
   tmpMb: 64,
 } as const;
+
+/** An instance has to be healthy within this; the app itself gives a worker 30 s to boot (app.md). */
+export const BOOT_TIMEOUT_SECONDS = 90;
 
 /** Seconds a container may take to stop: the app's drain, its shutdown and a margin. */
 export const STOP_SECONDS = DRAIN_DELAY_SECONDS + SHUTDOWN_TIMEOUT_SECONDS + defaults.stopMarginSeconds;
@@ -92,7 +93,7 @@ export class App extends pulumi.ComponentResource {
           networksAdvanced: [{ name: args.networkName, aliases: [defaults.alias] }],
           volumes: args.mounts.map((mount) => ({ ...mount })),
           wait: true,
-          waitTimeout: defaults.bootTimeoutSeconds,
+          waitTimeout: BOOT_TIMEOUT_SECONDS,
         },
         // Containers are deleted before they are replaced by default: all instances would be gone at once.
         { parent: this, deleteBeforeReplace: false },

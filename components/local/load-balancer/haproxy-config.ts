@@ -60,7 +60,7 @@ export function renderHaproxyConfig(settings: HaproxySettings): string {
     ...rateTable("limit_chat"),
     ...publicFrontend(settings),
     ...internalFrontend(),
-    ...appBackend(settings),
+    ...appBackends(settings),
   ]
     .join("\n")
     .concat("\n");
@@ -105,9 +105,9 @@ function defaultsSection(): string[] {
     "    timeout http-keep-alive 60s",
     "    timeout client 60s",
     "    timeout client-fin 10s",
-    // On one host a connection takes microseconds. A container that is gone does not answer ARP: better to ask another one soon than
-    // to wait for the kernel's three seconds.
-    "    timeout connect 500ms",
+    // On one host the kernel accepts a connection within microseconds, however busy the app is. A container that is gone, or whose network
+    // is only being set up, does not answer ARP: better to ask another one soon than to wait for the kernel's three seconds.
+    "    timeout connect 200ms",
     "    timeout server 60s",
     "    timeout queue 5s",
     // WebSockets; the app pings every 30 s.
@@ -183,6 +183,7 @@ function publicFrontend(settings: HaproxySettings): string[] {
     "    http-request disable-l7-retry unless METH_GET or { method OPTIONS }",
     "",
     ...responseRules(),
+    "    use_backend app_unchecked if { nbsrv(app) eq 0 }",
     "    default_backend app",
     "",
   ];
@@ -272,19 +273,34 @@ function internalFrontend(): string[] {
   ];
 }
 
-function appBackend({ upstream, slots }: HaproxySettings): string[] {
-  return [
-    "backend app",
+/**
+ * Two views of the same containers: those that are ready, and, should there be none, every one that Docker knows. The second serves the
+ * moments in which the old instances drain and the new ones are not seen to be ready yet; AWS's load balancers fail open in the same way.
+ */
+function appBackends({ upstream, slots }: HaproxySettings): string[] {
+  const servers = (options: string): string[] => [
     "    balance leastconn",
-    `    option httpchk GET ${READY_PATH}`,
-    "    http-check expect status 200",
     // The app keeps idle connections for 65 s, far longer than this pool does, and says `Connection: close` while it drains;
     // so a pooled connection is never closed under a request, and every request may use one (B1: upstream keep-alive).
     "    http-reuse always",
-    "    retries 3",
+    // More attempts than instances that are commonly replaced at once: each of them may refuse a request once.
+    "    retries 10",
     "    option redispatch 1",
     "    retry-on conn-failure empty-response",
-    "    default-server check inter 500ms fastinter 250ms downinter 500ms fall 2 rise 1 resolvers docker resolve-prefer ipv4 init-addr none pool-max-conn 128 pool-purge-delay 10s",
+    `    default-server ${options} resolvers docker resolve-prefer ipv4 init-addr none pool-max-conn 128 pool-purge-delay 10s`,
     `    server-template app 1-${slots} ${upstream}:${APP_PORT}`,
+    "",
+  ];
+  return [
+    "backend app",
+    `    option httpchk GET ${READY_PATH}`,
+    "    http-check expect status 200",
+    // A busy machine answers late; that alone makes no instance unready.
+    "    timeout check 2s",
+    // HAProxy 3.0 takes a container for ready as soon as it has an address, which is before its app listens (init-state is in 3.1). So the
+    // first connection it refuses marks it down, until a check passes.
+    ...servers("check inter 500ms fastinter 250ms downinter 500ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down"),
+    "backend app_unchecked",
+    ...servers("no-check"),
   ];
 }

@@ -3,7 +3,7 @@ import path from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { hardened, transformed, type Transform } from "../common";
-import { MAX_INSTANCES } from "../app";
+import { BOOT_TIMEOUT_SECONDS, MAX_INSTANCES } from "../app";
 import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
 import { LOAD_BALANCER_PORT, type RateLimit, renderHaproxyConfig } from "./haproxy-config";
@@ -14,7 +14,8 @@ const defaults = {
   maxConnections: 4096,
   /** Above the ten seconds after which HAProxy ends a soft stop by itself. */
   stopSeconds: 15,
-  bootTimeoutSeconds: 60,
+  /** It starts beside the app and is healthy once an instance is ready: longer than an instance may take. */
+  bootTimeoutSeconds: BOOT_TIMEOUT_SECONDS + 15,
   tmpMb: 16,
 } as const;
 
@@ -45,8 +46,6 @@ export interface LoadBalancerArgs {
   readonly platform: string;
   /** Directory for the image's build context, relative to the project. */
   readonly contextDirectory: string;
-  /** Resources that have to be up first: the app's containers. */
-  readonly waitFor?: readonly pulumi.Resource[];
   /** Changes to the child resources before they are created. */
   readonly transform?: {
     readonly image?: Transform<docker.ImageArgs>;
@@ -103,7 +102,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
           waitTimeout: defaults.bootTimeoutSeconds,
         },
         // Two containers cannot own one port: the provider's default, said here because everything depends on it.
-        { parent: this, deleteBeforeReplace: true, dependsOn: [...(args.waitFor ?? [])] },
+        { parent: this, deleteBeforeReplace: true },
       ),
     );
   }

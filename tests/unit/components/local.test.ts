@@ -228,18 +228,6 @@ describe("local components", () => {
       assert.notEqual(version("d", { maxBodyMb: 11 }), base);
       await settled();
     });
-
-    it("starts after the app", async () => {
-      const app = new App("app", appArgs);
-      new LoadBalancer("lb", { ...args(), waitFor: app.nodes.containers });
-      await settled();
-      const { dependencies } = recorder.get("lb-haproxy");
-      for (const name of ["app-0", "app-1"])
-        assert.ok(
-          dependencies.some((urn) => urn.endsWith(`::${name}`)),
-          name,
-        );
-    });
   });
 });
 

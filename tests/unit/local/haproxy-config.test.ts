@@ -34,8 +34,15 @@ describe("haproxy.cfg", () => {
     const backend = section(config, "backend app");
     assert.ok(backend.includes("server-template app 1-150 app:3001"));
     assert.ok(backend.includes("option httpchk GET /ready"));
-    assert.match(backend.join("\n"), /default-server check inter 500ms .*fall 2 rise 1 resolvers docker/);
+    assert.match(backend.join("\n"), /default-server check inter 500ms .*fall 2 rise 1 .*resolvers docker/);
     assert.ok(section(config, "resolvers docker").includes("nameserver embedded 127.0.0.11:53"));
+  });
+
+  it("F3 asks containers that are not ready only when there is no other", () => {
+    assert.ok(publicLines.indexOf("use_backend app_unchecked if { nbsrv(app) eq 0 }") < publicLines.indexOf("default_backend app"));
+    const unchecked = section(config, "backend app_unchecked");
+    assert.match(unchecked.join("\n"), /default-server no-check resolvers docker/);
+    assert.ok(unchecked.includes("server-template app 1-150 app:3001"));
   });
 
   it("B1 limits clients: the burst within a second, the average over ten; chat by its own table", () => {
