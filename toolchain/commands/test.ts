@@ -36,9 +36,18 @@ const SUITES: readonly Suite[] = [
   },
   { id: "app", what: "the app's API, database and cluster logic", files: "tests/app/**/*.test.ts", timeout: 30_000 },
   { id: "faults", what: "the cluster manager under kill, stop, leak, reload", files: "tests/faults/**/*.test.ts", timeout: 120_000 },
+  {
+    id: "services",
+    what: "the app on real Postgres, PgBouncer, Redis and Kafka",
+    files: "tests/services/**/*.test.ts",
+    timeout: 120_000,
+  },
   { id: "conformance", what: "the providers' behaviour, property by property", files: "tests/conformance/**/*.test.ts", timeout: 120_000 },
   { id: "integration", what: "pulumi up on real Docker", files: "tests/integration/**/*.test.ts", timeout: 600_000 },
 ];
+
+/** Suites that need more than npm's packages. */
+const NEEDS_DOCKER: ReadonlySet<string> = new Set(["services", "conformance", "integration"]);
 
 interface Totals {
   passed: number;
@@ -70,7 +79,7 @@ async function run(options: TestOptions): Promise<void> {
   rmSync(SUMMARY, { force: true });
   const prefix = process.env["PHASED_TEST_PREFIX"] ?? `test-${randomBytes(4).toString("hex")}`;
 
-  if (suites.some((suite) => suite.id === "conformance" || suite.id === "integration")) await prepareMachine({ phase: "cluster" });
+  if (suites.some((suite) => NEEDS_DOCKER.has(suite.id))) await prepareMachine({ phase: "cluster" });
 
   const environment = { ...process.env, ...pulumiEnvironment().env, PHASED_TEST_PREFIX: prefix };
   const total: Totals = { passed: 0, failed: [], skipped: 0 };
