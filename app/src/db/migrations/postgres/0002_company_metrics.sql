@@ -1,0 +1,34 @@
+-- Figures of each company over time: requests, errors and response times, merged over all workers and instances.
+
+CREATE TABLE company_metrics (
+  -- No foreign key: figures outlive what they are about, and writing them must never fail.
+  company_id TEXT NOT NULL,
+  -- Length of the period; each is rolled up from the one before.
+  period TEXT NOT NULL CHECK (period IN ('window', 'hour', 'day', 'week')),
+  starts_at TEXT NOT NULL,
+  requests BIGINT NOT NULL,
+  client_errors BIGINT NOT NULL,
+  server_errors BIGINT NOT NULL,
+  limited BIGINT NOT NULL,
+  reads BIGINT NOT NULL,
+  writes BIGINT NOT NULL,
+  uploads BIGINT NOT NULL,
+  chats BIGINT NOT NULL,
+  -- Sum of all durations, whole milliseconds.
+  total_ms BIGINT NOT NULL,
+  -- Durations as counts by value, see observability/tenant-metrics-digest.
+  digest TEXT NOT NULL,
+  PRIMARY KEY (company_id, period, starts_at)
+);
+
+-- All companies of one period (summary, roll-up), and what is older than its retention.
+CREATE INDEX company_metrics_period ON company_metrics (period, starts_at, company_id);
+
+-- Periods that were rolled up, or that someone rolls up right now.
+CREATE TABLE company_metrics_rollups (
+  period TEXT NOT NULL,
+  starts_at TEXT NOT NULL,
+  claimed_at TEXT NOT NULL,
+  done_at TEXT,
+  PRIMARY KEY (period, starts_at)
+);
