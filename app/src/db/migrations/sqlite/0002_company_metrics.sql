@@ -2,8 +2,9 @@
 
 CREATE TABLE company_metrics (
   -- No foreign key: figures outlive what they are about, and writing them must never fail.
+  -- '*' is all companies together.
   company_id TEXT NOT NULL,
-  -- Length of the period; each is rolled up from the one before.
+  -- Five minutes, hour, day or ISO week. Every delta is added to its row of each, so all are up to date and none is derived later.
   period TEXT NOT NULL CHECK (period IN ('window', 'hour', 'day', 'week')),
   starts_at TEXT NOT NULL,
   requests INTEGER NOT NULL,
@@ -21,14 +22,5 @@ CREATE TABLE company_metrics (
   PRIMARY KEY (company_id, period, starts_at)
 ) STRICT, WITHOUT ROWID;
 
--- All companies of one period (summary, roll-up), and what is older than its retention.
+-- All companies of one period, and what is older than its retention.
 CREATE INDEX company_metrics_period ON company_metrics (period, starts_at, company_id);
-
--- Periods that were rolled up, or that someone rolls up right now.
-CREATE TABLE company_metrics_rollups (
-  period TEXT NOT NULL,
-  starts_at TEXT NOT NULL,
-  claimed_at TEXT NOT NULL,
-  done_at TEXT,
-  PRIMARY KEY (period, starts_at)
-) STRICT, WITHOUT ROWID;
