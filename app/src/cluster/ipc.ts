@@ -30,7 +30,17 @@ export type FromWorker =
   | { readonly phased: "metrics"; readonly id: number; readonly snapshot: MetricsSnapshot }
   /** The worker listens no more and has answered everything; with its last metrics. It exits once `released` comes back. */
   | { readonly phased: "leaving"; readonly snapshot: MetricsSnapshot }
-  | { readonly phased: "ask"; readonly id: number; readonly question: Question };
+  | { readonly phased: "ask"; readonly id: number; readonly question: Question }
+  /** See `channel.ts`: for every other process of the instance. */
+  | { readonly phased: "broadcast"; readonly topic: string; readonly payload: unknown }
+  | { readonly phased: "channel-asks"; readonly asks: readonly Ask[] };
+
+/** A question of `channel.ts`. */
+export interface Ask {
+  readonly id: number;
+  readonly topic: string;
+  readonly payload: unknown;
+}
 
 export type FromPrimary =
   | { readonly phased: "ping" }
@@ -39,7 +49,16 @@ export type FromPrimary =
   /** Answer to `leaving`: every connection handed to the worker was on the channel before this. */
   | { readonly phased: "released" }
   | { readonly phased: "pull-metrics"; readonly id: number }
-  | { readonly phased: "answer"; readonly id: number; readonly value?: unknown; readonly error?: string };
+  | { readonly phased: "answer"; readonly id: number; readonly value?: unknown; readonly error?: string }
+  | { readonly phased: "broadcast"; readonly topic: string; readonly payload: unknown }
+  | { readonly phased: "channel-answers"; readonly answers: readonly ChannelAnswer[] };
+
+/** Answer to an {@link Ask}. */
+export interface ChannelAnswer {
+  readonly id: number;
+  readonly value?: unknown;
+  readonly error?: string;
+}
 
 /** Recognises our own messages among whatever else travels on the channel. */
 export function isOurs(message: unknown): message is { readonly phased: string } {
@@ -71,6 +90,11 @@ interface Pending {
 const pending = new Map<number, Pending>();
 let lastId = 0;
 
+/** Numbers of questions are unique in this process. */
+export function nextQuestionId(): number {
+  return ++lastId;
+}
+
 /** Hands the primary's answer to whoever asked; answers after their deadline are dropped. */
 export function settleAnswer(message: Extract<FromPrimary, { phased: "answer" }>): void {
   const asked = pending.get(message.id);
@@ -84,7 +108,7 @@ async function ask(question: Question, deadlineMs: number | undefined): Promise<
     if (localAnswers === undefined) throw new Error("the process manager is not running in this process");
     return localAnswers[question]();
   }
-  const id = ++lastId;
+  const id = nextQuestionId();
   let timer: NodeJS.Timeout | undefined;
   try {
     return await new Promise((resolve, reject) => {

@@ -2,6 +2,7 @@ import cluster from "node:cluster";
 import type { AppConfig } from "../config";
 import type { Logger } from "../observability/logger";
 import { MetricsAggregator } from "../observability/metrics-aggregator";
+import { connectWorkers, receiveFromWorker } from "./channel";
 import type { Answers, FromWorker, Question } from "./ipc";
 import { MemoryPolicy } from "./memory-monitor";
 import { PrimaryMetrics } from "./primary-metrics";
@@ -38,6 +39,9 @@ export class Primary {
       },
     });
     this.reloader = new Reloader(this.supervisor, logger);
+    connectWorkers((message, except) => {
+      for (const handle of this.supervisor.workers) if (handle.id !== except && !handle.isBehind) handle.send(message);
+    });
   }
 
   start(): void {
@@ -91,6 +95,10 @@ export class Primary {
         return;
       case "ask":
         void this.answer(handle, message.id, message.question);
+        return;
+      case "broadcast":
+      case "channel-asks":
+        receiveFromWorker(message, handle.id, (answer) => handle.send(answer));
         return;
       default:
     }

@@ -4,6 +4,9 @@ import type { FromPrimary, FromWorker } from "./ipc";
 import { isOurs } from "./ipc";
 import type { WorkerMemory, WorkerState, WorkerStatus } from "./types";
 
+/** Messages that may wait to be written to one worker before broadcasts pass it by. */
+const MOST_UNSENT = 1000;
+
 /** What the primary knows about one worker process, and what it can do to it. */
 export class WorkerHandle {
   state: WorkerState = "starting";
@@ -21,6 +24,8 @@ export class WorkerHandle {
   /** Resolves when the process is gone, with one sentence on how it ended. */
   readonly exited: Promise<string>;
   private readonly startedAt = performance.now();
+  /** Messages handed to the channel and not yet written. */
+  private unsent = 0;
   private lastPongAt: number | undefined;
   private bootFailure: string | undefined;
   private resolveReady!: () => void;
@@ -93,7 +98,14 @@ export class WorkerHandle {
 
   /** A worker that just died cannot be told; its exit is reported by {@link exited}. */
   send(message: FromPrimary): void {
-    if (this.worker.isConnected()) this.worker.send(message, () => undefined);
+    if (!this.worker.isConnected()) return;
+    this.unsent += 1;
+    this.worker.send(message, () => (this.unsent -= 1));
+  }
+
+  /** Whether it reads too slowly (or not at all) to be sent what it can do without: the rest would pile up in the primary's memory. */
+  get isBehind(): boolean {
+    return this.unsent >= MOST_UNSENT;
   }
 
   /** Asks it to finish what it has and exit; kills it when it is still there after `killAfterMs`. */

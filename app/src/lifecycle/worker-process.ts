@@ -1,5 +1,6 @@
 import cluster from "node:cluster";
 import { setTimeout as delay } from "node:timers/promises";
+import { receiveFromPrimary } from "../cluster/channel";
 import type { FromPrimary } from "../cluster/ipc";
 import { isOurs, sendToPrimary, settleAnswer } from "../cluster/ipc";
 import { collectGarbage, type Relief, sampleMemory } from "../cluster/memory-monitor";
@@ -79,6 +80,10 @@ export class WorkerProcess {
         return;
       case "answer":
         settleAnswer(message);
+        return;
+      case "broadcast":
+      case "channel-answers":
+        receiveFromPrimary(message);
         return;
       case "pull-metrics":
         void metricsSnapshot().then((snapshot) => sendToPrimary({ phased: "metrics", id: message.id, snapshot }));

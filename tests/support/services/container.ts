@@ -135,7 +135,9 @@ export async function startService(options: ServiceOptions): Promise<ServiceCont
   const { container, port } = await createContainer(options);
   const address = { host: "127.0.0.1", port, container };
   const answering = (): Promise<void> => eventually(`${options.kind} answers`, () => options.ready(address));
-  const docker = async (...args: string[]): Promise<void> => void (await dockerCommand(args));
+  const docker = async (...args: string[]): Promise<void> => {
+    await dockerCommand(args);
+  };
   const service: ServiceContainer = {
     ...address,
     pause: () => docker("pause", container),
