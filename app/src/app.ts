@@ -12,6 +12,7 @@ import { companyRoutes } from "./http/routes/company";
 import { healthRoutes } from "./http/routes/health";
 import { orderRoutes } from "./http/routes/orders";
 import { pages } from "./http/routes/pages";
+import { sessionRoutes } from "./http/routes/session";
 import { userRoutes } from "./http/routes/users";
 
 /** Media type of Prometheus' text format. */
@@ -45,6 +46,7 @@ export function createApp(container: Container): Express {
   app.use("/api/auth", authRoutes(container));
   // 6 the API of one company: authenticate → body → validate → route, tenant scope inside
   const authenticated = authenticate(sessions);
+  app.use("/api/session", authenticated, sessionRoutes());
   app.use("/api/company", authenticated, companyRoutes(container));
   app.use("/api/users", authenticated, userRoutes(container));
   app.use("/api/orders", authenticated, orderRoutes(container));
