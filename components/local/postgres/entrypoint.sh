@@ -1,0 +1,92 @@
+#!/bin/bash
+# Starts one Postgres node. The first argument is its role, everything after it goes to the server (`-c name=value`).
+#
+#   primary            creates the cluster when the volume is empty, then serves it
+#   replica            copies PRIMARY_HOST when the volume is empty, then follows it
+#   patroni [FILE]     Patroni decides the role; FILE is its configuration, by default /etc/patroni/patroni.yml
+#
+# Environment of primary and replica (each secret also as NAME_FILE):
+#   POSTGRES_PASSWORD     password of the superuser `postgres`
+#   REPLICATION_PASSWORD  password of `replicator`
+#   APP_PASSWORD          password of `app`, who owns the database `app`
+#   PRIMARY_HOST, PRIMARY_PORT (5432)   for a replica
+set -euo pipefail
+
+fail() {
+  echo "entrypoint: $1" >&2
+  exit 64
+}
+
+# Value of a secret: from the file that NAME_FILE names, else from NAME.
+secret() {
+  local name=$1 file_name="$1_FILE"
+  if [[ -n ${!file_name:-} ]]; then
+    [[ -r ${!file_name} ]] || fail "$file_name: ${!file_name} cannot be read; give the path of a readable file."
+    cat "${!file_name}"
+  else
+    [[ -n ${!name:-} ]] || fail "$name: not set; give it or $file_name."
+    printf %s "${!name}"
+  fi
+}
+
+# For the connection file of libpq: colons and backslashes are escaped.
+escaped() {
+  local text=${1//\\/\\\\}
+  printf %s "${text//:/\\:}"
+}
+
+create_cluster() {
+  local draft="$PGDATA.new"
+  # A directory that was not finished (the container was killed meanwhile) is of no use.
+  rm -rf "$draft"
+  # Text sorts by code point, as in SQLite, whatever the operating system's locale library thinks this year.
+  initdb --pgdata="$draft" --username=postgres --pwfile=<(secret POSTGRES_PASSWORD) --data-checksums --encoding=UTF8 \
+    --locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C.UTF-8 --auth-local=scram-sha-256 --auth-host=scram-sha-256
+  cat > "$draft/pg_hba.conf" <<'HBA'
+# Every connection needs a password. Only the container's private network, and the published port of a test, lead here.
+local all         all        scram-sha-256
+host  all         all        all scram-sha-256
+host  replication replicator all scram-sha-256
+HBA
+  # Single-user mode: no other connection can see the server half set up.
+  {
+    printf "CREATE ROLE replicator LOGIN REPLICATION PASSWORD %s;\n" "$(quoted "$(secret REPLICATION_PASSWORD)")"
+    printf "CREATE ROLE app LOGIN PASSWORD %s;\n" "$(quoted "$(secret APP_PASSWORD)")"
+    printf "CREATE DATABASE app OWNER app;\n"
+  } | postgres --single -D "$draft" -c log_statement=none -c log_min_error_statement=panic postgres > /dev/null
+  mv "$draft" "$PGDATA"
+}
+
+quoted() {
+  printf "'%s'" "${1//\'/\'\'}"
+}
+
+copy_primary() {
+  local host=${PRIMARY_HOST:?entrypoint: PRIMARY_HOST: not set; give the name of the primary} port=${PRIMARY_PORT:-5432} draft="$PGDATA.new"
+  local passfile="${PGDATA%/*}/replication.pgpass"
+  (umask 077 && printf '%s:%s:*:replicator:%s\n' "$host" "$port" "$(escaped "$(secret REPLICATION_PASSWORD)")" > "$passfile")
+  until pg_isready --quiet --host="$host" --port="$port" --username=replicator; do sleep 0.2; done
+  rm -rf "$draft"
+  pg_basebackup --pgdata="$draft" --checkpoint=fast --wal-method=stream --write-recovery-conf \
+    --dbname="host=$host port=$port user=replicator passfile=$passfile application_name=${HOSTNAME:-replica} keepalives_idle=5 keepalives_interval=2 keepalives_count=3"
+  mv "$draft" "$PGDATA"
+}
+
+role=${1:-primary}
+[[ $# -gt 0 ]] && shift
+case $role in
+  primary)
+    [[ -d $PGDATA ]] || create_cluster
+    exec postgres -D "$PGDATA" -c "listen_addresses=*" "$@"
+    ;;
+  replica)
+    [[ -d $PGDATA ]] || copy_primary
+    exec postgres -D "$PGDATA" -c "listen_addresses=*" "$@"
+    ;;
+  patroni)
+    exec patroni "${1:-/etc/patroni/patroni.yml}"
+    ;;
+  *)
+    fail "role \"$role\" is unknown; use primary, replica or patroni."
+    ;;
+esac
