@@ -1,4 +1,5 @@
 import type { Phase } from "./config/phase";
+import type { RedisConfig } from "./redis";
 
 export { ConfigError, loadConfig } from "./config/load";
 export { detectPhase } from "./config/phase";
@@ -33,6 +34,7 @@ export interface AppConfig {
   readonly shutdownTimeoutMs: number;
   /** KEEP_ALIVE_TIMEOUT_MS: above any load balancer's idle timeout (HAProxy, ALB: 60 s), so that the app never closes first; @default 65000 */
   readonly keepAliveTimeoutMs: number;
+  readonly redis: RedisConfig;
   readonly cluster: ClusterConfig;
 }
 

@@ -1,4 +1,3 @@
-import type { RequestHandler } from "express";
 import { assetDirectory } from "./assets";
 import type { ClusterStatus, ReloadResult } from "./cluster/types";
 import type { AppConfig } from "./config";
@@ -8,6 +7,7 @@ import { SqliteDatabase } from "./db/sqlite";
 import { EventLoopMonitor } from "./health/event-loop";
 import type { WorkerLifecycle } from "./lifecycle/types";
 import { createLogger, type Logger } from "./observability/logger";
+import { closeRedis, connectRedis, type RedisConnections } from "./redis";
 import { Accounts } from "./session/accounts";
 import type { PasswordCost } from "./session/password";
 import { generatedSecretFile, loadSecrets } from "./session/secrets";
@@ -21,8 +21,6 @@ export interface Instance {
   reload(): Promise<ReloadResult>;
   /** Metrics of all workers in Prometheus' text format. */
   metricsText(): Promise<string>;
-  /** Counts and times requests. */
-  readonly httpMetrics: RequestHandler;
 }
 
 /** What changes while a worker runs. */
@@ -39,6 +37,7 @@ export interface Container {
   readonly lifecycle: WorkerLifecycle;
   readonly logger: Logger;
   readonly database: Database;
+  readonly redis: RedisConnections;
   readonly sessions: SessionStore;
   readonly accounts: Accounts;
   readonly adminToken: string;
@@ -84,13 +83,16 @@ export async function createContainer(
   options: ContainerOptions = {},
 ): Promise<Container> {
   const { sessionSecret, adminToken } = loadSecrets(config);
+  const logger = options.logger ?? createLogger(config, { worker: lifecycle.workerId });
   const database = await SqliteDatabase.open({ file: config.sqlitePath });
+  const redis = await connectRedis(config.redis, logger);
   const sessions = new SessionStore(database, new TokenSigner(sessionSecret));
   return {
     config,
     lifecycle,
-    logger: options.logger ?? createLogger(config, { worker: lifecycle.workerId }),
+    logger,
     database,
+    redis,
     sessions,
     accounts: new Accounts(database, sessions, options.passwordCost),
     adminToken,
@@ -103,4 +105,5 @@ export async function createContainer(
 export async function closeContainer(container: Container): Promise<void> {
   container.eventLoop.stop();
   await container.database.close();
+  await closeRedis(container.redis);
 }

@@ -21,6 +21,13 @@ function optionalInteger(least: number, most: number): z.ZodType<number | undefi
     .describe(`a whole number from ${least} to ${most}`);
 }
 
+const redisUrl = z
+  .string()
+  .max(4096)
+  .refine((text) => /^rediss?:\/\/[^/]/.test(text) && URL.canParse(text))
+  .optional()
+  .describe("an address such as redis://user:password@host:6379 (rediss:// for TLS)");
+
 const HOUR_MS = 3_600_000;
 
 /** Most workers one instance may have; more is another instance. */
@@ -57,6 +64,9 @@ export const environmentSchema = z.object({
     .regex(/^[\x21-\x7e]{16,4096}$/)
     .optional()
     .describe("at least 16 printable characters without spaces"),
+  REDIS_URL: redisUrl,
+  REDIS_LIMITS_URL: redisUrl,
+  REDIS_COMMAND_TIMEOUT_MS: integer(10, 10_000, 150),
   DRAIN_DELAY_MS: integer(0, HOUR_MS, 3000),
   SHUTDOWN_TIMEOUT_MS: integer(0, HOUR_MS, 30_000),
   KEEP_ALIVE_TIMEOUT_MS: integer(1, HOUR_MS, 65_000),
@@ -84,4 +94,4 @@ export const environmentSchema = z.object({
 });
 
 /** Names that may be given as `NAME_FILE`, the path of a file with the value, and whose values no message ever shows. */
-export const SECRET_NAMES: readonly string[] = ["SESSION_SECRET", "ADMIN_TOKEN"];
+export const SECRET_NAMES: readonly string[] = ["SESSION_SECRET", "ADMIN_TOKEN", "REDIS_URL", "REDIS_LIMITS_URL"];

@@ -54,6 +54,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
     drainDelayMs: env.DRAIN_DELAY_MS,
     shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
     keepAliveTimeoutMs: env.KEEP_ALIVE_TIMEOUT_MS,
+    redis: { url: env.REDIS_URL, limitsUrl: env.REDIS_LIMITS_URL ?? env.REDIS_URL, commandTimeoutMs: env.REDIS_COMMAND_TIMEOUT_MS },
     cluster: {
       workers,
       heapMb: heapLimitMb(env.WORKER_HEAP_MB, resident),
@@ -106,7 +107,7 @@ function servicesOfLaterPhases(environment: Environment): string[] {
   return detectPhase(environment)
     .because.map((variable) => ({ variable, known: SERVICE_VARIABLES[variable.replace(/_FILE$/, "")] }))
     .flatMap(({ variable, known }) =>
-      known === undefined
+      known === undefined || variable.replace(/_FILE$/, "") in environmentSchema.shape
         ? []
         : [`${variable}: ${known.service} comes with phase "${known.phase}", this version runs phase "cluster" only; remove the variable.`],
     );

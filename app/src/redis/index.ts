@@ -1,0 +1,33 @@
+import type { Logger } from "../observability/logger";
+import { RedisConnection } from "./client";
+
+/** The Redis servers of one worker. Eviction policy is per server, so cache and limits are two (data-plane.md); small stacks share one. */
+export interface RedisConnections {
+  /** Cache, sessions, pub/sub. */
+  readonly cache: RedisConnection | undefined;
+  /** Rate limits and job queues: nothing there may be evicted. */
+  readonly limits: RedisConnection | undefined;
+}
+
+/** What {@link connectRedis} takes from the configuration. */
+export interface RedisConfig {
+  /** REDIS_URL or REDIS_URL_FILE: server of cache, sessions and pub/sub; `undefined`: every feature uses its built-in fallback. */
+  readonly url: string | undefined;
+  /** REDIS_LIMITS_URL or REDIS_LIMITS_URL_FILE: server of limits and queues; @default REDIS_URL */
+  readonly limitsUrl: string | undefined;
+  /** REDIS_COMMAND_TIMEOUT_MS: longest wait of a request for Redis before it goes on without; @default 150 */
+  readonly commandTimeoutMs: number;
+}
+
+/** Connects to the configured servers; waits at most 1 s for them, because a worker serves without them as well. */
+export async function connectRedis({ url, limitsUrl, commandTimeoutMs }: RedisConfig, logger: Logger): Promise<RedisConnections> {
+  const connect = (name: string, target: string | undefined): RedisConnection | undefined =>
+    target === undefined ? undefined : new RedisConnection({ url: target, name, commandTimeoutMs, logger });
+  const connections = { cache: connect("cache", url), limits: connect("limits", limitsUrl) };
+  await Promise.all([connections.cache?.started(), connections.limits?.started()]);
+  return connections;
+}
+
+export async function closeRedis({ cache, limits }: RedisConnections): Promise<void> {
+  await Promise.all([cache?.close(), limits?.close()]);
+}
