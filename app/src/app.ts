@@ -2,9 +2,8 @@ import express, { type Express } from "express";
 import type { Container } from "./container";
 import "./http/request";
 import { authenticate } from "./http/middleware/authenticate";
-import { requestContext } from "./http/middleware/context";
 import { errors, notFound } from "./http/middleware/errors";
-import { requestLog } from "./http/middleware/request-log";
+import { observe } from "./http/middleware/observe";
 import { sendText } from "./http/respond";
 import { adminRoutes } from "./http/routes/admin";
 import { authRoutes } from "./http/routes/auth";
@@ -32,12 +31,8 @@ export function createApp(container: Container): Express {
   app.set("trust proxy", config.trustProxy);
   app.set("query parser", "simple");
 
-  // 1 what ties log lines and answers of one request together
-  app.use(requestContext);
-  // 2 one line a request
-  app.use(requestLog(logger));
-  // 3 counts and durations, by route pattern
-  app.use(instance.httpMetrics);
+  // 1 what ties log lines and answers of one request together, 2 one line a request, 3 counts and durations by route pattern
+  app.use(observe(logger));
   // 4 for operators and machines: no session
   app.get("/metrics", async (request, response) => sendText(request, response, METRICS_TYPE, await instance.metricsText()));
   app.use("/api/health", healthRoutes(container));

@@ -3,7 +3,6 @@ import { clusterStatus, requestReload } from "./cluster/ipc";
 import type { AppConfig } from "./config";
 import { closeContainer, createContainer, type Instance } from "./container";
 import type { RunningWorker, WorkerLifecycle } from "./lifecycle/types";
-import { httpMetrics } from "./observability/metrics";
 import { metricsText } from "./observability/metrics-aggregator";
 import { listen } from "./server";
 
@@ -12,7 +11,7 @@ import { listen } from "./server";
  * @throws when the port is taken or the database cannot be opened.
  */
 export async function startWorker(config: AppConfig, lifecycle: WorkerLifecycle): Promise<RunningWorker> {
-  const instance: Instance = { status: clusterStatus, reload: requestReload, metricsText, httpMetrics: httpMetrics() };
+  const instance: Instance = { status: clusterStatus, reload: requestReload, metricsText };
   const container = await createContainer(config, lifecycle, instance);
   const { logger, state } = container;
   try {

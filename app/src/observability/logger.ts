@@ -28,6 +28,48 @@ function destination(): ReturnType<typeof pino.destination> {
   return stdout;
 }
 
+let isoAt = Number.NaN;
+let iso = "";
+
+/** `,"time":"…"` as pino wants it. Lines of the same millisecond share the text. */
+function isoTime(): string {
+  const now = Date.now();
+  if (now !== isoAt) {
+    isoAt = now;
+    iso = `,"time":"${new Date(now).toISOString()}"`;
+  }
+  return iso;
+}
+
+/** Writes a line whose fields are JSON already: `,"name":value` for each, in the order given. */
+export type RawLine = (level: "info" | "warn" | "error", fields: string, message: string) => void;
+
+/** What of a pino logger is needed to write its lines without its serialiser, under the symbols that pino exports. */
+interface Internals {
+  readonly [level: symbol]: unknown;
+}
+
+/**
+ * Lines like those of `logger`, with the same level, time, bindings and destination, for the one line a request that every request pays
+ * for. pino would walk an object, ask its redaction for each path and serialise it again: 10 µs against 1. Nothing is redacted here, so
+ * the caller passes only fields that hold no secret.
+ *
+ * @param message without characters that JSON escapes.
+ */
+export function rawLines(logger: Logger): RawLine {
+  const internals = logger as unknown as Internals;
+  const { lsCacheSym, timeSym, chindingsSym, streamSym } = pino.symbols;
+  const levels = internals[lsCacheSym] as Readonly<Record<number, string>>;
+  const time = internals[timeSym] as () => string;
+  const bindings = internals[chindingsSym] as string;
+  const stream = internals[streamSym] as { write(line: string): void };
+  return (level, fields, message) => {
+    const value = pino.levels.values[level] ?? 0;
+    if (value < logger.levelVal) return;
+    stream.write(`${levels[value] ?? ""}${time()}${bindings}${fields},"msg":"${message}"}\n`);
+  };
+}
+
 /**
  * A JSON logger on stdout. Fields of every line: `level` as a word, `time` as ISO 8601, `app`, `version`, and the bindings.
  *
@@ -43,7 +85,7 @@ export function createLogger(
     {
       level: config.logLevel,
       base: { app: config.appName, version: config.appVersion, pid: process.pid, ...bindings },
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: isoTime,
       formatters: { level: (label) => ({ level: label }) },
       // The last line of defence: no code logs these on purpose.
       redact: { paths: ["password", "token", "*.password", "*.token", "*.authorization", "*.cookie"], censor: "[redacted]" },

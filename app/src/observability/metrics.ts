@@ -1,4 +1,4 @@
-import type { RequestHandler } from "express";
+import type { Request, RequestHandler } from "express";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { MetricSnapshot } from "./metrics-merge";
 
@@ -24,10 +24,16 @@ const requestSeconds = new Histogram({
   registers: [registry],
 });
 
-const requestsInFlight = new Gauge({
+let inFlight = 0;
+
+// Read when somebody asks: a gauge that every request moves twice costs more than the number.
+new Gauge({
   name: "http_requests_in_flight",
   help: "Requests being answered now.",
   registers: [registry],
+  collect() {
+    this.set(inFlight);
+  },
 });
 
 let defaultsCollected = false;
@@ -77,6 +83,17 @@ function addSeries(key: string, method: string, route: string, status: number): 
   return added;
 }
 
+/** A request has arrived; {@link requestEnded} has to follow. */
+export function requestStarted(): void {
+  inFlight += 1;
+}
+
+/** A response is over, whether its client got it or not. */
+export function requestEnded(request: Request, status: number, durationMs: number): void {
+  inFlight -= 1;
+  countRequest(request.method, routePattern(request), status, durationMs / 1000);
+}
+
 /**
  * Express middleware that counts every request that passes it, by the pattern of the route that answered. Requests that no route
  * answered share the pattern `unmatched`; so do those of a client that went away before a route was found.
@@ -84,18 +101,15 @@ function addSeries(key: string, method: string, route: string, status: number): 
 export function httpMetrics(): RequestHandler {
   return (request, response, next) => {
     const startedAt = performance.now();
-    requestsInFlight.inc();
+    requestStarted();
     // "close" comes once for every response, also when the client went away before the end; "finish" does not.
-    response.once("close", () => {
-      requestsInFlight.dec();
-      countRequest(request.method, routePattern(request), response.statusCode, (performance.now() - startedAt) / 1000);
-    });
+    response.once("close", () => requestEnded(request, response.statusCode, performance.now() - startedAt));
     next();
   };
 }
 
-/** Routers must be mounted under fixed prefixes: `baseUrl` is what the client sent for the prefix, pattern or not. */
-function routePattern(request: Parameters<RequestHandler>[0]): string {
+/** The pattern of the route that answered. Routers must be mounted under fixed prefixes: `baseUrl` is what the client sent for the prefix, pattern or not. */
+export function routePattern(request: Request): string {
   const route = request.route as { readonly path?: unknown } | undefined;
   if (typeof route?.path !== "string") return "unmatched";
   const pattern = `${request.baseUrl}${route.path}`;

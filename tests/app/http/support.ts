@@ -7,7 +7,7 @@ import { createApp } from "../../../app/src/app";
 import type { ClusterStatus } from "../../../app/src/cluster/types";
 import { loadConfig } from "../../../app/src/config";
 import { closeContainer, createContainer, prepare, type Container, type Instance } from "../../../app/src/container";
-import { httpMetrics, registry } from "../../../app/src/observability/metrics";
+import { registry } from "../../../app/src/observability/metrics";
 import { listen, type AppServer } from "../../../app/src/server";
 
 /** Cheap, because tests sign up often; what it costs in production has its own test. */
@@ -95,7 +95,6 @@ export class TestApp {
         return Promise.resolve({ ok: true, replaced: 1, kept: 0, durationMs: 1 });
       },
       metricsText: () => registry.metrics(),
-      httpMetrics: httpMetrics(),
     };
     const container = await createContainer(config, { workerId: 1, clustered: false }, instance, { logger, passwordCost: PASSWORD_COST });
     const server = await listen(container, createApp(container));
