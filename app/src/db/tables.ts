@@ -24,6 +24,8 @@ export interface UserRow {
   readonly role: Role;
   readonly status: "active" | "deactivated";
   readonly passwordHash: string;
+  /** 1: an operator of the whole platform; see `session/access.ts`. */
+  readonly platformAdmin: 0 | 1;
   readonly createdAt: string;
   readonly updatedAt: string;
 }
@@ -46,6 +48,8 @@ export interface OrderRow {
   readonly totalCents: number;
   readonly currency: string;
   readonly notes: string;
+  /** Grows with every change; see `db/versioned.ts`. */
+  readonly version: number;
   readonly createdBy: string;
   readonly createdAt: string;
   readonly updatedAt: string;
@@ -65,7 +69,7 @@ export const companies: TableDefinition<CompanyRow> = {
 export const users: TableDefinition<UserRow> = {
   table: "users",
   tenantColumn: "company_id",
-  columns: { id: "id", email: "email", name: "name", role: "role", status: "status", passwordHash: "password_hash", ...times },
+  columns: { id: "id", email: "email", name: "name", role: "role", status: "status", passwordHash: "password_hash", platformAdmin: "platform_admin", ...times },
 };
 
 export const sessions: TableDefinition<SessionRow> = {
@@ -85,6 +89,7 @@ export const orders: TableDefinition<OrderRow> = {
     totalCents: "total_cents",
     currency: "currency",
     notes: "notes",
+    version: "version",
     createdBy: "created_by",
     ...times,
   },

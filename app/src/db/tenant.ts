@@ -1,4 +1,4 @@
-import type { Database, Queries, SqlValue } from "./database";
+import type { Database, Queries, SqlValue, TransactionOptions } from "./database";
 import type { TableDefinition } from "./tables";
 
 /** Which rows of a tenant, in which order. */
@@ -15,6 +15,21 @@ export interface PageQuery<Row> {
   /** Only rows after this one in the given order; for cursor pagination. */
   readonly after?: { readonly value: SqlValue; readonly id: string };
 }
+
+/** How rows are counted and summed by group. */
+export interface GroupQuery<Row> {
+  /** Rows with equal values of these properties are one group. */
+  readonly by: readonly (keyof Row & string)[];
+  /** Whole-number property that is summed for each group. */
+  readonly sum?: keyof Row & string;
+  /** Only rows whose value of this property is not below; the newest are taken first. */
+  readonly since: { readonly property: keyof Row & string; readonly value: SqlValue };
+  /** Most rows that are looked at, so that a sum never walks a whole large table. */
+  readonly cap: number;
+}
+
+/** One group: the properties it was made by, and what is in it. */
+export type Group<Row> = Partial<Row> & { readonly count: number; readonly sum: number };
 
 /**
  * Everything one company may see. The only way from a request to tenants' tables: each statement is built here and carries the
@@ -38,11 +53,20 @@ export class TenantScope {
     return new TenantTable(this.#queries, this.companyId, definition);
   }
 
-  /** The same scope inside one write transaction; see {@link Database.transaction}. */
-  transaction<Result>(work: (scope: TenantScope) => Promise<Result>): Promise<Result> {
-    return this.#database.transaction((transaction) => work(new TenantScope(this.#database, this.companyId, transaction)));
+  /**
+   * The same scope inside one write transaction; see {@link Database.transaction}. Transactions of one company wait for each other, so
+   * that what was counted or read still holds when it is written; those of other companies do not.
+   */
+  transaction<Result>(work: (scope: TenantScope) => Promise<Result>, options: Omit<TransactionOptions, "lock"> = {}): Promise<Result> {
+    return this.#database.transaction((transaction) => work(new TenantScope(this.#database, this.companyId, transaction)), {
+      ...options,
+      lock: `company ${this.companyId}`,
+    });
   }
 }
+
+/** Most rows of one `findAll` or `insertAll`; each is one parameter or more, and databases bound their number. */
+const MOST_IDS = 100;
 
 /** One table, narrowed to one company. Rows are plain objects with the properties of the table's definition. */
 export class TenantTable<Row extends { readonly id: string }> {
@@ -99,19 +123,71 @@ export class TenantTable<Row extends { readonly id: string }> {
     };
   }
 
+  /** The rows with these ids, in no particular order; at most {@link MOST_IDS} ids in one statement. */
+  async findAll(ids: readonly string[]): Promise<Row[]> {
+    if (ids.length > MOST_IDS) throw new Error(`At most ${MOST_IDS} rows of ${this.#definition.table} are looked up at once.`);
+    if (ids.length === 0) return [];
+    const where = this.#where({});
+    const marks = ids.map(() => "?").join(", ");
+    const sql = `SELECT ${this.#selection()} FROM ${this.#definition.table} WHERE ${where.sql} AND ${this.#column("id")} IN (${marks})`;
+    return this.#queries.all<Row>(sql, [...where.values, ...ids]);
+  }
+
+  /** Rows counted and summed by group, in one statement over at most `cap` rows. */
+  groups(query: GroupQuery<Row>): Promise<Group<Row>[]> {
+    const { sql, values } = this.groupStatement(query);
+    return this.#queries.all<Group<Row>>(sql, values);
+  }
+
+  groupStatement({ by, sum, since, cap }: GroupQuery<Row>): { readonly sql: string; readonly values: SqlValue[] } {
+    const where = this.#where({});
+    const groupColumns = by.map((property) => this.#column(property));
+    const sumColumn = sum === undefined ? undefined : this.#column(sum);
+    const sinceColumn = this.#column(since.property);
+    const inner = [...new Set([...groupColumns, ...(sumColumn === undefined ? [] : [sumColumn])])].join(", ");
+    const shown = by.map((property, index) => `${groupColumns[index] ?? ""} AS "${property}"`).join(", ");
+    // Postgres' sum of BIGINT is NUMERIC; the cast makes it the whole number that it is.
+    const total = sumColumn === undefined ? "0" : `CAST(sum(${sumColumn}) AS BIGINT)`;
+    const sql =
+      `SELECT ${shown}, count(*) AS "count", ${total} AS "sum" FROM (` +
+      `SELECT ${inner} FROM ${this.#definition.table} WHERE ${where.sql} AND ${sinceColumn} >= ? ORDER BY ${sinceColumn} DESC LIMIT ?` +
+      `) AS looked_at GROUP BY ${groupColumns.join(", ")}`;
+    return { sql, values: [...where.values, since.value, cap] };
+  }
+
   /** @throws ConstraintError when the schema refuses the row. */
-  async insert(row: Partial<Row>): Promise<void> {
-    const entries = this.#entries(row);
-    const columns = entries.map(([column]) => column);
-    const values = entries.map(([, value]) => value);
-    if (!columns.includes(this.#definition.tenantColumn)) {
-      columns.push(this.#definition.tenantColumn);
-      values.push(this.#companyId);
-    } else if (values[columns.indexOf(this.#definition.tenantColumn)] !== this.#companyId) {
-      throw new Error(`A row of ${this.#definition.table} can only be inserted by its own company.`);
+  insert(row: Partial<Row>): Promise<void> {
+    return this.insertAll([row]);
+  }
+
+  /**
+   * Inserts rows that have the same properties, in one statement.
+   * @throws ConstraintError when the schema refuses one of them; then none is inserted.
+   */
+  async insertAll(rows: readonly Partial<Row>[]): Promise<void> {
+    if (rows.length === 0) return;
+    if (rows.length > MOST_IDS) throw new Error(`At most ${MOST_IDS} rows of ${this.#definition.table} are inserted at once.`);
+    const prepared = rows.map((row) => this.#owned(this.#entries(row)));
+    const columns = prepared[0]?.map(([column]) => column) ?? [];
+    for (const entries of prepared) {
+      if (entries.length !== columns.length || entries.some(([column], index) => column !== columns[index])) {
+        throw new Error(`Rows of ${this.#definition.table} that are inserted together have the same properties in the same order.`);
+      }
     }
-    const marks = columns.map(() => "?").join(", ");
-    await this.#queries.run(`INSERT INTO ${this.#definition.table} (${columns.join(", ")}) VALUES (${marks})`, values);
+    const marks = `(${columns.map(() => "?").join(", ")})`;
+    const sql = `INSERT INTO ${this.#definition.table} (${columns.join(", ")}) VALUES ${prepared.map(() => marks).join(", ")}`;
+    await this.#queries.run(
+      sql,
+      prepared.flatMap((entries) => entries.map(([, value]) => value)),
+    );
+  }
+
+  /** The columns of a row with the company's own id. */
+  #owned(entries: [column: string, value: SqlValue][]): [column: string, value: SqlValue][] {
+    const given = entries.find(([column]) => column === this.#definition.tenantColumn);
+    if (given === undefined) return [...entries, [this.#definition.tenantColumn, this.#companyId]];
+    if (given[1] !== this.#companyId) throw new Error(`A row of ${this.#definition.table} can only be inserted by its own company.`);
+    return entries;
   }
 
   /**
@@ -135,6 +211,30 @@ export class TenantTable<Row extends { readonly id: string }> {
     const where = this.#where({ id } as Partial<Row>);
     const sql = `UPDATE ${this.#definition.table} SET ${column} = ${column} + 1 WHERE ${where.sql} RETURNING ${column} AS value`;
     return (await this.#queries.get<{ value: number }>(sql, where.values))?.value;
+  }
+
+  /**
+   * Adds one to a counter of the company as long as it is below `most`; a counter that does not exist yet is 0. One statement, so
+   * however many ask at the same time, no more than `most` get a number. For tables whose key is company and id.
+   * @returns the counter's new value, `undefined` when it is at `most` already.
+   */
+  async incrementBelow(id: string, property: keyof Row & string, most: number): Promise<number | undefined> {
+    if (most < 1) return undefined;
+    const { table, tenantColumn } = this.#definition;
+    const [column, idColumn] = [this.#column(property), this.#column("id")];
+    const sql =
+      `INSERT INTO ${table} (${tenantColumn}, ${idColumn}, ${column}) VALUES (?, ?, 1) ` +
+      `ON CONFLICT (${tenantColumn}, ${idColumn}) DO UPDATE SET ${column} = ${table}.${column} + 1 WHERE ${table}.${column} < ? ` +
+      `RETURNING ${column} AS value`;
+    return (await this.#queries.get<{ value: number }>(sql, [this.#companyId, id, most]))?.value;
+  }
+
+  /** Takes `by` off a counter, which never goes below 0. */
+  async decrement(id: string, property: keyof Row & string, by = 1): Promise<void> {
+    const column = this.#column(property);
+    const where = this.#where({ id } as Partial<Row>);
+    const sql = `UPDATE ${this.#definition.table} SET ${column} = CASE WHEN ${column} > ? THEN ${column} - ? ELSE 0 END WHERE ${where.sql}`;
+    await this.#queries.run(sql, [by, by, ...where.values]);
   }
 
   /** Deletes the rows with exactly these values; how many there were. */

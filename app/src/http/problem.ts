@@ -15,6 +15,8 @@ export interface ProblemOptions {
   readonly errors?: readonly FieldError[];
   /** Response headers, such as `Retry-After`. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Members of this kind of problem alone (RFC 9457, section 3.2), such as the `limit` of a quota. */
+  readonly extensions?: Readonly<Record<string, unknown>>;
 }
 
 /** Refusals the API knows; each is the last part of the problem's `type`. */
@@ -29,6 +31,8 @@ export type ProblemKind =
   | "forbidden"
   | "not-found"
   | "conflict"
+  | "precondition-failed"
+  | "quota-exceeded"
   | "unavailable"
   | "internal";
 
@@ -43,6 +47,8 @@ const STATUS: Readonly<Record<ProblemKind, number>> = {
   forbidden: 403,
   "not-found": 404,
   conflict: 409,
+  "precondition-failed": 412,
+  "quota-exceeded": 402,
   unavailable: 503,
   internal: 500,
 };
@@ -53,6 +59,7 @@ export class HttpProblem extends Error {
   readonly status: number;
   readonly errors: readonly FieldError[];
   readonly headers: Readonly<Record<string, string>>;
+  readonly extensions: Readonly<Record<string, unknown>>;
 
   constructor(
     readonly kind: ProblemKind,
@@ -63,6 +70,7 @@ export class HttpProblem extends Error {
     this.status = STATUS[kind];
     this.errors = options.errors ?? [];
     this.headers = options.headers ?? {};
+    this.extensions = options.extensions ?? {};
   }
 }
 
@@ -76,5 +84,6 @@ export function problemDocument(problem: HttpProblem, instance: string, requestI
     instance,
     requestId,
     ...(problem.errors.length > 0 && { errors: problem.errors }),
+    ...problem.extensions,
   };
 }

@@ -41,7 +41,7 @@ export function createOrder(scope: TenantScope, createdBy: string, order: NewOrd
     const number = await inside.table(companies).increment(scope.companyId, "lastOrderNumber");
     if (number === undefined) throw new Error("The company of a session does not exist.");
     const now = new Date().toISOString();
-    const row: OrderRow = { id: createId(), number, ...order, status: "pending", createdBy, createdAt: now, updatedAt: now };
+    const row: OrderRow = { id: createId(), number, ...order, status: "pending", version: 1, createdBy, createdAt: now, updatedAt: now };
     await inside.table(orders).insert(row);
     return row;
   });

@@ -97,7 +97,7 @@ export interface TaxResult {
   readonly deductionCents: number;
   readonly taxableIncomeCents: number;
   readonly taxCents: number;
-  /** Rate on the next cent. */
+  /** Rate on the next cent of taxable income. */
   readonly marginalRateBp: number;
   /** Tax as a share of gross income, rounded; 0 without income. */
   readonly effectiveRateBp: number;

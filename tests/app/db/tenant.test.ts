@@ -45,6 +45,7 @@ function order(tenant: Tenant, changes: Partial<OrderRow> = {}): OrderRow {
     totalCents: 1,
     currency: "EUR",
     notes: "",
+    version: 1,
   } as const;
   return { ...row, createdBy: tenant.userId, ...times, ...changes };
 }
