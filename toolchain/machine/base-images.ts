@@ -37,17 +37,22 @@ export function baseImageSteps(
   return [debian, node];
 }
 
-function baseImage(
+/**
+ * A step that pulls an image, and where that is not possible builds a stand-in of the same name.
+ * @param source what the stand-in is made of, in words
+ */
+export function baseImage(
   name: string,
   client: () => Promise<Docker>,
   standIn: (docker: Docker, progress: Progress, context: Context) => Promise<void>,
+  source = "Debian packages",
 ): Step {
   const retry = "when the registry can be reached: npm run prepare-machine -- --official";
   const check = async (): Promise<State> => {
     const labels = await imageLabels(await client(), name);
     if (labels instanceof Error) return { kind: "missing", detail: `not known: ${labels.message}`, fix: "start Docker first" };
     if (!labels) return { kind: "missing", detail: "not on this Docker Engine", fix: `npm run prepare-machine, or docker pull ${name}` };
-    if (STANDIN_LABEL in labels) return { kind: "stand-in", detail: "stand-in built from Debian packages", fix: retry };
+    if (STANDIN_LABEL in labels) return { kind: "stand-in", detail: `stand-in built from ${source}`, fix: retry };
     return { kind: "ok", detail: "present" };
   };
   return {
@@ -67,7 +72,7 @@ function baseImage(
         if (before.kind === "stand-in") return;
       }
       await standIn(docker, context.progress, context);
-      context.progress.line(`stand-in for the official image ${name}, built here from Debian packages`);
+      context.progress.line(`stand-in for the official image ${name}, built here from ${source}`);
     },
   };
 }
@@ -127,8 +132,19 @@ async function buildNode(docker: Docker, base: string, name: string, progress: P
   context.entry({ name: "Dockerfile" }, dockerfile);
   context.entry({ name: "node", mode: 0o755 }, await readFile(file));
   context.finalize();
-  const stream = await docker.buildImage(context as unknown as NodeJS.ReadableStream, { t: name, forcerm: true, rm: true });
-  await follow(docker, stream, new AbortController(), BUILD_TIMEOUT_MS, progress);
+  await buildImage(docker, context as unknown as NodeJS.ReadableStream, name, BUILD_TIMEOUT_MS, progress);
+}
+
+/** Builds an image from a packed context. On the host's network: an engine without a default bridge builds as well. */
+export async function buildImage(
+  docker: Docker,
+  context: NodeJS.ReadableStream,
+  name: string,
+  limitMs: number,
+  progress: Progress,
+): Promise<void> {
+  const stream = await docker.buildImage(context, { t: name, forcerm: true, rm: true, networkmode: "host" });
+  await follow(docker, stream, new AbortController(), limitMs, progress);
 }
 
 interface EngineEvent {
@@ -173,6 +189,11 @@ function follow(
       stream,
       (error) => finish(error),
       (event) => {
+        // The engine reports a failed build as an event of a stream that ends well.
+        if (event.error !== undefined) {
+          end(new Error(event.error));
+          return;
+        }
         clearTimeout(silence);
         silence = setTimeout(silent, silenceMs);
         progress.detail([event.id, event.status, event.progress, event.stream].filter(Boolean).join(" "));

@@ -80,7 +80,8 @@ export async function serviceImage(service: string, files: readonly ContextFile[
 export interface SeedFile {
   /** Absolute path inside the container; its directory must exist there. */
   readonly path: string;
-  readonly content: string;
+  /** Or made from the published port, for servers that tell clients their address. */
+  readonly content: string | ((port: number) => string);
   /** @default 0o644 */
   readonly mode?: number;
 }
@@ -177,7 +178,7 @@ async function createContainer(options: ServiceOptions): Promise<{ readonly cont
       ...(options.command ?? []),
     ]);
     try {
-      for (const file of options.files ?? []) await copyInto(container, file);
+      for (const file of options.files ?? []) await copyInto(container, file, port);
       await dockerCommand(["start", container]);
       return { container, port };
     } catch (error) {
@@ -187,12 +188,12 @@ async function createContainer(options: ServiceOptions): Promise<{ readonly cont
   }
 }
 
-async function copyInto(container: string, file: SeedFile): Promise<void> {
+async function copyInto(container: string, file: SeedFile, port: number): Promise<void> {
   const directory = mkdtempSync(path.join(tmpdir(), "phased-seed-"));
   try {
     const source = path.join(directory, path.basename(file.path));
     mkdirSync(path.dirname(source), { recursive: true });
-    writeFileSync(source, file.content, { mode: file.mode ?? 0o644 });
+    writeFileSync(source, typeof file.content === "string" ? file.content : file.content(port), { mode: file.mode ?? 0o644 });
     await dockerCommand(["cp", source, `${container}:${file.path}`]);
   } finally {
     rmSync(directory, { recursive: true, force: true });

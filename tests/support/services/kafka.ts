@@ -1,0 +1,84 @@
+import { randomBytes } from "node:crypto";
+import { Admin } from "@platformatic/kafka";
+import {
+  KAFKA_BASE_IMAGE,
+  KAFKA_CONFIG_PATH,
+  KAFKA_DATA_DIRECTORY,
+  KAFKA_EXTERNAL_PORT,
+  kafkaContext,
+  renderServerProperties,
+} from "../../../components/local/kafka";
+import { kafkaImageStep } from "../../../toolchain/machine/kafka-image";
+import { dockerCommand, type ServiceContainer, serviceImage, serviceName, startService } from "./container";
+
+/** A Kafka cluster of a test. */
+export interface KafkaService {
+  /** Bootstrap addresses, what goes into KAFKA_BROKERS. */
+  readonly url: string;
+  readonly brokers: readonly ServiceContainer[];
+  remove(): Promise<void>;
+}
+
+export interface KafkaServiceOptions {
+  /** @default 1 */
+  readonly brokers?: 1 | 3;
+  /** @default 256 (B5) */
+  readonly heapMb?: number;
+}
+
+/** Starts brokers from the project's own image, configured as the stack does it; ready when all of them know of each other. */
+export async function startKafka({ brokers: count = 1, heapMb = 256 }: KafkaServiceOptions = {}): Promise<KafkaService> {
+  await ensureBaseImage();
+  const image = await serviceImage("kafka", kafkaContext());
+  const network = serviceName("kafka-network");
+  await dockerCommand(["network", "create", "--label", `phased-stack.stack=${network}`, network]);
+  const hosts = Array.from({ length: count }, (_, index) => `kafka-${index + 1}`);
+  const clusterId = randomBytes(16).toString("base64url");
+  const start = (host: string, index: number): Promise<ServiceContainer> =>
+    startService({
+      kind: host,
+      image,
+      internalPort: KAFKA_EXTERNAL_PORT,
+      create: [
+        ...["--network", network, "--network-alias", host, "--memory", `${heapMb + 384}m`, "--cap-drop", "ALL"],
+        ...["--env", `KAFKA_CLUSTER_ID=${clusterId}`, "--env", `KAFKA_HEAP_OPTS=-Xms${heapMb}m -Xmx${heapMb}m`],
+      ],
+      volumes: [KAFKA_DATA_DIRECTORY],
+      files: [
+        {
+          path: KAFKA_CONFIG_PATH,
+          content: (port) => renderServerProperties({ nodeId: index + 1, hosts, external: `127.0.0.1:${port}` }),
+        },
+      ],
+      ready: async ({ port }) => (await knownBrokers(`127.0.0.1:${port}`)) >= Math.max(1, count - 1),
+    });
+  const started = await Promise.allSettled(hosts.map(start));
+  const brokers = started.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  const remove = async (): Promise<void> => {
+    await Promise.all(brokers.map((broker) => broker.remove()));
+    await dockerCommand(["network", "rm", network]);
+  };
+  const failed = started.find((result) => result.status === "rejected");
+  if (failed !== undefined) {
+    await remove();
+    throw failed.reason;
+  }
+  return { url: brokers.map(({ host, port }) => `${host}:${port}`).join(","), brokers, remove };
+}
+
+/** Where the official image cannot be pulled a stand-in is assembled, once a machine. */
+async function ensureBaseImage(): Promise<void> {
+  if ((await dockerCommand(["image", "ls", "--quiet", KAFKA_BASE_IMAGE])).trim() !== "") return;
+  const silent = (): void => undefined;
+  await kafkaImageStep().ensure({ progress: { detail: silent, line: silent }, official: false });
+}
+
+/** How many brokers a broker knows, itself included; an open port alone means nothing, Docker opens it. */
+async function knownBrokers(address: string): Promise<number> {
+  const admin = new Admin({ clientId: "ready", bootstrapBrokers: [address], connectTimeout: 1000, requestTimeout: 2000, retries: 0 });
+  try {
+    return (await admin.metadata({ topics: [], forceUpdate: true })).brokers.size;
+  } finally {
+    await admin.close();
+  }
+}
