@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
-import { containersOf, leftovers, runningIds } from "../support/docker";
+import { containersOf, docker, leftovers, runningIds } from "../support/docker";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
 
 interface Outcome {
@@ -85,6 +85,20 @@ describe("npm run up, status, verify, restart, down (A11, C8)", function () {
     assert.equal(outcome.code, 1, everything(outcome));
     assert.match(outcome.stderr, /--yes/);
     assert.equal((await containersOf(stack, "app")).length, 2);
+  });
+
+  it("down touches nothing of another clone's stack of the same name", async () => {
+    const foreign = `${stack}-other-clone`;
+    const labels = { "phased-stack.stack": stack, "phased-stack.project": "phased-stack", "phased-stack.service": "database" };
+    await docker.createVolume({ Name: foreign, Labels: labels });
+    try {
+      const outcome = await run("down", "--yes");
+      assert.equal(outcome.code, 0, everything(outcome));
+      assert.match(outcome.stdout, new RegExp(`Not touched[^]*volume ${foreign}`));
+      assert.deepEqual(await leftovers(stack), [`volume ${foreign}`]);
+    } finally {
+      await docker.getVolume(foreign).remove();
+    }
   });
 
   it("down --yes leaves nothing behind", async () => {

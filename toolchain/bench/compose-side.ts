@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { extract } from "tar-stream";
 import { LABELS } from "../lib/docker";
-import { stackContainers } from "../lib/docker-app";
+import { type StackOnDocker, stackContainers } from "../lib/docker-app";
 import { isMeantToRun } from "../lib/docker-status";
 import { UserError } from "../lib/errors";
 import { exec, which } from "../lib/exec";
@@ -59,7 +59,7 @@ const STEP_TIMEOUT_MS = 180_000;
  */
 export async function composeSide(
   docker: Docker,
-  stack: string,
+  stack: StackOnDocker,
   command: ComposeCommand,
   directory: string,
   port: number,
@@ -69,7 +69,7 @@ export async function composeSide(
   const files: Record<string, string> = {};
   for (const writer of writers) Object.assign(files, await copyFiles(docker.getContainer(writer.Id), directory));
   const inputs = await Promise.all(infos.filter(isMeantToRun).map((info, index) => composeInput(docker, info, index)));
-  const project = `${stack}-compose`;
+  const project = `${stack.name}-compose`;
   const text = composeFile(inputs, { project, labels: { [LABELS.stack]: project }, files, port });
   const file = path.join(directory, "compose.yaml");
   writeFileSync(file, text);

@@ -47,7 +47,7 @@ export async function measureProvisioning(options: ProvisionOptions): Promise<Sa
   try {
     onStep("round 0 (not counted): building images, writing the compose file");
     await pulumi(stack, ["up", "--yes", "--skip-preview"]);
-    other = await composeSide(docker, stack.name, compose, directory, composePort);
+    other = await composeSide(docker, await stack.onDocker(), compose, directory, composePort);
     await pulumi(stack, ["destroy", "--yes", "--skip-preview"]);
     await other.up();
     await other.down();

@@ -76,9 +76,10 @@ async function provision(options: ProvisionCommandOptions): Promise<void> {
 }
 
 async function removeStack(stack: OpenStack, docker: Docker): Promise<void> {
-  const owned = await belongings(docker, stack.name);
+  const onDocker = await stack.onDocker();
+  const owned = await belongings(docker, onDocker);
   await stack.pulumi(["destroy", "--yes", "--skip-preview", "--non-interactive"], 300_000);
-  await removeLeftovers(docker, await belongings(docker, stack.name), false);
+  await removeLeftovers(docker, await belongings(docker, onDocker), false);
   await removeImages(docker, owned.images);
   await stack.remove();
 }

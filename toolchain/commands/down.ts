@@ -3,13 +3,14 @@ import type Docker from "dockerode";
 import type { Command } from "commander";
 import { InterruptedError, UserError } from "../lib/errors";
 import { reachableDocker } from "../lib/docker";
+import type { StackOnDocker } from "../lib/docker-app";
 import { belongings, holdsData, removeImages, removeLeftovers, renderBelongings, type Belongings } from "../lib/docker-belongings";
 import { interrupted } from "../lib/interrupt";
 import { findStack, type OpenStack } from "../lib/outputs";
 import { colours } from "../lib/table";
 import { explainFailure } from "../lib/update-failures";
 import { describeLocks, parseLocks } from "../lib/update-locks";
-import { resourceName, type ExportedStack } from "../lib/update-recovery";
+import { knownObjects, resourceName, type ExportedStack } from "../lib/update-recovery";
 
 interface DownOptions {
   readonly stack?: string;
@@ -49,8 +50,9 @@ async function run(options: DownOptions): Promise<void> {
   const keepData = options.keepData === true;
   const keepImages = options.keepImages === true;
   const docker = stack.phase === "cloud" ? undefined : await reachableDocker(stack.dockerHost);
-  const owned = docker === undefined ? undefined : await belongings(docker, name);
   const exported = await stack.exported();
+  const onDocker = { name, known: knownObjects(exported) };
+  const owned = docker === undefined ? undefined : await belongings(docker, onDocker);
   refuseProtected(exported, stack, keepData);
   const isEmpty = (exported.deployment?.resources ?? []).length === 0;
   if (owned !== undefined && !isNothing(owned)) {
@@ -63,15 +65,25 @@ async function run(options: DownOptions): Promise<void> {
   if (options.yes !== true) await confirm(name, owned, keepData);
 
   if (!isEmpty) await destroy(stack, dataVolumes(exported, keepData));
-  if (docker !== undefined && owned !== undefined) await tidyUp(docker, name, owned, { keepData, keepImages });
+  if (docker !== undefined && owned !== undefined) await tidyUp(docker, onDocker, owned, { keepData, keepImages });
   if (options.removeStack === true) await stack.remove();
-  console.log(
-    `\n${colours.green("✔")} Stack ${name} is down${keepData ? "; its data is kept" : ""}. Start it again with: ${command("up")}`,
-  );
+  const how =
+    options.removeStack === true ? " and forgotten" : `${keepData ? "; its data is kept" : ""}. Start it again with: ${command("up")}`;
+  console.log(`\n${colours.green("✔")} Stack ${name} is down${how}`);
+  mentionForeign(name, owned?.foreign ?? []);
 }
 
 function isNothing(owned: Belongings): boolean {
   return owned.containers.length + owned.networks.length + owned.volumes.length === 0;
+}
+
+/** Two clones may have stacks of one name on one engine; nothing that this clone's state does not know is ever deleted. */
+function mentionForeign(name: string, foreign: readonly string[]): void {
+  if (foreign.length === 0) return;
+  console.log(
+    `\nNot touched, because they carry the name ${name} but are in no state of this clone (another clone's stack, or one that was deleted without "npm run down"):`,
+  );
+  for (const what of foreign) console.log(`  ${what}`);
 }
 
 /** Pulumi would refuse as well, but only after the containers were stopped. */
@@ -109,7 +121,8 @@ async function confirm(name: string, owned: Belongings | undefined, keepData: bo
     });
     if (answer.trim() !== name) throw new UserError(`${JSON.stringify(answer.trim())} is not ${name}; nothing was deleted`);
   } catch (error) {
-    if (interrupted.aborted) throw new InterruptedError();
+    // While readline holds the terminal, Ctrl-C is a key and no signal.
+    if (interrupted.aborted || (error as Error).name === "AbortError") throw new InterruptedError();
     throw error;
   } finally {
     reader.close();
@@ -133,11 +146,11 @@ async function destroy(stack: OpenStack, excluded: readonly string[]): Promise<v
 /** What Pulumi's state did not know of (an interrupted update), and the images, which are kept for rollbacks while the stack lives. */
 async function tidyUp(
   docker: Docker,
-  name: string,
+  stack: StackOnDocker,
   owned: Belongings,
   { keepData, keepImages }: { readonly keepData: boolean; readonly keepImages: boolean },
 ): Promise<void> {
-  const left = await belongings(docker, name);
+  const left = await belongings(docker, stack);
   for (const what of await removeLeftovers(docker, left, keepData)) console.log(`removed ${what}, which was in no state`);
   if (keepImages) return;
   const { removed, kept } = await removeImages(docker, owned.images);

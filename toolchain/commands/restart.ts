@@ -36,7 +36,7 @@ Examples:
 async function run(service: string, options: RestartOptions): Promise<void> {
   const stack = await openStack(options.stack);
   const docker = await reachableDocker(stack.dockerHost);
-  const all = (await stackContainers(docker, stack.name)).filter(isMeantToRun);
+  const all = (await stackContainers(docker, await stack.onDocker())).filter(isMeantToRun);
   if (all.length === 0) throw new UserError(`stack ${stack.name} is down: there is nothing to restart`, stack.command("up"));
   const containers = all.filter((info) => info.Labels[LABELS.service] === service);
   if (containers.length === 0) {

@@ -56,7 +56,7 @@ async function run(options: StatusOptions): Promise<void> {
 async function look(stack: OpenStack): Promise<StackStatus> {
   const docker = await reachableDocker(stack.dockerHost);
   const outputs = await stack.outputs();
-  return await stackStatus(docker, stack.name, {
+  return await stackStatus(docker, await stack.onDocker(), {
     phase: textOutput(outputs, "phase") ?? stack.phase,
     url: textOutput(outputs, "appUrl") ?? null,
   });

@@ -11,7 +11,15 @@ import { DEFAULT_STACK, openStack, plannedStack, setConfig, textOutput, type Ope
 import { colours } from "../lib/table";
 import { explainFailure, type KnownFailure } from "../lib/update-failures";
 import { describeLocks, judgeLock, parseLocks } from "../lib/update-locks";
-import { failedResources, findOrphans, pendingOperations, removeOrphans, resourceName, type ExportedStack } from "../lib/update-recovery";
+import {
+  failedResources,
+  findOrphans,
+  knownObjects,
+  pendingOperations,
+  removeOrphans,
+  resourceName,
+  type ExportedStack,
+} from "../lib/update-recovery";
 import type { UpdateRun } from "../lib/update-run";
 
 interface UpOptions {
@@ -62,8 +70,8 @@ async function run(options: UpOptions, forwarded: readonly string[]): Promise<vo
   const local = phase !== "cloud";
   const docker = local ? await reachableDocker(stack.dockerHost) : undefined;
   if (docker !== undefined) {
-    await checkPort(docker, stack);
     const exported = await stack.exported();
+    await checkPort(docker, stack, exported);
     await recover(docker, stack, exported);
     if (!args.includes("--refresh") && (await isBroken(docker, stack, exported))) args.push("--refresh");
   }
@@ -94,8 +102,8 @@ function pulumiArguments(options: UpOptions, name: string, forwarded: readonly s
 }
 
 /** A port that somebody else holds is found here in milliseconds, in Pulumi's update after the image was built. */
-async function checkPort(docker: Docker, stack: OpenStack): Promise<void> {
-  const own = await stackContainers(docker, stack.name);
+async function checkPort(docker: Docker, stack: OpenStack, exported: ExportedStack): Promise<void> {
+  const own = await stackContainers(docker, { name: stack.name, known: knownObjects(exported) });
   const port = Number(stack.config["phased-stack:port"] ?? 3001);
   if (own.some((info) => publishes(info, port))) return;
   const container = await portContainer(port, docker);
@@ -120,8 +128,8 @@ async function recover(docker: Docker, stack: OpenStack, exported: ExportedStack
   const result = await update(stack, ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"]);
   if (result.cancelled) throw cancelled(stack);
   if (result.code !== 0) throw await failureOf(result, stack, docker);
-  const orphans = await findOrphans(docker, stack.name, await stack.exported());
-  for (const { name } of [...orphans.containers, ...orphans.networks]) console.log(`  removing ${name}, which no state knows`);
+  const orphans = await findOrphans(docker, await stack.onDocker());
+  for (const { name } of orphans) console.log(`  removing ${name}, which no state knows`);
   await removeOrphans(docker, orphans);
 }
 
@@ -130,7 +138,7 @@ async function recover(docker: Docker, stack: OpenStack, exported: ExportedStack
  * to start is in the state like any other: only a look at what is really there makes it put the container right.
  */
 async function isBroken(docker: Docker, stack: OpenStack, exported: ExportedStack): Promise<boolean> {
-  const infos = (await stackContainers(docker, stack.name)).filter(isMeantToRun);
+  const infos = (await stackContainers(docker, { name: stack.name, known: knownObjects(exported) })).filter(isMeantToRun);
   const stopped = infos.filter((info) => info.State !== "running").map((info) => `${containerName(info)} is ${info.State}`);
   const failed = failedResources(exported).map((name) => `${name} did not come up the last time`);
   if (stopped.length + failed.length === 0) return false;
@@ -173,7 +181,7 @@ async function failureOf(result: UpdateRun, stack: OpenStack, docker: Docker | u
 
 /** The last lines of containers that are named in the failure or are not well, unless the failure quotes them already. */
 async function printLogs(docker: Docker, stack: OpenStack, failure: KnownFailure): Promise<void> {
-  const infos = (await stackContainers(docker, stack.name)).filter(isMeantToRun);
+  const infos = (await stackContainers(docker, await stack.onDocker())).filter(isMeantToRun);
   for (const info of infos) {
     const name = containerName(info);
     const unwell = info.State !== "running" || /\((unhealthy|health: starting)\)/.test(info.Status);

@@ -104,12 +104,13 @@ async function answering(http: HttpClient, stack: OpenStack): Promise<void> {
 
 async function verifyContext(http: HttpClient, stack: OpenStack, phase: string): Promise<VerifyContext> {
   const docker = await reachableDocker(stack.dockerHost);
+  const onDocker = await stack.onDocker();
   let session: ReturnType<HttpClient["signUp"]> | undefined;
   return {
     http,
     expected: expectedOf(stack, phase),
     async apps() {
-      const running = (await stackContainers(docker, stack.name, SERVICES.app)).filter((container) => container.State === "running");
+      const running = (await stackContainers(docker, onDocker, SERVICES.app)).filter((container) => container.State === "running");
       return running.map((container) => docker.getContainer(container.Id));
     },
     session: () => (session ??= http.signUp()),

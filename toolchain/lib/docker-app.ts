@@ -7,11 +7,29 @@ import { stopIfInterrupted } from "./interrupt";
 /** Values of the label `phased-stack.service` that commands address. */
 export const SERVICES = { app: "app", loadBalancer: "load-balancer" } as const;
 
-/** Containers of a stack, running or not, ordered by name. */
-export async function stackContainers(docker: Docker, stack: string, service?: string): Promise<Docker.ContainerInfo[]> {
-  const label = [`${LABELS.stack}=${stack}`, ...(service === undefined ? [] : [`${LABELS.service}=${service}`])];
-  const containers = await docker.listContainers({ all: true, filters: { label } });
+/**
+ * A stack on a Docker Engine. Its name is not enough: another clone may have a stack of the same name on the same engine, and that
+ * one's containers and data are none of this one's business.
+ */
+export interface StackOnDocker {
+  readonly name: string;
+  /** Ids and names of Docker objects in the stack's state. */
+  readonly known: ReadonlySet<string>;
+}
+
+/**
+ * Containers of a stack, running or not, ordered by name: those in its state, and those on a network or volume in its state (what an
+ * interrupted update made).
+ */
+export async function stackContainers(docker: Docker, stack: StackOnDocker, service?: string): Promise<Docker.ContainerInfo[]> {
+  const label = [`${LABELS.stack}=${stack.name}`, ...(service === undefined ? [] : [`${LABELS.service}=${service}`])];
+  const containers = (await docker.listContainers({ all: true, filters: { label } })).filter((info) => belongsTo(info, stack.known));
   return containers.sort((a, b) => containerName(a).localeCompare(containerName(b)));
+}
+
+function belongsTo(info: Docker.ContainerInfo, known: ReadonlySet<string>): boolean {
+  const mounts = info.Mounts.map((mount) => mount.Name ?? "");
+  return [info.Id, containerName(info), ...Object.keys(info.NetworkSettings.Networks), ...mounts].some((name) => known.has(name));
 }
 
 export function containerName(info: Docker.ContainerInfo): string {

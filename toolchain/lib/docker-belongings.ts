@@ -1,6 +1,6 @@
 import type Docker from "dockerode";
 import { LABELS } from "./docker";
-import { containerName, stackContainers } from "./docker-app";
+import { containerName, type StackOnDocker, stackContainers } from "./docker-app";
 import { messageOf } from "./errors";
 import { formatBytes, renderTable } from "./table";
 
@@ -19,6 +19,8 @@ export interface Belongings {
   readonly volumes: readonly StackVolume[];
   /** Tags of images that were built for the stack and go with it. */
   readonly images: readonly string[];
+  /** What carries the stack's name but is in no state of it, as `kind name`: another clone's stack, or left by one that was deleted. */
+  readonly foreign: readonly string[];
 }
 
 /** Volumes that hold written files (secrets), which the next `up` writes again; all others hold data. */
@@ -26,14 +28,18 @@ export function holdsData(volume: StackVolume): boolean {
   return volume.service !== "secrets";
 }
 
-/** Finds everything that carries the stack's label, and the images its containers run that were built by this project. */
-export async function belongings(docker: Docker, stack: string): Promise<Belongings> {
-  const filters = { label: [`${LABELS.stack}=${stack}`] };
+/** Finds what a stack has on an engine, and the images its containers run that were built by this project. */
+export async function belongings(docker: Docker, stack: StackOnDocker): Promise<Belongings> {
+  const filters = { label: [`${LABELS.stack}=${stack.name}`] };
   const infos = await stackContainers(docker, stack);
-  const networks = await docker.listNetworks({ filters });
-  const { Volumes: volumes } = await docker.listVolumes({ filters });
+  const labelled = await docker.listContainers({ all: true, filters });
+  const allNetworks = await docker.listNetworks({ filters });
+  const { Volumes: allVolumes } = await docker.listVolumes({ filters });
+  const networks = allNetworks.filter(({ Id, Name }) => stack.known.has(Id) || stack.known.has(Name));
+  const volumes = allVolumes.filter(({ Name }) => stack.known.has(Name));
+  const own = new Set(infos.map((info) => info.Id));
   const sizes = volumes.length === 0 ? new Map<string, number>() : await volumeSizes(docker);
-  const images = await ownImages(docker, stack, infos);
+  const images = await ownImages(docker, own, infos);
   return {
     containers: infos.map((info) => ({
       id: info.Id,
@@ -48,6 +54,11 @@ export async function belongings(docker: Docker, stack: string): Promise<Belongi
       bytes: sizes.get(volume.Name),
     })),
     images,
+    foreign: [
+      ...labelled.filter(({ Id }) => !own.has(Id)).map((info) => `container ${containerName(info)}`),
+      ...allNetworks.filter((network) => !networks.includes(network)).map(({ Name }) => `network ${Name}`),
+      ...allVolumes.filter((volume) => !volumes.includes(volume)).map(({ Name }) => `volume ${Name}`),
+    ],
   };
 }
 
@@ -64,11 +75,11 @@ async function volumeSizes(docker: Docker): Promise<Map<string, number>> {
  * Images that were built by the project (`localhost/PROJECT/…`; base images and a user's own are named otherwise). Those of earlier
  * versions are kept for going back and belong to no stack in particular: they go with the project's last stack on the engine.
  */
-async function ownImages(docker: Docker, stack: string, infos: readonly Docker.ContainerInfo[]): Promise<string[]> {
+async function ownImages(docker: Docker, own: ReadonlySet<string>, infos: readonly Docker.ContainerInfo[]): Promise<string[]> {
   const project = infos[0]?.Labels[LABELS.project];
   if (project === undefined) return [];
   const others = (await docker.listContainers({ all: true, filters: { label: [`${LABELS.project}=${project}`] } })).some(
-    (info) => info.Labels[LABELS.stack] !== stack,
+    (info) => !own.has(info.Id),
   );
   const used = new Set(infos.map((info) => info.ImageID));
   const images = await docker.listImages();
@@ -95,7 +106,7 @@ export function renderBelongings(owned: Belongings, keep: { readonly data: boole
   return renderTable(["what", "name", ""], rows);
 }
 
-/** Removes what is left of a stack after `pulumi destroy`: what its state did not know. */
+/** Removes what is left of a stack after `pulumi destroy`: what hung on its network or volumes and its state did not know. */
 export async function removeLeftovers(docker: Docker, left: Belongings, keepData: boolean): Promise<string[]> {
   const removed: string[] = [];
   for (const { id, name } of left.containers) {

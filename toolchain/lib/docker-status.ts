@@ -1,5 +1,14 @@
 import type Docker from "dockerode";
-import { SERVICES, appReport, balancedServers, containerName, stackContainers, type AppReport, type BalancedServer } from "./docker-app";
+import {
+  SERVICES,
+  appReport,
+  balancedServers,
+  containerName,
+  stackContainers,
+  type AppReport,
+  type BalancedServer,
+  type StackOnDocker,
+} from "./docker-app";
 import { LABELS } from "./docker";
 import { messageOf } from "./errors";
 import { colours, formatBytes, formatDuration, renderTable } from "./table";
@@ -51,7 +60,7 @@ export function isMeantToRun(info: { readonly Labels: Readonly<Record<string, st
 /** Looks at every container of a stack. Takes about two seconds: Docker's CPU figure is the difference of two samples. */
 export async function stackStatus(
   docker: Docker,
-  stack: string,
+  stack: StackOnDocker,
   outputs: { readonly phase: string | null; readonly url: string | null },
 ): Promise<StackStatus> {
   const infos = (await stackContainers(docker, stack)).filter(isMeantToRun);
@@ -64,7 +73,7 @@ export async function stackStatus(
     Promise.all(apps.map((info) => instanceStatus(docker, info))),
     balancerInfo === undefined ? null : balancerView(docker, balancerInfo),
   ]);
-  return { stack, state: overallState(containers, instances), ...outputs, containers, instances, balancer };
+  return { stack: stack.name, state: overallState(containers, instances), ...outputs, containers, instances, balancer };
 }
 
 /** `down` when nothing runs, `up` when all containers are healthy and every instance has all its workers. */

@@ -1,12 +1,13 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parse, parseDocument } from "yaml";
+import type { StackOnDocker } from "./docker-app";
 import { UserError } from "./errors";
 import { exec, which } from "./exec";
 import { ROOT, STATE_DIR } from "./paths";
 import { pulumiEnvironment } from "./pulumi-env";
 import { configFileFor, ensureStack, validateStackName } from "./stack";
-import type { ExportedStack } from "./update-recovery";
+import { type ExportedStack, knownObjects } from "./update-recovery";
 import { runUpdate, type UpdateRun } from "./update-run";
 
 /** The stack commands work on when none is named. */
@@ -30,6 +31,8 @@ export interface OpenStack {
   outputs(): Promise<Readonly<Record<string, unknown>>>;
   /** State with resources and pending operations; secrets stay encrypted. */
   exported(): Promise<ExportedStack>;
+  /** The stack as {@link stackContainers} needs it. */
+  onDocker(): Promise<StackOnDocker>;
   /** `pulumi ARGS` with its output captured; the standard output. @throws ExecError */
   pulumi(args: readonly string[], timeoutMs?: number): Promise<string>;
   /** `pulumi ARGS` of an update, with Pulumi's live display. */
@@ -102,13 +105,15 @@ function openExisting(name: string, temporary?: Readonly<Record<string, string>>
     const flags = takesConfig(command) ? withConfig : command === "version" ? [] : select;
     return (await exec("pulumi", [...args, ...flags], { cwd: ROOT, env, timeoutMs })).stdout;
   };
+  const exported = async (): Promise<ExportedStack> => JSON.parse(await run(["stack", "export"])) as ExportedStack;
   return {
     name,
     phase: config[`${PROJECT}:phase`] ?? "cluster",
     config,
     dockerHost: config["docker:host"],
     outputs: async () => JSON.parse(await run(["stack", "output", "--json", "--show-secrets"])) as Record<string, unknown>,
-    exported: async () => JSON.parse(await run(["stack", "export"])) as ExportedStack,
+    exported,
+    onDocker: async () => ({ name, known: knownObjects(await exported()) }),
     pulumi: run,
     update(args) {
       const pulumi = which("pulumi", env["PATH"]);

@@ -1,6 +1,5 @@
 import type Docker from "dockerode";
-import { LABELS } from "./docker";
-import { containerName, stackContainers } from "./docker-app";
+import { containerName, type StackOnDocker, stackContainers } from "./docker-app";
 
 /** What is needed of `pulumi stack export`. */
 export interface ExportedStack {
@@ -46,25 +45,21 @@ export function knownObjects(stack: ExportedStack): ReadonlySet<string> {
   return new Set(names.filter((name): name is string => typeof name === "string" && name !== ""));
 }
 
-/** What was made by an interrupted update and is in no state. */
-export interface Orphans {
-  readonly containers: readonly { readonly id: string; readonly name: string }[];
-  readonly networks: readonly { readonly id: string; readonly name: string }[];
+/** A container that an interrupted update made and that is in no state. */
+export interface Orphan {
+  readonly id: string;
+  readonly name: string;
 }
 
-/** Containers and networks with the stack's label that its state does not know. Volumes are never among them: they may hold data. */
-export async function findOrphans(docker: Docker, stack: string, exported: ExportedStack): Promise<Orphans> {
-  const known = knownObjects(exported);
+/**
+ * Containers on the stack's network or volumes that its state does not know. Networks and volumes are never among them: nothing tells
+ * whose they are, and volumes may hold data.
+ */
+export async function findOrphans(docker: Docker, stack: StackOnDocker): Promise<Orphan[]> {
   const containers = (await stackContainers(docker, stack)).map((info) => ({ id: info.Id, name: containerName(info) }));
-  const networks = (await docker.listNetworks({ filters: { label: [`${LABELS.stack}=${stack}`] } })).map((info) => ({
-    id: info.Id,
-    name: info.Name,
-  }));
-  const unknown = ({ id, name }: { id: string; name: string }): boolean => !known.has(id) && !known.has(name);
-  return { containers: containers.filter(unknown), networks: networks.filter(unknown) };
+  return containers.filter(({ id, name }) => !stack.known.has(id) && !stack.known.has(name));
 }
 
-export async function removeOrphans(docker: Docker, orphans: Orphans): Promise<void> {
-  for (const { id } of orphans.containers) await docker.getContainer(id).remove({ force: true, v: true });
-  for (const { id } of orphans.networks) await docker.getNetwork(id).remove();
+export async function removeOrphans(docker: Docker, orphans: readonly Orphan[]): Promise<void> {
+  for (const { id } of orphans) await docker.getContainer(id).remove({ force: true, v: true });
 }

@@ -59,13 +59,21 @@ export async function runUpdate(
     try {
       const code = await ended(child);
       const events = parseEvents(readLog(eventLog));
-      return { code, cancelled, complaints: stripAnsi(`${errors}\n${events.errors.join("\n")}`), changes: events.changes };
+      const complaints = stripAnsi(`${errors}\n${events.errors.join("\n")}`);
+      // Pulumi's live display reads the keyboard: there Ctrl-C is a key, and no process gets a signal.
+      cancelled ||= terminal && code !== 0 && saysCancelled(complaints);
+      return { code, cancelled, complaints, changes: events.changes };
     } finally {
       release();
     }
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** Whether an update complains of nothing but its own end by the user. */
+export function saysCancelled(complaints: string): boolean {
+  return /\b(update was cancell?ed|context cancell?ed|update cancell?ed)\b/i.test(complaints);
 }
 
 function ended(child: ReturnType<typeof spawn>): Promise<number> {
