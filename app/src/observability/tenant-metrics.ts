@@ -116,8 +116,13 @@ export class TenantMetrics {
    * written. In parts, because turning 10,000 companies into text at once would stop the event loop for 36 ms.
    */
   take(most: number): MetricsDelta[] {
-    while (this.#pending.length < most && this.#active.size > 0) this.#active.pop();
-    return this.#pending.splice(0, most);
+    const taken = this.#pending.splice(0, most);
+    // One at a time: what is waiting is bounded, and there is room for at least one.
+    while (taken.length < most && this.#active.size > 0) {
+      this.#active.pop();
+      taken.push(...this.#pending.splice(0));
+    }
+    return taken;
   }
 
   /** Keeps deltas for the next flush, as many as fit. */
@@ -181,12 +186,10 @@ export const NOTHING: Readonly<CompanyCounts> = {
   totalMs: 0,
 };
 
-const CLASS_BY_PREFIX: Readonly<Record<string, RouteClass | undefined>> = { "/api/chat": "chat", "/api/documents": "upload" };
-
-/** The class of a request by its method and the prefix its router is mounted under. Reading a document is reading. */
-export function routeClass(method: string, baseUrl: string): RouteClass {
-  const known = CLASS_BY_PREFIX[baseUrl];
+/** The class of a request by its method and path. Reading a document is reading. */
+export function routeClass(method: string, path: string): RouteClass {
+  if (path.startsWith("/api/chat")) return "chat";
   const reads = method === "GET" || method === "HEAD";
-  if (known === undefined || (known === "upload" && reads)) return reads ? "read" : "write";
-  return known;
+  if (path.startsWith("/api/documents") && !reads) return "upload";
+  return reads ? "read" : "write";
 }

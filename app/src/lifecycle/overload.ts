@@ -1,0 +1,155 @@
+import { monitorEventLoopDelay, performance, type EventLoopUtilization } from "node:perf_hooks";
+
+/**
+ * What is refused first when there is too much to do, least important first. Health checks and what operators do are never refused.
+ * - `anonymous-read`: nobody is known to ask: pages, crawlers, floods
+ * - `anonymous-write`: logging in and signing up
+ * - `read`, `write`: of a company on the free plan
+ * - `paying-read`, `paying-write`: of one that pays
+ */
+export const PRIORITIES = ["anonymous-read", "anonymous-write", "read", "paying-read", "write", "paying-write"] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
+/** Settings of {@link OverloadGuard}. */
+export interface OverloadOptions {
+  /** From this delay of the event loop on (mean of a tick, ms) more is refused; 0 switches the guard off. @default 100 */
+  readonly delayMs: number;
+  /** Requests being answered at a time, beyond which everything but health checks is refused. @default 2000 */
+  readonly mostInFlight: number;
+}
+
+const defaults = {
+  /** Distance of two looks at the event loop, ms. */
+  tickMs: 100,
+  /** Distance of the samples behind one look, ms. The histogram contains it in every value. */
+  resolutionMs: 10,
+  /** Busy less than this, the delay comes from somewhere else (a suspended machine), and refusing would not help. */
+  utilization: 0.9,
+  /** Below this share of `delayMs` less is refused; in between everything stays as it is. The gap is what keeps it from flapping. */
+  calmShare: 0.5,
+  /** Change of the level by one tick: up for every multiple of `delayMs`, at most four; down slower than up. */
+  up: 0.15,
+  down: 0.1,
+  mostMultiples: 4,
+  /** Ticks in a row that must be late before anything is refused: one long garbage collection or one big JSON is not overload. */
+  ticksToBegin: 2,
+  /** Shortest Retry-After, seconds, and by how much it may be longer at the highest level. */
+  retrySeconds: 1,
+  retrySpreadSeconds: 9,
+} as const;
+
+const NANOSECONDS_PER_MS = 1e6;
+
+/**
+ * Decides which requests are refused so that the others are still answered in time. The event loop's delay is the queue every request
+ * waits in. While it is too long, a level rises from 0 to the number of priorities: at 0.5 half of the lowest priority is refused, at
+ * 1.3 all of it and 30 % of the next. It falls again once the delay is below half the threshold.
+ */
+export class OverloadGuard {
+  readonly #options: OverloadOptions;
+  /** For each priority, the part of a refusal that is due: refusing 30 % refuses every third or fourth, not by chance. */
+  readonly #due = new Float64Array(PRIORITIES.length);
+  readonly #refused = new Float64Array(PRIORITIES.length);
+  readonly #histogram = monitorEventLoopDelay({ resolution: defaults.resolutionMs });
+  #utilization: EventLoopUtilization = performance.eventLoopUtilization();
+  #timer: NodeJS.Timeout | undefined;
+  #level = 0;
+  #lateTicks = 0;
+  #inFlight = 0;
+  #busy = 0;
+
+  constructor(options: Partial<OverloadOptions> = {}) {
+    this.#options = { delayMs: 100, mostInFlight: 2000, ...options };
+  }
+
+  start(): void {
+    if (this.#options.delayMs === 0) return;
+    this.#histogram.enable();
+    this.#timer = setInterval(() => this.#look(), defaults.tickMs);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#histogram.disable();
+  }
+
+  /** Whether requests have to pass {@link refuses} at all; nearly always they need not, and this costs nothing. */
+  get engaged(): boolean {
+    return this.#level > 0 || this.#inFlight >= this.#options.mostInFlight;
+  }
+
+  /** Whether this request is refused. Counts it. */
+  refuses(priority: Priority): boolean {
+    const rank = PRIORITIES.indexOf(priority);
+    if (this.#inFlight < this.#options.mostInFlight) {
+      const share = Math.min(1, Math.max(0, this.#level - rank));
+      const due = (this.#due[rank] ?? 0) + share;
+      this.#due[rank] = due >= 1 ? due - 1 : due;
+      if (due < 1) return false;
+    }
+    this.#refused[rank] = (this.#refused[rank] ?? 0) + 1;
+    return true;
+  }
+
+  /** When a refused client may come again, whole seconds; drawn at random, so that they do not all come together. */
+  retryAfterSeconds(): number {
+    const spread = 1 + (this.#level / PRIORITIES.length) * defaults.retrySpreadSeconds;
+    return defaults.retrySeconds + Math.floor(Math.random() * spread);
+  }
+
+  /** A request is being answered; {@link end} when it is over. */
+  begin(): void {
+    this.#inFlight += 1;
+  }
+
+  end(): void {
+    this.#inFlight -= 1;
+  }
+
+  /**
+   * Takes one look's figures into account.
+   * @param delayMs mean delay of the event loop since the last look.
+   * @param utilization share of that time it worked, 0–1.
+   */
+  observe(delayMs: number, utilization: number): void {
+    const { delayMs: threshold } = this.#options;
+    this.#busy = utilization;
+    if (delayMs >= threshold && utilization >= defaults.utilization) {
+      this.#lateTicks += 1;
+      const multiples = Math.min(defaults.mostMultiples, delayMs / threshold);
+      if (this.#lateTicks >= defaults.ticksToBegin) this.#level = Math.min(PRIORITIES.length, this.#level + defaults.up * multiples);
+    } else {
+      this.#lateTicks = 0;
+      if (delayMs < threshold * defaults.calmShare) this.#level = Math.max(0, this.#level - defaults.down);
+    }
+  }
+
+  /** For the metrics and the health report. */
+  stats(): OverloadStats {
+    return {
+      level: Math.round(this.#level * 100) / 100,
+      inFlight: this.#inFlight,
+      utilization: Math.round(this.#busy * 100) / 100,
+      refused: Object.fromEntries(PRIORITIES.map((priority, rank) => [priority, this.#refused[rank] ?? 0])) as Record<Priority, number>,
+    };
+  }
+
+  #look(): void {
+    const { count, mean } = this.#histogram;
+    const delayMs = count === 0 ? 0 : Math.max(0, mean / NANOSECONDS_PER_MS - defaults.resolutionMs);
+    const { utilization } = performance.eventLoopUtilization(this.#utilization);
+    this.#utilization = performance.eventLoopUtilization();
+    this.#histogram.reset();
+    this.observe(delayMs, utilization);
+  }
+}
+
+/** State of the guard. */
+export interface OverloadStats {
+  /** 0: nothing is refused; the number of {@link PRIORITIES}: everything is. */
+  readonly level: number;
+  readonly inFlight: number;
+  readonly utilization: number;
+  readonly refused: Readonly<Record<Priority, number>>;
+}

@@ -1,0 +1,4 @@
+import pino from "pino";
+
+/** A logger whose lines nobody reads. */
+export const silent = pino({ level: "silent" });
