@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { Server as NetServer, type Socket } from "node:net";
 import type { Express } from "express";
 import type { Container } from "./container";
+import { messageClasses } from "./http/message-classes";
 import { sendRawJson } from "./http/respond";
 import { healthReport } from "./health/reports";
 
@@ -43,21 +44,26 @@ export async function listen(container: Container, app: Express): Promise<AppSer
       requestTimeout: defaults.requestTimeoutMs,
       connectionsCheckingInterval: defaults.connectionsCheckingIntervalMs,
       maxHeaderSize: defaults.maxHeaderBytes,
+      ...messageClasses(app),
     },
     (request, response) => {
       const { socket } = request;
       inFlight.set(socket, (inFlight.get(socket) ?? 0) + 1);
-      response.once("close", () => {
-        const left = (inFlight.get(socket) ?? 1) - 1;
-        if (inFlight.has(socket)) inFlight.set(socket, left);
-        // An answer that began before the drain kept its connection open.
-        if (left === 0 && closing !== undefined) socket.end();
-      });
+      response.on("close", answered);
       if (state.draining) response.shouldKeepAlive = false;
       if (!answerProbe(container, request, response)) app(request, response);
     },
   );
   let closing: Promise<void> | undefined;
+  /** One function for all responses: a closure for each would be made and thrown away. */
+  function answered(this: ServerResponse): void {
+    const { socket } = this.req;
+    const open = inFlight.get(socket);
+    if (open === undefined) return;
+    inFlight.set(socket, open - 1);
+    // An answer that began before the drain kept its connection open.
+    if (open === 1 && closing !== undefined) socket.end();
+  }
   server.on("connection", (socket) => {
     inFlight.set(socket, 0);
     socket.once("close", () => inFlight.delete(socket));
