@@ -17,23 +17,89 @@ export interface Transaction extends Queries {
   script(sql: string): Promise<void>;
 }
 
+/** How a transaction relates to others, and to failures of the network. */
+export interface TransactionOptions {
+  /**
+   * Transactions with the same key wait for each other, everywhere, and those with different keys do not. What happens under a key is
+   * only in order with respect to that key. A tenant's transactions have their company as key; see `TenantScope.transaction`.
+   * @default none: the transaction has the effect it would have if all ran one after the other; on Postgres that is SERIALIZABLE, so
+   * `work` may run again when it meets another one.
+   */
+  readonly lock?: string;
+  /**
+   * Running `work` once more after it has been committed does no harm, because it looks for what the first run left. Only then
+   * is it run again when the connection is lost during COMMIT.
+   * @default false
+   */
+  readonly idempotent?: boolean;
+}
+
+/** A place in the primary's log of writes, as `pg_lsn` writes it: replicas that have replayed it have seen the write. */
+export type WriteMark = string;
+
+/** How full a pool of connections is. */
+export interface PoolFigures {
+  /** Most connections it may open. */
+  readonly max: number;
+  readonly open: number;
+  readonly inUse: number;
+  readonly idle: number;
+  /** Requests that wait for a connection. */
+  readonly waiting: number;
+}
+
+/** One read replica as its monitor sees it. */
+export interface ReplicaFigures {
+  /** Host and port; never the password. */
+  readonly name: string;
+  readonly healthy: boolean;
+  /** How far it is behind the primary, ms; `null` when that is not known. */
+  readonly lagMs: number | null;
+  readonly latencyMs: number | null;
+  readonly reads: number;
+  readonly failures: number;
+  readonly lastError: string | null;
+  readonly pool: PoolFigures;
+}
+
+/** What a database can tell about its connections; an embedded one has none. */
+export interface DatabaseFigures {
+  readonly pool: PoolFigures | undefined;
+  readonly replicas: readonly ReplicaFigures[];
+  /** Reads that asked for a replica and went to the primary, by reason. */
+  readonly fallbacks: { readonly behind: number; readonly unhealthy: number; readonly failed: number };
+  /** Attempts that were repeated after a lost connection, or after meeting another transaction. */
+  readonly retries: number;
+}
+
 /**
- * The database as the app sees it; `db/sqlite.ts` implements it for phase `cluster`. One contract test suite runs against every
- * implementation.
+ * The database as the app sees it: `db/sqlite.ts` and `db/postgres.ts` implement it. One contract test suite runs against each.
  */
 export interface Database extends Queries {
   readonly kind: "sqlite" | "postgres";
   /**
-   * Runs `work` in one write transaction: commits when it resolves, rolls back when it rejects. Transactions exclude each other, in
-   * this process and in others. `work` uses only the transaction it is given and awaits nothing else: others wait meanwhile.
-   * @throws DatabaseBusyError when another process keeps the write lock for longer than the lock wait.
+   * Runs `work` in one write transaction: commits when it resolves, rolls back when it rejects. Transactions have the effect of running
+   * one after the other, in this process and in others. `work` uses only the transaction it is given and awaits nothing else: others
+   * wait meanwhile. It has no effect outside of the transaction, because it may be run again. A statement that fails dooms the
+   * transaction, also when `work` catches its error.
+   * @throws DatabaseBusyError when others keep a lock for longer than the lock wait.
+   * @throws DatabaseUnavailableError when there is no server to be had, and nothing was written.
+   * @throws CommitUnknownError when the connection was lost while committing.
    */
-  transaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result>;
+  transaction<Result>(work: (transaction: Transaction) => Promise<Result>, options?: TransactionOptions): Promise<Result>;
+  /**
+   * For reads that may be a moment behind: a healthy read replica in turn, else the primary. Take one per request.
+   * @param afterWrite only a replica that has seen this write.
+   */
+  reader(afterWrite?: WriteMark): Queries;
+  /** The last write of this process; `undefined` without replicas, where every read sees every write. */
+  writeMark(): WriteMark | undefined;
+  figures(): DatabaseFigures;
   /** Proves that the database answers; milliseconds it took. */
   ping(): Promise<number>;
   /** Gives back memory that can be rebuilt (statement and page caches). */
   shrink(): Promise<void>;
-  /** Waits for a running transaction, then closes. Using it afterwards is an error. */
+  /** Waits for what was begun, then closes. Using it afterwards is an error. */
   close(): Promise<void>;
 }
 
@@ -55,5 +121,42 @@ export class DatabaseBusyError extends Error {
   override readonly name = "DatabaseBusyError";
   constructor(waitedMs: number, cause: unknown) {
     super(`The database stayed locked by other writers for ${waitedMs} ms.`, { cause });
+  }
+}
+
+/** No server could be reached, or it stopped answering. Nothing was written, so the same request may succeed later. */
+export class DatabaseUnavailableError extends Error {
+  override readonly name: string = "DatabaseUnavailableError";
+  constructor(why: string, cause: unknown) {
+    super(`The database is not available: ${why}.`, { cause });
+  }
+}
+
+/** Every connection stayed in use for longer than the wait for one. */
+export class PoolExhaustedError extends DatabaseUnavailableError {
+  override readonly name = "PoolExhaustedError";
+}
+
+/** The server was lost, or could not replicate, while it committed: whether the write holds is not known. */
+export class CommitUnknownError extends Error {
+  override readonly name = "CommitUnknownError";
+  constructor(why: string, cause?: unknown) {
+    super(`It is not known whether the write was kept: ${why}.`, { cause });
+  }
+}
+
+/** A statement failed earlier and its error was caught: nothing of the transaction can be committed. */
+export class DoomedTransactionError extends Error {
+  override readonly name = "DoomedTransactionError";
+  constructor() {
+    super("A statement of this transaction failed, so it cannot be committed; let its error end the transaction.");
+  }
+}
+
+/** A value does not fit its column, such as text for a number: the mistake of whoever sent it. */
+export class InvalidValueError extends Error {
+  override readonly name = "InvalidValueError";
+  constructor(cause: unknown) {
+    super("A value does not have the form its column needs.", { cause });
   }
 }

@@ -3,8 +3,8 @@ import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
-import { ConstraintError, DatabaseBusyError } from "./database";
-import type { Database, SqlValue, Transaction } from "./database";
+import { ConstraintError, DatabaseBusyError, DoomedTransactionError } from "./database";
+import type { Database, DatabaseFigures, Queries, SqlValue, Transaction } from "./database";
 
 /** How a SQLite file is opened. */
 export interface SqliteOptions {
@@ -111,6 +111,19 @@ export class SqliteDatabase implements Database {
     return result;
   }
 
+  /** One file: whoever reads it sees every write. */
+  reader(): Queries {
+    return this;
+  }
+
+  writeMark(): undefined {
+    return undefined;
+  }
+
+  figures(): DatabaseFigures {
+    return { pool: undefined, replicas: [], fallbacks: { behind: 0, unhealthy: 0, failed: 0 }, retries: 0 };
+  }
+
   async ping(): Promise<number> {
     const start = performance.now();
     // Reads the file's header, so a file that was deleted or cut short underneath is noticed.
@@ -137,8 +150,10 @@ export class SqliteDatabase implements Database {
       // In the same tick as BEGIN: no statement of another request may slip into the transaction.
       this.#open = new Promise((resolve) => (ended = resolve));
     });
+    const health = { doomed: false };
     try {
-      const result = await this.#inside.run(true, () => work(this.#queries()));
+      const result = await this.#inside.run(true, () => work(this.#queries(health)));
+      if (health.doomed) throw new DoomedTransactionError();
       this.#translating(() => this.#connection.exec("COMMIT"));
       return result;
     } catch (error) {
@@ -151,10 +166,16 @@ export class SqliteDatabase implements Database {
     }
   }
 
-  #queries(): Transaction {
+  /** SQLite itself would go on after a failed statement. Postgres does not, so neither does this. */
+  #queries(health: { doomed: boolean }): Transaction {
     const attempt = <Result>(action: () => Result): Promise<Result> =>
       new Promise((resolve) => {
-        resolve(this.#translating(action));
+        try {
+          resolve(this.#translating(action));
+        } catch (error) {
+          health.doomed = true;
+          throw error;
+        }
       });
     return {
       all: <Row extends object>(sql: string, parameters: readonly SqlValue[] = []) =>

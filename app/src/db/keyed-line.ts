@@ -1,0 +1,42 @@
+/**
+ * Lets one at a time pass for each key, in the order of arrival. What waits here holds no connection: many requests of one tenant
+ * would otherwise take every connection of the pool only to wait for each other in the database.
+ */
+export class KeyedLine {
+  /** Who waits for each key that someone holds. */
+  readonly #waiting = new Map<string, Set<() => void>>();
+
+  /**
+   * Resolves with what lets the next one pass; call it once.
+   * @returns `undefined` when it is not one's turn within `waitMs`.
+   */
+  enter(key: string, waitMs: number): Promise<(() => void) | undefined> {
+    const line = this.#waiting.get(key);
+    if (line === undefined) {
+      this.#waiting.set(key, new Set());
+      return Promise.resolve(() => this.#leave(key));
+    }
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        line.delete(pass);
+        resolve(undefined);
+      }, waitMs);
+      const pass = (): void => {
+        clearTimeout(timer);
+        resolve(() => this.#leave(key));
+      };
+      line.add(pass);
+    });
+  }
+
+  #leave(key: string): void {
+    const line = this.#waiting.get(key);
+    const [next] = line ?? [];
+    if (line === undefined || next === undefined) {
+      this.#waiting.delete(key);
+      return;
+    }
+    line.delete(next);
+    next();
+  }
+}
