@@ -19,14 +19,16 @@ export const MOST_COUNTED = 10_000;
 
 const MOST_CURSOR_CHARACTERS = 1000;
 
-/** What a list may be sorted and filtered by. Each sort, alone and under each filter, has its index (feature D10). */
+/** What a list may be sorted and filtered by. Each sort, alone and under each combination of filters, has its index (feature D10). */
 export interface ListDefinition<Row> {
   readonly size: keyof typeof PAGE_SIZES;
   readonly sorts: readonly (keyof Row & string)[];
   /** `-` in front is descending. */
   readonly defaultSort: string;
-  /** Values each filter takes. */
-  readonly filters: Readonly<Partial<Record<keyof Row & string, readonly string[]>>>;
+  /** Values each filter takes; `id` takes the id of another row. */
+  readonly filters: Readonly<Partial<Record<keyof Row & string, readonly string[] | readonly number[] | "id">>>;
+  /** Properties the route itself fixes, such as the conversation whose messages are listed. */
+  readonly within?: readonly (keyof Row & string)[];
 }
 
 /** One page as the API returns it. */
@@ -57,28 +59,7 @@ const cursorSchema = z.strictObject({ sort: z.string(), value: z.union([z.string
  * @throws HttpProblem naming each wrong parameter and what it may be.
  */
 export function parseListRequest<Row>(query: unknown, definition: ListDefinition<Row>): ListRequest<Row> {
-  const { most, default: defaultLimit } = PAGE_SIZES[definition.size];
-  const sorts = definition.sorts.flatMap((name) => [name, `-${name}`]);
-  const filters = Object.entries(definition.filters as Record<string, readonly string[]>).map(
-    ([name, values]) =>
-      [
-        name,
-        z
-          .enum(values)
-          .optional()
-          .describe(`one of ${values.join(", ")}`),
-      ] as const,
-  );
-  const schema = z.strictObject({
-    ...Object.fromEntries(filters),
-    limit: wholeNumber(1, most).default(defaultLimit).describe(`a whole number from 1 to ${most}`),
-    offset: wholeNumber(0, MOST_OFFSET).optional().describe(`a whole number from 0 to ${MOST_OFFSET}; use cursor to go further`),
-    cursor: z.string().max(MOST_CURSOR_CHARACTERS).optional().describe("the nextCursor of the page before"),
-    sort: z
-      .enum(sorts)
-      .default(definition.defaultSort)
-      .describe(`one of ${sorts.join(", ")}`),
-  });
+  const schema = listQuerySchema(definition);
   const { limit, offset, cursor, sort, ...where } = validate(schema, query, "The query");
   if (cursor !== undefined && offset !== undefined) {
     throw new HttpProblem("validation", "The query is not valid: give either cursor or offset, not both.", {
@@ -95,6 +76,47 @@ export function parseListRequest<Row>(query: unknown, definition: ListDefinition
     ...(offset !== undefined && { offset }),
     ...(cursor !== undefined && { after: decodeCursor(cursor, sort) }),
   };
+}
+
+const querySchemas = new WeakMap<object, ReturnType<typeof buildQuerySchema>>();
+
+/** The parameters of a list; built once for each, both for checking requests and for the OpenAPI description. */
+export function listQuerySchema<Row>(definition: ListDefinition<Row>): ReturnType<typeof buildQuerySchema> {
+  const known = querySchemas.get(definition);
+  if (known !== undefined) return known;
+  const built = buildQuerySchema(definition);
+  querySchemas.set(definition, built);
+  return built;
+}
+
+function buildQuerySchema(definition: ListDefinition<Record<string, unknown>>) {
+  const { most, default: defaultLimit } = PAGE_SIZES[definition.size];
+  const sorts = definition.sorts.flatMap((name) => [name, `-${name}`]);
+  const filters = Object.entries(definition.filters).flatMap(([name, values]) =>
+    values === undefined ? [] : [[name, filterSchema(values).optional()] as const],
+  );
+  return z.strictObject({
+    ...Object.fromEntries(filters),
+    limit: wholeNumber(1, most).default(defaultLimit).describe(`a whole number from 1 to ${most}`),
+    offset: wholeNumber(0, MOST_OFFSET).optional().describe(`a whole number from 0 to ${MOST_OFFSET}; use cursor to go further`),
+    cursor: z.string().max(MOST_CURSOR_CHARACTERS).optional().describe("the nextCursor of the page before"),
+    sort: z
+      .enum(sorts)
+      .default(definition.defaultSort)
+      .describe(`one of ${sorts.join(", ")}`),
+  });
+}
+
+function filterSchema(values: readonly string[] | readonly number[] | "id"): z.ZodType<string | number, string> {
+  if (values === "id") return z.uuid().describe("an id");
+  const texts = values.map(String);
+  const words = `one of ${texts.join(", ")}`;
+  if (values.every((value) => typeof value === "string")) return z.enum(texts).describe(words);
+  return z
+    .enum(texts)
+    .transform(Number)
+    .meta({ parameter: { type: "integer", enum: values } })
+    .describe(words);
 }
 
 /** One page of a tenant's table, each row turned into what the API shows. */
@@ -146,5 +168,6 @@ function wholeNumber(least: number, most: number): z.ZodType<number, string> {
     .string()
     .regex(/^(0|[1-9][0-9]{0,8})$/)
     .transform(Number)
-    .pipe(z.number().min(least).max(most));
+    .pipe(z.number().min(least).max(most))
+    .meta({ parameter: { type: "integer", minimum: least, maximum: most } });
 }
