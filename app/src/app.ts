@@ -1,7 +1,7 @@
 import express, { type Express } from "express";
 import type { Container } from "./container";
 import "./http/request";
-import { authenticate } from "./http/middleware/authenticate";
+import { authenticate, authorize } from "./http/middleware/authenticate";
 import { errors, notFound } from "./http/middleware/errors";
 import { observe } from "./http/middleware/observe";
 import { sendText } from "./http/respond";
@@ -10,6 +10,7 @@ import { authRoutes } from "./http/routes/auth";
 import { companyRoutes } from "./http/routes/company";
 import { healthRoutes } from "./http/routes/health";
 import { orderRoutes } from "./http/routes/orders";
+import { platformAdminRoutes } from "./http/routes/platform-admins";
 import { pages } from "./http/routes/pages";
 import { sessionRoutes } from "./http/routes/session";
 import { userRoutes } from "./http/routes/users";
@@ -22,7 +23,7 @@ const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
  * Security headers and compression are not middleware: `http/respond.ts` adds them where the answer is written, in one go.
  */
 export function createApp(container: Container): Express {
-  const { config, logger, sessions, instance } = container;
+  const { config, logger, sessions, instance, adminToken } = container;
   const app = express();
   app.disable("x-powered-by");
   // Hashing every dynamic answer to find that it changed costs more than it saves.
@@ -36,6 +37,9 @@ export function createApp(container: Container): Express {
   // 4 for operators and machines: no session
   app.get("/metrics", async (request, response) => sendText(request, response, METRICS_TYPE, await instance.metricsText()));
   app.use("/api/health", healthRoutes(container));
+  // who asks, and whether they may: session/access.ts has the table
+  app.use("/api", authorize(sessions, adminToken));
+  app.use("/api/admin/platform-admins", platformAdminRoutes(container));
   app.use("/api/admin", adminRoutes(container));
   // 5 logging in; body limits are the routes' own
   app.use("/api/auth", authRoutes(container));

@@ -24,7 +24,10 @@ export interface AppConfig {
   readonly trustProxy: number;
   /** SQLITE_PATH; @default "./data/app.db" */
   readonly sqlitePath: string;
-  /** SESSION_SECRET or SESSION_SECRET_FILE, at least 32 characters; `undefined`: the app generates one and keeps it beside its database. */
+  /**
+   * SESSION_SECRET or SESSION_SECRET_FILE, at least 32 characters; several separated by commas while one is being replaced: the first
+   * signs, all are accepted. `undefined`: the app generates one and keeps it beside its database.
+   */
   readonly sessionSecret: string | undefined;
   /** ADMIN_TOKEN or ADMIN_TOKEN_FILE, at least 16 characters; `undefined`: generated as well. */
   readonly adminToken: string | undefined;
@@ -35,7 +38,24 @@ export interface AppConfig {
   /** KEEP_ALIVE_TIMEOUT_MS: above any load balancer's idle timeout (HAProxy, ALB: 60 s), so that the app never closes first; @default 65000 */
   readonly keepAliveTimeoutMs: number;
   readonly redis: RedisConfig;
+  readonly protection: ProtectionConfig;
   readonly cluster: ClusterConfig;
+}
+
+/** What the app does about too much, too slow and too curious clients, and how often it writes figures of companies. */
+export interface ProtectionConfig {
+  /** ADMIN_PORT: `/api/admin` and `/metrics` are answered on this port only; @default undefined: on PORT */
+  readonly adminPort: number | undefined;
+  /** ADMIN_HOST, address the admin port listens on; @default "127.0.0.1" */
+  readonly adminHost: string;
+  /** MAX_CONNECTIONS of one worker; more are closed at once; @default 10000 */
+  readonly maxConnections: number;
+  /** OVERLOAD_DELAY_MS of the event loop from which on a worker refuses the least important requests; 0 never; @default 100 */
+  readonly overloadDelayMs: number;
+  /** MAX_IN_FLIGHT: requests one worker answers at a time; @default 2000 */
+  readonly maxInFlight: number;
+  /** COMPANY_METRICS_FLUSH_MS between two writes of companies' figures (E7); @default 15000 */
+  readonly metricsFlushMs: number;
 }
 
 /** Settings of the cluster manager (features A2, A3, A9, C2). */

@@ -4,12 +4,18 @@ import type { AppConfig } from "./config";
 import type { Database } from "./db/database";
 import { migrate, readMigrations } from "./db/migrate";
 import { SqliteDatabase } from "./db/sqlite";
+import { RedisFence } from "./cache/fence";
 import { EventLoopMonitor } from "./health/event-loop";
 import type { WorkerLifecycle } from "./lifecycle/types";
+import { Admission } from "./lifecycle/admission";
 import { createLogger, type Logger } from "./observability/logger";
+import { TenantMetrics } from "./observability/tenant-metrics";
+import { TenantMetricsFlush } from "./observability/tenant-metrics-flush";
 import { closeRedis, connectRedis, type RedisConnections } from "./redis";
 import { Accounts } from "./session/accounts";
+import { SharedClock } from "./session/clock";
 import type { PasswordCost } from "./session/password";
+import { RedisSessions } from "./session/redis-sessions";
 import { generatedSecretFile, loadSecrets } from "./session/secrets";
 import { SessionStore } from "./session/session-store";
 import { TokenSigner } from "./session/token";
@@ -39,9 +45,16 @@ export interface Container {
   readonly database: Database;
   readonly redis: RedisConnections;
   readonly sessions: SessionStore;
+  /** One time for all instances. */
+  readonly clock: SharedClock;
+  /** Whether what Redis holds may be believed; `undefined` without Redis. */
+  readonly fence: RedisFence | undefined;
   readonly accounts: Accounts;
   readonly adminToken: string;
   readonly eventLoop: EventLoopMonitor;
+  readonly admission: Admission;
+  readonly tenantMetrics: TenantMetrics;
+  readonly tenantMetricsFlush: TenantMetricsFlush;
   readonly instance: Instance;
   readonly state: WorkerState;
 }
@@ -82,11 +95,20 @@ export async function createContainer(
   instance: Instance,
   options: ContainerOptions = {},
 ): Promise<Container> {
-  const { sessionSecret, adminToken } = loadSecrets(config);
+  const { sessionSecrets, adminToken } = loadSecrets(config);
   const logger = options.logger ?? createLogger(config, { worker: lifecycle.workerId });
   const database = await SqliteDatabase.open({ file: config.sqlitePath });
   const redis = await connectRedis(config.redis, logger);
-  const sessions = new SessionStore(database, new TokenSigner(sessionSecret));
+  const clock = await SharedClock.start(database, logger);
+  const fence = redis.cache && new RedisFence({ database, connection: redis.cache, logger, appName: config.appName });
+  await fence?.started();
+  const shared = redis.cache && fence && new RedisSessions(redis.cache, fence, logger);
+  const sessions = new SessionStore(database, new TokenSigner(sessionSecrets), { now: clock.now, ...(shared && { shared }) });
+  const admission = new Admission({ delayMs: config.protection.overloadDelayMs, mostInFlight: config.protection.maxInFlight });
+  const tenantMetrics = new TenantMetrics();
+  const tenantMetricsFlush = new TenantMetricsFlush(tenantMetrics, database, logger, config.protection.metricsFlushMs);
+  admission.start();
+  tenantMetricsFlush.start();
   return {
     config,
     lifecycle,
@@ -94,9 +116,14 @@ export async function createContainer(
     database,
     redis,
     sessions,
+    clock,
+    fence,
     accounts: new Accounts(database, sessions, options.passwordCost),
     adminToken,
     eventLoop: new EventLoopMonitor(),
+    admission,
+    tenantMetrics,
+    tenantMetricsFlush,
     instance,
     state: { draining: false, ready: false },
   };
@@ -104,6 +131,10 @@ export async function createContainer(
 
 export async function closeContainer(container: Container): Promise<void> {
   container.eventLoop.stop();
+  container.admission.stop();
+  await container.tenantMetricsFlush.stop();
+  container.clock.stop();
+  container.fence?.close();
   await container.database.close();
   await closeRedis(container.redis);
 }

@@ -58,7 +58,12 @@ export const environmentSchema = z.object({
   PORT: integer(0, 65_535, 3001),
   TRUST_PROXY: integer(0, 10, 0),
   SQLITE_PATH: z.string().max(4096).default("./data/app.db").describe("the path of a file"),
-  SESSION_SECRET: z.string().min(32).max(4096).optional().describe("at least 32 characters"),
+  SESSION_SECRET: z
+    .string()
+    .max(4096)
+    .regex(/^[^,]{32,}(,[^,]{32,})*$/)
+    .optional()
+    .describe("at least 32 characters, or several such secrets separated by commas, the newest first"),
   ADMIN_TOKEN: z
     .string()
     .regex(/^[\x21-\x7e]{16,4096}$/)
@@ -70,6 +75,16 @@ export const environmentSchema = z.object({
   DRAIN_DELAY_MS: integer(0, HOUR_MS, 3000),
   SHUTDOWN_TIMEOUT_MS: integer(0, HOUR_MS, 30_000),
   KEEP_ALIVE_TIMEOUT_MS: integer(1, HOUR_MS, 65_000),
+  ADMIN_PORT: optionalInteger(1, 65_535),
+  ADMIN_HOST: z
+    .string()
+    .regex(/^[\w.:-]{1,253}$/)
+    .default("127.0.0.1")
+    .describe("an IP address or a host name of this machine"),
+  MAX_CONNECTIONS: integer(1, 1_000_000, 10_000),
+  OVERLOAD_DELAY_MS: integer(0, 60_000, 100),
+  MAX_IN_FLIGHT: integer(1, 1_000_000, 2000),
+  COMPANY_METRICS_FLUSH_MS: integer(50, HOUR_MS, 15_000),
   WORKERS: z
     .union([
       z.literal("auto"),

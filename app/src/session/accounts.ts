@@ -9,7 +9,7 @@ import type { User } from "../users/users";
 import { createUser, getUser } from "../users/users";
 import type { PasswordCost } from "./password";
 import { decoyHash, DEFAULT_COST, hashPassword, needsRehash, verifyPassword } from "./password";
-import type { SessionStore } from "./session-store";
+import { endSessions, type Session, type SessionStore } from "./session-store";
 
 /** What signing up and logging in give. */
 export interface SignedIn {
@@ -33,6 +33,12 @@ const FIND_LOGIN = `SELECT id AS "id", company_id AS "companyId", password_hash 
 interface LoginRow extends Pick<UserRow, "id" | "passwordHash" | "status"> {
   readonly companyId: string;
 }
+
+// By id, of a user who is logged in already.
+const FIND_PASSWORD = "SELECT password_hash AS \"passwordHash\" FROM users WHERE company_id = ? AND id = ? AND status = 'active'";
+
+/** The company that platform admins belong to; created with the first of them. */
+export const PLATFORM_COMPANY_ID = "platform";
 
 /** Signing up and logging in: what happens before a request belongs to a company. */
 export class Accounts {
@@ -83,6 +89,43 @@ export class Accounts {
       await new TenantScope(this.#database, found.companyId).table(users).update(found.id, { passwordHash });
     }
     return this.#signIn(found.companyId, found.id);
+  }
+
+  /**
+   * Changes the password of whoever is logged in, ends all of their sessions and starts a new one: whoever got hold of one is out.
+   * @throws HttpProblem when the current password is wrong.
+   */
+  async changePassword({ companyId, userId }: Session, current: string, password: string): Promise<SignedIn> {
+    const found = await this.#database.get<{ readonly passwordHash: string }>(FIND_PASSWORD, [companyId, userId]);
+    if (!(await verifyPassword(current, found?.passwordHash ?? this.#decoy))) {
+      throw new HttpProblem("invalid-credentials", "The current password is wrong.", {
+        errors: [{ field: "currentPassword", allowed: "the password of the account" }],
+      });
+    }
+    const passwordHash = await this.hash(password);
+    const ended = await new TenantScope(this.#database, companyId).transaction(async (scope) => {
+      await scope.table(users).update(userId, { passwordHash, updatedAt: new Date().toISOString() });
+      return endSessions(scope, userId);
+    });
+    await this.#sessions.forget(ended);
+    return this.#signIn(companyId, userId);
+  }
+
+  /**
+   * Creates an operator of the whole platform; only for holders of the admin token.
+   * @throws HttpProblem when the e-mail address already has an account.
+   */
+  async createPlatformAdmin({ name, email, password }: Omit<SignUp, "companyName">): Promise<User> {
+    const passwordHash = await this.hash(password);
+    const now = new Date().toISOString();
+    return new TenantScope(this.#database, PLATFORM_COMPANY_ID).transaction(async (scope) => {
+      const table = scope.table(companies);
+      if ((await table.find(PLATFORM_COMPANY_ID)) === undefined) {
+        const company = { id: PLATFORM_COMPANY_ID, name: "Platform", plan: "ENTERPRISE", lastOrderNumber: 0 };
+        await table.insert({ ...company, createdAt: now, updatedAt: now });
+      }
+      return createUser(scope, { email, name, role: "admin", passwordHash, platformAdmin: 1 });
+    });
   }
 
   async #signIn(companyId: string, userId: string): Promise<SignedIn> {

@@ -4,7 +4,8 @@ import path from "node:path";
 
 /** The app's secrets, wherever they came from. */
 export interface Secrets {
-  readonly sessionSecret: string;
+  /** The first signs, all of them verify; at least one. */
+  readonly sessionSecrets: readonly string[];
   readonly adminToken: string;
 }
 
@@ -24,8 +25,9 @@ export function generatedSecretFile(config: SecretsConfig, name: "session-secret
 
 /** The configured secrets; one that is missing is generated once, kept in a file only its owner may read, and found again by everyone. */
 export function loadSecrets(config: SecretsConfig): Secrets {
+  const sessionSecret = config.sessionSecret ?? readOrCreate(generatedSecretFile(config, "session-secret"));
   return {
-    sessionSecret: config.sessionSecret ?? readOrCreate(generatedSecretFile(config, "session-secret")),
+    sessionSecrets: sessionSecret.split(","),
     adminToken: config.adminToken ?? readOrCreate(generatedSecretFile(config, "admin-token")),
   };
 }

@@ -7,57 +7,105 @@ import type { TokenSigner } from "./token";
 export interface Session {
   readonly companyId: string;
   readonly userId: string;
+  /** What the user may do within the company. */
   readonly role: Role;
+  /** An operator of the whole platform; given by the admin token only. */
+  readonly platformAdmin: boolean;
+  /** The company's plan, at most a minute old. */
+  readonly plan: string;
   /** ISO 8601. */
   readonly expiresAt: string;
+}
+
+/** A session as processes share it outside of the database. */
+export interface SharedSession extends Session {
+  /** When the database last said so, by the shared clock; ms since 1970. */
+  readonly checkedAt: number;
+}
+
+/**
+ * Copies of sessions that are faster to read than the database; `redis-sessions.ts` is one. None of the methods ever rejects: whatever
+ * fails there, the database knows.
+ */
+export interface SharedSessions {
+  /** The copy, its life prolonged to a whole lifetime; `undefined` when there is none or nobody answers. */
+  read(idHash: string): Promise<SharedSession | undefined>;
+  /** Keeps a copy, unless the session was revoked meanwhile. */
+  write(idHash: string, session: SharedSession): Promise<void>;
+  /** Once it resolves, no process finds a copy of these again. */
+  revoke(idHashes: readonly string[]): Promise<void>;
 }
 
 /** A session ends this long after its last use, in milliseconds (feature B6: 1 h sliding). */
 export const SESSION_LIFETIME_MS = 3_600_000;
 
-/** The end is moved at most this often (ms), so that reading pages does not become writing to the database. */
-const SLIDE_INTERVAL_MS = 60_000;
+/**
+ * The end is moved at most this often (ms), so that reading pages does not become writing to the database. A copy is checked against
+ * the database as often: role and plan are never older than this, and losing every copy shortens no session by more.
+ */
+export const SLIDE_INTERVAL_MS = 60_000;
 
 /** Expired sessions removed at each login, so that the table stays as large as its use without a job of its own. */
 const EXPIRED_PER_LOGIN = 20;
+
+/** Sessions one user may have; logging in once more ends the oldest. */
+export const MOST_SESSIONS_PER_USER = 100;
 
 interface SessionUser {
   readonly companyId: string;
   readonly userId: string;
   readonly role: Role;
+  readonly platformAdmin: number;
+  readonly plan: string;
   readonly expiresAt: string;
 }
 
 // Before a request has a tenant there is nothing to scope by: the signed token is what leads to one.
-const FIND = `SELECT s.company_id AS "companyId", s.user_id AS "userId", u.role AS "role", s.expires_at AS "expiresAt"
-  FROM sessions s JOIN users u ON u.company_id = s.company_id AND u.id = s.user_id
+const FIND = `SELECT s.company_id AS "companyId", s.user_id AS "userId", u.role AS "role", u.platform_admin AS "platformAdmin",
+    c.plan AS "plan", s.expires_at AS "expiresAt"
+  FROM sessions s JOIN users u ON u.company_id = s.company_id AND u.id = s.user_id JOIN companies c ON c.id = s.company_id
   WHERE s.id_hash = ? AND s.expires_at > ? AND u.status = 'active'`;
 
 const SLIDE = "UPDATE sessions SET expires_at = ? WHERE id_hash = ? AND expires_at < ?";
 const END = "DELETE FROM sessions WHERE id_hash = ?";
 const PURGE = "DELETE FROM sessions WHERE id_hash IN (SELECT id_hash FROM sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)";
 
+/** How a {@link SessionStore} is put together. */
+export interface SessionStoreOptions {
+  /** @default this process's clock */
+  readonly now?: () => number;
+  /** @default none: every request asks the database */
+  readonly shared?: SharedSessions;
+}
+
 /** Sessions in the database: every instance sees them, and logging out ends one everywhere at once. */
 export class SessionStore {
   readonly #database: Database;
   readonly #signer: TokenSigner;
   readonly #now: () => number;
+  readonly #shared: SharedSessions | undefined;
 
-  constructor(database: Database, signer: TokenSigner, now: () => number = Date.now) {
+  constructor(database: Database, signer: TokenSigner, { now = Date.now, shared }: SessionStoreOptions = {}) {
     this.#database = database;
     this.#signer = signer;
     this.#now = now;
+    this.#shared = shared;
   }
 
   /** Starts a session of an active user; `token` is shown to the client once and stored nowhere. */
   async create(companyId: string, userId: string): Promise<{ readonly token: string; readonly expiresAt: string }> {
     const { token, idHash } = this.#signer.create();
     const expiresAt = this.#expiry();
-    await this.#database.transaction(async (transaction) => {
+    const ended = await this.#database.transaction(async (transaction) => {
       await transaction.run(PURGE, [this.#iso(0), EXPIRED_PER_LOGIN]);
-      const scope = new TenantScope(this.#database, companyId, transaction);
-      await scope.table(sessions).insert({ id: idHash, userId, createdAt: this.#iso(0), expiresAt });
+      const table = new TenantScope(this.#database, companyId, transaction).table(sessions);
+      const newest = { where: { userId }, sort: "createdAt", descending: true } as const;
+      const tooMany = await table.page({ ...newest, limit: MOST_SESSIONS_PER_USER, offset: MOST_SESSIONS_PER_USER - 1 });
+      for (const { id } of tooMany) await table.delete({ id });
+      await table.insert({ id: idHash, userId, createdAt: this.#iso(0), expiresAt });
+      return tooMany.map(({ id }) => id);
     });
+    await this.forget(ended);
     return { token, expiresAt };
   }
 
@@ -65,19 +113,45 @@ export class SessionStore {
   async find(token: string): Promise<Session | undefined> {
     const idHash = this.#signer.verify(token);
     if (idHash === undefined) return undefined;
-    const found = await this.#database.get<SessionUser>(FIND, [idHash, this.#iso(0)]);
-    if (found === undefined) return undefined;
-    const slideBelow = this.#iso(SESSION_LIFETIME_MS - SLIDE_INTERVAL_MS);
-    if (found.expiresAt >= slideBelow) return found;
-    const expiresAt = this.#expiry();
-    await this.#database.run(SLIDE, [expiresAt, idHash, slideBelow]);
-    return { ...found, expiresAt };
+    const copy = await this.#shared?.read(idHash);
+    if (copy !== undefined && this.#now() - copy.checkedAt < SLIDE_INTERVAL_MS) return copy;
+    const session = await this.#read(idHash);
+    if (this.#shared === undefined) return session;
+    if (session !== undefined) await this.#shared.write(idHash, { ...session, checkedAt: this.#now() });
+    else if (copy !== undefined) await this.#shared.revoke([idHash]);
+    return session;
   }
 
   /** Ends a session; a token that leads to none is no error. */
   async end(token: string): Promise<void> {
     const idHash = this.#signer.verify(token);
-    if (idHash !== undefined) await this.#database.run(END, [idHash]);
+    if (idHash === undefined) return;
+    await this.#database.run(END, [idHash]);
+    await this.forget([idHash]);
+  }
+
+  /** Ends every session of a user, on every device. */
+  async endAll(companyId: string, userId: string): Promise<void> {
+    await this.forget(await new TenantScope(this.#database, companyId).transaction((scope) => endSessions(scope, userId)));
+  }
+
+  /**
+   * To be called with the sessions that a committed transaction ended, before its success is answered: the copies go as well.
+   * @param idHashes what {@link endSessions} returned.
+   */
+  async forget(idHashes: readonly string[]): Promise<void> {
+    if (idHashes.length > 0) await this.#shared?.revoke(idHashes);
+  }
+
+  async #read(idHash: string): Promise<Session | undefined> {
+    const found = await this.#database.get<SessionUser>(FIND, [idHash, this.#iso(0)]);
+    if (found === undefined) return undefined;
+    const session = { ...found, platformAdmin: found.platformAdmin === 1 };
+    const slideBelow = this.#iso(SESSION_LIFETIME_MS - SLIDE_INTERVAL_MS);
+    if (found.expiresAt >= slideBelow) return session;
+    const expiresAt = this.#expiry();
+    await this.#database.run(SLIDE, [expiresAt, idHash, slideBelow]);
+    return { ...session, expiresAt };
   }
 
   #expiry(): string {
@@ -87,4 +161,16 @@ export class SessionStore {
   #iso(fromNowMs: number): string {
     return new Date(this.#now() + fromNowMs).toISOString();
   }
+}
+
+/**
+ * Ends every session of a user inside a transaction. Hand what it returns to {@link SessionStore.forget} once the transaction is
+ * committed.
+ */
+export async function endSessions(scope: TenantScope, userId: string): Promise<string[]> {
+  const table = scope.table(sessions);
+  // A few more than a user may have: logins at the same moment can each see one place left.
+  const found = await table.page({ where: { userId }, sort: "createdAt", descending: false, limit: 10 * MOST_SESSIONS_PER_USER });
+  if (found.length > 0) await table.delete({ userId });
+  return found.map(({ id }) => id);
 }

@@ -1,12 +1,13 @@
 import { ConstraintError } from "../db/database";
 import { createId } from "../db/id";
-import { sessions, users, type Role, type UserRow } from "../db/tables";
+import { users, type Role, type UserRow } from "../db/tables";
 import type { TenantScope } from "../db/tenant";
 import type { ListDefinition } from "../http/pagination";
 import { HttpProblem } from "../http/problem";
+import { endSessions } from "../session/session-store";
 
 /** A user as the API shows it: everything but the password's hash. */
-export type User = Omit<UserRow, "passwordHash">;
+export type User = Omit<UserRow, "passwordHash" | "platformAdmin">;
 
 export const USER_LIST: ListDefinition<UserRow> = {
   size: "medium",
@@ -20,6 +21,8 @@ export interface NewUser {
   readonly name: string;
   readonly role: Role;
   readonly passwordHash: string;
+  /** @default 0 */
+  readonly platformAdmin?: 0 | 1;
 }
 
 export interface UserChanges {
@@ -36,7 +39,7 @@ export function presentUser({ id, email, name, role, status, createdAt, updatedA
 /** @throws HttpProblem when the e-mail address is taken, by this company or another. */
 export async function createUser(scope: TenantScope, user: NewUser): Promise<User> {
   const now = new Date().toISOString();
-  const row: UserRow = { id: createId(), ...user, status: "active", createdAt: now, updatedAt: now };
+  const row: UserRow = { id: createId(), platformAdmin: 0, ...user, status: "active", createdAt: now, updatedAt: now };
   try {
     await scope.table(users).insert(row);
   } catch (error) {
@@ -57,11 +60,18 @@ export async function getUser(scope: TenantScope, id: string): Promise<User> {
   return presentUser(row);
 }
 
+/** What {@link updateUser} did. */
+export interface UserUpdate {
+  readonly user: User;
+  /** For `SessionStore.forget`, before the change is answered. */
+  readonly endedSessions: readonly string[];
+}
+
 /**
  * Changes a user. A new password, a new role and deactivation end the user's sessions.
  * @throws HttpProblem when there is no such user, or the company would be left without an active admin.
  */
-export function updateUser(scope: TenantScope, id: string, changes: UserChanges): Promise<User> {
+export function updateUser(scope: TenantScope, id: string, changes: UserChanges): Promise<UserUpdate> {
   return scope.transaction(async (inside) => {
     const table = inside.table(users);
     const before = await getUser(inside, id);
@@ -73,7 +83,6 @@ export function updateUser(scope: TenantScope, id: string, changes: UserChanges)
       throw new HttpProblem("conflict", "A company keeps at least one active admin; make someone else an admin first.");
     }
     const endsSessions = changes.passwordHash !== undefined || before.role !== after.role || after.status === "deactivated";
-    if (endsSessions) await inside.table(sessions).delete({ userId: id });
-    return after;
+    return { user: after, endedSessions: endsSessions ? await endSessions(inside, id) : [] };
   });
 }

@@ -1,10 +1,12 @@
 import type { Request, RequestHandler } from "express";
 import type { Database } from "../../db/database";
 import { TenantScope } from "../../db/tenant";
+import { accessOf, type Access } from "../../session/access";
 import { readCookie, SESSION_COOKIE } from "../../session/cookie";
 import type { Session, SessionStore } from "../../session/session-store";
 import { secretsEqual } from "../../session/token";
 import { HttpProblem } from "../problem";
+import { refuseForeignOrigin } from "./csrf";
 
 const BEARER = /^Bearer +([\x21-\x7e]{1,4096})$/i;
 
@@ -14,26 +16,62 @@ export function requestToken(request: Request): string | undefined {
 }
 
 function bearerToken(request: Request): string | undefined {
-  return BEARER.exec(request.headers.authorization ?? "")?.[1];
+  const header = request.headers.authorization;
+  return header === undefined ? undefined : BEARER.exec(header)?.[1];
 }
 
 /** Finds out who asks and refuses everyone else; afterwards {@link sessionOf} and {@link tenantOf} work. */
 export function authenticate(sessions: SessionStore): RequestHandler {
   return async (request, _response, next) => {
-    const token = requestToken(request);
-    const session = token === undefined ? undefined : await sessions.find(token);
-    if (session === undefined) {
-      const detail = token === undefined ? "Log in first." : "The session has ended; log in again.";
-      throw new HttpProblem("authentication-required", detail, { headers: { "WWW-Authenticate": "Bearer" } });
-    }
-    request.session = session;
+    if (request.session === undefined) await requireSession(request, sessions);
     next();
   };
 }
 
+/**
+ * Lets a request pass that has what {@link accessOf} asks for. The one place where access is decided; what comes after it is narrowed to
+ * the company of the session by `TenantScope`.
+ */
+export function authorize(sessions: SessionStore, adminToken: string): RequestHandler {
+  return async (request, _response, next) => {
+    await check(accessOf(request.method, `${request.baseUrl}${request.path}`), request, sessions, adminToken);
+    next();
+  };
+}
+
+async function check(access: Access, request: Request, sessions: SessionStore, adminToken: string): Promise<void> {
+  if (access === "public") return;
+  if (access === "admin-token" || access === "platform-admin") {
+    const bearer = bearerToken(request);
+    if (bearer !== undefined && secretsEqual(bearer, adminToken)) return;
+    if (access === "admin-token") throw needsAdminToken();
+  }
+  const session = await requireSession(request, sessions);
+  if (access === "platform-admin" && !session.platformAdmin) {
+    throw new HttpProblem("forbidden", "Only an operator of the platform may do this.");
+  }
+  if (access === "company-admin" && session.role !== "admin") throw new HttpProblem("forbidden", ONLY_COMPANY_ADMINS);
+}
+
+async function requireSession(request: Request, sessions: SessionStore): Promise<Session> {
+  const bearer = bearerToken(request);
+  const token = bearer ?? readCookie(request.headers.cookie, SESSION_COOKIE);
+  // Browsers send cookies along with requests that other sites make them send; a bearer token nobody sends by accident.
+  if (bearer === undefined && token !== undefined) refuseForeignOrigin(request);
+  const session = token === undefined ? undefined : await sessions.find(token);
+  if (session === undefined) {
+    const detail = token === undefined ? "Log in first." : "The session has ended; log in again.";
+    throw new HttpProblem("authentication-required", detail, { headers: { "WWW-Authenticate": "Bearer" } });
+  }
+  request.session = session;
+  return session;
+}
+
+const ONLY_COMPANY_ADMINS = "Only an admin of the company may do this.";
+
 /** Lets only admins of their company pass; after {@link authenticate}. */
 export const requireCompanyAdmin: RequestHandler = (request, _response, next) => {
-  if (sessionOf(request).role !== "admin") throw new HttpProblem("forbidden", "Only an admin of the company may do this.");
+  if (sessionOf(request).role !== "admin") throw new HttpProblem("forbidden", ONLY_COMPANY_ADMINS);
   next();
 };
 
@@ -41,13 +79,15 @@ export const requireCompanyAdmin: RequestHandler = (request, _response, next) =>
 export function requireAdminToken(adminToken: string): RequestHandler {
   return (request, _response, next) => {
     const token = bearerToken(request);
-    if (token === undefined || !secretsEqual(token, adminToken)) {
-      throw new HttpProblem("authentication-required", "This needs the admin token as Authorization: Bearer.", {
-        headers: { "WWW-Authenticate": "Bearer" },
-      });
-    }
+    if (token === undefined || !secretsEqual(token, adminToken)) throw needsAdminToken();
     next();
   };
+}
+
+function needsAdminToken(): HttpProblem {
+  return new HttpProblem("authentication-required", "This needs the admin token as Authorization: Bearer.", {
+    headers: { "WWW-Authenticate": "Bearer" },
+  });
 }
 
 export function sessionOf(request: Request): Session {

@@ -1,12 +1,10 @@
 import { Router } from "express";
 import type { Container } from "../../container";
-import { requireAdminToken } from "../middleware/authenticate";
 import { sendJson } from "../respond";
 
-/** `/api/admin`: for whoever operates the instance, by its admin token. */
-export function adminRoutes({ adminToken, instance, logger }: Container): Router {
+/** `/api/admin`: for whoever operates the platform: by the admin token, or logged in as one of its admins. */
+export function adminRoutes({ instance, logger }: Container): Router {
   const router = Router();
-  router.use(requireAdminToken(adminToken));
 
   router.post("/reload", (request, response) => {
     const { requestId } = request.context;

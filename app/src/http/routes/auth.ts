@@ -14,6 +14,7 @@ import { sendJson, sendNothing } from "../respond";
 import { validate } from "../validate";
 
 const signUpSchema = z.strictObject({ companyName: name, name, email, password });
+const newPasswordSchema = z.strictObject({ currentPassword: givenPassword, newPassword: password });
 const logInSchema = z.strictObject({ email, password: givenPassword });
 
 /** `/api/auth`: sign up, log in, log out, and who one is. A session is a cookie for browsers and a bearer token for programs. */
@@ -34,6 +35,17 @@ export function authRoutes({ accounts, sessions, database }: Container): Router 
     const token = requestToken(request);
     if (token !== undefined) await sessions.end(token);
     sendNothing(request, response, { setCookie: sessionCookie("", 0, request.secure) });
+  });
+
+  router.post("/logout-everywhere", authenticate(sessions), async (request, response) => {
+    const { companyId, userId } = sessionOf(request);
+    await sessions.endAll(companyId, userId);
+    sendNothing(request, response, { setCookie: sessionCookie("", 0, request.secure) });
+  });
+
+  router.post("/password", authenticate(sessions), jsonBody(), async (request, response) => {
+    const { currentPassword, newPassword } = validate(newPasswordSchema, request.body, "The request body");
+    sendSession(request, response, 200, await accounts.changePassword(sessionOf(request), currentPassword, newPassword));
   });
 
   router.get("/me", authenticate(sessions), async (request, response) => {

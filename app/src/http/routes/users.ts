@@ -1,8 +1,9 @@
+import type { Request } from "express";
 import { Router } from "express";
 import { z } from "zod";
 import type { Container } from "../../container";
 import { users } from "../../db/tables";
-import { createUser, getUser, presentUser, updateUser, USER_LIST } from "../../users/users";
+import { createUser, getUser, presentUser, updateUser, USER_LIST, type User, type UserChanges } from "../../users/users";
 import { email, name, password, role } from "../fields";
 import { requireCompanyAdmin, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
@@ -14,8 +15,13 @@ const newUserSchema = z.strictObject({ email, name, password, role: role.default
 const changesSchema = z.strictObject({ name: name.optional(), role: role.optional(), password: password.optional() });
 
 /** `/api/users`: the users of a company, for its admins. Users are deactivated, never deleted: orders name their creators. */
-export function userRoutes({ database, accounts }: Container): Router {
+export function userRoutes({ database, accounts, sessions }: Container): Router {
   const router = Router();
+  const change = async (request: Request, changes: UserChanges): Promise<User> => {
+    const { user, endedSessions } = await updateUser(tenantOf(request, database), pathId(request), changes);
+    await sessions.forget(endedSessions);
+    return user;
+  };
   router.use(requireCompanyAdmin);
 
   router.get("/", async (request, response) => {
@@ -35,7 +41,7 @@ export function userRoutes({ database, accounts }: Container): Router {
 
   router.patch("/:id", jsonBody(), async (request, response) => {
     const changes = validate(changesSchema, request.body, "The request body");
-    const updated = await updateUser(tenantOf(request, database), pathId(request), {
+    const updated = await change(request, {
       ...(changes.name !== undefined && { name: changes.name }),
       ...(changes.role !== undefined && { role: changes.role }),
       ...(changes.password !== undefined && { passwordHash: await accounts.hash(changes.password) }),
@@ -44,11 +50,11 @@ export function userRoutes({ database, accounts }: Container): Router {
   });
 
   router.post("/:id/deactivate", async (request, response) => {
-    sendJson(request, response, 200, await updateUser(tenantOf(request, database), pathId(request), { status: "deactivated" }));
+    sendJson(request, response, 200, await change(request, { status: "deactivated" }));
   });
 
   router.post("/:id/activate", async (request, response) => {
-    sendJson(request, response, 200, await updateUser(tenantOf(request, database), pathId(request), { status: "active" }));
+    sendJson(request, response, 200, await change(request, { status: "active" }));
   });
 
   return router;

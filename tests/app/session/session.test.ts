@@ -7,7 +7,7 @@ import { readCookie } from "../../../app/src/session/cookie";
 import { loadSecrets } from "../../../app/src/session/secrets";
 import { SESSION_LIFETIME_MS, SessionStore } from "../../../app/src/session/session-store";
 import { secretsEqual, TokenSigner } from "../../../app/src/session/token";
-import { TestApp } from "./support";
+import { TestApp } from "../http/support";
 
 describe("B6 sessions slide for one hour", () => {
   let app: TestApp;
@@ -17,7 +17,7 @@ describe("B6 sessions slide for one hour", () => {
   it("lives for an hour after its last use, and no longer", async () => {
     const { companyId, userId } = await app.signUp();
     let now = Date.now();
-    const store = new SessionStore(app.container.database, new TokenSigner("secret"), () => now);
+    const store = new SessionStore(app.container.database, new TokenSigner("secret"), { now: () => now });
     const { token, expiresAt } = await store.create(companyId, userId);
     assert.equal(Date.parse(expiresAt), now + SESSION_LIFETIME_MS);
 
@@ -33,7 +33,7 @@ describe("B6 sessions slide for one hour", () => {
   it("writes at most once a minute, however often it is used", async () => {
     const { companyId, userId } = await app.signUp();
     let now = Date.now();
-    const store = new SessionStore(app.container.database, new TokenSigner("secret"), () => now);
+    const store = new SessionStore(app.container.database, new TokenSigner("secret"), { now: () => now });
     const { token, expiresAt } = await store.create(companyId, userId);
     now += 59_000;
     assert.equal((await store.find(token))?.expiresAt, expiresAt);
@@ -45,7 +45,7 @@ describe("B6 sessions slide for one hour", () => {
     const { companyId, userId } = await app.signUp();
     const { database } = app.container;
     let now = Date.now() - 10 * SESSION_LIFETIME_MS;
-    const store = new SessionStore(database, new TokenSigner("secret"), () => now);
+    const store = new SessionStore(database, new TokenSigner("secret"), { now: () => now });
     const { token } = await store.create(companyId, userId);
     const count = async () => (await database.get<{ n: number }>("SELECT count(*) AS n FROM sessions WHERE user_id = ?", [userId]))?.n;
     assert.equal(await count(), 2);
@@ -94,8 +94,8 @@ describe("passwords, tokens and secrets", () => {
       const first = loadSecrets(config);
       const file = path.join(directory, "data", "session-secret");
       assert.equal(statSync(file).mode & 0o777, 0o600);
-      assert.equal(readFileSync(file, "utf8").trim(), first.sessionSecret);
-      assert.ok(first.sessionSecret.length >= 43);
+      assert.equal(readFileSync(file, "utf8").trim(), first.sessionSecrets[0]);
+      assert.ok(first.sessionSecrets.join().length >= 43);
       assert.deepEqual(loadSecrets(config), first);
       assert.equal(first.adminToken, "configured");
       assert.throws(() => statSync(path.join(directory, "data", "admin-token")), /ENOENT/);
