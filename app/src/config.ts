@@ -1,4 +1,5 @@
 import type { Phase } from "./config/phase";
+import type { RateLimitConfig } from "./rate-limit/policies";
 import type { RedisConfig } from "./redis";
 
 export { ConfigError, loadConfig } from "./config/load";
@@ -38,6 +39,7 @@ export interface AppConfig {
   /** KEEP_ALIVE_TIMEOUT_MS: above any load balancer's idle timeout (HAProxy, ALB: 60 s), so that the app never closes first; @default 65000 */
   readonly keepAliveTimeoutMs: number;
   readonly redis: RedisConfig;
+  readonly rateLimits: RateLimitConfig;
   readonly protection: ProtectionConfig;
   readonly cluster: ClusterConfig;
 }

@@ -2,6 +2,7 @@ import { createApp } from "./app";
 import { clusterStatus, requestReload } from "./cluster/ipc";
 import type { AppConfig } from "./config";
 import { closeContainer, createContainer, type Instance } from "./container";
+import { listenForAdmins } from "./http/admin-listener";
 import type { RunningWorker, WorkerLifecycle } from "./lifecycle/types";
 import { metricsText } from "./observability/metrics-aggregator";
 import { listen } from "./server";
@@ -15,7 +16,9 @@ export async function startWorker(config: AppConfig, lifecycle: WorkerLifecycle)
   const container = await createContainer(config, lifecycle, instance);
   const { logger, state } = container;
   try {
-    const server = await listen(container, createApp(container));
+    const app = createApp(container);
+    const server = await listen(container, app);
+    const admin = await listenForAdmins(config.protection, app);
     state.ready = true;
     logger.info({ port: server.port, phase: config.phase }, "worker accepts connections");
     return {
@@ -28,6 +31,7 @@ export async function startWorker(config: AppConfig, lifecycle: WorkerLifecycle)
       async close(deadlineMs) {
         state.draining = true;
         await server.close(deadlineMs);
+        await admin?.close();
         await closeContainer(container);
         logger.info("worker closed");
       },

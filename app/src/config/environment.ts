@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { rateLimitVariables } from "../rate-limit/environment";
 
 /** A whole number written in decimal digits. Its description is what an error message offers as allowed. */
 function integer(least: number, most: number, fallback: number): z.ZodType<number, string | undefined> {
@@ -72,6 +73,7 @@ export const environmentSchema = z.object({
   REDIS_URL: redisUrl,
   REDIS_LIMITS_URL: redisUrl,
   REDIS_COMMAND_TIMEOUT_MS: integer(10, 10_000, 150),
+  ...rateLimitVariables,
   DRAIN_DELAY_MS: integer(0, HOUR_MS, 3000),
   SHUTDOWN_TIMEOUT_MS: integer(0, HOUR_MS, 30_000),
   KEEP_ALIVE_TIMEOUT_MS: integer(1, HOUR_MS, 65_000),

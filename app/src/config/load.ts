@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { version } from "../../package.json";
 import type { AppConfig } from "../config";
+import { rateLimitConfig } from "../rate-limit/environment";
 import { environmentSchema, SECRET_NAMES } from "./environment";
 import type { MachineLimits } from "./machine";
 import { automaticWorkers, heapLimitMb, readMachineLimits, residentLimitMb } from "./machine";
@@ -55,6 +56,15 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
     shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
     keepAliveTimeoutMs: env.KEEP_ALIVE_TIMEOUT_MS,
     redis: { url: env.REDIS_URL, limitsUrl: env.REDIS_LIMITS_URL ?? env.REDIS_URL, commandTimeoutMs: env.REDIS_COMMAND_TIMEOUT_MS },
+    protection: {
+      adminPort: env.ADMIN_PORT,
+      adminHost: env.ADMIN_HOST,
+      maxConnections: env.MAX_CONNECTIONS,
+      overloadDelayMs: env.OVERLOAD_DELAY_MS,
+      maxInFlight: env.MAX_IN_FLIGHT,
+      metricsFlushMs: env.COMPANY_METRICS_FLUSH_MS,
+    },
+    rateLimits: rateLimitConfig(env),
     cluster: {
       workers,
       heapMb: heapLimitMb(env.WORKER_HEAP_MB, resident),

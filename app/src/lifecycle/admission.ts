@@ -1,0 +1,51 @@
+import type { IncomingMessage } from "node:http";
+import { OverloadGuard, type OverloadOptions, type OverloadStats } from "./overload";
+import { PriorityClassifier } from "./priority";
+
+/** Decides before anything else is done for a request whether it is answered now or refused because there is too much to do. */
+export class Admission {
+  readonly #guard: OverloadGuard;
+  readonly #priorities = new PriorityClassifier();
+
+  constructor(options: Partial<OverloadOptions> = {}) {
+    this.#guard = new OverloadGuard(options);
+  }
+
+  start(): void {
+    this.#guard.start();
+  }
+
+  stop(): void {
+    this.#guard.stop();
+  }
+
+  /** Seconds after which a refused client may come again; `undefined` for a request that is let in. */
+  refusal(request: IncomingMessage): number | undefined {
+    if (!this.#guard.engaged) return undefined;
+    const priority = this.#priorities.classify(request);
+    if (priority === undefined || !this.#guard.refuses(priority)) return undefined;
+    return this.#guard.retryAfterSeconds();
+  }
+
+  begin(): void {
+    this.#guard.begin();
+  }
+
+  end(): void {
+    this.#guard.end();
+  }
+
+  /** The credentials of the request were valid; @param paying whether its company is on a plan that costs something. */
+  remember(request: IncomingMessage, paying: boolean): void {
+    this.#priorities.remember(request, paying);
+  }
+
+  /** Figures of the event loop from outside, instead of waiting for the guard's own; for tests. */
+  observe(delayMs: number, utilization: number): void {
+    this.#guard.observe(delayMs, utilization);
+  }
+
+  stats(): OverloadStats {
+    return this.#guard.stats();
+  }
+}
