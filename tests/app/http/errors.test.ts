@@ -17,9 +17,13 @@ describe("HTTP: refusals are problem documents (RFC 9457)", () => {
   const json = { "Content-Type": "application/json" };
 
   it("answers 404 for what does not exist", async () => {
-    for (const path of ["/nope", "/api/nope", "/api", "/.env", "/%2e%2e/%2e%2e/etc/passwd", "/healthy", "/readyz"]) {
+    for (const path of ["/nope", "/.env", "/%2e%2e/%2e%2e/etc/passwd", "/healthy", "/readyz"]) {
       const problem = await app.refusal(404, "GET", path);
       assert.equal(problem.type, "urn:phased-stack:problem:not-found");
+    }
+    for (const path of ["/api/nope", "/api"]) {
+      await app.refusal(404, "GET", path, { token });
+      assert.equal((await app.refusal(401, "GET", path)).type, "urn:phased-stack:problem:authentication-required", "strangers learn nothing");
     }
     await app.refusal(404, "PUT", "/api/orders", { token });
     await app.refusal(404, "POST", "/");
