@@ -122,7 +122,10 @@ async function confirm(name: string, owned: Belongings | undefined, keepData: bo
     if (answer.trim() !== name) throw new UserError(`${JSON.stringify(answer.trim())} is not ${name}; nothing was deleted`);
   } catch (error) {
     // While readline holds the terminal, Ctrl-C is a key and no signal.
-    if (interrupted.aborted || (error as Error).name === "AbortError") throw new InterruptedError();
+    if (interrupted.aborted || (error as Error).name === "AbortError") {
+      console.log();
+      throw new InterruptedError();
+    }
     throw error;
   } finally {
     reader.close();

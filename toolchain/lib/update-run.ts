@@ -19,6 +19,7 @@ export interface UpdateRun {
 
 /** One event of the engine's log that matters here. */
 interface EngineEvent {
+  readonly stdoutEvent?: { readonly message?: string };
   readonly diagnosticEvent?: { readonly message?: string; readonly severity?: string };
   readonly summaryEvent?: { readonly resourceChanges?: Readonly<Record<string, number>> };
 }
@@ -61,7 +62,7 @@ export async function runUpdate(
       const events = parseEvents(readLog(eventLog));
       const complaints = stripAnsi(`${errors}\n${events.errors.join("\n")}`);
       // Pulumi's live display reads the keyboard: there Ctrl-C is a key, and no process gets a signal.
-      cancelled ||= terminal && code !== 0 && saysCancelled(complaints);
+      cancelled ||= code !== 0 && events.cancelled;
       return { code, cancelled, complaints, changes: events.changes };
     } finally {
       release();
@@ -69,11 +70,6 @@ export async function runUpdate(
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-}
-
-/** Whether an update complains of nothing but its own end by the user. */
-export function saysCancelled(complaints: string): boolean {
-  return /\b(update was cancell?ed|context cancell?ed|update cancell?ed)\b/i.test(complaints);
 }
 
 function ended(child: ReturnType<typeof spawn>): Promise<number> {
@@ -96,15 +92,24 @@ function readLog(file: string): string {
   }
 }
 
-/** Errors and counts of an engine event log (one JSON object a line; the last may be cut off when the CLI was killed). */
-export function parseEvents(log: string): { readonly errors: string[]; readonly changes: Readonly<Record<string, number>> } {
+/** What Pulumi's CLI says when its display reads Ctrl-C (pkg/backend/display, 3.259). */
+const CTRL_C = "^C received";
+
+/** Errors, counts and whether the user ended it, of an engine event log (one JSON object a line; the last may be cut off when the CLI was killed). */
+export function parseEvents(log: string): {
+  readonly errors: string[];
+  readonly changes: Readonly<Record<string, number>>;
+  readonly cancelled: boolean;
+} {
   const errors: string[] = [];
+  let cancelled = false;
   let changes: Readonly<Record<string, number>> = {};
   for (const line of log.split("\n")) {
     if (!line.endsWith("}")) continue;
     const event = JSON.parse(line) as EngineEvent;
+    cancelled ||= `${event.stdoutEvent?.message ?? ""}${event.diagnosticEvent?.message ?? ""}`.includes(CTRL_C);
     if (event.diagnosticEvent?.severity === "error") errors.push(event.diagnosticEvent.message ?? "");
     if (event.summaryEvent?.resourceChanges !== undefined) changes = event.summaryEvent.resourceChanges;
   }
-  return { errors, changes };
+  return { errors, changes, cancelled };
 }
