@@ -1,0 +1,80 @@
+import type { BucketState, LimitSpec, Penalty } from "./types";
+
+/** The count of one bucket. `consume-script.ts` keeps the same in Redis; both pass the same tests. Times are milliseconds of one clock. */
+export interface LimitRecord {
+  /** `window`: requests counted. */
+  count: number;
+  /** `window`: end of the window. `smooth`: when all of the burst is available again (the theoretical arrival time). */
+  resetAt: number;
+  /** Refusals counted towards a block, and until when. */
+  strikes: number;
+  strikesUntil: number;
+  blockedUntil: number;
+  /** Blocks so far; forgotten with the record. */
+  offences: number;
+}
+
+/** A bucket that nobody used yet. */
+export function emptyRecord(): LimitRecord {
+  return { count: 0, resetAt: 0, strikes: 0, strikesUntil: 0, blockedUntil: 0, offences: 0 };
+}
+
+/** When a record has nothing left to say. */
+export function expiresAt(record: LimitRecord, spec: LimitSpec): number {
+  if (spec.penalty === undefined) return record.resetAt;
+  const { strikeWindowMs } = spec.penalty;
+  // An offence is remembered for as long again, so that the next one is a repetition.
+  const offences = record.offences === 0 ? 0 : record.blockedUntil + strikeWindowMs;
+  return Math.max(record.resetAt, record.strikes === 0 ? 0 : record.strikesUntil, record.blockedUntil, offences);
+}
+
+/** Brings the record to the present: a window that is over begins anew. */
+export function refresh(record: LimitRecord, spec: LimitSpec, now: number): void {
+  if (now < record.resetAt) return;
+  if (spec.algorithm === "window") {
+    record.count = 0;
+    record.resetAt = now + spec.windowMs;
+  } else record.resetAt = now;
+}
+
+/** Whether `cost` more requests are within the limit, on a refreshed record. */
+export function fits(record: LimitRecord, spec: LimitSpec, cost: number, now: number): boolean {
+  if (spec.algorithm === "window") return record.count + cost <= spec.limit && now >= record.blockedUntil;
+  const interval = spec.windowMs / spec.limit;
+  return record.resetAt + cost * interval - now <= (spec.burst ?? 1) * interval;
+}
+
+/** Counts `cost` requests. */
+export function count(record: LimitRecord, spec: LimitSpec, cost: number): void {
+  if (spec.algorithm === "window") record.count += cost;
+  else record.resetAt += (cost * spec.windowMs) / spec.limit;
+}
+
+/** Notes a refusal: the last of too many begins a block. Refusals during a block change nothing, or it would never end. */
+export function strike(record: LimitRecord, penalty: Penalty, now: number): void {
+  if (now < record.blockedUntil) return;
+  if (now >= record.strikesUntil) {
+    record.strikes = 0;
+    record.strikesUntil = now + penalty.strikeWindowMs;
+  }
+  record.strikes += 1;
+  if (record.strikes < penalty.strikes) return;
+  record.strikes = 0;
+  record.blockedUntil = now + Math.min(penalty.blockMs * 2 ** record.offences, penalty.mostBlockMs);
+  record.offences += 1;
+}
+
+/** What to say about a bucket after the decision. */
+export function describe(record: LimitRecord, spec: LimitSpec, allowed: boolean, cost: number, now: number): BucketState {
+  const resetMs = Math.max(0, record.resetAt - now);
+  if (spec.algorithm === "window") {
+    const blockedMs = Math.max(0, record.blockedUntil - now);
+    const remaining = blockedMs > 0 ? 0 : Math.max(0, spec.limit - record.count);
+    return { allowed, remaining, resetMs, retryMs: allowed ? 0 : blockedMs > 0 ? blockedMs : resetMs };
+  }
+  const interval = spec.windowMs / spec.limit;
+  const capacity = (spec.burst ?? 1) * interval;
+  // The small part keeps a whole number whole after divisions.
+  const remaining = Math.max(0, Math.floor((capacity - resetMs) / interval + 1e-6));
+  return { allowed, remaining, resetMs, retryMs: allowed ? 0 : Math.max(0, resetMs + cost * interval - capacity) };
+}
