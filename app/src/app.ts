@@ -2,6 +2,7 @@ import express, { type Express } from "express";
 import type { Container } from "./container";
 import "./http/request";
 import { authenticate, authorize } from "./http/middleware/authenticate";
+import { adminPortOnly } from "./http/admin-listener";
 import { errors, notFound } from "./http/middleware/errors";
 import { observe } from "./http/middleware/observe";
 import { sendText } from "./http/respond";
@@ -33,9 +34,11 @@ export function createApp(container: Container): Express {
   app.set("query parser", "simple");
 
   // 1 what ties log lines and answers of one request together, 2 one line a request, 3 counts and durations by route pattern
-  app.use(observe(logger));
+  app.use(observe(logger, container.tenantMetrics));
   // 4 for operators and machines: no session
-  app.get("/metrics", async (request, response) => sendText(request, response, METRICS_TYPE, await instance.metricsText()));
+  const operatorsOnly = adminPortOnly(config.protection);
+  app.get("/metrics", operatorsOnly, async (request, response) => sendText(request, response, METRICS_TYPE, await instance.metricsText()));
+  app.use("/api/admin", operatorsOnly);
   app.use("/api/health", healthRoutes(container));
   // who asks, and whether they may: session/access.ts has the table
   app.use("/api", authorize(sessions, adminToken));

@@ -4,8 +4,12 @@ import { Server as NetServer, type Socket } from "node:net";
 import type { Express } from "express";
 import type { Container } from "./container";
 import { messageClasses } from "./http/message-classes";
+import { sendRawProblem } from "./http/raw-problem";
+import { refuseRequest } from "./http/request-guard";
 import { sendRawJson } from "./http/respond";
 import { healthReport } from "./health/reports";
+import { SlowClients } from "./lifecycle/slow-clients";
+import { Refusals } from "./observability/refusals";
 
 const defaults = {
   /** Slow clients get this long for their headers (ms); Node allows a minute, which is what slowloris lives on. */
@@ -21,6 +25,11 @@ const defaults = {
    * at this very moment, and gets an answer that tells it to reconnect instead of a reset.
    */
   lingerMs: 500,
+  /**
+   * After a refusal for overload the connection is not read for this long (ms, and up to twice that): whoever asks again at once, instead
+   * of after Retry-After, then waits in the kernel, where waiting costs nothing. Not behind a proxy, whose connections are everybody's.
+   */
+  restMs: 250,
 } as const;
 
 /** The HTTP server of one worker. */
@@ -35,8 +44,14 @@ export interface AppServer {
  * overloaded or draining has to answer them still.
  */
 export async function listen(container: Container, app: Express): Promise<AppServer> {
-  const { config, state } = container;
+  const { config, state, admission } = container;
   const inFlight = new Map<Socket, number>();
+  const refusals = new Refusals(container.logger);
+  const slowClients = new SlowClients((request, response) => {
+    refusals.count("slow");
+    response.shouldKeepAlive = false;
+    sendRawProblem(request, response, { status: 408, kind: "too-slow", detail: "The body arrived too slowly." });
+  });
   const server = createServer(
     {
       keepAliveTimeout: config.keepAliveTimeoutMs,
@@ -50,14 +65,33 @@ export async function listen(container: Container, app: Express): Promise<AppSer
       const { socket } = request;
       inFlight.set(socket, (inFlight.get(socket) ?? 0) + 1);
       response.on("close", answered);
+      admission.begin();
       if (state.draining) response.shouldKeepAlive = false;
-      if (!answerProbe(container, request, response)) app(request, response);
+      if (answerProbe(container, request, response)) return;
+      const refused = refuseRequest(request);
+      if (refused !== undefined) {
+        refusals.count("malformed");
+        sendRawProblem(request, response, refused);
+        return;
+      }
+      const retryAfterSeconds = admission.refusal(request);
+      if (retryAfterSeconds !== undefined) {
+        refusals.count("overload");
+        const detail = `The server has too much to do; try again in ${retryAfterSeconds} s.`;
+        sendRawProblem(request, response, { status: 503, kind: "overloaded", detail, retryAfterSeconds });
+        if (config.trustProxy === 0 && response.shouldKeepAlive) rest(socket);
+        return;
+      }
+      if (!request.complete && request.method !== "GET" && request.method !== "HEAD") slowClients.watch(request, response);
+      app(request, response);
     },
   );
   let closing: Promise<void> | undefined;
   /** One function for all responses: a closure for each would be made and thrown away. */
   function answered(this: ServerResponse): void {
     const { socket } = this.req;
+    admission.end();
+    slowClients.forget(socket);
     const open = inFlight.get(socket);
     if (open === undefined) return;
     inFlight.set(socket, open - 1);
@@ -68,7 +102,17 @@ export async function listen(container: Container, app: Express): Promise<AppSer
     inFlight.set(socket, 0);
     socket.once("close", () => inFlight.delete(socket));
   });
-  server.on("clientError", refuseMalformed);
+  server.maxConnections = config.protection.maxConnections;
+  server.on("drop", () => refusals.count("connections"));
+  // Whoever takes nothing of an answer for as long as an idle connection may stay open is not coming back for the rest.
+  server.setTimeout(config.keepAliveTimeoutMs, (socket) => {
+    if (socket.writableLength > 0) refusals.count("slow");
+    if (socket.writableLength > 0 || (inFlight.get(socket) ?? 0) === 0) socket.destroy();
+  });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    refusals.count(error.code === "HPE_HEADER_OVERFLOW" ? "too-large" : error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "slow" : "malformed");
+    refuseMalformed(error, socket);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(config.port, config.host, () => {
@@ -81,8 +125,17 @@ export async function listen(container: Container, app: Express): Promise<AppSer
 
   return {
     port: address.port,
-    close: (deadlineMs) => (closing ??= drainConnections(server, inFlight, deadlineMs)),
+    close: (deadlineMs) => {
+      slowClients.stop();
+      return (closing ??= drainConnections(server, inFlight, deadlineMs));
+    },
   };
+}
+
+/** Leaves a connection unread for a while; see {@link defaults.restMs}. */
+function rest(socket: Socket): void {
+  socket.pause();
+  setTimeout(() => socket.resume(), defaults.restMs * (1 + Math.random())).unref();
 }
 
 /** `GET /health` and `GET /ready`; `false` for everything else. */

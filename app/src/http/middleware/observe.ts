@@ -1,6 +1,7 @@
 import type { RequestHandler, Response } from "express";
 import { rawLines, type Logger } from "../../observability/logger";
 import { requestEnded, requestStarted } from "../../observability/metrics";
+import { routeClass, type TenantMetrics } from "../../observability/tenant-metrics";
 import { requestContext } from "./context";
 import { logRequest } from "./request-log";
 
@@ -8,7 +9,7 @@ import { logRequest } from "./request-log";
  * What every request gets whatever becomes of it: its context, its numbers and its line in the log. One middleware and one listener
  * instead of three, because each costs every request about a microsecond.
  */
-export function observe(logger: Logger): RequestHandler {
+export function observe(logger: Logger, tenantMetrics: TenantMetrics): RequestHandler {
   const write = rawLines(logger);
 
   /** One function for all responses: a closure for each would be made and thrown away. */
@@ -17,6 +18,10 @@ export function observe(logger: Logger): RequestHandler {
     const durationMs = performance.now() - request.context.startedAt;
     requestEnded(request, this.statusCode, durationMs);
     logRequest(write, request, this, durationMs);
+    const { session } = request;
+    if (session !== undefined) {
+      tenantMetrics.record(session.companyId, routeClass(request.method, request.originalUrl), this.statusCode, durationMs);
+    }
   }
 
   return (request, response, next) => {
