@@ -1,4 +1,5 @@
 import type { Phase } from "./config/phase";
+import type { KafkaConfig } from "./events/config";
 import type { RateLimitConfig } from "./rate-limit/policies";
 import type { RedisConfig } from "./redis";
 
@@ -41,6 +42,8 @@ export interface AppConfig {
   readonly redis: RedisConfig;
   readonly rateLimits: RateLimitConfig;
   readonly protection: ProtectionConfig;
+  /** KAFKA_*; `undefined` without KAFKA_BROKERS: events stay within the process. */
+  readonly kafka: KafkaConfig | undefined;
   readonly cluster: ClusterConfig;
 }
 

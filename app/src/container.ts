@@ -5,6 +5,7 @@ import type { Database } from "./db/database";
 import { migrate, readMigrations } from "./db/migrate";
 import { SqliteDatabase } from "./db/sqlite";
 import { RedisFence } from "./cache/fence";
+import { Events } from "./events/events";
 import { EventLoopMonitor } from "./health/event-loop";
 import type { WorkerLifecycle } from "./lifecycle/types";
 import { Admission } from "./lifecycle/admission";
@@ -44,6 +45,7 @@ export interface Container {
   readonly logger: Logger;
   readonly database: Database;
   readonly redis: RedisConnections;
+  readonly events: Events;
   readonly sessions: SessionStore;
   /** One time for all instances. */
   readonly clock: SharedClock;
@@ -114,6 +116,7 @@ export async function createContainer(
     lifecycle,
     logger,
     database,
+    events: new Events({ database, logger, kafka: config.kafka, appName: config.appName }),
     redis,
     sessions,
     clock,
@@ -131,6 +134,7 @@ export async function createContainer(
 
 export async function closeContainer(container: Container): Promise<void> {
   container.eventLoop.stop();
+  await container.events.close();
   container.admission.stop();
   await container.tenantMetricsFlush.stop();
   container.clock.stop();

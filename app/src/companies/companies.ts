@@ -1,5 +1,6 @@
 import { companies, type CompanyRow } from "../db/tables";
 import type { TenantScope } from "../db/tenant";
+import { publish } from "../events/outbox";
 
 /** A company as the API shows it. */
 export type Company = Omit<CompanyRow, "lastOrderNumber">;
@@ -15,7 +16,11 @@ export async function getCompany(scope: TenantScope): Promise<Company> {
   return presentCompany(row);
 }
 
-export async function updateCompany(scope: TenantScope, changes: { readonly name: string }): Promise<Company> {
-  await scope.table(companies).update(scope.companyId, { ...changes, updatedAt: new Date().toISOString() });
-  return getCompany(scope);
+export function updateCompany(scope: TenantScope, changes: { readonly name: string }): Promise<Company> {
+  return scope.transaction(async (inside) => {
+    await inside.table(companies).update(scope.companyId, { ...changes, updatedAt: new Date().toISOString() });
+    const after = await getCompany(inside);
+    await publish(inside, { type: "company.updated", payload: { company: { id: after.id, name: after.name } } });
+    return after;
+  });
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SASL_MECHANISMS } from "../events/config";
 import { rateLimitVariables } from "../rate-limit/environment";
 
 /** A whole number written in decimal digits. Its description is what an error message offers as allowed. */
@@ -28,6 +29,12 @@ const redisUrl = z
   .refine((text) => /^rediss?:\/\/[^/]/.test(text) && URL.canParse(text))
   .optional()
   .describe("an address such as redis://user:password@host:6379 (rediss:// for TLS)");
+
+/** What Kafka allows as a name, with room for the ending of the dead-letter topic. */
+const kafkaName = z
+  .string()
+  .regex(/^[\w.-]{1,200}$/)
+  .describe("1 to 200 letters, digits, dots, dashes or underscores");
 
 const HOUR_MS = 3_600_000;
 
@@ -74,6 +81,21 @@ export const environmentSchema = z.object({
   REDIS_LIMITS_URL: redisUrl,
   REDIS_COMMAND_TIMEOUT_MS: integer(10, 10_000, 150),
   ...rateLimitVariables,
+  KAFKA_BROKERS: z
+    .string()
+    .max(4096)
+    .regex(/^[\w.-]{1,253}:[1-9][0-9]{0,4}(,[\w.-]{1,253}:[1-9][0-9]{0,4})*$/)
+    .optional()
+    .describe("host:port of one or more brokers, separated by commas, such as kafka-1:9092,kafka-2:9092"),
+  KAFKA_TOPIC: kafkaName.default("company-events"),
+  KAFKA_GROUP: kafkaName.default("phased-stack"),
+  KAFKA_PARTITIONS: integer(1, 1000, 12),
+  KAFKA_REPLICATION_FACTOR: optionalInteger(1, 10),
+  KAFKA_TLS: z.enum(["true", "false"]).default("false").describe("true or false"),
+  KAFKA_TLS_CA_FILE: z.string().max(4096).optional().describe("the path of a file with PEM certificates"),
+  KAFKA_SASL_MECHANISM: z.enum(SASL_MECHANISMS).optional().describe(SASL_MECHANISMS.join(", ")),
+  KAFKA_SASL_USERNAME: z.string().max(256).optional().describe("at most 256 characters"),
+  KAFKA_SASL_PASSWORD: z.string().max(4096).optional().describe("at most 4096 characters"),
   DRAIN_DELAY_MS: integer(0, HOUR_MS, 3000),
   SHUTDOWN_TIMEOUT_MS: integer(0, HOUR_MS, 30_000),
   KEEP_ALIVE_TIMEOUT_MS: integer(1, HOUR_MS, 65_000),
@@ -111,4 +133,4 @@ export const environmentSchema = z.object({
 });
 
 /** Names that may be given as `NAME_FILE`, the path of a file with the value, and whose values no message ever shows. */
-export const SECRET_NAMES: readonly string[] = ["SESSION_SECRET", "ADMIN_TOKEN", "REDIS_URL", "REDIS_LIMITS_URL"];
+export const SECRET_NAMES: readonly string[] = ["SESSION_SECRET", "ADMIN_TOKEN", "REDIS_URL", "REDIS_LIMITS_URL", "KAFKA_SASL_PASSWORD"];

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { version } from "../../package.json";
 import type { AppConfig } from "../config";
 import { rateLimitConfig } from "../rate-limit/environment";
+import { kafkaConfig } from "../events/config";
 import { environmentSchema, SECRET_NAMES } from "./environment";
 import type { MachineLimits } from "./machine";
 import { automaticWorkers, heapLimitMb, readMachineLimits, residentLimitMb } from "./machine";
@@ -34,6 +35,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
     throw new ConfigError(violations);
   }
   const env = parsed.data;
+  const kafka = kafkaConfig(env, violations);
   if (violations.length > 0) throw new ConfigError(violations);
 
   // C2: all cores, but one process for a developer who did not ask for more.
@@ -65,6 +67,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
       metricsFlushMs: env.COMPANY_METRICS_FLUSH_MS,
     },
     rateLimits: rateLimitConfig(env),
+    kafka,
     cluster: {
       workers,
       heapMb: heapLimitMb(env.WORKER_HEAP_MB, resident),

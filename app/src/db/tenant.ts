@@ -1,4 +1,6 @@
 import type { Database, Queries, SqlValue, TransactionOptions } from "./database";
+import type { DomainEvent, NewEvent } from "../events/event";
+import { recordEvent, sinkOf } from "../events/outbox";
 import type { TableDefinition } from "./tables";
 
 /** Which rows of a tenant, in which order. */
@@ -38,15 +40,19 @@ export type Group<Row> = Partial<Row> & { readonly count: number; readonly sum: 
 export class TenantScope {
   readonly #queries: Queries;
   readonly #database: Database;
+  readonly #published: DomainEvent[] | undefined;
 
+  /** @param published collects the events of a transaction; only {@link transaction} knows when they have happened. */
   constructor(
     database: Database,
     readonly companyId: string,
     queries: Queries = database,
+    published?: DomainEvent[],
   ) {
     if (companyId === "") throw new Error("A tenant scope needs a company id.");
     this.#database = database;
     this.#queries = queries;
+    this.#published = published;
   }
 
   table<Row extends { readonly id: string }>(definition: TableDefinition<Row>): TenantTable<Row> {
@@ -57,11 +63,28 @@ export class TenantScope {
    * The same scope inside one write transaction; see {@link Database.transaction}. Transactions of one company wait for each other, so
    * that what was counted or read still holds when it is written; those of other companies do not.
    */
-  transaction<Result>(work: (scope: TenantScope) => Promise<Result>, options: Omit<TransactionOptions, "lock"> = {}): Promise<Result> {
-    return this.#database.transaction((transaction) => work(new TenantScope(this.#database, this.companyId, transaction)), {
-      ...options,
-      lock: `company ${this.companyId}`,
-    });
+  async transaction<Result>(
+    work: (scope: TenantScope) => Promise<Result>,
+    options: Omit<TransactionOptions, "lock"> = {},
+  ): Promise<Result> {
+    const published: DomainEvent[] = [];
+    const result = await this.#database.transaction(
+      (transaction) => {
+        // Work may be run again, and only the last time counts.
+        published.length = 0;
+        return work(new TenantScope(this.#database, this.companyId, transaction, published));
+      },
+      { ...options, lock: `company ${this.companyId}` },
+    );
+    for (const event of published) sinkOf(this.#database)?.committed(event);
+    return result;
+  }
+
+  /** See {@link file://../events/outbox.ts publish}. @throws Error outside of a transaction of this company. */
+  async publish(event: NewEvent): Promise<void> {
+    if (this.#published === undefined) throw new Error("An event can only be published inside the transaction of its change.");
+    const sink = sinkOf(this.#database);
+    if (sink !== undefined) this.#published.push(await recordEvent(sink, this.#queries, this.companyId, event));
   }
 }
 

@@ -1,6 +1,7 @@
 import { createId } from "../db/id";
 import { companies, ORDER_STATUSES, orders, type OrderRow, type OrderStatus } from "../db/tables";
 import type { TenantScope } from "../db/tenant";
+import { publish } from "../events/outbox";
 import type { ListDefinition } from "../http/pagination";
 import { HttpProblem } from "../http/problem";
 
@@ -43,6 +44,7 @@ export function createOrder(scope: TenantScope, createdBy: string, order: NewOrd
     const now = new Date().toISOString();
     const row: OrderRow = { id: createId(), number, ...order, status: "pending", version: 1, createdBy, createdAt: now, updatedAt: now };
     await inside.table(orders).insert(row);
+    await publish(inside, { type: "order.created", payload: { order: eventOrder(row) } });
     return row;
   });
 }
@@ -60,8 +62,15 @@ export function updateOrder(scope: TenantScope, id: string, changes: OrderChange
     const order = await getOrder(inside, id);
     if (changes.status !== undefined && changes.status !== order.status) requireNext(order.status, changes.status);
     await inside.table(orders).update(id, { ...changes, updatedAt: new Date().toISOString() });
-    return getOrder(inside, id);
+    const after = await getOrder(inside, id);
+    await publish(inside, { type: "order.updated", payload: { order: eventOrder(after), previousStatus: order.status } });
+    return after;
   });
+}
+
+/** What events tell of an order: no notes, which are free text. */
+function eventOrder({ id, number, customerName, status, totalCents, currency, createdBy }: Order) {
+  return { id, number, customerName, status, totalCents, currency, createdBy };
 }
 
 /** @throws HttpProblem when the company has no such order. */

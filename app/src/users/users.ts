@@ -2,6 +2,7 @@ import { ConstraintError } from "../db/database";
 import { createId } from "../db/id";
 import { users, type Role, type UserRow } from "../db/tables";
 import type { TenantScope } from "../db/tenant";
+import { publish } from "../events/outbox";
 import type { ListDefinition } from "../http/pagination";
 import { HttpProblem } from "../http/problem";
 import { endSessions } from "../session/session-store";
@@ -36,7 +37,10 @@ export function presentUser({ id, email, name, role, status, createdAt, updatedA
   return { id, email, name, role, status, createdAt, updatedAt };
 }
 
-/** @throws HttpProblem when the e-mail address is taken, by this company or another. */
+/**
+ * @param scope inside a transaction.
+ * @throws HttpProblem when the e-mail address is taken, by this company or another.
+ */
 export async function createUser(scope: TenantScope, user: NewUser): Promise<User> {
   const now = new Date().toISOString();
   const row: UserRow = { id: createId(), platformAdmin: 0, ...user, status: "active", createdAt: now, updatedAt: now };
@@ -50,6 +54,7 @@ export async function createUser(scope: TenantScope, user: NewUser): Promise<Use
     }
     throw error;
   }
+  await publish(scope, { type: "user.created", payload: { user: { id: row.id, name: row.name, role: row.role } } });
   return presentUser(row);
 }
 

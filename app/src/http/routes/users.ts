@@ -31,7 +31,8 @@ export function userRoutes({ database, accounts, sessions }: Container): Router 
 
   router.post("/", jsonBody(), async (request, response) => {
     const { password: clear, ...user } = validate(newUserSchema, request.body, "The request body");
-    const created = await createUser(tenantOf(request, database), { ...user, passwordHash: await accounts.hash(clear) });
+    const passwordHash = await accounts.hash(clear);
+    const created = await tenantOf(request, database).transaction((inside) => createUser(inside, { ...user, passwordHash }));
     sendJson(request, response, 201, created, { location: `/api/users/${created.id}` });
   });
 

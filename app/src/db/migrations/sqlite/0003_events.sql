@@ -56,3 +56,5 @@ CREATE TABLE order_statistics (
   total_cents INTEGER NOT NULL,
   PRIMARY KEY (company_id, day, currency)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX company_activity_age ON company_activity (occurred_at);

@@ -1,0 +1,212 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Consumer, FetchIsolationLevels, type CommitOptions, type Message, type MessagesStream, type Producer } from "@platformatic/kafka";
+import type { Database } from "../db/database";
+import type { Logger } from "../observability/logger";
+import type { KafkaConfig } from "./config";
+import { type applyEvent, purgeEffects } from "./effects";
+import { EventHandler } from "./handler";
+import { clientOptions, createProducer, deadLetterTopic, ensureTopics } from "./kafka";
+
+export interface ConsumerOptions {
+  readonly config: KafkaConfig;
+  readonly database: Database;
+  readonly logger: Logger;
+  /** Names this process in Kafka's own tools. */
+  readonly clientId: string;
+  /** @default {@link applyEvent} */
+  readonly apply?: typeof applyEvent;
+}
+
+const defaults = {
+  /** A member that Kafka hears nothing of for so long loses its partitions, milliseconds. */
+  sessionTimeoutMs: 10_000,
+  heartbeatMs: 2000,
+  rebalanceTimeoutMs: 20_000,
+  /** Longest wait of a fetch for something new, milliseconds. */
+  maxWaitMs: 500,
+  /** Records read ahead. */
+  readAhead: 256,
+  /** Offsets are committed after so many records, and after so many milliseconds. */
+  commitRecords: 100,
+  commitMs: 200,
+  /** Pause after a lost connection: first and longest, milliseconds. */
+  retryFirstMs: 200,
+  retryMostMs: 5000,
+  purgeMs: 600_000,
+} as const;
+
+type EventStream = MessagesStream<Buffer, Buffer, Buffer, Buffer>;
+type CommitOffset = CommitOptions["offsets"][number];
+
+/**
+ * A member of the consumer group. Offsets are committed after the effects, never before: a member that dies leaves records to be read
+ * again, and the effects know what they have seen.
+ */
+export class EventConsumer {
+  readonly #options: ConsumerOptions;
+  readonly #handler: EventHandler;
+  readonly #stop = new AbortController();
+  #stream: EventStream | undefined;
+  #deadLetters: Producer<string, string, string, string> | undefined;
+  #failures = 0;
+  #running: Promise<void> | undefined;
+  #purge: NodeJS.Timeout | undefined;
+
+  constructor(options: ConsumerOptions) {
+    this.#options = options;
+    const { database, logger, apply } = options;
+    const deadLetter: ConstructorParameters<typeof EventHandler>[0]["deadLetter"] = async (record, reason) => {
+      const { topic, partition, offset, key, value } = record;
+      this.#deadLetters ??= createProducer(options.config, `${options.clientId}-dead-letters`);
+      const headers = { reason, topic, partition: String(partition), offset: offset.toString() };
+      await this.#deadLetters.send({
+        messages: [{ topic: deadLetterTopic(options.config), key: key ?? "", value: value ?? "", headers }],
+      });
+    };
+    this.#handler = new EventHandler({ database, logger, deadLetter, signal: this.#stop.signal, ...(apply !== undefined && { apply }) });
+  }
+
+  /** `false` while Kafka cannot be reached. */
+  get healthy(): boolean {
+    return this.#failures === 0;
+  }
+
+  start(): void {
+    const { database, logger } = this.#options;
+    this.#running ??= this.#run();
+    this.#purge = setInterval(() => {
+      purgeEffects(database).catch((error: unknown) => logger.warn({ reason: String(error) }, "old events could not be forgotten"));
+    }, defaults.purgeMs).unref();
+  }
+
+  /** Finishes the record it is at, commits what is done and leaves the group, so that others take over at once. */
+  async close(): Promise<void> {
+    clearInterval(this.#purge);
+    this.#stop.abort();
+    await this.#stream
+      ?.close()
+      .catch((error: unknown) => this.#options.logger.debug({ reason: String(error) }, "closing the stream failed"));
+    await this.#running;
+    await this.#deadLetters?.close();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        await this.#session();
+      } catch (error) {
+        if (this.#stopping()) break;
+        this.#failures += 1;
+        if (this.#failures === 1) this.#options.logger.warn({ reason: String(error) }, "events cannot be read; connecting again");
+        const pause = Math.min(defaults.retryMostMs, defaults.retryFirstMs * 2 ** Math.min(10, this.#failures - 1));
+        await delay(pause * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  #stopping(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  /** One membership of the group, from joining to the end or to the first error. */
+  async #session(): Promise<void> {
+    const { config, clientId } = this.#options;
+    await ensureTopics(config, clientId);
+    const consumer = new Consumer({
+      ...clientOptions(config, clientId),
+      groupId: config.group,
+      sessionTimeout: defaults.sessionTimeoutMs,
+      heartbeatInterval: defaults.heartbeatMs,
+      rebalanceTimeout: defaults.rebalanceTimeoutMs,
+    });
+    try {
+      const stream = await consumer.consume({
+        topics: [config.topic],
+        mode: "committed",
+        fallbackMode: "earliest",
+        autocommit: false,
+        isolationLevel: FetchIsolationLevels.READ_COMMITTED,
+        maxWaitTime: defaults.maxWaitMs,
+        highWaterMark: defaults.readAhead,
+      });
+      this.#stream = stream;
+      // Closed while joining.
+      if (this.#stopping()) return;
+      await this.#read(consumer, stream);
+    } finally {
+      this.#stream = undefined;
+      await consumer
+        .close(true)
+        .catch((error: unknown) => this.#options.logger.debug({ reason: String(error) }, "leaving the group failed"));
+    }
+  }
+
+  async #read(consumer: Consumer, stream: EventStream): Promise<void> {
+    const commits = new Commits(consumer, this.#options.logger);
+    try {
+      for await (const message of stream) {
+        const { topic, partition, offset, key, value } = message;
+        await this.#handler.handle({ topic, partition, offset, key: textOf(key), value: textOf(value) });
+        commits.done(message);
+        if (this.#failures > 0) this.#options.logger.info("events are read again");
+        this.#failures = 0;
+        if (this.#stopping()) break;
+      }
+    } finally {
+      await commits.finish(this.#stopping());
+    }
+    if (!this.#stopping()) throw new Error("the stream of records ended");
+  }
+}
+
+/** Commits offsets now and then, the newest of every partition. What could not be committed is read again, and known. */
+class Commits {
+  readonly #consumer: Consumer;
+  readonly #logger: Logger;
+  readonly #newest = new Map<string, CommitOffset>();
+  #count = 0;
+  #timer: NodeJS.Timeout | undefined;
+  /** One at a time: a commit that overtakes another would move the offset back. */
+  #line: Promise<void> = Promise.resolve();
+
+  constructor(consumer: Consumer, logger: Logger) {
+    this.#consumer = consumer;
+    this.#logger = logger;
+  }
+
+  done({ topic, partition, offset, leaderEpoch }: Message): void {
+    this.#newest.set(`${topic} ${partition}`, { topic, partition, offset: offset + 1n, leaderEpoch });
+    this.#count += 1;
+    if (this.#count >= defaults.commitRecords) this.#flush();
+    else this.#timer ??= setTimeout(() => this.#flush(), defaults.commitMs);
+  }
+
+  /** @param orderly the connection is still there. */
+  async finish(orderly: boolean): Promise<void> {
+    clearTimeout(this.#timer);
+    if (orderly) this.#flush();
+    await this.#line;
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#count = 0;
+    this.#line = this.#line.then(async () => {
+      const offsets = [...this.#newest.values()];
+      this.#newest.clear();
+      if (offsets.length === 0) return;
+      try {
+        await this.#consumer.commit({ offsets });
+      } catch (error) {
+        this.#logger.debug({ reason: String(error) }, "offsets could not be committed");
+      }
+    });
+  }
+}
+
+/** The library's types leave out that keys and values may be null. */
+function textOf(bytes: Buffer | null | undefined): string | undefined {
+  return bytes?.toString("utf8");
+}

@@ -1,0 +1,117 @@
+import { randomUUID } from "node:crypto";
+import type { Database } from "../db/database";
+import type { Logger } from "../observability/logger";
+import type { KafkaConfig } from "./config";
+import { EventConsumer } from "./consumer";
+import type { DomainEvent } from "./event";
+import { createProducer, ensureTopics } from "./kafka";
+import { LagMonitor } from "./lag";
+import { connectEvents } from "./outbox";
+import { type EventPublisher, OutboxRelay } from "./relay";
+
+export interface EventsOptions {
+  readonly database: Database;
+  readonly logger: Logger;
+  /** `undefined`: no brokers; events then only reach listeners of this process. */
+  readonly kafka: KafkaConfig | undefined;
+  /** Part of the client's name at the brokers. */
+  readonly appName: string;
+}
+
+/** What `/api/health/full` says about events. */
+export interface EventsStatus {
+  readonly status: "ok" | "warning" | "disabled";
+  /** Whether events are published to Kafka. */
+  readonly enabled: boolean;
+  /** Whether this process reads them. */
+  readonly consuming: boolean;
+  /** Records the consumer group has still to read; `null` when this process does not know. */
+  readonly lag: number | null;
+  readonly reason?: string;
+}
+
+/** The events of one worker: listeners after each commit and, with brokers, the outbox with its relay (feature B5). */
+export class Events {
+  readonly #options: EventsOptions;
+  readonly #clientId: string;
+  readonly #listeners = new Set<(event: DomainEvent) => void>();
+  readonly #relay: OutboxRelay | undefined;
+  #consumer: EventConsumer | undefined;
+  #lag: LagMonitor | undefined;
+
+  /** Begins to take part at once: what is in the outbox is published. */
+  constructor(options: EventsOptions) {
+    this.#options = options;
+    const { database, logger, kafka } = options;
+    this.#clientId = `${options.appName}-${randomUUID().slice(0, 8)}`;
+    if (kafka !== undefined) {
+      const connect = (): Promise<EventPublisher> => connectProducer(kafka, this.#clientId);
+      this.#relay = new OutboxRelay({ database, logger, owner: this.#clientId, connect });
+      this.#relay.start();
+    }
+    connectEvents(database, {
+      outbox: kafka !== undefined,
+      committed: (event) => {
+        this.#relay?.kick();
+        for (const listener of this.#listeners) listener(event);
+      },
+    });
+  }
+
+  /** Calls back for every event of a transaction that committed in this process. */
+  onCommitted(listener: (event: DomainEvent) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Becomes a member of the consumer group; nothing happens without brokers, or when it is one already. */
+  startConsumer(): void {
+    const { kafka: config, database, logger } = this.#options;
+    if (config === undefined || this.#consumer !== undefined) return;
+    this.#consumer = new EventConsumer({ config, database, logger, clientId: this.#clientId });
+    this.#consumer.start();
+    this.#lag = new LagMonitor(config, logger, this.#clientId);
+    this.#lag.start();
+  }
+
+  status(): EventsStatus {
+    if (this.#relay === undefined) return { status: "disabled", enabled: false, consuming: false, lag: null };
+    const consuming = this.#consumer !== undefined;
+    const common = { enabled: true, consuming, lag: this.#lag?.total ?? null };
+    if (!this.#relay.healthy) return { status: "warning", ...common, reason: "Events cannot be published; they wait in the outbox." };
+    if (this.#consumer?.healthy === false) return { status: "warning", ...common, reason: "Events cannot be read." };
+    return { status: "ok", ...common };
+  }
+
+  /** Leaves the group and hands the relay over. */
+  async close(): Promise<void> {
+    await Promise.all([this.stopConsumer(), this.#relay?.close()]);
+  }
+
+  async stopConsumer(): Promise<void> {
+    const [consumer, lag] = [this.#consumer, this.#lag];
+    this.#consumer = undefined;
+    this.#lag = undefined;
+    await Promise.all([consumer?.close(), lag?.close()]);
+  }
+}
+
+async function connectProducer(config: KafkaConfig, clientId: string): Promise<EventPublisher> {
+  await ensureTopics(config, clientId);
+  const producer = createProducer(config, clientId);
+  return {
+    send: async (records) => {
+      await producer.send({ messages: records.map((record) => ({ topic: config.topic, ...record })) });
+    },
+    close: () => producer.close(true),
+  };
+}
+
+/**
+ * Starts reading events in this process, as `ROLE=consumer` and `ROLE=all` do; without brokers there is nothing to read and this is no
+ * error.
+ */
+export function startConsumers({ events, logger }: { readonly events: Events; readonly logger: Logger }): { close(): Promise<void> } {
+  events.startConsumer();
+  if (!events.status().enabled) logger.info("no Kafka brokers are configured: there are no events to consume");
+  return { close: () => events.stopConsumer() };
+}

@@ -1,0 +1,98 @@
+import { Admin, FetchIsolationLevels, ListOffsetTimestamps } from "@platformatic/kafka";
+import type { Logger } from "../observability/logger";
+import type { KafkaConfig } from "./config";
+import { clientOptions } from "./kafka";
+import { consumerLag } from "./metrics";
+
+/** Lag of one partition. */
+export interface PartitionLag {
+  readonly partition: number;
+  /** Records that the group has not committed yet. */
+  readonly lag: number;
+}
+
+/** Time between two looks, milliseconds. */
+const INTERVAL_MS = 10_000;
+
+/** Lag of a consumer group from the offsets themselves, so that it is seen also when no consumer runs. */
+export class LagMonitor {
+  readonly #config: KafkaConfig;
+  readonly #logger: Logger;
+  readonly #clientId: string;
+  #admin: Admin | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #total: number | undefined;
+  #looking: Promise<void> | undefined;
+
+  constructor(config: KafkaConfig, logger: Logger, clientId: string) {
+    this.#config = config;
+    this.#logger = logger;
+    this.#clientId = clientId;
+  }
+
+  /** Sum over all partitions at the last look; `undefined` when Kafka did not answer then. */
+  get total(): number | undefined {
+    return this.#total;
+  }
+
+  /** Looks now and then every 10 s. */
+  start(): void {
+    this.#timer ??= setInterval(() => this.#look(), INTERVAL_MS).unref();
+    this.#look();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#looking;
+    await this.#admin?.close();
+  }
+
+  /** @throws when Kafka does not answer. */
+  async measure(): Promise<PartitionLag[]> {
+    const { topic, group, partitions: wanted } = this.#config;
+    this.#admin ??= new Admin(clientOptions(this.#config, this.#clientId));
+    const count = (await this.#admin.metadata({ topics: [topic] })).topics.get(topic)?.partitionsCount ?? wanted;
+    const indexes = Array.from({ length: count }, (_, index) => index);
+    const at = async (timestamp: bigint): Promise<ReadonlyMap<number, bigint>> => {
+      const partitions = indexes.map((partitionIndex) => ({ partitionIndex, timestamp }));
+      const listed = await this.#requireAdmin().listOffsets({
+        topics: [{ name: topic, partitions }],
+        isolationLevel: FetchIsolationLevels.READ_COMMITTED,
+      });
+      return new Map(listed[0]?.partitions.map(({ partitionIndex, offset }) => [partitionIndex, offset]));
+    };
+    const [first, end, groups] = await Promise.all([
+      at(ListOffsetTimestamps.EARLIEST),
+      at(ListOffsetTimestamps.LATEST),
+      this.#admin.listConsumerGroupOffsets({ groups: [{ groupId: group, topics: [{ name: topic, partitionIndexes: indexes }] }] }),
+    ]);
+    const committed = new Map(
+      groups[0]?.topics[0]?.partitions.map(({ partitionIndex, committedOffset }) => [partitionIndex, committedOffset]),
+    );
+    return indexes.map((partition) => {
+      const start = first.get(partition) ?? 0n;
+      const done = committed.get(partition) ?? -1n;
+      // Without a commit, or with one that was deleted meanwhile, everything that is there is still to come.
+      return { partition, lag: Number((end.get(partition) ?? start) - (done < start ? start : done)) };
+    });
+  }
+
+  #look(): void {
+    this.#looking ??= this.measure()
+      .then(
+        (partitions) => {
+          for (const { partition, lag } of partitions) consumerLag.set({ topic: this.#config.topic, partition: String(partition) }, lag);
+          this.#total = partitions.reduce((sum, { lag }) => sum + lag, 0);
+        },
+        (error: unknown) => {
+          this.#total = undefined;
+          this.#logger.debug({ reason: String(error) }, "the lag of the consumers is not known");
+        },
+      )
+      .finally(() => (this.#looking = undefined));
+  }
+
+  #requireAdmin(): Admin {
+    return (this.#admin ??= new Admin(clientOptions(this.#config, this.#clientId)));
+  }
+}
