@@ -34,7 +34,7 @@ export function createApp(container: Container): Express {
   app.set("query parser", "simple");
 
   // 1 what ties log lines and answers of one request together, 2 one line a request, 3 counts and durations by route pattern
-  app.use(observe(logger, container.tenantMetrics));
+  app.use(observe(logger, container));
   // 4 for operators and machines: no session
   const operatorsOnly = adminPortOnly(config.protection);
   app.get("/metrics", operatorsOnly, async (request, response) => sendText(request, response, METRICS_TYPE, await instance.metricsText()));

@@ -1,7 +1,8 @@
 import type { RequestHandler, Response } from "express";
+import type { Container } from "../../container";
 import { rawLines, type Logger } from "../../observability/logger";
 import { requestEnded, requestStarted } from "../../observability/metrics";
-import { routeClass, type TenantMetrics } from "../../observability/tenant-metrics";
+import { routeClass } from "../../observability/tenant-metrics";
 import { requestContext } from "./context";
 import { logRequest } from "./request-log";
 
@@ -9,7 +10,7 @@ import { logRequest } from "./request-log";
  * What every request gets whatever becomes of it: its context, its numbers and its line in the log. One middleware and one listener
  * instead of three, because each costs every request about a microsecond.
  */
-export function observe(logger: Logger, tenantMetrics: TenantMetrics): RequestHandler {
+export function observe(logger: Logger, { tenantMetrics, admission }: Pick<Container, "tenantMetrics" | "admission">): RequestHandler {
   const write = rawLines(logger);
 
   /** One function for all responses: a closure for each would be made and thrown away. */
@@ -20,6 +21,7 @@ export function observe(logger: Logger, tenantMetrics: TenantMetrics): RequestHa
     logRequest(write, request, this, durationMs);
     const { session } = request;
     if (session !== undefined) {
+      admission.remember(request, session.plan !== "FREE");
       tenantMetrics.record(session.companyId, routeClass(request.method, request.originalUrl), this.statusCode, durationMs);
     }
   }
