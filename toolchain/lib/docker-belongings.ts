@@ -83,10 +83,16 @@ async function ownImages(docker: Docker, own: ReadonlySet<string>, infos: readon
   );
   const used = new Set(infos.map((info) => info.ImageID));
   const images = await docker.listImages();
+  // Only of services this stack has: the others are somebody else's, e.g. a test's.
+  const repositories = new Set(images.filter((image) => used.has(image.Id)).flatMap((image) => (image.RepoTags ?? []).map(repositoryOf)));
   return images
     .filter((image) => !others || used.has(image.Id))
     .flatMap((image) => image.RepoTags ?? [])
-    .filter((tag) => tag.startsWith(`localhost/${project}/`));
+    .filter((tag) => tag.startsWith(`localhost/${project}/`) && repositories.has(repositoryOf(tag)));
+}
+
+function repositoryOf(tag: string): string {
+  return tag.slice(0, tag.lastIndexOf(":"));
 }
 
 /** What `npm run down` is about to delete. */
