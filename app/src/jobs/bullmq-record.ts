@@ -66,6 +66,11 @@ export function toRecord(queue: QueueName, job: AnyBullJob, bullState: string): 
     finishedAt: job.finishedOn === undefined ? null : new Date(job.finishedOn).toISOString(),
     result: returned?.result ?? null,
     // The declared type leaves out that it may be absent.
-    error: (job.failedReason) ?? null,
+    error: failureOf(job),
   };
+}
+
+/** BullMQ declares the reason as always there. */
+function failureOf({ failedReason }: { readonly failedReason?: string }): string | null {
+  return failedReason ?? null;
 }

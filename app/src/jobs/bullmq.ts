@@ -6,14 +6,16 @@ import { type AnyBullJob, bullOptions, countedAttempts, type Envelope, type Outc
 import { DEFINITIONS, jobId, retryDelayMs } from "./definitions";
 import { WORKER_LOST } from "./embedded-store";
 import type { JobOptions, JobQueue, JobRecord, JsonObject, Processor, Processors, QueueName, QueueStats, WorkOptions } from "./queue";
-import { QUEUES } from "./queue";
+import { QueueUnavailableError, QUEUES } from "./queue";
 
 /** Where BullMQ keeps its jobs. */
 export interface BullBackend {
   readonly kind: "redis" | "postgres";
   /** Builds the storage of one BullMQ object; `undefined` is BullMQ's own for Redis. */
   readonly factory?: BackendFactory<IQueueBackend, unknown>;
-  /** Connection of the queues: commands fail fast, so that a request never hangs. */
+  /** Whether asking the server makes sense now; while it does not, requests about jobs fail at once. */
+  available(): boolean;
+  /** Connection of the queues. Like BullMQ itself it waits for a server that is away; deadlines are kept here. */
   readonly producer: unknown;
   /** Connection of the workers: waits for the server as long as it takes. Made when work begins. */
   readonly consumer: () => unknown;
@@ -32,6 +34,9 @@ export interface BullOptions {
 
 /** BullMQ would give up on a job after this many losses of its worker by itself; attempts are counted here, and are fewer. */
 const MOST_STALLS = 1000;
+
+/** A request about jobs waits this long for the server, ms: its job is accepted already, by its row in the database. */
+const ASK_TIMEOUT_MS = 2000;
 
 /** A running job looks this often whether it was cancelled, ms. */
 const CANCEL_POLL_MS = 1000;
@@ -56,7 +61,7 @@ export class BullJobQueue implements JobQueue {
   ) {
     this.kind = backend.kind;
     const open = (name: QueueName): AnyQueue => {
-      const options = { connection: backend.producer, skipWaitingForReady: true, streams: { events: { maxLen: 1000 } } };
+      const options = { connection: backend.producer, streams: { events: { maxLen: 1000 } } };
       const queue = new Queue(name, options as never, backend.factory as never) as unknown as AnyQueue;
       queue.on("error", (error) => this.note(error));
       return queue;
@@ -66,16 +71,22 @@ export class BullJobQueue implements JobQueue {
 
   async add(queue: QueueName, payload: JsonObject, options: JobOptions = {}): Promise<string> {
     const id = jobId(queue, options);
-    await this.queues[queue].add(queue, { payload }, bullOptions(queue, id, options));
+    await this.ask(() => this.queues[queue].add(queue, { payload }, bullOptions(queue, id, options)));
     return id;
   }
 
-  async get(id: string): Promise<JobRecord | undefined> {
-    const found = await this.find(id);
-    return found === undefined ? undefined : toRecord(found.queue, found.job, await found.job.getState());
+  get(id: string): Promise<JobRecord | undefined> {
+    return this.ask(async () => {
+      const found = await this.find(id);
+      return found === undefined ? undefined : toRecord(found.queue, found.job, await found.job.getState());
+    });
   }
 
-  async cancel(id: string): Promise<"removed" | "requested" | "finished" | "unknown"> {
+  cancel(id: string): Promise<"removed" | "requested" | "finished" | "unknown"> {
+    return this.ask(() => this.cancelNow(id));
+  }
+
+  private async cancelNow(id: string): Promise<"removed" | "requested" | "finished" | "unknown"> {
     const found = await this.find(id);
     if (found === undefined) return "unknown";
     const { job } = found;
@@ -95,46 +106,50 @@ export class BullJobQueue implements JobQueue {
   }
 
   async stats(): Promise<Record<QueueName, QueueStats>> {
-    const all = await Promise.all(
-      QUEUES.map(async (name): Promise<[QueueName, QueueStats]> => {
-        const queue = this.queues[name];
-        const [counts, paused] = await Promise.all([
-          queue.getJobCounts("waiting", "prioritized", "active", "delayed", "completed", "failed"),
-          queue.isPaused(),
-        ]);
-        const of = (state: string): number => counts[state] ?? 0;
-        const waiting = of("waiting") + of("prioritized");
-        return [name, { waiting, active: of("active"), delayed: of("delayed"), completed: of("completed"), failed: of("failed"), paused }];
-      }),
-    );
-    return Object.fromEntries(all) as Record<QueueName, QueueStats>;
+    const all = await this.ask(() => Promise.all(QUEUES.map((name) => this.statsOf(name))));
+    return Object.fromEntries(all.map((stats, index) => [QUEUES[index], stats])) as Record<QueueName, QueueStats>;
+  }
+
+  private async statsOf(name: QueueName): Promise<QueueStats> {
+    const queue = this.queues[name];
+    const [counts, paused] = await Promise.all([
+      queue.getJobCounts("waiting", "prioritized", "active", "delayed", "completed", "failed"),
+      queue.isPaused(),
+    ]);
+    const of = (state: string): number => counts[state] ?? 0;
+    const waiting = of("waiting") + of("prioritized");
+    return { waiting, active: of("active"), delayed: of("delayed"), completed: of("completed"), failed: of("failed"), paused };
   }
 
   pause(queue: QueueName): Promise<void> {
-    return this.queues[queue].pause();
+    return this.ask(() => this.queues[queue].pause());
   }
 
   resume(queue: QueueName): Promise<void> {
-    return this.queues[queue].resume();
+    return this.ask(() => this.queues[queue].resume());
   }
 
   async deadLetters(queue: QueueName, limit: number, offset = 0): Promise<JobRecord[]> {
-    const jobs = (await this.queues[queue].getFailed(offset, offset + limit - 1)) as unknown as (AnyBullJob | undefined)[];
+    const jobs = (await this.ask(() => this.queues[queue].getFailed(offset, offset + limit - 1))) as unknown as (AnyBullJob | undefined)[];
     return jobs.flatMap((job) => (job === undefined ? [] : (toRecord(queue, job, "failed") ?? [])));
   }
 
-  async retry(id: string): Promise<boolean> {
-    const job = await this.deadLetter(id);
-    if (job === undefined) return false;
-    if ((job.data.handedBack ?? 0) > 0) await job.updateData({ ...job.data, handedBack: 0 });
-    await job.retry("failed", { resetAttemptsMade: true, resetAttemptsStarted: true });
-    return true;
+  retry(id: string): Promise<boolean> {
+    return this.ask(async () => {
+      const job = await this.deadLetter(id);
+      if (job === undefined) return false;
+      if ((job.data.handedBack ?? 0) > 0) await job.updateData({ ...job.data, handedBack: 0 });
+      await job.retry("failed", { resetAttemptsMade: true, resetAttemptsStarted: true });
+      return true;
+    });
   }
 
-  async discard(id: string): Promise<boolean> {
-    const job = await this.deadLetter(id);
-    await job?.remove();
-    return job !== undefined;
+  discard(id: string): Promise<boolean> {
+    return this.ask(async () => {
+      const job = await this.deadLetter(id);
+      await job?.remove();
+      return job !== undefined;
+    });
   }
 
   async work(processors: Processors, options: WorkOptions = {}): Promise<void> {
@@ -276,6 +291,24 @@ export class BullJobQueue implements JobQueue {
   private async deadLetter(id: string): Promise<AnyBullJob | undefined> {
     const found = await this.find(id);
     return found !== undefined && (await found.job.getState()) === "failed" ? found.job : undefined;
+  }
+
+  /** A question to the server that never takes longer than its deadline. */
+  private async ask<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.backend.available()) throw new QueueUnavailableError("The server of the job queue is away.");
+    const deadline = new AbortController();
+    const late = delay(ASK_TIMEOUT_MS, undefined, { signal: deadline.signal }).then(() => {
+      throw new QueueUnavailableError(`The server of the job queue did not answer within ${ASK_TIMEOUT_MS} ms.`);
+    });
+    // Rejects when the timer is taken back as well; by then the race is decided.
+    late.catch(() => undefined);
+    const asked = work();
+    asked.catch(() => undefined);
+    try {
+      return await Promise.race([asked, late]);
+    } finally {
+      deadline.abort();
+    }
   }
 
   /** Connections come and go; what that means for a job is told by its command. */

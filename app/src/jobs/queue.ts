@@ -137,3 +137,8 @@ export interface JobQueue {
 export class PermanentJobError extends Error {
   override readonly name = "PermanentJobError";
 }
+
+/** The server that keeps the queue is away. */
+export class QueueUnavailableError extends Error {
+  override readonly name = "QueueUnavailableError";
+}

@@ -1,0 +1,354 @@
+import assert from "node:assert/strict";
+import type { Job, JobContext, JobQueue, JobState, JsonObject, Processors, SettledJob } from "../../../app/src/jobs/queue";
+import { PermanentJobError } from "../../../app/src/jobs/queue";
+import { eventually } from "../../support/services/container";
+
+/** One backend: a storage, and any number of queue objects on it, as several processes would have. */
+export interface QueueBackend {
+  /** Retries after 20 ms, leases of `leaseMs` (default 2000), attempts end after `timeoutMs`. */
+  open(options?: { readonly leaseMs?: number; readonly timeoutMs?: number }): Promise<JobQueue>;
+  /** Forgets every job and closes what was opened. */
+  reset(): Promise<void>;
+}
+
+const QUEUE = "tax-computation";
+const OTHER = "ocr-processing";
+
+/** A processor whose runs the test ends one by one. */
+function gate() {
+  const waiting: { readonly job: Job; readonly context: JobContext; readonly end: (result: JsonObject) => void }[] = [];
+  const started: string[] = [];
+  const processor = (job: Job, context: JobContext): Promise<JsonObject> => {
+    started.push(job.id);
+    return new Promise((resolve) => waiting.push({ job, context, end: resolve }));
+  };
+  return { waiting, started, processor };
+}
+
+/** What every driver has to do. `backend` is called inside of hooks and tests only. */
+export function describeQueueContract(title: string, backend: () => QueueBackend): void {
+  describe(`JobQueue contract: ${title}`, function () {
+    this.timeout(60_000);
+    afterEach(() => backend().reset());
+
+    const state = async (queue: JobQueue, id: string): Promise<JobState | undefined> => (await queue.get(id))?.state;
+    const reaches = (queue: JobQueue, id: string, wanted: JobState): Promise<void> =>
+      eventually(`job ${id} is ${wanted}`, async () => (await state(queue, id)) === wanted, 20_000, 10);
+    const works = async (queue: JobQueue, processors: Processors, concurrency = 1): Promise<SettledJob[]> => {
+      const settled: SettledJob[] = [];
+      await queue.work(processors, {
+        concurrency: { [QUEUE]: concurrency, [OTHER]: concurrency },
+        settled: (job) => {
+          settled.push(job);
+          return Promise.resolve();
+        },
+      });
+      return settled;
+    };
+
+    it("D5 a job runs with its payload and leaves its result; its end is told once", async () => {
+      const queue = await backend().open();
+      const id = await queue.add(QUEUE, { income: 5, nested: { a: [1, "ü"] } });
+      assert.equal(await state(queue, id), "waiting");
+      const settled = await works(queue, { [QUEUE]: (job) => Promise.resolve({ got: job.payload, attempt: job.attempt }) });
+      await reaches(queue, id, "completed");
+      const record = await queue.get(id);
+      assert.deepEqual(record?.result, { got: { income: 5, nested: { a: [1, "ü"] } }, attempt: 1 });
+      assert.equal(record.progress, 100);
+      assert.equal(record.attemptsStarted, 1);
+      assert.ok(record.finishedAt !== null && record.finishedAt >= record.createdAt);
+      await eventually("told", () => settled.length === 1);
+      assert.equal(settled[0]?.state, "completed");
+      assert.equal(settled[0].id, id);
+    });
+
+    it("D5 a failed attempt is tried again, with all its attempts used it is a dead letter", async () => {
+      const queue = await backend().open();
+      const attempts: number[] = [];
+      const settled = await works(queue, {
+        [QUEUE]: (job) => {
+          attempts.push(job.attempt);
+          return job.payload["recovers"] === true && job.attempt === 2
+            ? Promise.resolve({ fine: true })
+            : Promise.reject(new Error("no luck"));
+        },
+      });
+      const good = await queue.add(QUEUE, { recovers: true }, { attempts: 3 });
+      await reaches(queue, good, "completed");
+      assert.deepEqual(attempts, [1, 2]);
+      const bad = await queue.add(QUEUE, {}, { attempts: 3 });
+      await reaches(queue, bad, "failed");
+      assert.deepEqual(attempts, [1, 2, 1, 2, 3]);
+      assert.equal((await queue.get(bad))?.error, "no luck");
+      await eventually("told", () => settled.length === 2);
+      assert.deepEqual(
+        settled.map((job) => [job.id, job.state, job.error]),
+        [
+          [good, "completed", null],
+          [bad, "failed", "no luck"],
+        ],
+      );
+    });
+
+    it("D5 what cannot succeed is a dead letter after one attempt", async () => {
+      const queue = await backend().open();
+      await works(queue, { [QUEUE]: () => Promise.reject(new PermanentJobError("poison")) });
+      const id = await queue.add(QUEUE, {}, { attempts: 5 });
+      await reaches(queue, id, "failed");
+      assert.equal((await queue.get(id))?.attemptsStarted, 1);
+    });
+
+    it("D5 dead letters are listed newest first, put back with all attempts, or forgotten", async () => {
+      const queue = await backend().open();
+      let broken = true;
+      await works(queue, { [QUEUE]: () => (broken ? Promise.reject(new Error("broken")) : Promise.resolve({ fixed: true })) });
+      const first = await queue.add(QUEUE, { n: 1 }, { attempts: 1 });
+      await reaches(queue, first, "failed");
+      const second = await queue.add(QUEUE, { n: 2 }, { attempts: 1 });
+      await reaches(queue, second, "failed");
+      assert.deepEqual(
+        (await queue.deadLetters(QUEUE, 10)).map(({ id }) => id),
+        [second, first],
+      );
+      assert.deepEqual(
+        (await queue.deadLetters(QUEUE, 1, 1)).map(({ id }) => id),
+        [first],
+      );
+      assert.deepEqual(await queue.deadLetters(OTHER, 10), []);
+      broken = false;
+      assert.equal(await queue.retry(first), true);
+      await reaches(queue, first, "completed");
+      assert.equal((await queue.get(first))?.attemptsStarted, 1);
+      assert.equal(await queue.retry(first), false, "only dead letters");
+      assert.equal(await queue.discard(second), true);
+      assert.equal(await queue.get(second), undefined);
+      assert.equal(await queue.discard(second), false);
+      assert.deepEqual(await queue.deadLetters(QUEUE, 10), []);
+    });
+
+    it("D5 a higher priority is taken first, within one the oldest", async () => {
+      const queue = await backend().open();
+      const order: unknown[] = [];
+      const add = (name: string, priority: "high" | "normal" | "low"): Promise<string> => queue.add(QUEUE, { name }, { priority });
+      // Milliseconds apart, which is as fine as the order of additions has to be.
+      for (const [name, priority] of [
+        ["low 1", "low"],
+        ["normal 1", "normal"],
+        ["high 1", "high"],
+        ["normal 2", "normal"],
+        ["high 2", "high"],
+      ] as const) {
+        const added = Date.now();
+        await add(name, priority);
+        await eventually("the clock moved on", () => Date.now() > added, 1000, 1);
+      }
+      await works(queue, {
+        [QUEUE]: (job) => {
+          order.push(job.payload["name"]);
+          return Promise.resolve({});
+        },
+      });
+      await eventually("all ran", () => order.length === 5);
+      assert.deepEqual(order, ["high 1", "high 2", "normal 1", "normal 2", "low 1"]);
+    });
+
+    it("D5 a priority job overtakes a backlog of 100", async () => {
+      const queue = await backend().open();
+      const { waiting, started, processor } = gate();
+      for (let number = 0; number < 100; number++) await queue.add(QUEUE, { number });
+      await works(queue, { [QUEUE]: processor });
+      await eventually("the first runs", () => waiting.length === 1);
+      const urgent = await queue.add(QUEUE, {}, { priority: "high" });
+      waiting[0]?.end({});
+      await eventually("the next runs", () => started.length === 2);
+      assert.equal(started[1], urgent);
+      waiting[1]?.end({});
+      await eventually("and the next", () => waiting.length === 3);
+      await queue.pause(QUEUE);
+      waiting[2]?.end({});
+      await reaches(queue, started[2] ?? "", "completed");
+    });
+
+    it("D5 a delayed job does not start before its time", async () => {
+      const queue = await backend().open();
+      let ranAt = 0;
+      await works(queue, {
+        [QUEUE]: () => {
+          ranAt = Date.now();
+          return Promise.resolve({});
+        },
+      });
+      const addedAt = Date.now();
+      const id = await queue.add(QUEUE, {}, { delayMs: 400 });
+      assert.equal(await state(queue, id), "delayed");
+      assert.equal((await queue.stats())[QUEUE].delayed, 1);
+      await reaches(queue, id, "completed");
+      assert.ok(ranAt - addedAt >= 399, `ran after ${ranAt - addedAt} ms`);
+    });
+
+    it("D5 the same idempotency key is the same job, in its queue", async () => {
+      const queue = await backend().open();
+      const one = await queue.add(QUEUE, { n: 1 }, { idempotencyKey: "k:1" });
+      assert.equal(await queue.add(QUEUE, { n: 2 }, { idempotencyKey: "k:1" }), one);
+      assert.notEqual(await queue.add(QUEUE, { n: 2 }, { idempotencyKey: "k:2" }), one);
+      assert.notEqual(await queue.add(OTHER, { n: 2 }, { idempotencyKey: "k:1" }), one);
+      assert.equal((await queue.stats())[QUEUE].waiting, 2);
+      assert.deepEqual((await queue.get(one))?.payload, { n: 1 });
+      let runs = 0;
+      await works(queue, { [QUEUE]: () => Promise.resolve({ run: ++runs }) });
+      await reaches(queue, one, "completed");
+      await eventually("both ran", () => runs === 2);
+      assert.equal(await queue.add(QUEUE, { n: 3 }, { idempotencyKey: "k:1" }), one, "also when it is over");
+      assert.equal((await queue.stats())[QUEUE].waiting, 0);
+      const chosen = await queue.add(QUEUE, {}, { id: "0198c0de-0000-7000-8000-000000000001" });
+      assert.equal(chosen, "0198c0de-0000-7000-8000-000000000001");
+    });
+
+    it("D5 progress can be seen while a job runs", async () => {
+      const queue = await backend().open();
+      const { waiting, processor } = gate();
+      await works(queue, { [QUEUE]: processor });
+      const id = await queue.add(QUEUE, {});
+      await eventually("it runs", () => waiting.length === 1);
+      await waiting[0]?.context.progress(41.6);
+      assert.equal((await queue.get(id))?.progress, 42);
+      assert.equal(await state(queue, id), "active");
+      waiting[0]?.end({});
+      await reaches(queue, id, "completed");
+    });
+
+    it("D5 cancelling: a waiting job never runs, a running one is told, a finished one stays", async () => {
+      const queue = await backend().open();
+      const { waiting, started, processor } = gate();
+      const removed = await queue.add(QUEUE, {});
+      const delayed = await queue.add(QUEUE, {}, { delayMs: 60_000 });
+      assert.equal(await queue.cancel(removed), "removed");
+      assert.equal(await queue.cancel(delayed), "removed");
+      const settled = await works(queue, { [QUEUE]: processor });
+      const running = await queue.add(QUEUE, {});
+      await eventually("it runs", () => waiting.length === 1);
+      assert.equal(await queue.cancel(running), "requested");
+      await eventually("its signal aborts", () => waiting[0]?.context.signal.aborted === true);
+      await reaches(queue, running, "cancelled");
+      assert.equal((await queue.get(running))?.result, null);
+      assert.equal(await queue.cancel(running), "finished");
+      assert.equal(await queue.cancel("nobody"), "unknown");
+      assert.deepEqual(started, [running]);
+      await eventually("told", () => settled.length === 1);
+      assert.equal(settled[0]?.state, "cancelled");
+    });
+
+    it("D5 a paused queue takes nothing, also in other processes, and goes on where it was", async () => {
+      const [queue, other] = [await backend().open(), await backend().open()];
+      const ran: string[] = [];
+      const processors: Processors = {
+        [QUEUE]: (job) => {
+          ran.push(job.id);
+          return Promise.resolve({});
+        },
+        [OTHER]: () => Promise.resolve({}),
+      };
+      await queue.pause(QUEUE);
+      await works(other, processors);
+      const id = await queue.add(QUEUE, {});
+      const free = await queue.add(OTHER, {});
+      await reaches(queue, free, "completed");
+      const stats = await other.stats();
+      assert.equal(stats[QUEUE].paused, true);
+      assert.equal(stats[QUEUE].waiting, 1);
+      assert.equal(stats[OTHER].paused, false);
+      assert.deepEqual(ran, []);
+      await queue.resume(QUEUE);
+      await reaches(queue, id, "completed");
+      assert.equal((await queue.stats())[QUEUE].paused, false);
+    });
+
+    it("D5 statistics count every state of every queue", async () => {
+      const queue = await backend().open();
+      const { waiting, processor } = gate();
+      await works(queue, { [QUEUE]: processor, [OTHER]: () => Promise.reject(new Error("bad")) });
+      const dead = await queue.add(OTHER, {}, { attempts: 1 });
+      await reaches(queue, dead, "failed");
+      const done = await queue.add(QUEUE, {});
+      await eventually("it runs", () => waiting.length === 1);
+      waiting[0]?.end({});
+      await reaches(queue, done, "completed");
+      await queue.add(QUEUE, {});
+      await eventually("it runs", () => waiting.length === 2);
+      await queue.add(QUEUE, {});
+      await queue.add(QUEUE, {}, { delayMs: 60_000 });
+      const stats = await queue.stats();
+      assert.deepEqual(stats[QUEUE], { waiting: 1, active: 1, delayed: 1, completed: 1, failed: 0, paused: false });
+      assert.deepEqual(stats[OTHER], { waiting: 0, active: 0, delayed: 0, completed: 0, failed: 1, paused: false });
+      assert.deepEqual(stats["document-processing"], { waiting: 0, active: 0, delayed: 0, completed: 0, failed: 0, paused: false });
+    });
+
+    it("D5 a processor that hangs is cut off; the job is tried again, then dead, and the place is free", async () => {
+      const queue = await backend().open({ timeoutMs: 150 });
+      const hung = new Set<AbortSignal>();
+      await works(queue, {
+        [QUEUE]: (job, { signal }) => {
+          if (job.payload["hangs"] !== true) return Promise.resolve({});
+          hung.add(signal);
+          return new Promise(() => undefined);
+        },
+      });
+      const id = await queue.add(QUEUE, { hangs: true }, { attempts: 2 });
+      await reaches(queue, id, "failed");
+      assert.match((await queue.get(id))?.error ?? "", /did not end within 150 ms/);
+      assert.equal((await queue.get(id))?.attemptsStarted, 2);
+      assert.equal(hung.size, 2);
+      assert.ok([...hung].every((signal) => signal.aborted));
+      await reaches(queue, await queue.add(QUEUE, {}), "completed");
+    });
+
+    it("D5 drain waits for what runs, takes nothing more, and hands back what is left, which does not count as an attempt", async () => {
+      const [queue, next] = [await backend().open(), await backend().open()];
+      const { waiting, started, processor } = gate();
+      await works(queue, { [QUEUE]: processor }, 2);
+      const finishes = await queue.add(QUEUE, { n: 1 }, { attempts: 1 });
+      const stays = await queue.add(QUEUE, { n: 2 }, { attempts: 1 });
+      await eventually("both run", () => waiting.length === 2);
+      const draining = queue.drain(700);
+      const late = await next.add(QUEUE, { n: 3 });
+      waiting.find(({ job }) => job.id === finishes)?.end({ done: true });
+      assert.equal(await draining, 1);
+      assert.equal(started.length, 2, "nothing was taken during the drain");
+      assert.equal(await state(next, finishes), "completed");
+      assert.equal(await state(next, stays), "waiting");
+      assert.equal(waiting.find(({ job }) => job.id === stays)?.context.signal.aborted, true);
+      const attempts: number[] = [];
+      await works(next, {
+        [QUEUE]: (job) => {
+          attempts.push(job.attempt);
+          return Promise.resolve({});
+        },
+      });
+      await reaches(next, stays, "completed");
+      await reaches(next, late, "completed");
+      assert.deepEqual(attempts, [1, 1]);
+    });
+
+    it("D5 several workers share the work, each job runs once", async () => {
+      const queues = await Promise.all([backend().open(), backend().open(), backend().open()]);
+      const runs = new Map<string, number>();
+      const [producer] = queues;
+      const ids = await Promise.all(Array.from({ length: 60 }, (_, n) => producer.add(QUEUE, { n })));
+      for (const queue of queues) {
+        await works(
+          queue,
+          {
+            [QUEUE]: (job) => {
+              runs.set(job.id, (runs.get(job.id) ?? 0) + 1);
+              return Promise.resolve({});
+            },
+          },
+          2,
+        );
+      }
+      await eventually("all ran", async () => (await producer.stats())[QUEUE].completed === 60, 20_000);
+      assert.equal(runs.size, ids.length);
+      assert.ok([...runs.values()].every((count) => count === 1));
+    });
+  });
+}
