@@ -1,4 +1,5 @@
 import type { Phase } from "./config/phase";
+import type { DocumentsConfig, JobsConfig, Role } from "./config/role";
 import type { KafkaConfig } from "./events/config";
 import type { RateLimitConfig } from "./rate-limit/policies";
 import type { RedisConfig } from "./redis";
@@ -44,6 +45,10 @@ export interface AppConfig {
   readonly protection: ProtectionConfig;
   /** KAFKA_*; `undefined` without KAFKA_BROKERS: events stay within the process. */
   readonly kafka: KafkaConfig | undefined;
+  /** ROLE, or --role on the command line; @default "all" */
+  readonly role: Role;
+  readonly jobs: JobsConfig;
+  readonly documents: DocumentsConfig;
   readonly cluster: ClusterConfig;
 }
 

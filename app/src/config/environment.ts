@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ROLES } from "./role";
 import { SASL_MECHANISMS } from "../events/config";
 import { rateLimitVariables } from "../rate-limit/environment";
 
@@ -96,6 +97,11 @@ export const environmentSchema = z.object({
   KAFKA_SASL_MECHANISM: z.enum(SASL_MECHANISMS).optional().describe(SASL_MECHANISMS.join(", ")),
   KAFKA_SASL_USERNAME: z.string().max(256).optional().describe("at most 256 characters"),
   KAFKA_SASL_PASSWORD: z.string().max(4096).optional().describe("at most 4096 characters"),
+  ROLE: z.enum(ROLES).default("all").describe(ROLES.join(", ")),
+  JOBS_LEASE_MS: integer(500, HOUR_MS, 30_000),
+  JOBS_RETRY_BASE_MS: integer(1, HOUR_MS, 1000),
+  DOCUMENTS_PATH: z.string().max(4096).optional().describe("the path of a directory"),
+  DOCUMENT_MAX_BYTES: integer(1024, 1_073_741_824, 26_214_400),
   DRAIN_DELAY_MS: integer(0, HOUR_MS, 3000),
   SHUTDOWN_TIMEOUT_MS: integer(0, HOUR_MS, 30_000),
   KEEP_ALIVE_TIMEOUT_MS: integer(1, HOUR_MS, 65_000),

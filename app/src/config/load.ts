@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import path from "node:path";
 import { version } from "../../package.json";
 import type { AppConfig } from "../config";
 import { rateLimitConfig } from "../rate-limit/environment";
@@ -68,6 +69,12 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
     },
     rateLimits: rateLimitConfig(env),
     kafka,
+    role: env.ROLE,
+    jobs: { leaseMs: env.JOBS_LEASE_MS, retryBaseMs: env.JOBS_RETRY_BASE_MS },
+    documents: {
+      path: env.DOCUMENTS_PATH ?? path.join(path.dirname(env.SQLITE_PATH), "documents"),
+      maxBytes: env.DOCUMENT_MAX_BYTES,
+    },
     cluster: {
       workers,
       heapMb: heapLimitMb(env.WORKER_HEAP_MB, resident),
