@@ -24,7 +24,6 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
   const [host, appSource] = await Promise.all([dockerHost(), appImage(config)]);
   checkCapacity(config, host);
   const { platform } = host;
-  const stack = pulumi.getStack();
 
   const network = new Network("network");
   const image = new Image("app-image", { source: "files" in appSource ? { ...appSource, platform } : appSource });
@@ -66,8 +65,7 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
     chatLimit: { requestsPerSecond: config.chatRequestsPerSecond, burst: config.chatBurst },
     maxBodyMb: config.maxBodyMb,
     platform,
-    // By stack: two stacks of one checkout may differ in it.
-    contextDirectory: path.join(BUILD_DIRECTORY, "load-balancer", stack),
+    contextDirectory: contextDirectory("load-balancer"),
   });
 
   return { appUrl: loadBalancer.url, adminToken: secrets.values.admin_token };
@@ -82,7 +80,12 @@ async function appImage({ image }: StackConfig): Promise<{ reference: string } |
   const files = await bundleApp(path.resolve("app")).catch((error: unknown) => {
     throw new pulumi.RunError(`the app in app/ cannot be bundled: ${error instanceof Error ? error.message : String(error)}`);
   });
-  return { repository: "app", files, contextDirectory: path.join(BUILD_DIRECTORY, "app") };
+  return { repository: "app", files, contextDirectory: contextDirectory("app") };
+}
+
+/** By stack: two stacks of one checkout may be brought up at the same time, from different sources. */
+function contextDirectory(image: string): string {
+  return path.join(BUILD_DIRECTORY, image, pulumi.getStack());
 }
 
 type BuiltImage = Exclude<ImageArgs["source"], { readonly reference: string }>;
