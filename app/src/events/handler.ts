@@ -30,7 +30,7 @@ export interface HandlerOptions {
 
 const defaults = {
   /** Attempts at a record with a database that answers; then the record is what is wrong. */
-  attempts: 3,
+  strikes: 3,
   /** First and longest pause between attempts, milliseconds. */
   pauseFirstMs: 50,
   pauseMostMs: 2000,
@@ -56,13 +56,16 @@ export class EventHandler {
 
   async #outcome(record: ReceivedRecord): Promise<Outcome> {
     const { database, logger, apply = applyEvent } = this.#options;
+    // Failures in a row that the database cannot be blamed for. One with a database that has just come back is not enough.
+    let strikes = 0;
     for (let attempt = 1; ; attempt += 1) {
       try {
         const event = parseEvent(record.value ?? "");
         if (event === undefined) return "ignored";
         return (await database.transaction((transaction) => apply(transaction, event))) ? "applied" : "duplicate";
       } catch (error) {
-        if (isHopeless(error) || (attempt >= defaults.attempts && (await this.#databaseAnswers()))) return this.#bury(record, error);
+        strikes = (await this.#databaseAnswers()) ? strikes + 1 : 0;
+        if (isHopeless(error) || strikes >= defaults.strikes) return this.#bury(record, error);
         if (attempt === 1) logger.warn({ ...place(record), reason: String(error) }, "an event could not be handled; trying again");
         await this.#pause(attempt);
       }

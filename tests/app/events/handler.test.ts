@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import pino from "pino";
+import type { Database } from "../../../app/src/db/database";
+import { createId } from "../../../app/src/db/id";
+import { ACTIVITY_MS, applyEvent, HANDLED_MS, purgeEffects } from "../../../app/src/events/effects";
+import { EventHandler, type ReceivedRecord } from "../../../app/src/events/handler";
+import { withDatabase } from "../db/support";
+import { orderCreated } from "./support";
+
+const logger = pino({ level: "silent" });
+
+function record(value: string | undefined): ReceivedRecord {
+  return { topic: "test", partition: 3, offset: 7n, key: "company", value };
+}
+
+function eventRecord(overrides: Readonly<Record<string, unknown>> = {}): ReceivedRecord {
+  const head = { id: createId(), companyId: "company", number: 1, occurredAt: "2026-11-21T08:00:00.000Z" };
+  return record(JSON.stringify({ ...head, ...orderCreated(1, 250), ...overrides }));
+}
+
+interface Letter {
+  readonly value: string | undefined;
+  readonly reason: string;
+}
+
+function handlerOf(
+  database: Database,
+  options: Partial<ConstructorParameters<typeof EventHandler>[0]> = {},
+): { handler: EventHandler; letters: Letter[] } {
+  const letters: Letter[] = [];
+  const deadLetter = ({ value }: ReceivedRecord, reason: string): Promise<void> => {
+    letters.push({ value, reason });
+    return Promise.resolve();
+  };
+  return { letters, handler: new EventHandler({ database, logger, deadLetter, signal: new AbortController().signal, ...options }) };
+}
+
+describe("B5 event handler", () => {
+  it("B5 an event has its effect once, however often it comes", () =>
+    withDatabase(async (database) => {
+      const { handler } = handlerOf(database);
+      const twice = eventRecord();
+      assert.equal(await handler.handle(twice), "applied");
+      assert.equal(await handler.handle(twice), "duplicate");
+      assert.equal(await handler.handle(eventRecord()), "applied");
+      assert.deepEqual(
+        { ...(await database.get("SELECT day, currency, orders, total_cents FROM order_statistics")) },
+        {
+          day: "2026-11-21",
+          currency: "EUR",
+          orders: 2,
+          total_cents: 500,
+        },
+      );
+      assert.equal((await database.all("SELECT 1 FROM company_activity")).length, 2);
+    }));
+
+  it("B5 an effect that fails half-way leaves nothing behind and is tried again", () =>
+    withDatabase(async (database) => {
+      let calls = 0;
+      const { handler } = handlerOf(database, {
+        apply: async (transaction, event) => {
+          const applied = await applyEvent(transaction, event);
+          calls += 1;
+          if (calls === 1) throw new Error("the process stumbled");
+          return applied;
+        },
+      });
+      assert.equal(await handler.handle(eventRecord()), "applied");
+      assert.equal(calls, 2);
+      assert.equal((await database.all("SELECT 1 FROM company_activity")).length, 1);
+    }));
+
+  for (const [what, value] of Object.entries({
+    "no JSON": "{",
+    "no value": undefined,
+    "another format": JSON.stringify({ hello: "world" }),
+    "a payload that does not fit": eventRecord({ payload: { order: { id: 5 } } }).value,
+  })) {
+    it(`B5 a record with ${what} goes to the dead-letter topic, with the reason`, () =>
+      withDatabase(async (database) => {
+        const { handler, letters } = handlerOf(database);
+        assert.equal(await handler.handle(record(value)), "dead-letter");
+        assert.equal(letters.length, 1);
+        assert.equal(letters[0]!.value, value);
+        assert.ok(letters[0]!.reason.length > 10);
+        assert.equal(await handler.handle(eventRecord()), "applied", "the next one is handled");
+      }));
+  }
+
+  it("B5 an event that always fails goes to the dead-letter topic after three attempts with a database that answers", () =>
+    withDatabase(async (database) => {
+      let calls = 0;
+      const apply = (): Promise<boolean> => {
+        calls += 1;
+        return Promise.reject(new Error("a bug"));
+      };
+      const { handler, letters } = handlerOf(database, { apply });
+      assert.equal(await handler.handle(eventRecord()), "dead-letter");
+      assert.equal(calls, 3);
+      assert.deepEqual(
+        letters.map(({ reason }) => reason),
+        ["a bug"],
+      );
+    }));
+
+  it("B5 while the database is away, an event waits instead of becoming a dead letter", () =>
+    withDatabase(async (database) => {
+      let down = 6;
+      const flaky = Object.assign(Object.create(database) as Database, {
+        transaction: (work: Parameters<Database["transaction"]>[0]) =>
+          down-- > 0 ? Promise.reject(new Error("connection refused")) : database.transaction(work),
+        ping: () => (down > 0 ? Promise.reject(new Error("connection refused")) : database.ping()),
+      });
+      const { handler, letters } = handlerOf(flaky);
+      assert.equal(await handler.handle(eventRecord()), "applied");
+      assert.equal(letters.length, 0);
+    }));
+
+  it("B5 a record is not passed over while the dead-letter topic is away", () =>
+    withDatabase(async (database) => {
+      let attempts = 0;
+      const { handler } = handlerOf(database, {
+        deadLetter: () => (++attempts < 3 ? Promise.reject(new Error("no leader")) : Promise.resolve()),
+      });
+      assert.equal(await handler.handle(record("{")), "dead-letter");
+      assert.equal(attempts, 3);
+    }));
+
+  it("B5 an event type of a newer version is passed over", () =>
+    withDatabase(async (database) => {
+      const { handler, letters } = handlerOf(database);
+      assert.equal(await handler.handle(eventRecord({ type: "invoice.created", payload: {} })), "ignored");
+      assert.equal(letters.length, 0);
+    }));
+
+  it("B5 forgets handled events and activity when they are old, not before", () =>
+    withDatabase(async (database) => {
+      const { handler } = handlerOf(database);
+      await handler.handle(eventRecord({ occurredAt: new Date().toISOString() }));
+      await purgeEffects(database, Date.now() + HANDLED_MS - 60_000);
+      assert.equal((await database.all("SELECT 1 FROM event_handled")).length, 1);
+      await purgeEffects(database, Date.now() + HANDLED_MS + 60_000);
+      assert.equal((await database.all("SELECT 1 FROM event_handled")).length, 0);
+      assert.equal((await database.all("SELECT 1 FROM company_activity")).length, 1);
+      await purgeEffects(database, Date.now() + ACTIVITY_MS + 60_000);
+      assert.equal((await database.all("SELECT 1 FROM company_activity")).length, 0);
+    }));
+});

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import pino from "pino";
+import type { Database } from "../../../app/src/db/database";
+import { Lease } from "../../../app/src/events/lease";
+import { batchesOf, lanesOf, OutboxRelay, type EventPublisher } from "../../../app/src/events/relay";
+import { eventually } from "../../support/services/container";
+import { withDatabase } from "../db/support";
+import { assertInOrder, collectEvents, createCompany, MemoryPublisher, outboxSize, publishOrders } from "./support";
+
+const logger = pino({ level: "silent" });
+let owners = 0;
+
+function relayOf(database: Database, publisher: EventPublisher, leaseMs = 15_000): OutboxRelay {
+  owners += 1;
+  const relay = new OutboxRelay({
+    database,
+    logger,
+    owner: `relay-${owners}`,
+    connect: () => Promise.resolve(publisher),
+    pollMs: 20,
+    leaseMs,
+  });
+  relay.start();
+  return relay;
+}
+
+const emptied = (database: Database): Promise<void> => eventually("the outbox is empty", async () => (await outboxSize(database)) === 0);
+
+describe("B5 outbox relay", () => {
+  it("B5 publishes everything, each company in its order, keyed by the company", () =>
+    withDatabase(async (database) => {
+      collectEvents(database);
+      const scopes = await Promise.all(Array.from({ length: 7 }, () => createCompany(database)));
+      await Promise.all(scopes.map((scope) => publishOrders(scope, 30)));
+      const publisher = new MemoryPublisher();
+      const relay = relayOf(database, publisher);
+      await emptied(database);
+      await relay.close();
+      const events = publisher.events();
+      assert.equal(events.length, 210);
+      assertInOrder(events);
+      assert.ok(publisher.records.every(({ key, value }) => value.includes(key)));
+    }));
+
+  it("B5 keeps what a broker did not acknowledge and sends it again", () =>
+    withDatabase(async (database) => {
+      collectEvents(database);
+      const scope = await createCompany(database);
+      await publishOrders(scope, 5);
+      const publisher = new MemoryPublisher();
+      publisher.fails = true;
+      const relay = relayOf(database, publisher);
+      await eventually("it tried", () => publisher.sends >= 2);
+      assert.equal(await outboxSize(database), 5);
+      assert.equal(relay.healthy, false);
+      publisher.fails = false;
+      await emptied(database);
+      await eventually("it is healthy again", () => relay.healthy);
+      await relay.close();
+      assert.deepEqual(
+        publisher.events().map(({ number }) => number),
+        [1, 2, 3, 4, 5],
+      );
+    }));
+
+  it("B5 of several relays one publishes at a time, and another takes over when it leaves", () =>
+    withDatabase(async (database) => {
+      collectEvents(database);
+      const scope = await createCompany(database);
+      const publishers = [new MemoryPublisher(), new MemoryPublisher(), new MemoryPublisher()];
+      const relays = publishers.map((publisher) => relayOf(database, publisher));
+      await publishOrders(scope, 20);
+      await emptied(database);
+      assert.deepEqual(
+        publishers.map(({ records }) => records.length).sort((a, b) => a - b),
+        [0, 0, 20],
+      );
+      const leader = publishers.findIndex(({ records }) => records.length === 20);
+      await relays[leader]!.close();
+      await publishOrders(scope, 5, 21);
+      await emptied(database);
+      assert.equal(publishers[leader]!.records.length, 20);
+      assert.equal(publishers.flatMap(({ records }) => records).length, 25);
+      await Promise.all(relays.map((relay) => relay.close()));
+    }));
+
+  it("B5 the lease of a relay that died is taken over once it has run out, by the database's clock", () =>
+    withDatabase(async (database) => {
+      const dead = new Lease(database, "test", "dead", 300);
+      const next = new Lease(database, "test", "next", 15_000);
+      assert.equal(await dead.acquire(), true);
+      assert.equal(await next.acquire(), false);
+      await eventually("it ran out", () => next.acquire());
+      assert.equal(await dead.acquire(), false);
+      assert.ok(next.leftMs > 10_000);
+      await next.release();
+      assert.equal(await dead.acquire(), true);
+    }));
+
+  it("B5 lanes and batches keep every event and the order of each company (property)", () => {
+    const company = fc.constantFrom("a", "b", "c", "d", "e", "f", "g");
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ companyId: company, size: fc.nat(3000) }), { maxLength: 60 }),
+        fc.integer({ min: 1, max: 6 }),
+        (rows, lanes) => {
+          const all = rows.map(({ companyId, size }, position) => ({
+            ...{ position, id: `id-${position}`, companyId, number: position + 1, type: "order.created", occurredAt: "now" },
+            payload: JSON.stringify({ text: "x".repeat(size) }),
+          }));
+          const batches = lanesOf(all, lanes).map((lane) => batchesOf(lane, 4096));
+          assert.deepEqual(
+            batches
+              .flat(2)
+              .map(({ position }) => position)
+              .sort((a, b) => a - b),
+            all.map(({ position }) => position),
+          );
+          for (const lane of batches) {
+            const order = lane.flat().map(({ position }) => position);
+            assert.deepEqual(
+              order,
+              [...order].sort((a, b) => a - b),
+            );
+            for (const batch of lane) {
+              assert.ok(batch.length === 1 || batch.reduce((sum, { value }) => sum + value.length, 0) <= 4096);
+              for (const { value, payload } of batch)
+                assert.deepEqual((JSON.parse(value) as { payload: unknown }).payload, JSON.parse(payload));
+            }
+          }
+        },
+      ),
+    );
+  });
+});
