@@ -9,10 +9,13 @@ import { sendText } from "./http/respond";
 import { adminRoutes } from "./http/routes/admin";
 import { authRoutes } from "./http/routes/auth";
 import { companyRoutes } from "./http/routes/company";
+import { examRoutes } from "./http/routes/exams";
 import { healthRoutes } from "./http/routes/health";
 import { orderRoutes } from "./http/routes/orders";
 import { platformAdminRoutes } from "./http/routes/platform-admins";
 import { pages } from "./http/routes/pages";
+import { patientRoutes } from "./http/routes/patients";
+import { productRoutes } from "./http/routes/products";
 import { sessionRoutes } from "./http/routes/session";
 import { userRoutes } from "./http/routes/users";
 
@@ -52,10 +55,13 @@ export function createApp(container: Container): Express {
   app.use("/api/company", authenticated, companyRoutes(container));
   app.use("/api/users", authenticated, userRoutes(container));
   app.use("/api/orders", authenticated, orderRoutes(container));
+  app.use("/api/patients", authenticated, patientRoutes(container));
+  app.use("/api/products", authenticated, productRoutes(container));
+  app.use("/api/exams", authenticated, examRoutes(container));
   // 7 the pages
   app.use(pages());
   // 8 whatever is left
-  app.use(notFound);
+  app.use(notFound(app));
   app.use(errors(logger));
   return app;
 }

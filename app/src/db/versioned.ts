@@ -9,6 +9,9 @@ export interface VersionedRow {
   readonly updatedAt: string;
 }
 
+/** Some properties of a row; those that are absent or `undefined` stay as they are. */
+export type Changes<Row> = { readonly [Property in keyof Row]?: Row[Property] | undefined };
+
 /**
  * Changes one row within a transaction that is already open: reads it, lets `decide` work out the changes, and writes them only
  * if the row is still what was read.
@@ -23,14 +26,14 @@ export async function changeVersioned<Row extends VersionedRow>(
   what: string,
   id: string,
   expected: number | undefined,
-  decide: (row: Row) => Partial<Row> | Promise<Partial<Row>>,
+  decide: (row: Row) => Changes<NoInfer<Row>> | Promise<Changes<NoInfer<Row>>>,
 ): Promise<Row> {
   const table = inside.table(definition);
   const row = await table.find(id);
   if (row === undefined) throw new HttpProblem("not-found", `There is no such ${what}.`);
   requireVersion(row, what, expected);
   // The version is the last one: no decision of a caller may set it.
-  const changes = { ...(await decide(row)), version: row.version + 1, updatedAt: new Date().toISOString() } as Partial<Row>;
+  const changes = { ...(await decide(row)), version: row.version + 1, updatedAt: new Date().toISOString() } as unknown as Partial<Row>;
   if (!(await table.update(id, changes, { version: row.version } as Partial<Row>))) {
     throw new HttpProblem("conflict", `The ${what} was changed by someone else at the same moment; read it again and repeat.`);
   }

@@ -38,6 +38,10 @@ export const ACCESS: readonly AccessRule[] = [
   { methods: WRITES, path: "/api/company", access: "company-admin" },
   { methods: "*", path: "/api/users", access: "company-admin" },
   { methods: ["DELETE"], path: "/api/orders", access: "company-admin" },
+  { methods: ["DELETE"], path: "/api/patients", access: "company-admin" },
+  { methods: ["DELETE"], path: "/api/products", access: "company-admin" },
+  { methods: ["DELETE"], path: "/api/exams", access: "company-admin" },
+  { methods: ["DELETE"], path: "/api/filings", access: "company-admin" },
   { methods: "*", path: "/api", access: "user" },
   { methods: "*", path: "/", access: "public" },
 ];

@@ -1,3 +1,4 @@
+import { releaseQuota, takeQuota } from "../billing/quotas";
 import { ConstraintError } from "../db/database";
 import { createId } from "../db/id";
 import { users, type Role, type UserRow } from "../db/tables";
@@ -39,9 +40,10 @@ export function presentUser({ id, email, name, role, status, createdAt, updatedA
 
 /**
  * @param scope inside a transaction.
- * @throws HttpProblem when the e-mail address is taken, by this company or another.
+ * @throws HttpProblem when the e-mail address is taken, by this company or another, or the plan allows no more users.
  */
 export async function createUser(scope: TenantScope, user: NewUser): Promise<User> {
+  await takeQuota(scope, "users");
   const now = new Date().toISOString();
   const row: UserRow = { id: createId(), platformAdmin: 0, ...user, status: "active", createdAt: now, updatedAt: now };
   try {
@@ -82,6 +84,9 @@ export function updateUser(scope: TenantScope, id: string, changes: UserChanges)
     const before = await getUser(inside, id);
     await table.update(id, { ...changes, updatedAt: new Date().toISOString() });
     const after = await getUser(inside, id);
+    // Who is deactivated does not count, so that a company can exchange its people.
+    if (before.status === "active" && after.status === "deactivated") await releaseQuota(inside, "users");
+    if (before.status === "deactivated" && after.status === "active") await takeQuota(inside, "users");
     const wasAdmin = before.role === "admin" && before.status === "active";
     const isAdmin = after.role === "admin" && after.status === "active";
     if (wasAdmin && !isAdmin && (await table.count({ role: "admin", status: "active" }, 1)) === 0) {

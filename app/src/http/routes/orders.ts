@@ -2,34 +2,80 @@ import { Router } from "express";
 import { z } from "zod";
 import type { Container } from "../../container";
 import { ORDER_STATUSES, orders } from "../../db/tables";
-import { createOrder, deleteOrder, getOrder, ORDER_LIST, updateOrder } from "../../orders/orders";
-import { name, notes } from "../fields";
+import {
+  createOrder,
+  deleteOrder,
+  getOrderDetail,
+  MOST_ORDER_ITEMS,
+  ORDER_LIST,
+  updateOrder,
+  type Order,
+  type OrderDetail,
+} from "../../orders/orders";
+import { cents, currency, name, notes, rowId } from "../fields";
 import { requireCompanyAdmin, sessionOf, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
+import * as shown from "../openapi/fields";
+import { resource } from "../openapi/operation";
 import { listPage, parseListRequest } from "../pagination";
+import { expectedVersion, versionHeaders } from "../precondition";
 import { sendJson, sendNothing } from "../respond";
 import { pathId, validate } from "../validate";
 
-/** Ten billion in a currency with cents; sums of a thousand such orders are still exact in a double. */
-const MOST_CENTS = 1_000_000_000_000;
+const orderStatus = z.enum(ORDER_STATUSES).describe(`one of ${ORDER_STATUSES.join(", ")}`);
+
+const itemSchema = z
+  .strictObject({ productId: rowId, quantity: z.int().min(1).max(1000).describe("a whole number from 1 to 1000") })
+  .describe("an object with the fields productId, quantity");
 
 const newOrderSchema = z.strictObject({
   customerName: name,
-  totalCents: z.int().min(0).max(MOST_CENTS).describe(`a whole number from 0 to ${MOST_CENTS}`),
-  currency: z
-    .string()
-    .regex(/^[A-Z]{3}$/)
-    .default("EUR")
-    .describe("three capital letters (ISO 4217), such as EUR"),
+  totalCents: cents.optional(),
+  items: z.array(itemSchema).min(1).max(MOST_ORDER_ITEMS).optional().describe(`1 to ${MOST_ORDER_ITEMS} items, instead of totalCents`),
+  currency: currency.default("EUR"),
   notes: notes.default(""),
 });
 
-const changesSchema = z.strictObject({
-  status: z
-    .enum(ORDER_STATUSES)
-    .optional()
-    .describe(`one of ${ORDER_STATUSES.join(", ")}`),
-  notes: notes.optional(),
+const changesSchema = z.strictObject({ status: orderStatus.optional(), notes: notes.optional() });
+
+const orderFields = {
+  id: shown.id,
+  number: z.int().min(1),
+  customerName: z.string(),
+  status: z.enum(ORDER_STATUSES),
+  totalCents: shown.count,
+  currency: z.string(),
+  notes: z.string(),
+  version: shown.versionNumber,
+  createdBy: shown.id,
+  ...shown.times,
+} as const;
+
+export const orderSchema: z.ZodType<Order> = z.strictObject(orderFields);
+
+const orderDetailSchema: z.ZodType<OrderDetail> = z.strictObject({
+  ...orderFields,
+  items: z.array(
+    z.strictObject({
+      position: z.int().min(1),
+      productId: shown.id,
+      name: z.string(),
+      unitPriceCents: shown.count,
+      quantity: z.int().min(1),
+    }),
+  ),
+});
+
+export const orderOperations = resource({
+  tag: "orders",
+  path: "/api/orders",
+  one: "an order",
+  list: ORDER_LIST,
+  listItem: orderSchema,
+  item: orderDetailSchema,
+  create: newOrderSchema,
+  change: changesSchema,
+  deletes: true,
 });
 
 /** `/api/orders`: the orders of a company. Every user works with them, admins delete them. */
@@ -44,17 +90,19 @@ export function orderRoutes({ database }: Container): Router {
   router.post("/", jsonBody(), async (request, response) => {
     const order = validate(newOrderSchema, request.body, "The request body");
     const created = await createOrder(tenantOf(request, database), sessionOf(request).userId, order);
-    sendJson(request, response, 201, created, { location: `/api/orders/${created.id}` });
+    sendJson(request, response, 201, created, { location: `/api/orders/${created.id}`, ...versionHeaders(created) });
   });
 
   router.get("/:id", async (request, response) => {
-    sendJson(request, response, 200, await getOrder(tenantOf(request, database), pathId(request)));
+    const order = await getOrderDetail(tenantOf(request, database), pathId(request));
+    sendJson(request, response, 200, order, versionHeaders(order));
   });
 
   router.patch("/:id", jsonBody(), async (request, response) => {
-    const { status, notes: text } = validate(changesSchema, request.body, "The request body");
-    const changes = { ...(status !== undefined && { status }), ...(text !== undefined && { notes: text }) };
-    sendJson(request, response, 200, await updateOrder(tenantOf(request, database), pathId(request), changes));
+    const expected = expectedVersion(request);
+    const changes = validate(changesSchema, request.body, "The request body");
+    const order = await updateOrder(tenantOf(request, database), pathId(request), expected, changes);
+    sendJson(request, response, 200, order, versionHeaders(order));
   });
 
   router.delete("/:id", requireCompanyAdmin, async (request, response) => {
