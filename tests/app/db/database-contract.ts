@@ -15,8 +15,8 @@ export function describeDatabaseContract(
     beforeEach(async () => {
       ({ database, close } = await open());
       await database.transaction((transaction) =>
-        transaction.script(`CREATE TABLE parents (id INTEGER PRIMARY KEY NOT NULL);
-          CREATE TABLE items (id INTEGER PRIMARY KEY NOT NULL, name TEXT NOT NULL, parent INTEGER REFERENCES parents (id), amount INTEGER NOT NULL DEFAULT 0 CHECK (amount >= 0));
+        transaction.script(`CREATE TABLE parents (id BIGINT PRIMARY KEY NOT NULL);
+          CREATE TABLE items (id BIGINT PRIMARY KEY NOT NULL, name TEXT NOT NULL, parent BIGINT REFERENCES parents (id), amount BIGINT NOT NULL DEFAULT 0 CHECK (amount >= 0));
           CREATE UNIQUE INDEX items_name ON items (name)`),
       );
     });

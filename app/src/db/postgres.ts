@@ -1,0 +1,190 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { QueryResult } from "pg";
+import { CommitUnknownError, DatabaseBusyError, DatabaseUnavailableError } from "./database";
+import type { Database, DatabaseFigures, Queries, SqlValue, Transaction, TransactionOptions, WriteMark } from "./database";
+import { KeyedLine } from "./keyed-line";
+import { ConnectionLostError, isConflict, isLoss, isRefusal, translateError } from "./postgres-errors";
+import { PostgresPool, type PostgresConnection, type PostgresPoolOptions } from "./postgres-pool";
+import { isRead, numberedParameters } from "./postgres-sql";
+import { CURRENT_MARK, refuseUnreplicated, transact } from "./postgres-transaction";
+import { ReplicaSet, type ReplicaOptions } from "./replicas";
+import { retrying } from "./retry";
+
+/** How a Postgres database is opened. */
+export interface PostgresOptions {
+  /** The primary, or a pooler in front of it. */
+  readonly primary: PostgresPoolOptions;
+  /** Servers that may answer reads; @default none */
+  readonly replicas?: ReplicaOptions;
+  /** Longest wait for a lock, milliseconds. @default 5000 */
+  readonly lockWaitMs?: number;
+  /** Longest time to go on trying when the server is away, milliseconds; a failover fits in. @default 15000 */
+  readonly retryMs?: number;
+}
+
+const defaults = { lockWaitMs: 5000, retryMs: 15_000 } as const;
+
+type Work<Result> = (transaction: Transaction) => Promise<Result>;
+
+/**
+ * Postgres through pools of connections, by itself or behind PgBouncer in transaction mode.
+ *
+ * What is repeated after a failure, and what is not: reads always; a transaction as long as COMMIT has not been sent; afterwards, and for
+ * a single writing statement, only when it is certain that nothing happened. All else is a {@link CommitUnknownError}.
+ */
+export class PostgresDatabase implements Database {
+  readonly kind = "postgres";
+  readonly #pool: PostgresPool;
+  readonly #replicas: ReplicaSet | undefined;
+  readonly #lockWaitMs: number;
+  readonly #retryMs: number;
+  readonly #inside = new AsyncLocalStorage<true>();
+  readonly #line = new KeyedLine();
+  #retries = 0;
+
+  constructor(options: PostgresOptions) {
+    this.#pool = new PostgresPool(options.primary);
+    this.#lockWaitMs = options.lockWaitMs ?? defaults.lockWaitMs;
+    this.#retryMs = options.retryMs ?? defaults.retryMs;
+    if (options.replicas !== undefined && options.replicas.servers.length > 0) {
+      this.#replicas = new ReplicaSet(options.replicas, (deadlineMs) =>
+        this.#pool.use((connection) => currentMark(connection, deadlineMs)),
+      );
+    }
+  }
+
+  /** Opens the connections kept when idle and looks at the replicas for the first time, as far as they can be reached. */
+  async warm(): Promise<void> {
+    await Promise.all([this.#pool.warm(), this.#replicas?.start()]);
+  }
+
+  async all<Row extends object>(sql: string, parameters?: readonly SqlValue[]): Promise<Row[]> {
+    return (await this.#single(sql, parameters)).rows as Row[];
+  }
+
+  async get<Row extends object>(sql: string, parameters?: readonly SqlValue[]): Promise<Row | undefined> {
+    return (await this.#single(sql, parameters)).rows[0] as Row | undefined;
+  }
+
+  async run(sql: string, parameters?: readonly SqlValue[]): Promise<number> {
+    return (await this.#single(sql, parameters)).rowCount ?? 0;
+  }
+
+  async transaction<Result>(work: Work<Result>, options: TransactionOptions = {}): Promise<Result> {
+    if (this.#inside.getStore() === true) throw new Error("A transaction may not start another one; use the transaction it was given.");
+    const { lock, idempotent = false } = options;
+    const { result, mark } = await this.#retrying(
+      () =>
+        this.#inLine(lock, () =>
+          this.#pool.use((connection) =>
+            transact(connection, {
+              work: (transaction) => this.#inside.run(true, () => work(transaction)),
+              lock,
+              lockWaitMs: this.#lockWaitMs,
+              marked: this.#replicas !== undefined,
+            }),
+          ),
+        ),
+      (error) => isRepeatable(error) || (idempotent && wasLostInCommit(error)),
+    );
+    this.#replicas?.wrote(mark);
+    return result;
+  }
+
+  reader(afterWrite?: WriteMark): Queries {
+    return this.#replicas?.reader(this, afterWrite) ?? this;
+  }
+
+  writeMark(): WriteMark | undefined {
+    return this.#replicas?.writeMark();
+  }
+
+  figures(): DatabaseFigures {
+    const replicas = this.#replicas?.figures() ?? { replicas: [], fallbacks: { behind: 0, unhealthy: 0, failed: 0 } };
+    return { pool: this.#pool.figures, ...replicas, retries: this.#retries };
+  }
+
+  async ping(): Promise<number> {
+    const start = performance.now();
+    await this.#pool.use((connection) => connection.query("SELECT 1"));
+    return performance.now() - start;
+  }
+
+  /** Nothing is kept here that could be rebuilt: idle connections close by themselves. */
+  shrink(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async close(): Promise<void> {
+    await this.#replicas?.close();
+    await this.#pool.close();
+  }
+
+  /** One statement that is its own transaction. */
+  async #single(sql: string, parameters: readonly SqlValue[] = []): Promise<QueryResult> {
+    // Waiting for another connection while holding one: enough of these, and everyone waits for ever.
+    if (this.#inside.getStore() === true) throw new Error("Inside a transaction use only the queries it was given.");
+    const statement = numberedParameters(sql);
+    const send = isRead(sql)
+      ? (connection: PostgresConnection) => connection.query(statement, parameters)
+      : (connection: PostgresConnection) => this.#write(connection, statement, parameters);
+    return this.#retrying(() => this.#pool.use(send), isRepeatable);
+  }
+
+  async #write(connection: PostgresConnection, statement: string, parameters: readonly SqlValue[]): Promise<QueryResult> {
+    let result: QueryResult;
+    try {
+      result = await connection.query(statement, parameters);
+    } catch (error) {
+      if (!isLoss(error)) throw error;
+      throw new CommitUnknownError("the connection was lost while a statement ran", error);
+    }
+    refuseUnreplicated(connection);
+    // The statement has its own commit, so its place in the log can only be asked for afterwards.
+    if (this.#replicas !== undefined) this.#replicas.wrote(await currentMark(connection).catch(() => undefined));
+    return result;
+  }
+
+  async #inLine<Result>(lock: string | undefined, work: () => Promise<Result>): Promise<Result> {
+    if (lock === undefined) return work();
+    const leave = await this.#line.enter(lock, this.#lockWaitMs);
+    if (leave === undefined) throw new DatabaseBusyError(this.#lockWaitMs, undefined);
+    try {
+      return await work();
+    } finally {
+      leave();
+    }
+  }
+
+  async #retrying<Result>(attempt: () => Promise<Result>, retryable: (error: unknown) => boolean): Promise<Result> {
+    try {
+      return await retrying(attempt, { budgetMs: this.#retryMs, retryable, onRetry: () => (this.#retries += 1) });
+    } catch (error) {
+      if (isConflict(error)) throw new DatabaseBusyError(this.#retryMs, error);
+      if (isRefusal(error) || isLoss(error)) throw new DatabaseUnavailableError((error as Error).message, error);
+      throw translateError(error, this.#lockWaitMs);
+    }
+  }
+}
+
+/**
+ * Whether the same may be done again: nothing of it was kept. A write that was lost when it could have been committed is a
+ * {@link CommitUnknownError} by now. A server that was silent until the deadline is not asked again: the caller has waited enough.
+ */
+function isRepeatable(error: unknown): boolean {
+  return isRefusal(error) || isConflict(error) || (isLoss(error) && !isSilent(error));
+}
+
+/** Lost with its connection; a commit that no standby confirmed has no cause, and asking again would not confirm it. */
+function wasLostInCommit(error: unknown): boolean {
+  return error instanceof CommitUnknownError && error.cause !== undefined && !isSilent(error.cause);
+}
+
+function isSilent(error: unknown): boolean {
+  return error instanceof ConnectionLostError && error.silent;
+}
+
+async function currentMark(connection: PostgresConnection, deadlineMs?: number): Promise<WriteMark> {
+  const { rows } = await connection.query(CURRENT_MARK, [], deadlineMs);
+  return (rows[0] as { mark: WriteMark }).mark;
+}
