@@ -62,10 +62,10 @@ function showFigures(health, full, metrics) {
 }
 
 function showWorkers(workers) {
-  const rows = workers.map(({ slot, pid, state, uptimeSeconds, memory, restarts }) => {
+  const rows = workers.map(({ slot, state, uptimeSeconds, memory, restarts }) => {
     const row = document.createElement("tr");
     const used = memory === null ? "–" : `${Math.round(memory.rssBytes / 1048576)} MiB, ${percent(memory.pressure)}`;
-    row.append(...[slot, pid, state, duration(uptimeSeconds), used, restarts].map((value) => create("td", String(value))));
+    row.append(...[slot, state, duration(uptimeSeconds), used, restarts].map((value) => create("td", String(value))));
     return row;
   });
   element("workers").replaceChildren(...rows);

@@ -27,7 +27,7 @@ const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
  * Security headers and compression are not middleware: `http/respond.ts` adds them where the answer is written, in one go.
  */
 export function createApp(container: Container): Express {
-  const { config, logger, sessions, instance, adminToken } = container;
+  const { config, logger, sessions, instance, adminToken, limits } = container;
   const app = express();
   app.disable("x-powered-by");
   // Hashing every dynamic answer to find that it changed costs more than it saves.
@@ -43,8 +43,12 @@ export function createApp(container: Container): Express {
   app.get("/metrics", operatorsOnly, async (request, response) => sendText(request, response, METRICS_TYPE, await instance.metricsText()));
   app.use("/api/admin", operatorsOnly);
   app.use("/api/health", healthRoutes(container));
+  // limits per address of logging in and of operators' changes, before anything is read
+  app.use("/api", limits.beforeAuthentication());
   // who asks, and whether they may: session/access.ts has the table
   app.use("/api", authorize(sessions, adminToken));
+  // the route's limit of the user and the tier of the company, in one call
+  app.use("/api", limits.afterAuthentication());
   app.use("/api/admin/platform-admins", platformAdminRoutes(container));
   app.use("/api/admin", adminRoutes(container));
   // 5 logging in; body limits are the routes' own

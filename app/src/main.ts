@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { request } from "node:http";
+import path from "node:path";
 
 /** Least major version of Node: the embedded database needs it. */
 const LEAST_NODE = 24;
@@ -39,11 +41,27 @@ function fail(sentence: string, status: number): never {
   process.exit(status);
 }
 
+/**
+ * The instance's admin token, as the app itself finds it: configured, or generated and kept beside the database. Without it the status
+ * lacks what only operators may see.
+ */
+function adminToken(): string | undefined {
+  const { ADMIN_TOKEN: token, ADMIN_TOKEN_FILE: file, SQLITE_PATH: database } = process.env;
+  if (token) return token;
+  try {
+    return readFileSync(file || path.join(path.dirname(database || "./data/app.db"), "admin-token"), "utf8").trim();
+  } catch {
+    // Not this user's to read: the status is asked for without it.
+    return undefined;
+  }
+}
+
 /** The body of one GET. Plain `node:http` starts several times faster than `fetch`. */
-function get(path: string, timeoutMs: number): Promise<{ readonly status: number; readonly body: string }> {
+function get(where: string, timeoutMs: number, token?: string): Promise<{ readonly status: number; readonly body: string }> {
   const { host, port } = localAddress();
+  const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
   return new Promise((resolve, reject) => {
-    const asked = request({ host, port, path, agent: false, timeout: timeoutMs }, (response) => {
+    const asked = request({ host, port, path: where, headers, agent: false, timeout: timeoutMs }, (response) => {
       let body = "";
       response.setEncoding("utf8");
       response.on("data", (chunk: string) => (body += chunk));
@@ -68,12 +86,12 @@ async function status(): Promise<void> {
   process.stdout.write(`${JSON.stringify({ full, scaling })}\n`);
 }
 
-async function json(path: string): Promise<unknown> {
-  const answer = await get(path, STATUS_TIMEOUT_MS);
+async function json(where: string): Promise<unknown> {
+  const answer = await get(where, STATUS_TIMEOUT_MS, adminToken());
   try {
     return JSON.parse(answer.body);
   } catch {
-    throw new Error(`GET ${path} answered HTTP ${answer.status} without JSON; is this port the app's?`);
+    throw new Error(`GET ${where} answered HTTP ${answer.status} without JSON; is this port the app's?`);
   }
 }
 
@@ -82,6 +100,7 @@ async function start(): Promise<void> {
   const { runApp } = await import("./lifecycle/run.js");
   await runApp({
     startWorker: async (config, lifecycle) => (await import("./worker.js")).startWorker(config, lifecycle),
+    inPrimary: async () => (await import("./rate-limit/cluster-store.js")).keepCountsInPrimary(),
     prepare: async (config) => (await import("./container.js")).prepare(config),
   });
 }

@@ -2,6 +2,7 @@ import os from "node:os";
 import { sampleMemory } from "../cluster/memory-monitor";
 import type { ClusterStatus } from "../cluster/types";
 import type { Container } from "../container";
+import { withoutPids } from "./details";
 import type { EventLoopFigures } from "./event-loop";
 import { recommend } from "./recommendation";
 import { judge, THRESHOLDS, worst, type ComponentStatus } from "./thresholds";
@@ -51,10 +52,13 @@ export async function healthReport(container: Container): Promise<Record<string,
   };
 }
 
-/** `GET /api/health/full` (feature A6): every component with its state and its figures; `status` is the worst of them. */
-export async function fullReport(container: Container) {
+/**
+ * `GET /api/health/full` (feature A6): every component with its state and its figures; `status` is the worst of them.
+ * @param details whether ids of processes are shown: to operators, not to everybody.
+ */
+export async function fullReport(container: Container, details: boolean) {
   const { config, lifecycle, eventLoop } = container;
-  const [database, cluster] = await Promise.all([checkDatabase(container), clusterHealth(container)]);
+  const [database, cluster] = await Promise.all([checkDatabase(container), clusterHealth(container, details)]);
   const loop = eventLoop.figures();
   const memory = sampleMemory(config.cluster);
   const components = {
@@ -85,12 +89,16 @@ export async function fullReport(container: Container) {
 }
 
 /** The processes of the instance; a primary that does not answer is the finding, not a failure of the report. */
-async function clusterHealth({ instance, logger }: Container) {
+async function clusterHealth({ instance, logger }: Container, details: boolean) {
   try {
     const cluster = await instance.status();
     const ready = readyWorkers(cluster);
     const workers: ComponentStatus = ready === 0 ? "critical" : ready < cluster.workersWanted ? "warning" : "ok";
-    return { status: worst([workers, judge(budgetUsed(cluster), THRESHOLDS.respawnBudget)]), workersReady: ready, ...cluster };
+    return {
+      status: worst([workers, judge(budgetUsed(cluster), THRESHOLDS.respawnBudget)]),
+      workersReady: ready,
+      ...(details ? cluster : withoutPids(cluster)),
+    };
   } catch (error) {
     logger.error({ err: error }, "the primary process does not answer a health check");
     return { status: "critical" as const, reason: "The primary process does not answer." };

@@ -30,9 +30,11 @@ export type ProblemKind =
   | "invalid-credentials"
   | "forbidden"
   | "not-found"
+  | "method-not-allowed"
   | "conflict"
   | "precondition-failed"
   | "quota-exceeded"
+  | "rate-limited"
   | "unavailable"
   | "internal";
 
@@ -46,9 +48,11 @@ const STATUS: Readonly<Record<ProblemKind, number>> = {
   "invalid-credentials": 401,
   forbidden: 403,
   "not-found": 404,
+  "method-not-allowed": 405,
   conflict: 409,
   "precondition-failed": 412,
   "quota-exceeded": 402,
+  "rate-limited": 429,
   unavailable: 503,
   internal: 500,
 };

@@ -18,7 +18,7 @@ const LOG_INTERVAL_MS = 10_000;
 /** Counts what is refused before there is a request log, and says so now and then. */
 export class Refusals {
   #since = new Map<RefusalReason, number>();
-  #timer: NodeJS.Timeout | undefined;
+  #reporting = false;
 
   constructor(
     private readonly logger: Logger,
@@ -28,12 +28,14 @@ export class Refusals {
   count(reason: RefusalReason): void {
     refusedTotal.inc({ reason });
     this.#since.set(reason, (this.#since.get(reason) ?? 0) + 1);
-    this.#timer ??= setTimeout(() => this.#report(), this.intervalMs).unref();
+    if (this.#reporting) return;
+    this.#reporting = true;
+    setTimeout(() => this.#report(), this.intervalMs).unref();
   }
 
   #report(): void {
     this.logger.warn({ refused: Object.fromEntries(this.#since), seconds: this.intervalMs / 1000 }, "requests refused before Express");
     this.#since = new Map();
-    this.#timer = undefined;
+    this.#reporting = false;
   }
 }

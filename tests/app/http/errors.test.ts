@@ -25,8 +25,8 @@ describe("HTTP: refusals are problem documents (RFC 9457)", () => {
       await app.refusal(404, "GET", path, { token });
       assert.equal((await app.refusal(401, "GET", path)).type, "urn:phased-stack:problem:authentication-required", "strangers learn nothing");
     }
-    await app.refusal(404, "PUT", "/api/orders", { token });
-    await app.refusal(404, "POST", "/");
+    await app.refusal(405, "PUT", "/api/orders", { token });
+    await app.refusal(405, "POST", "/");
     await app.refusal(404, "GET", "/%E0%A4%A");
     await app.refusal(400, "GET", "/api/orders/%E0%A4%A", { token });
   });

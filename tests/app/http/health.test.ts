@@ -30,7 +30,7 @@ describe("A6, C6 health endpoints", () => {
     assert.deepEqual([kind, state], ["sqlite", "up"]);
     assert.ok(latencyMs >= 0 && latencyMs < 1000);
     assert.equal((await app.request("HEAD", "/health?x=1")).status, 200);
-    assert.equal((await app.request("POST", "/health")).status, 404);
+    assert.equal((await app.request("POST", "/health")).status, 405);
   });
 
   it("/health stays 200 and says degraded when the database is gone", async () => {

@@ -1,13 +1,23 @@
-import type { ErrorRequestHandler, RequestHandler } from "express";
+import type { ErrorRequestHandler, Express, RequestHandler } from "express";
 import { DatabaseBusyError } from "../../db/database";
 import type { Logger } from "../../observability/logger";
+import { allowedMethods } from "../allowed-methods";
 import { HttpProblem } from "../problem";
 import { sendProblem } from "../respond";
 
-/** 404 for every path that no route took. */
-export const notFound: RequestHandler = (request) => {
-  throw new HttpProblem("not-found", `There is no ${request.method} ${request.path.slice(0, 200)}.`);
-};
+/** 404 for every path that no route took; 405 when there are routes for it, but none with this method. */
+export function notFound(app: Express): RequestHandler {
+  const allowed = allowedMethods(app);
+  return (request) => {
+    const methods = allowed(request.path);
+    if (methods.length === 0 || methods.includes(request.method)) {
+      throw new HttpProblem("not-found", `There is no ${request.method} ${request.path.slice(0, 200)}.`);
+    }
+    const list = methods.join(", ");
+    const detail = `${request.path.slice(0, 200)} does not take ${request.method}, only ${list}.`;
+    throw new HttpProblem("method-not-allowed", detail, { headers: { Allow: list } });
+  };
+}
 
 /** The last middleware: every error becomes a problem document. What the client did not cause is logged with its stack, and told without. */
 export function errors(logger: Logger): ErrorRequestHandler {

@@ -1,10 +1,13 @@
 import { Router } from "express";
 import type { Container } from "../../container";
 import { sendJson } from "../respond";
+import { adminMetricsRoutes } from "./admin-metrics";
 
 /** `/api/admin`: for whoever operates the platform: by the admin token, or logged in as one of its admins. */
-export function adminRoutes({ instance, logger }: Container): Router {
+export function adminRoutes(container: Container): Router {
+  const { instance, logger } = container;
   const router = Router();
+  router.use("/metrics", adminMetricsRoutes(container));
 
   router.post("/reload", (request, response) => {
     const { requestId } = request.context;

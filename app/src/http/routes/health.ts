@@ -1,5 +1,6 @@
 import { Router } from "express";
 import type { Container } from "../../container";
+import { seesDetails } from "../../health/details";
 import { metricsSummary } from "../../health/metrics-summary";
 import { fullReport, queueReport, scalingReport } from "../../health/reports";
 import { sendJson } from "../respond";
@@ -9,7 +10,7 @@ export function healthRoutes(container: Container): Router {
   const router = Router();
 
   router.get("/full", async (request, response) => {
-    const report = await fullReport(container);
+    const report = await fullReport(container, seesDetails(request, container.adminToken));
     sendJson(request, response, report.status === "critical" ? 503 : 200, report);
   });
 
