@@ -71,7 +71,8 @@ export class RedisFence {
 
   /** What keys begin with; `undefined` while Redis is away or not to be believed. */
   prefix(): string | undefined {
-    if (this.#owed || this.#epoch === undefined || this.#verifiedConnection !== this.#connection || !this.#options.connection.available()) return undefined;
+    if (this.#owed || this.#epoch === undefined || this.#verifiedConnection !== this.#connection || !this.#options.connection.available())
+      return undefined;
     if (performance.now() - this.#readAt > defaults.leaseMs) return undefined;
     return `${this.#options.appName}:${this.#epoch}:`;
   }
@@ -149,7 +150,8 @@ export class RedisFence {
       }
       this.#verifiedConnection = verifying;
     } catch (error) {
-      if (!this.#closed) logger.warn({ err: error, redis: connection.name }, "Redis is not used yet: it could not be compared with the database");
+      if (!this.#closed)
+        logger.warn({ err: error, redis: connection.name }, "Redis is not used yet: it could not be compared with the database");
     }
   }
 }

@@ -5,6 +5,8 @@ export interface TableDefinition<Row extends object> {
   readonly tenantColumn: string;
   /** Column of every property of a row; nothing else is ever named in SQL. */
   readonly columns: Readonly<Record<keyof Row & string, string>>;
+  /** `true`, or counters in it: changes of these invalidate nothing, because nothing that is cached shows them. @default none */
+  readonly uncached?: true | readonly string[];
 }
 
 /** A company: the tenant. */
@@ -64,18 +66,29 @@ export const companies: TableDefinition<CompanyRow> = {
   table: "companies",
   tenantColumn: "id",
   columns: { id: "id", name: "name", plan: "plan", lastOrderNumber: "last_order_number", ...times },
+  uncached: ["lastOrderNumber"],
 };
 
 export const users: TableDefinition<UserRow> = {
   table: "users",
   tenantColumn: "company_id",
-  columns: { id: "id", email: "email", name: "name", role: "role", status: "status", passwordHash: "password_hash", platformAdmin: "platform_admin", ...times },
+  columns: {
+    id: "id",
+    email: "email",
+    name: "name",
+    role: "role",
+    status: "status",
+    passwordHash: "password_hash",
+    platformAdmin: "platform_admin",
+    ...times,
+  },
 };
 
 export const sessions: TableDefinition<SessionRow> = {
   table: "sessions",
   tenantColumn: "company_id",
   columns: { id: "id_hash", userId: "user_id", createdAt: "created_at", expiresAt: "expires_at" },
+  uncached: true,
 };
 
 export const orders: TableDefinition<OrderRow> = {

@@ -1,7 +1,11 @@
-import type { Database, Queries, SqlValue, TransactionOptions } from "./database";
+import { observerOf } from "./changes";
+import { CommitUnknownError, type Database, type Queries, type SqlValue, type TransactionOptions } from "./database";
 import type { DomainEvent, NewEvent } from "../events/event";
 import { recordEvent, sinkOf } from "../events/outbox";
 import type { TableDefinition } from "./tables";
+
+/** Runs a statement that changes rows of a table, and sees to it that whoever observes changes hears of it. */
+type Write = <Result>(table: string, work: (queries: Queries) => Promise<Result>) => Promise<Result>;
 
 /** Which rows of a tenant, in which order. */
 export interface PageQuery<Row> {
@@ -41,23 +45,44 @@ export class TenantScope {
   readonly #queries: Queries;
   readonly #database: Database;
   readonly #published: DomainEvent[] | undefined;
+  readonly #changed: Set<string> | undefined;
 
-  /** @param published collects the events of a transaction; only {@link transaction} knows when they have happened. */
+  /**
+   * @param published collects the events of a transaction; only {@link transaction} knows when they have happened.
+   * @param changed collects the tables it writes to, likewise.
+   */
   constructor(
     database: Database,
     readonly companyId: string,
     queries: Queries = database,
     published?: DomainEvent[],
+    changed?: Set<string>,
   ) {
     if (companyId === "") throw new Error("A tenant scope needs a company id.");
     this.#database = database;
     this.#queries = queries;
     this.#published = published;
+    this.#changed = changed;
   }
 
   table<Row extends { readonly id: string }>(definition: TableDefinition<Row>): TenantTable<Row> {
-    return new TenantTable(this.#queries, this.companyId, definition);
+    return new TenantTable(this.#queries, this.companyId, definition, this.#write);
   }
+
+  readonly #write: Write = async (table, work) => {
+    const observer = observerOf(this.#database);
+    if (observer === undefined) return work(this.#queries);
+    if (this.#changed !== undefined) {
+      this.#changed.add(table);
+      return work(this.#queries);
+    }
+    // On its own: the change and what the observer keeps about it are one transaction.
+    if (this.#queries === this.#database) return this.transaction((inside) => inside.#write(table, work));
+    // Inside a transaction that somebody else opened, whose commit is not known here.
+    const result = await work(this.#queries);
+    await observer.changing(this.#queries, this.companyId, new Set([table]));
+    return result;
+  };
 
   /**
    * The same scope inside one write transaction; see {@link Database.transaction}. Transactions of one company wait for each other, so
@@ -68,14 +93,25 @@ export class TenantScope {
     options: Omit<TransactionOptions, "lock"> = {},
   ): Promise<Result> {
     const published: DomainEvent[] = [];
-    const result = await this.#database.transaction(
-      (transaction) => {
-        // Work may be run again, and only the last time counts.
-        published.length = 0;
-        return work(new TenantScope(this.#database, this.companyId, transaction, published));
-      },
-      { ...options, lock: `company ${this.companyId}` },
-    );
+    const changed = new Set<string>();
+    const observer = observerOf(this.#database);
+    const result = await this.#database
+      .transaction(
+        async (transaction) => {
+          // Work may be run again, and only the last time counts.
+          published.length = 0;
+          changed.clear();
+          const done = await work(new TenantScope(this.#database, this.companyId, transaction, published, changed));
+          if (changed.size > 0) await observer?.changing(transaction, this.companyId, changed);
+          return done;
+        },
+        { ...options, lock: `company ${this.companyId}` },
+      )
+      .catch(async (error: unknown) => {
+        if (error instanceof CommitUnknownError) await observer?.changed(this.companyId, changed);
+        throw error;
+      });
+    if (changed.size > 0) await observer?.changed(this.companyId, changed);
     for (const event of published) sinkOf(this.#database)?.committed(event);
     return result;
   }
@@ -96,11 +132,13 @@ export class TenantTable<Row extends { readonly id: string }> {
   readonly #queries: Queries;
   readonly #companyId: string;
   readonly #definition: TableDefinition<Row>;
+  readonly #write: Write;
 
-  constructor(queries: Queries, companyId: string, definition: TableDefinition<Row>) {
+  constructor(queries: Queries, companyId: string, definition: TableDefinition<Row>, write: Write) {
     this.#queries = queries;
     this.#companyId = companyId;
     this.#definition = definition;
+    this.#write = write;
   }
 
   find(id: string): Promise<Row | undefined> {
@@ -199,10 +237,8 @@ export class TenantTable<Row extends { readonly id: string }> {
     }
     const marks = `(${columns.map(() => "?").join(", ")})`;
     const sql = `INSERT INTO ${this.#definition.table} (${columns.join(", ")}) VALUES ${prepared.map(() => marks).join(", ")}`;
-    await this.#queries.run(
-      sql,
-      prepared.flatMap((entries) => entries.map(([, value]) => value)),
-    );
+    const values = prepared.flatMap((entries) => entries.map(([, value]) => value));
+    await this.#change((queries) => queries.run(sql, values));
   }
 
   /** The columns of a row with the company's own id. */
@@ -225,7 +261,8 @@ export class TenantTable<Row extends { readonly id: string }> {
     const assignments = entries.map(([column]) => `${column} = ?`).join(", ");
     const where = this.#where({ ...expected, id });
     const values = [...entries.map(([, value]) => value), ...where.values];
-    return (await this.#queries.run(`UPDATE ${this.#definition.table} SET ${assignments} WHERE ${where.sql}`, values)) === 1;
+    const sql = `UPDATE ${this.#definition.table} SET ${assignments} WHERE ${where.sql}`;
+    return (await this.#change((queries) => queries.run(sql, values))) === 1;
   }
 
   /** Adds one to a whole-number column and returns the result; within a transaction this hands out numbers without gaps. */
@@ -233,7 +270,7 @@ export class TenantTable<Row extends { readonly id: string }> {
     const column = this.#column(property);
     const where = this.#where({ id } as Partial<Row>);
     const sql = `UPDATE ${this.#definition.table} SET ${column} = ${column} + 1 WHERE ${where.sql} RETURNING ${column} AS value`;
-    return (await this.#queries.get<{ value: number }>(sql, where.values))?.value;
+    return (await this.#change((queries) => queries.get<{ value: number }>(sql, where.values), property))?.value;
   }
 
   /**
@@ -249,7 +286,7 @@ export class TenantTable<Row extends { readonly id: string }> {
       `INSERT INTO ${table} (${tenantColumn}, ${idColumn}, ${column}) VALUES (?, ?, 1) ` +
       `ON CONFLICT (${tenantColumn}, ${idColumn}) DO UPDATE SET ${column} = ${table}.${column} + 1 WHERE ${table}.${column} < ? ` +
       `RETURNING ${column} AS value`;
-    return (await this.#queries.get<{ value: number }>(sql, [this.#companyId, id, most]))?.value;
+    return (await this.#change((queries) => queries.get<{ value: number }>(sql, [this.#companyId, id, most]), property))?.value;
   }
 
   /** Takes `by` off a counter, which never goes below 0. */
@@ -257,14 +294,20 @@ export class TenantTable<Row extends { readonly id: string }> {
     const column = this.#column(property);
     const where = this.#where({ id } as Partial<Row>);
     const sql = `UPDATE ${this.#definition.table} SET ${column} = CASE WHEN ${column} > ? THEN ${column} - ? ELSE 0 END WHERE ${where.sql}`;
-    await this.#queries.run(sql, [by, by, ...where.values]);
+    await this.#change((queries) => queries.run(sql, [by, by, ...where.values]), property);
   }
 
   /** Deletes the rows with exactly these values; how many there were. */
   delete(where: Partial<Row>): Promise<number> {
     if (Object.keys(where).length === 0) throw new Error(`Deleting every row of ${this.#definition.table} is not offered.`);
     const filter = this.#where(where);
-    return this.#queries.run(`DELETE FROM ${this.#definition.table} WHERE ${filter.sql}`, filter.values);
+    return this.#change((queries) => queries.run(`DELETE FROM ${this.#definition.table} WHERE ${filter.sql}`, filter.values));
+  }
+
+  #change<Result>(work: (queries: Queries) => Promise<Result>, property?: keyof Row & string): Promise<Result> {
+    const { table, uncached } = this.#definition;
+    const silent = uncached === true || (Array.isArray(uncached) && property !== undefined && uncached.includes(property));
+    return silent ? work(this.#queries) : this.#write(table, work);
   }
 
   #where(properties: Partial<Row>): { sql: string; values: SqlValue[] } {
