@@ -1,3 +1,4 @@
+import "./early";
 import * as pulumi from "@pulumi/pulumi";
 import { loadConfig, type Phase, type StackConfig } from "./config";
 import { type PhaseOutputs, stackOutputs } from "./outputs";

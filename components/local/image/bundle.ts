@@ -4,24 +4,40 @@ import { build } from "esbuild";
 import { type ContextFile, readContext } from "./context-hash";
 
 /** Modules that others load only when they are installed; they are not, and their absence is expected. */
-const OPTIONAL_MODULES = ["pg-native", "pino-pretty"];
+const OPTIONAL_MODULES = ["pg-native", "pino-pretty", "@napi-rs/nice"];
+
+/**
+ * Programs beside `main.js` that run in threads, by file name: the thread pool of piscina looks for its own half under this name in the
+ * directory of the bundle, and `job-thread` is the work of background jobs.
+ */
+const THREAD_PROGRAMS = (appDirectory: string): Record<string, string> => ({
+  "job-thread": path.join(appDirectory, "src/jobs/thread.ts"),
+  worker: path.join(path.dirname(require.resolve("piscina")), "worker.js"),
+});
 
 /** Where the parts of the app lie, below its directory, and where they go in the image's build context. */
 const PARTS = { migrations: ["src/db/migrations", "migrations"], public: ["public", "public"] } as const;
 
 /**
- * The build context of the app's image: `main.js` with everything it imports, migrations, static files and the Dockerfile.
- * The bundle is made here and not in the image build, which would need an npm registry; see ARCHITECTURE.md.
+ * The build context of the app's image: `main.js` with everything it imports, the programs of its threads, migrations, static files and the Dockerfile.
+ * Asked again for the same directory it gives the same answer. The bundle is made here and not in the image build, which would need an npm registry; see ARCHITECTURE.md.
  *
  * @param appDirectory directory with `src/main.ts` and `Dockerfile`.
  * @throws Error with esbuild's messages when the source does not compile.
  */
-export async function bundleApp(appDirectory: string): Promise<ContextFile[]> {
+export function bundleApp(appDirectory: string): Promise<ContextFile[]> {
+  return (bundles[appDirectory] ??= bundle(appDirectory));
+}
+
+/** Bundles of this process, which lives for one update. */
+const bundles: Record<string, Promise<ContextFile[]> | undefined> = {};
+
+async function bundle(appDirectory: string): Promise<ContextFile[]> {
   const result = await build({
-    entryPoints: [path.join(appDirectory, "src/main.ts")],
+    entryPoints: { main: path.join(appDirectory, "src/main.ts"), ...THREAD_PROGRAMS(appDirectory) },
     // Paths inside the bundle are relative to this, so that every checkout gives the same bytes.
     absWorkingDir: appDirectory,
-    outfile: "main.js",
+    outdir: appDirectory,
     bundle: true,
     write: false,
     platform: "node",
