@@ -96,7 +96,7 @@ function figures(sum: (CompanyCounts & { digest: LatencyDigest }) | null, elapse
   const share = (count: number | undefined): number => (requests === 0 ? 0 : round((count ?? 0) / requests, 4));
   return {
     requests,
-    requestsPerMinute: round(requests / (Math.max(elapsed, MINUTE_MS) / MINUTE_MS), 2),
+    requestsPerMinute: round(requests / (Math.max(elapsed, MINUTE_MS) / MINUTE_MS), 4),
     errorShare: share(sum?.serverErrors),
     clientErrorShare: share(sum?.clientErrors),
     limitedShare: share(sum?.limited),
