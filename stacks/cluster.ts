@@ -8,7 +8,7 @@ import { Network } from "../components/local/network";
 import { SecretFiles } from "../components/local/secret-files";
 import { Sqlite } from "../components/local/sqlite";
 import type { StackConfig } from "./config";
-import { APP_DIRECTORY } from "./early";
+import { appDirectory } from "./early";
 import { checkCapacity, publicHost } from "./host";
 import type { PhaseOutputs } from "./outputs";
 import { dockerHost } from "./preflight";
@@ -78,7 +78,7 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
  */
 async function appImage({ image }: StackConfig): Promise<{ reference: string } | Omit<BuiltImage, "platform">> {
   if (image !== undefined) return { reference: image };
-  const files = await bundleApp(APP_DIRECTORY).catch((error: unknown) => {
+  const files = await bundleApp(appDirectory()).catch((error: unknown) => {
     throw new pulumi.RunError(`the app in app/ cannot be bundled: ${error instanceof Error ? error.message : String(error)}`);
   });
   return { repository: "app", files, contextDirectory: contextDirectory("app") };
