@@ -1,5 +1,7 @@
+import type { CacheConfig } from "./cache/config";
 import type { Phase } from "./config/phase";
 import type { DocumentsConfig, JobsConfig, Role } from "./config/role";
+import type { PostgresConfig } from "./db/environment";
 import type { KafkaConfig } from "./events/config";
 import type { RateLimitConfig } from "./rate-limit/policies";
 import type { RedisConfig } from "./redis";
@@ -27,6 +29,8 @@ export interface AppConfig {
   readonly trustProxy: number;
   /** SQLITE_PATH; @default "./data/app.db" */
   readonly sqlitePath: string;
+  /** DATABASE_* and DB_*; `undefined` without DATABASE_URL: the data is in SQLite. */
+  readonly postgres: PostgresConfig | undefined;
   /**
    * SESSION_SECRET or SESSION_SECRET_FILE, at least 32 characters; several separated by commas while one is being replaced: the first
    * signs, all are accepted. `undefined`: the app generates one and keeps it beside its database.
@@ -42,6 +46,7 @@ export interface AppConfig {
   readonly keepAliveTimeoutMs: number;
   readonly redis: RedisConfig;
   readonly rateLimits: RateLimitConfig;
+  readonly cache: CacheConfig;
   readonly protection: ProtectionConfig;
   /** KAFKA_*; `undefined` without KAFKA_BROKERS: events stay within the process. */
   readonly kafka: KafkaConfig | undefined;

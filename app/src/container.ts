@@ -3,7 +3,9 @@ import type { ClusterStatus, ReloadResult } from "./cluster/types";
 import type { AppConfig } from "./config";
 import type { Database } from "./db/database";
 import { migrate, readMigrations } from "./db/migrate";
-import { SqliteDatabase } from "./db/sqlite";
+import { openDatabase, openForMigrations } from "./db/open";
+import type { Cache } from "./cache/cache";
+import { createCache } from "./cache/config";
 import { RedisFence } from "./cache/fence";
 import { Events } from "./events/events";
 import { EventLoopMonitor } from "./health/event-loop";
@@ -12,6 +14,7 @@ import { Admission } from "./lifecycle/admission";
 import { createLogger, type Logger } from "./observability/logger";
 import { TenantMetrics } from "./observability/tenant-metrics";
 import { TenantMetricsFlush } from "./observability/tenant-metrics-flush";
+import { RateLimits } from "./rate-limit/limiter";
 import { closeRedis, connectRedis, type RedisConnections } from "./redis";
 import { Accounts } from "./session/accounts";
 import { SharedClock } from "./session/clock";
@@ -45,12 +48,14 @@ export interface Container {
   readonly logger: Logger;
   readonly database: Database;
   readonly redis: RedisConnections;
+  readonly limits: RateLimits;
   readonly events: Events;
   readonly sessions: SessionStore;
   /** One time for all instances. */
   readonly clock: SharedClock;
   /** Whether what Redis holds may be believed; `undefined` without Redis. */
   readonly fence: RedisFence | undefined;
+  readonly cache: Cache;
   readonly accounts: Accounts;
   readonly adminToken: string;
   readonly eventLoop: EventLoopMonitor;
@@ -81,10 +86,10 @@ export async function prepare(config: AppConfig, logger: Logger = createLogger(c
   for (const file of generated) {
     logger.warn({ file }, "a secret is not configured; using a generated one that is kept in this file");
   }
-  const database = await SqliteDatabase.open({ file: config.sqlitePath });
+  const database = await openForMigrations(config, logger);
   try {
-    const applied = await migrate(database, readMigrations(assetDirectory("migrations/sqlite")));
-    logger.info({ file: config.sqlitePath, applied }, applied.length === 0 ? "the schema is up to date" : "migrations applied");
+    const applied = await migrate(database, readMigrations(assetDirectory(`migrations/${database.kind}`)));
+    logger.info({ database: database.kind, applied }, applied.length === 0 ? "the schema is up to date" : "migrations applied");
   } finally {
     await database.close();
   }
@@ -99,16 +104,21 @@ export async function createContainer(
 ): Promise<Container> {
   const { sessionSecrets, adminToken } = loadSecrets(config);
   const logger = options.logger ?? createLogger(config, { worker: lifecycle.workerId });
-  const database = await SqliteDatabase.open({ file: config.sqlitePath });
+  const database = await openDatabase(config, logger);
   const redis = await connectRedis(config.redis, logger);
   const clock = await SharedClock.start(database, logger);
   const fence = redis.cache && new RedisFence({ database, connection: redis.cache, logger, appName: config.appName });
   await fence?.started();
+  const cache = createCache({ config: config.cache, appName: config.appName, database, redis: redis.cache, fence, now: clock.now, logger });
   const shared = redis.cache && fence && new RedisSessions(redis.cache, fence, logger);
   const sessions = new SessionStore(database, new TokenSigner(sessionSecrets), { now: clock.now, ...(shared && { shared }) });
   const admission = new Admission({ delayMs: config.protection.overloadDelayMs, mostInFlight: config.protection.maxInFlight });
   const tenantMetrics = new TenantMetrics();
   const tenantMetricsFlush = new TenantMetricsFlush(tenantMetrics, database, logger, config.protection.metricsFlushMs);
+  const limits = new RateLimits({
+    ...{ config: config.rateLimits, phase: config.phase, trustProxy: config.trustProxy, clustered: lifecycle.clustered },
+    ...{ redis: redis.limits, adminToken, logger },
+  });
   admission.start();
   tenantMetricsFlush.start();
   return {
@@ -118,9 +128,11 @@ export async function createContainer(
     database,
     events: new Events({ database, logger, kafka: config.kafka, appName: config.appName }),
     redis,
+    limits,
     sessions,
     clock,
     fence,
+    cache,
     accounts: new Accounts(database, sessions, options.passwordCost),
     adminToken,
     eventLoop: new EventLoopMonitor(),
@@ -136,9 +148,11 @@ export async function closeContainer(container: Container): Promise<void> {
   container.eventLoop.stop();
   await container.events.close();
   container.admission.stop();
+  container.limits.close();
   await container.tenantMetricsFlush.stop();
   container.clock.stop();
   container.fence?.close();
+  container.cache.close();
   await container.database.close();
   await closeRedis(container.redis);
 }

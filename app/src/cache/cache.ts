@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import { broadcast, onBroadcast } from "../cluster/channel";
+import { observeChanges } from "../db/changes";
+import type { Database } from "../db/database";
 import type { Logger } from "../observability/logger";
 import type { DatabaseGenerations, GenerationSet, RedisGenerations } from "./generations";
 import { generationName, WHOLE_COMPANY } from "./generations";
@@ -47,6 +49,8 @@ export interface CacheStats extends CacheCounts {
 export interface CacheParts extends LocalLevelOptions {
   /** 0 entries switch the cache off. */
   readonly generations: DatabaseGenerations;
+  /** Writes of its tenants' rows invalidate by themselves. */
+  readonly database: Database;
   readonly redis?: { readonly level: RedisLevel; readonly generations: RedisGenerations; readonly publisher: CachePublisher };
   readonly now: () => number;
   readonly logger: Logger;
@@ -90,6 +94,11 @@ export class Cache {
   constructor(parts: CacheParts) {
     this.#parts = parts;
     this.#local = new LocalLevel({ ...parts, maxEntries: Math.max(1, parts.maxEntries) });
+    // Also when this process keeps nothing: others may.
+    observeChanges(parts.database, {
+      changing: (transaction, companyId, tables) => parts.generations.change(companyId, [...tables], transaction),
+      changed: async (companyId, tables) => parts.redis?.generations.change(companyId, [...tables]),
+    });
     const forget = (message: PatternMessage): void => this.#forgetPattern(message);
     this.#stopListening = [
       onBroadcast(PATTERN_TOPIC, (payload) => forget(payload as PatternMessage)),
@@ -203,11 +212,6 @@ export class Cache {
 
   close(): void {
     for (const stop of this.#stopListening) stop();
-  }
-
-  /** Called in the transaction that changes rows of a company; see `observeChanges`. */
-  get generations(): Pick<CacheParts, "generations">["generations"] {
-    return this.#parts.generations;
   }
 
   async #generations(companyId: string): Promise<GenerationSet> {

@@ -1,28 +1,9 @@
 import { z } from "zod";
+import { integer, optionalInteger } from "./numbers";
 import { ROLES } from "./role";
+import { DATABASE_SECRETS, databaseVariables } from "../db/environment";
 import { SASL_MECHANISMS } from "../events/config";
 import { rateLimitVariables } from "../rate-limit/environment";
-
-/** A whole number written in decimal digits. Its description is what an error message offers as allowed. */
-function integer(least: number, most: number, fallback: number): z.ZodType<number, string | undefined> {
-  return z
-    .string()
-    .regex(/^(0|[1-9][0-9]{0,9})$/)
-    .transform(Number)
-    .pipe(z.number().min(least).max(most))
-    .default(fallback)
-    .describe(`a whole number from ${least} to ${most}`);
-}
-
-function optionalInteger(least: number, most: number): z.ZodType<number | undefined, string | undefined> {
-  return z
-    .string()
-    .regex(/^[1-9][0-9]{0,9}$/)
-    .transform(Number)
-    .pipe(z.number().min(least).max(most))
-    .optional()
-    .describe(`a whole number from ${least} to ${most}`);
-}
 
 const redisUrl = z
   .string()
@@ -78,10 +59,15 @@ export const environmentSchema = z.object({
     .regex(/^[\x21-\x7e]{16,4096}$/)
     .optional()
     .describe("at least 16 printable characters without spaces"),
+  ...databaseVariables,
   REDIS_URL: redisUrl,
   REDIS_LIMITS_URL: redisUrl,
   REDIS_COMMAND_TIMEOUT_MS: integer(10, 10_000, 150),
   ...rateLimitVariables,
+  CACHE_MAX_ENTRIES: integer(0, 10_000_000, 50_000),
+  CACHE_MAX_MB: integer(1, 65_536, 32),
+  CACHE_TTL_MS: integer(1, 86_400_000, 300_000),
+  CACHE_WARM_COMPANIES: integer(0, 10_000, 20),
   KAFKA_BROKERS: z
     .string()
     .max(4096)
@@ -139,4 +125,11 @@ export const environmentSchema = z.object({
 });
 
 /** Names that may be given as `NAME_FILE`, the path of a file with the value, and whose values no message ever shows. */
-export const SECRET_NAMES: readonly string[] = ["SESSION_SECRET", "ADMIN_TOKEN", "REDIS_URL", "REDIS_LIMITS_URL", "KAFKA_SASL_PASSWORD"];
+export const SECRET_NAMES: readonly string[] = [
+  "SESSION_SECRET",
+  "ADMIN_TOKEN",
+  ...DATABASE_SECRETS,
+  "REDIS_URL",
+  "REDIS_LIMITS_URL",
+  "KAFKA_SASL_PASSWORD",
+];

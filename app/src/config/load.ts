@@ -3,6 +3,7 @@ import path from "node:path";
 import { version } from "../../package.json";
 import type { AppConfig } from "../config";
 import { rateLimitConfig } from "../rate-limit/environment";
+import { databaseConfig } from "../db/environment";
 import { kafkaConfig } from "../events/config";
 import { environmentSchema, SECRET_NAMES } from "./environment";
 import type { MachineLimits } from "./machine";
@@ -37,11 +38,11 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
   }
   const env = parsed.data;
   const kafka = kafkaConfig(env, violations);
-  if (violations.length > 0) throw new ConfigError(violations);
-
   // C2: all cores, but one process for a developer who did not ask for more.
   const wanted = env.WORKERS ?? (env.NODE_ENV === "development" ? 1 : "auto");
   const workers = wanted === "auto" ? automaticWorkers(machine) : wanted;
+  const postgres = databaseConfig(env, workers, violations);
+  if (violations.length > 0) throw new ConfigError(violations);
   const resident = residentLimitMb(machine.memoryLimitMb, workers);
   return {
     phase: detectPhase(environment).phase,
@@ -53,6 +54,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
     port: env.PORT,
     trustProxy: env.TRUST_PROXY,
     sqlitePath: env.SQLITE_PATH,
+    postgres,
     sessionSecret: env.SESSION_SECRET,
     adminToken: env.ADMIN_TOKEN,
     drainDelayMs: env.DRAIN_DELAY_MS,
@@ -68,6 +70,12 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
       metricsFlushMs: env.COMPANY_METRICS_FLUSH_MS,
     },
     rateLimits: rateLimitConfig(env),
+    cache: {
+      maxEntries: env.CACHE_MAX_ENTRIES,
+      maxMb: env.CACHE_MAX_MB,
+      ttlMs: env.CACHE_TTL_MS,
+      warmCompanies: env.CACHE_WARM_COMPANIES,
+    },
     kafka,
     role: env.ROLE,
     jobs: { leaseMs: env.JOBS_LEASE_MS, retryBaseMs: env.JOBS_RETRY_BASE_MS },

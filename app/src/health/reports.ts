@@ -1,8 +1,10 @@
 import os from "node:os";
+import type { Cache } from "../cache/cache";
 import { sampleMemory } from "../cluster/memory-monitor";
 import type { ClusterStatus } from "../cluster/types";
 import type { Container } from "../container";
 import { withoutPids } from "./details";
+import { redisHealth } from "../redis/health";
 import type { EventLoopFigures } from "./event-loop";
 import { recommend } from "./recommendation";
 import { judge, THRESHOLDS, worst, type ComponentStatus } from "./thresholds";
@@ -35,6 +37,12 @@ export async function checkDatabase({ database, logger }: Pick<Container, "datab
   }
 }
 
+/** A worker's cache, as far as strangers may see it. */
+function cacheSummary(cache: Cache) {
+  const { size, maxSize, enabled, hitRate } = cache.stats();
+  return { size, maxSize, enabled, hitRate };
+}
+
 /** `GET /health` (feature C6): that the process lives, and what it is made of. A part that is missing says so. */
 export async function healthReport(container: Container): Promise<Record<string, unknown>> {
   const { config, lifecycle, state } = container;
@@ -45,9 +53,8 @@ export async function healthReport(container: Container): Promise<Record<string,
     phase: config.phase,
     worker: lifecycle.workerId,
     uptime: Math.round(process.uptime()),
-    // The cache and the rate limiters are not part of this version yet.
-    cache: { size: 0, maxSize: 0, enabled: false },
-    scaling: { compression: true, rateLimiting: false, clustering: lifecycle.clustered },
+    cache: cacheSummary(container.cache),
+    scaling: { compression: true, rateLimiting: container.limits.enabled, clustering: lifecycle.clustered },
     database,
   };
 }
@@ -57,7 +64,7 @@ export async function healthReport(container: Container): Promise<Record<string,
  * @param details whether ids of processes are shown: to operators, not to everybody.
  */
 export async function fullReport(container: Container, details: boolean) {
-  const { config, lifecycle, eventLoop } = container;
+  const { config, lifecycle, eventLoop, cache } = container;
   const [database, cluster] = await Promise.all([checkDatabase(container), clusterHealth(container, details)]);
   const loop = eventLoop.figures();
   const memory = sampleMemory(config.cluster);
@@ -72,8 +79,9 @@ export async function fullReport(container: Container, details: boolean) {
       ...loop,
     },
     cluster,
-    cache: { status: "disabled" },
-    rateLimiting: { status: "disabled" },
+    cache: { status: cache.enabled ? "ok" : "disabled", ...cacheSummary(cache) },
+    rateLimiting: { status: container.limits.enabled ? "ok" : "disabled", ...container.limits.status() },
+    ...redisHealth(container.redis),
     queue: { status: "disabled" },
   } satisfies Record<string, { readonly status: ComponentStatus }>;
   return {

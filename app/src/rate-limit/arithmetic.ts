@@ -28,13 +28,14 @@ export function expiresAt(record: LimitRecord, spec: LimitSpec): number {
   return Math.max(record.resetAt, record.strikes === 0 ? 0 : record.strikesUntil, record.blockedUntil, offences);
 }
 
-/** Brings the record to the present: a window that is over begins anew. */
+/** Brings the record to the present: a window begins with the first request that is counted, and not while a block lasts. */
 export function refresh(record: LimitRecord, spec: LimitSpec, now: number): void {
-  if (now < record.resetAt) return;
-  if (spec.algorithm === "window") {
+  if (spec.algorithm === "smooth") {
+    if (now >= record.resetAt) record.resetAt = now;
+  } else if ((now >= record.resetAt || record.count === 0) && now >= record.blockedUntil) {
     record.count = 0;
     record.resetAt = now + spec.windowMs;
-  } else record.resetAt = now;
+  }
 }
 
 /** Whether `cost` more requests are within the limit, on a refreshed record. */
@@ -66,7 +67,7 @@ export function strike(record: LimitRecord, penalty: Penalty, now: number): void
 
 /** What to say about a bucket after the decision. */
 export function describe(record: LimitRecord, spec: LimitSpec, allowed: boolean, cost: number, now: number): BucketState {
-  const resetMs = Math.max(0, record.resetAt - now);
+  const resetMs = Math.max(0, record.resetAt - now, record.blockedUntil - now);
   if (spec.algorithm === "window") {
     const blockedMs = Math.max(0, record.blockedUntil - now);
     const remaining = blockedMs > 0 ? 0 : Math.max(0, spec.limit - record.count);

@@ -28,8 +28,10 @@ for i = 1, #KEYS do
     b.count, b.resetAt, b.strikes, b.strikesUntil, b.blockedUntil, b.offences =
       tonumber(c), tonumber(r), tonumber(s), tonumber(su), tonumber(bu), tonumber(o)
   end
-  if now >= b.resetAt then
-    if b.smooth then b.resetAt = now else b.count, b.resetAt = 0, now + b.window end
+  if b.smooth then
+    if now >= b.resetAt then b.resetAt = now end
+  elseif (now >= b.resetAt or b.count == 0) and now >= b.blockedUntil then
+    b.count, b.resetAt = 0, now + b.window
   end
   if b.smooth then
     b.interval = b.window / b.limit
@@ -65,7 +67,7 @@ for i, b in ipairs(buckets) do
     local value = string.format('%d:%.3f:%d:%.3f:%.3f:%d', b.count, b.resetAt, b.strikes, b.strikesUntil, b.blockedUntil, b.offences)
     redis.call('SET', KEYS[i], value, 'PXAT', string.format('%d', math.ceil(expires) + 1))
   end
-  local reset, remaining, retry = math.max(0, b.resetAt - now), 0, 0
+  local reset, remaining, retry = math.max(0, b.resetAt - now, b.blockedUntil - now), 0, 0
   if b.smooth then
     remaining = math.max(0, math.floor((b.burst * b.interval - reset) / b.interval + 1e-6))
     if not b.fits then retry = math.max(0, reset + b.cost * b.interval - b.burst * b.interval) end

@@ -13,7 +13,7 @@ const SWEPT_PER_INSERT = 2;
  */
 export class MemoryStore implements LimitStore {
   /**
-   * One map for each length of window: within a map insertion order is then the order of expiry, and what is over lies at its front.
+   * One map for each length of window: within a map insertion order is then about the order of expiry, and what is over lies in front.
    */
   readonly #generations = new Map<number, Map<string, LimitRecord>>();
 
@@ -58,11 +58,14 @@ export class MemoryStore implements LimitStore {
       record = emptyRecord();
       records.set(key, record);
       refresh(record, spec, now);
-    } else if (now >= record.resetAt) {
+    } else {
+      const { resetAt } = record;
       refresh(record, spec, now);
-      // To the end, where the youngest are.
-      records.delete(key);
-      records.set(key, record);
+      if (spec.algorithm === "window" && record.resetAt !== resetAt) {
+        // Begun anew: to the end, where the youngest are.
+        records.delete(key);
+        records.set(key, record);
+      }
     }
     if (atLeast !== undefined && spec.algorithm === "window" && record.count < atLeast.used) {
       record.count = atLeast.used;

@@ -30,6 +30,8 @@ export interface Bucket {
   readonly cost?: number;
   /** Counted whatever the limit says, and never a reason to refuse: dry runs, and counts that were taken elsewhere. @default false */
   readonly force?: boolean;
+  /** The limit of a store that counts for this instance alone, while the shared one is away. @default `spec` */
+  readonly fallbackSpec?: LimitSpec;
   /** What another store last said, for a store that takes over from it: it begins at least there. `window` only. */
   readonly atLeast?: { readonly used: number; readonly resetMs: number };
 }
