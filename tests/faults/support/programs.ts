@@ -21,8 +21,8 @@ export function programs(): Programs {
   if (built !== undefined) return built;
   const directory = mkdtempSync(path.join(tmpdir(), "phased-faults-"));
   process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
-  const bundle = (entry: string, name: string): string => {
-    const outfile = path.join(directory, name, "main.js");
+  const bundle = (entry: string, name: string, file = "main.js"): string => {
+    const outfile = path.join(directory, name, file);
     buildSync({
       entryPoints: [path.join(ROOT, entry)],
       outfile,
@@ -31,10 +31,14 @@ export function programs(): Programs {
       target: "node24",
       format: "cjs",
       logLevel: "warning",
+      external: ["@napi-rs/nice", "pg-native"],
     });
     return outfile;
   };
   built = { directory, app: bundle("app/src/main.ts", "app"), fixture: bundle("tests/faults/support/fixture-app.ts", "fixture") };
+  // The programs of threads lie beside main.js.
+  bundle("app/src/jobs/thread.ts", "app", "job-thread.js");
+  bundle("node_modules/piscina/dist/worker.js", "app", "worker.js");
   cpSync(path.join(ROOT, "app/src/db/migrations"), path.join(directory, "app/migrations"), { recursive: true });
   cpSync(path.join(ROOT, "app/public"), path.join(directory, "app/public"), { recursive: true });
   return built;
