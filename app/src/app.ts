@@ -9,14 +9,18 @@ import { sendText } from "./http/respond";
 import { adminRoutes } from "./http/routes/admin";
 import { authRoutes } from "./http/routes/auth";
 import { companyRoutes } from "./http/routes/company";
+import { dashboardRoutes } from "./http/routes/dashboard";
 import { examRoutes } from "./http/routes/exams";
+import { filingRoutes } from "./http/routes/filings";
 import { healthRoutes } from "./http/routes/health";
 import { orderRoutes } from "./http/routes/orders";
 import { platformAdminRoutes } from "./http/routes/platform-admins";
 import { pages } from "./http/routes/pages";
 import { patientRoutes } from "./http/routes/patients";
 import { productRoutes } from "./http/routes/products";
+import { quotaRoutes } from "./http/routes/quotas";
 import { sessionRoutes } from "./http/routes/session";
+import { taxRoutes } from "./http/routes/tax";
 import { userRoutes } from "./http/routes/users";
 
 /** Media type of Prometheus' text format. */
@@ -62,6 +66,10 @@ export function createApp(container: Container): Express {
   app.use("/api/patients", authenticated, patientRoutes(container));
   app.use("/api/products", authenticated, productRoutes(container));
   app.use("/api/exams", authenticated, examRoutes(container));
+  app.use("/api/tax", authenticated, taxRoutes(container));
+  app.use("/api/filings", authenticated, filingRoutes(container));
+  app.use("/api/dashboard", authenticated, dashboardRoutes(container));
+  app.use("/api/quotas", authenticated, quotaRoutes(container));
   // 7 the pages
   app.use(pages());
   // 8 whatever is left

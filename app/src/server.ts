@@ -8,6 +8,7 @@ import { sendRawProblem } from "./http/raw-problem";
 import { refuseRequest } from "./http/request-guard";
 import { sendRawJson } from "./http/respond";
 import { healthReport } from "./health/reports";
+import { sendRefusal } from "./rate-limit/refusal";
 import { SlowClients } from "./lifecycle/slow-clients";
 import { Refusals } from "./observability/refusals";
 
@@ -44,7 +45,7 @@ export interface AppServer {
  * overloaded or draining has to answer them still.
  */
 export async function listen(container: Container, app: Express): Promise<AppServer> {
-  const { config, state, admission } = container;
+  const { config, state, admission, limits } = container;
   const inFlight = new Map<Socket, number>();
   const refusals = new Refusals(container.logger);
   const slowClients = new SlowClients((request, response) => {
@@ -82,6 +83,11 @@ export async function listen(container: Container, app: Express): Promise<AppSer
         if (config.trustProxy === 0 && response.shouldKeepAlive) rest(socket);
         return;
       }
+      const limited = limits.admit(request);
+      if (limited !== undefined) {
+        sendRefusal(request, response, limited);
+        return;
+      }
       if (!request.complete && request.method !== "GET" && request.method !== "HEAD") slowClients.watch(request, response);
       app(request, response);
     },
@@ -91,6 +97,7 @@ export async function listen(container: Container, app: Express): Promise<AppSer
   function answered(this: ServerResponse): void {
     const { socket } = this.req;
     admission.end();
+    limits.leave(this.req);
     slowClients.forget(socket);
     const open = inFlight.get(socket);
     if (open === undefined) return;

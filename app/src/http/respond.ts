@@ -23,15 +23,40 @@ export interface ResponseHeaders {
 export function sendJson(request: Request, response: Response, status: number, body: unknown, headers: ResponseHeaders = {}): void {
   const list = commonHeaders(request.context, "application/json; charset=utf-8");
   if (headers.location !== undefined) list.push("Location", headers.location);
-  if (headers.setCookie !== undefined) list.push("Set-Cookie", headers.setCookie);
+  pushCookie(list, headers.setCookie ?? request.context.sessionCookie);
   for (const [name, value] of Object.entries(headers.extra ?? {})) list.push(name, value);
   sendBody(request, response, status, list, JSON.stringify(body));
+}
+
+/**
+ * Caching of answers by clients and proxies (feature B6). Most answers are kept nowhere. Those the server caches may be kept by the
+ * user's own browser, which asks each time whether they still hold: a change counts at once, and what did not change is not sent again.
+ */
+const CACHE_CONTROL = { none: "no-store", revalidated: "private, no-cache" } as const;
+
+/** Answers with JSON that the server has cached, or with 304 when the client has the very same. */
+export function sendCachedJson(
+  request: Request,
+  response: Response,
+  { text, etag }: { readonly text: string; readonly etag: string },
+): void {
+  const list = commonHeaders(request.context, "application/json; charset=utf-8", CACHE_CONTROL.revalidated);
+  // The same address shows something else to someone else.
+  pushCookie(list, request.context.sessionCookie);
+  list.push("ETag", etag, "Vary", "Authorization, Cookie, Accept-Encoding");
+  if (hasTag(request.headers["if-none-match"], etag)) response.writeHead(304, list).end();
+  else sendBody(request, response, 200, list, text);
+}
+
+/** Weak comparison, as RFC 9110 asks for with `If-None-Match`: a proxy that compresses makes a tag weak. */
+function hasTag(header: string | undefined, etag: string): boolean {
+  return header !== undefined && (header === "*" || header.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag));
 }
 
 /** Answers with no body: 204. */
 export function sendNothing(request: Request, response: Response, headers: ResponseHeaders = {}): void {
   const list = commonHeaders(request.context, undefined);
-  if (headers.setCookie !== undefined) list.push("Set-Cookie", headers.setCookie);
+  pushCookie(list, headers.setCookie ?? request.context.sessionCookie);
   response.writeHead(204, list).end();
 }
 
@@ -66,9 +91,14 @@ export function sendRawJson(request: IncomingMessage, response: ServerResponse, 
     .end(request.method === "HEAD" ? undefined : text);
 }
 
-function commonHeaders(context: RequestContext, contentType: string | undefined): string[] {
-  const list = [...API_HEADERS, "Cache-Control", "no-store", "X-Request-Id", context.requestId, "Traceparent", context.traceparent];
+function pushCookie(list: string[], cookie: string | undefined): void {
+  if (cookie !== undefined) list.push("Set-Cookie", cookie);
+}
+
+function commonHeaders(context: RequestContext, contentType: string | undefined, cacheControl: string = CACHE_CONTROL.none): string[] {
+  const list = [...API_HEADERS, "Cache-Control", cacheControl, "X-Request-Id", context.requestId, "Traceparent", context.traceparent];
   if (contentType !== undefined) list.push("Content-Type", contentType);
+  if (context.rateLimitHeaders !== undefined) list.push(...context.rateLimitHeaders);
   return list;
 }
 

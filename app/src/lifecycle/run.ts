@@ -13,6 +13,8 @@ export interface App {
   readonly startWorker: StartWorker<AppConfig>;
   /** Runs once before the first worker starts (migrations); a failure ends the process with its message. */
   prepare(config: AppConfig): Promise<void>;
+  /** Runs once in the primary before it starts workers: what it answers them (`cluster/channel.ts`). @default nothing */
+  inPrimary?(config: AppConfig): Promise<void>;
 }
 
 /** Exit status for a mistake in the environment or on the command line. */
@@ -40,7 +42,10 @@ export async function runApp(app: App): Promise<void> {
   try {
     await app.prepare(config);
     if (workers === 1) await runSingleProcess(config, logger, app.startWorker);
-    else new Primary(config, logger).start();
+    else {
+      await app.inPrimary?.(config);
+      new Primary(config, logger).start();
+    }
   } catch (error) {
     logger.fatal(failure(error), "could not start");
     process.exit(1);

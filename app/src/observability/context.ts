@@ -10,6 +10,10 @@ export interface RequestContext {
   readonly traceparent: string;
   /** `performance.now()` when the request arrived, in milliseconds. */
   readonly startedAt: number;
+  /** `RateLimit` and its policy, names and values alternating; set where the request was held against limits. */
+  rateLimitHeaders?: readonly string[];
+  /** `Set-Cookie` that prolongs the session in the browser, as it was prolonged on the server. */
+  sessionCookie?: string;
 }
 
 const REQUEST_ID = /^[\w.:-]{1,64}$/;

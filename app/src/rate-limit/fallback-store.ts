@@ -1,0 +1,80 @@
+import type { Bucket, LimitStore, Outcome, StoreKind } from "./types";
+
+/** Counts of the shared store remembered for the day it goes away. */
+const MOST_REMEMBERED = 10_000;
+
+interface Remembered {
+  readonly used: number;
+  /** By the monotonic clock of this process. */
+  readonly resetAt: number;
+}
+
+export interface FallbackOptions {
+  /** Whether the first store is worth asking; @default always */
+  readonly usable?: () => boolean;
+  /** Called with the error of every call that the first store failed. */
+  readonly failed: (error: Error) => void;
+}
+
+/**
+ * A store with another one behind it. While the first cannot be asked the second decides, by each policy's fallback limit, and goes on
+ * from the counts that the first last reported to this process.
+ *
+ * Bound: when a shared store goes away and comes back within one window, at most its limit plus one fallback limit for each instance
+ * passes in that window. It is less wherever a process remembers the count.
+ */
+export class FallbackStore implements LimitStore {
+  readonly #remembered = new Map<string, Remembered>();
+
+  constructor(
+    private readonly first: LimitStore,
+    private readonly second: LimitStore,
+    private readonly options: FallbackOptions,
+  ) {}
+
+  get kind(): StoreKind {
+    return this.options.usable?.() === false ? this.second.kind : this.first.kind;
+  }
+
+  consume(buckets: readonly Bucket[]): Outcome | Promise<Outcome> {
+    if (this.options.usable?.() === false) return this.second.consume(this.#continued(buckets));
+    return this.#ask(buckets);
+  }
+
+  async #ask(buckets: readonly Bucket[]): Promise<Outcome> {
+    let outcome: Outcome;
+    try {
+      outcome = await this.first.consume(buckets);
+    } catch (error) {
+      this.options.failed(error as Error);
+      return this.second.consume(this.#continued(buckets));
+    }
+    this.#remember(buckets, outcome);
+    return outcome;
+  }
+
+  #remember(buckets: readonly Bucket[], { states }: Outcome): void {
+    const now = performance.now();
+    for (const [index, { spec, key, force }] of buckets.entries()) {
+      const state = states[index];
+      if (state === undefined || force === true || spec.algorithm !== "window") continue;
+      // Deleted first, so that the order is that of use and the front is what nobody asked for longest.
+      this.#remembered.delete(key);
+      this.#remembered.set(key, { used: spec.limit - state.remaining, resetAt: now + state.resetMs });
+    }
+    for (const key of this.#remembered.keys()) {
+      if (this.#remembered.size <= MOST_REMEMBERED) break;
+      this.#remembered.delete(key);
+    }
+  }
+
+  #continued(buckets: readonly Bucket[]): Bucket[] {
+    const now = performance.now();
+    return buckets.map((bucket) => {
+      const { fallbackSpec, ...rest } = bucket;
+      const known = this.#remembered.get(bucket.key);
+      const atLeast = known !== undefined && known.resetAt > now ? { used: known.used, resetMs: known.resetAt - now } : undefined;
+      return { ...rest, spec: fallbackSpec ?? bucket.spec, ...(atLeast !== undefined && { atLeast }) };
+    });
+  }
+}

@@ -1,0 +1,273 @@
+import type { IncomingMessage } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Request, RequestHandler } from "express";
+import type { Phase } from "../config/phase";
+import type { Logger } from "../observability/logger";
+import type { RedisConnection } from "../redis/client";
+import type { Session } from "../session/session-store";
+import { secretsEqual } from "../session/token";
+import { clientAddress } from "./client-address";
+import { AddressGuard, type GuardedClient } from "./guard";
+import { limitHeader, policyHeader } from "./headers";
+import { type OutcomeCounts, outcomeCounts } from "./metrics";
+import { fallbackSpec, type LimitPolicy, type PolicyName, type RateLimitConfig, resolvePolicies } from "./policies";
+import { refusalProblem, type Refused, refusedBy } from "./refusal";
+import { ADDRESS_LIMITS, guardClass, limitsOf, ROUTE_LIMITS } from "./routes";
+import { SampledLog } from "./sampled-log";
+import { createLimitStore } from "./store-chain";
+import type { Bucket, LimitStore, Outcome } from "./types";
+
+/** Header by which an operator's own load is let through: the admin token. Its requests are counted, but not refused. */
+export const BYPASS_HEADER = "x-rate-limit-bypass";
+
+const OVER_LIMIT = "requests over a limit are refused";
+
+/** Clients over the concurrency limit are asked to wait this long, milliseconds. */
+const CONCURRENCY_RETRY_MS = 1000;
+
+export interface RateLimitsOptions {
+  readonly config: RateLimitConfig;
+  readonly phase: Phase;
+  readonly trustProxy: number;
+  /** Whether this process is one of several under a primary. */
+  readonly clustered: boolean;
+  readonly redis: RedisConnection | undefined;
+  readonly adminToken: string;
+  readonly logger: Logger;
+}
+
+/** The policies of one kind of request, with what is the same for all of them. */
+interface PolicySet {
+  readonly policies: readonly LimitPolicy[];
+  readonly header: string;
+}
+
+/** A request that a guard let in, until it is answered. */
+const ADMITTED = Symbol("admitted by the guard");
+interface Guarded extends IncomingMessage {
+  [ADMITTED]?: GuardedClient | undefined;
+}
+
+/** All limits of one worker: guards before Express, limits of addresses before authentication, of users and companies after it. */
+export class RateLimits {
+  readonly policies: ReadonlyMap<PolicyName, LimitPolicy>;
+  readonly store: LimitStore;
+  readonly guard: AddressGuard;
+  readonly #sets = new Map<string, PolicySet>();
+  readonly #concurrency: OutcomeCounts = outcomeCounts("concurrency", "guard");
+  readonly #log: SampledLog;
+
+  constructor(private readonly options: RateLimitsOptions) {
+    const { config, phase, clustered, redis } = options;
+    this.#log = new SampledLog(options.logger);
+    this.policies = resolvePolicies(config, phase);
+    this.store = createLimitStore(redis, clustered, this.#log);
+    const guarded = ["ddos", "ip", "burst", "steady"] as const;
+    const policies = guarded.flatMap((name) => this.policies.get(name) ?? []);
+    const shared = clustered || redis !== undefined ? this.store : undefined;
+    this.guard = new AddressGuard(policies, shared, ({ message }) =>
+      this.#log.warn("exchange", { reason: message }, "counts of addresses could not be exchanged"),
+    );
+  }
+
+  /** Whether anything is limited. */
+  get enabled(): boolean {
+    return this.policies.size > 0;
+  }
+
+  /** For health reports (C6). */
+  status(): Readonly<Record<string, unknown>> {
+    const { mode } = this.options.config;
+    return { enabled: this.enabled, mode, store: this.store.kind, policies: this.policies.size, addresses: this.guard.size };
+  }
+
+  /**
+   * The limits per address and the limit of concurrent requests, before anything else is done for a request.
+   * @returns why it is refused; `undefined` when it is let in: then {@link leave} has to follow once it is answered.
+   */
+  admit(request: IncomingMessage): Refused | undefined {
+    const { config, trustProxy } = this.options;
+    if (config.mode === "off") return undefined;
+    const kind = guardClass(request.url ?? "/");
+    if (kind === "exempt") return undefined;
+    const client = this.guard.client(clientAddress(request, trustProxy));
+    if (config.concurrency > 0 && client.inFlight >= config.concurrency) {
+      const outcome = config.mode === "dry-run" ? "would-limit" : this.#isOperator(request) ? "bypassed" : "limited";
+      this.#concurrency.add(outcome);
+      if (outcome === "limited") return concurrencyRefusal(config.concurrency);
+    }
+    const refused = this.guard.check(client, kind === "api" ? everything : notApi);
+    if (refused !== undefined) {
+      const bypassed = this.#isOperator(request);
+      refused.counts.add(bypassed ? "bypassed" : "limited");
+      if (!bypassed) {
+        this.#log.warn(refused.policy.name, { policy: refused.policy.name, address: client.address }, OVER_LIMIT);
+        return refusedBy(refused.policy, refused.retryMs);
+      }
+    }
+    client.inFlight += 1;
+    (request as Guarded)[ADMITTED] = client;
+    return undefined;
+  }
+
+  /** The request is answered, or its client left. Safe to call for requests that were not admitted. */
+  leave(request: IncomingMessage): void {
+    const client = (request as Guarded)[ADMITTED];
+    if (client === undefined) return;
+    client.inFlight -= 1;
+    (request as Guarded)[ADMITTED] = undefined;
+  }
+
+  /** Express middleware for `/api`, before authentication and before the body: limits per address of the routes in {@link ADDRESS_LIMITS}. */
+  beforeAuthentication(): RequestHandler {
+    return (request, _response, next) => {
+      const path = pathOf(request);
+      const found = limitsOf(ADDRESS_LIMITS, request.method, path);
+      if (found === undefined) {
+        next();
+        return;
+      }
+      const address = clientAddress(request, this.options.trustProxy);
+      this.#hold(request, this.#set(found.policies), () => address, next);
+    };
+  }
+
+  /** Express middleware for `/api`, after authentication: the limit of the route for the user, and the tier of the company, in one call. */
+  afterAuthentication(): RequestHandler {
+    return (request, _response, next) => {
+      const { session } = request;
+      const found = session === undefined ? undefined : limitsOf(ROUTE_LIMITS, request.method, pathOf(request));
+      if (session === undefined || found === undefined) {
+        next();
+        return;
+      }
+      const set = this.#set([...found.policies, tierOf(session.plan)]);
+      this.#hold(request, set, (policy) => (policy.scope === "company" ? session.companyId : userKey(session)), next);
+    };
+  }
+
+  /** Holds something that is no HTTP request of Express against policies, such as a message of a WebSocket. @returns the refusal. */
+  async hold(names: readonly PolicyName[], keyOf: (policy: LimitPolicy) => string): Promise<Refused | undefined> {
+    const { policies } = this.#set(names);
+    if (policies.length === 0) return undefined;
+    const outcome = await this.store.consume(bucketsOf(policies, keyOf));
+    const refused = this.#count(policies, outcome, false);
+    return refused === undefined ? undefined : refusedBy(refused.policy, refused.retryMs);
+  }
+
+  close(): void {
+    this.guard.close();
+  }
+
+  /** The policies of these names that are in force. */
+  #set(names: readonly PolicyName[]): PolicySet {
+    const key = names.join(" ");
+    const known = this.#sets.get(key);
+    if (known !== undefined) return known;
+    const policies = names.flatMap((name) => this.policies.get(name) ?? []);
+    const created = { policies, header: policyHeader(policies) };
+    this.#sets.set(key, created);
+    return created;
+  }
+
+  #hold(request: Request, set: PolicySet, keyOf: (policy: LimitPolicy) => string, next: (error?: unknown) => void): void {
+    if (set.policies.length === 0) {
+      next();
+      return;
+    }
+    const outcome = this.store.consume(bucketsOf(set.policies, keyOf));
+    if (outcome instanceof Promise) outcome.then((later) => this.#settle(request, set, later, next)).catch(next);
+    else this.#settle(request, set, outcome, next);
+  }
+
+  #settle(request: Request, { policies, header }: PolicySet, outcome: Outcome, next: (error?: unknown) => void): void {
+    request.context.rateLimitHeaders = ["RateLimit-Policy", header, "RateLimit", limitHeader(policies, outcome.states)];
+    const refused = this.#count(policies, outcome, !outcome.allowed && this.#isOperator(request));
+    if (refused !== undefined) {
+      this.#log.warn(refused.policy.name, { policy: refused.policy.name, requestId: request.context.requestId }, OVER_LIMIT);
+      next(refusalProblem(refused.policy, refused.retryMs));
+      return;
+    }
+    const waitMs = slowDownMs(policies, outcome);
+    if (waitMs === 0) next();
+    else void delay(waitMs).then(() => next());
+  }
+
+  /** Counts the outcome; returns the policy that refuses, if one does: of several the one that takes longest. */
+  #count(
+    policies: readonly LimitPolicy[],
+    { states, store }: Outcome,
+    bypassed: boolean,
+  ): { policy: LimitPolicy; retryMs: number } | undefined {
+    let refused: { policy: LimitPolicy; retryMs: number } | undefined;
+    for (const [index, policy] of policies.entries()) {
+      const state = states[index];
+      if (state === undefined) continue;
+      const over = !state.allowed;
+      outcomeCounts(policy.name, store).add(!over ? "allowed" : policy.dryRun ? "would-limit" : bypassed ? "bypassed" : "limited");
+      if (over && !policy.dryRun && !bypassed && state.retryMs >= (refused?.retryMs ?? 0)) refused = { policy, retryMs: state.retryMs };
+    }
+    return refused;
+  }
+
+  #isOperator(request: IncomingMessage): boolean {
+    const token = request.headers[BYPASS_HEADER];
+    return typeof token === "string" && secretsEqual(token, this.options.adminToken);
+  }
+}
+
+function everything(): boolean {
+  return true;
+}
+
+function notApi({ name }: LimitPolicy): boolean {
+  return name !== "burst" && name !== "steady";
+}
+
+function pathOf(request: Request): string {
+  return `${request.baseUrl}${request.path}`;
+}
+
+function userKey({ companyId, userId }: Session): string {
+  return `${companyId}:${userId}`;
+}
+
+/** Companies on a plan that is not known are on the smallest. */
+function tierOf(plan: string): PolicyName {
+  const tiers: Readonly<Record<string, PolicyName | undefined>> = {
+    BASIC: "tier-basic",
+    PROFESSIONAL: "tier-professional",
+    ENTERPRISE: "tier-enterprise",
+  };
+  return tiers[plan] ?? "tier-free";
+}
+
+function bucketsOf(policies: readonly LimitPolicy[], keyOf: (policy: LimitPolicy) => string): Bucket[] {
+  return policies.map((policy) => ({
+    spec: policy.spec,
+    key: `${policy.name}:${keyOf(policy)}`,
+    ...(policy.fallback === "strict" && { fallbackSpec: fallbackSpec(policy) }),
+    ...(policy.dryRun && { force: true }),
+  }));
+}
+
+/** How long an answer is held back: see {@link LimitPolicy.slow}. */
+function slowDownMs(policies: readonly LimitPolicy[], { states }: Outcome): number {
+  let longest = 0;
+  for (const [index, { slow, spec, dryRun }] of policies.entries()) {
+    const state = states[index];
+    if (slow === undefined || state === undefined || dryRun) continue;
+    const used = spec.limit - state.remaining;
+    longest = Math.max(longest, Math.min(slow.mostMs, Math.max(0, used - slow.after) * slow.stepMs));
+  }
+  return longest;
+}
+
+function concurrencyRefusal(limit: number): Refused {
+  return {
+    policy: { name: "concurrency" },
+    retryMs: CONCURRENCY_RETRY_MS,
+    detail: (wait) => `More than ${limit} requests of this address at the same time; try again in ${wait} s.`,
+    header: undefined,
+  };
+}
