@@ -1,10 +1,17 @@
 /* global document, fetch, FormData */
 // Sign up, log in, create and list orders: the API as a browser uses it, with the session in an HttpOnly cookie.
 
+import { ClientCache } from "./modules/client-cache.js";
+import { RateLimitNotice, retryAfterMs } from "./modules/rate-limit-notice.js";
+
 const PAGE_ROWS = 20;
+/** Lists are kept this long, in milliseconds: going back and forth costs no request, and other people's orders appear soon. */
+const LIST_TTL_MS = 30_000;
 /** Orders carry whole cents; the form takes units. */
 const CENTS = 100;
 
+const cache = new ClientCache();
+const notice = new RateLimitNotice();
 const element = (id) => document.getElementById(id);
 let nextCursor = null;
 
@@ -17,10 +24,13 @@ async function call(method, path, body) {
   if (answer.status === 204) return undefined;
   const result = await answer.json();
   if (answer.ok) return result;
-  throw Object.assign(new Error(result.detail), { status: answer.status });
+  throw Object.assign(new Error(result.detail), { status: answer.status, waitMs: retryAfterMs(answer.headers.get("Retry-After")) });
 }
 
 function show(me) {
+  cache.setUser(me?.user.id ?? null);
+  // What another user was refused is nothing to try again.
+  if (me === undefined) notice.hide();
   element("guest").hidden = me !== undefined;
   element("member").hidden = me === undefined;
   if (me !== undefined) element("who").textContent = `${me.user.name}, ${me.company.name}`;
@@ -37,7 +47,8 @@ function orderRow(order) {
 
 async function loadOrders(cursor) {
   const after = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-  const { data, page } = await call("GET", `/api/orders?limit=${PAGE_ROWS}${after}`);
+  const path = `/api/orders?limit=${PAGE_ROWS}${after}`;
+  const { data, page } = await cache.getOrLoad(path, () => call("GET", path), LIST_TTL_MS);
   const rows = data.map(orderRow);
   if (cursor === undefined) element("orders").replaceChildren(...rows);
   else element("orders").append(...rows);
@@ -53,9 +64,12 @@ async function act(button, work) {
     await work();
   } catch (error) {
     if (error.status === 401 && !element("member").hidden) show(undefined);
-    element("message").textContent = error.message;
+    if (error.status === 429) notice.show({ waitMs: error.waitMs, retry: () => act(button, work) });
+    else element("message").textContent = error.message;
   } finally {
     button.disabled = false;
+    const { entries, maxEntries, hits } = cache.stats();
+    element("cache").textContent = `Browser cache: ${entries} of ${maxEntries} entries, ${hits} hits.`;
   }
 }
 
@@ -63,7 +77,9 @@ function onSubmit(id, work) {
   element(id).addEventListener("submit", (event) => {
     event.preventDefault();
     const form = event.target;
-    void act(form.querySelector("button"), () => work(Object.fromEntries(new FormData(form)), form));
+    // What was sent, also when it is sent again.
+    const fields = Object.fromEntries(new FormData(form));
+    void act(form.querySelector("button"), () => work(fields, form));
   });
 }
 
@@ -77,6 +93,7 @@ onSubmit("signup", async (fields, form) => enter(await call("POST", "/api/auth/s
 onSubmit("login", async (fields, form) => enter(await call("POST", "/api/auth/login", fields), form));
 onSubmit("order", async ({ customerName, total, currency }, form) => {
   await call("POST", "/api/orders", { customerName, totalCents: Math.round(Number(total) * CENTS), currency });
+  cache.invalidate("/api/orders");
   form.reset();
   await loadOrders();
 });
@@ -87,15 +104,18 @@ element("logout").addEventListener("click", ({ target }) =>
   }),
 );
 element("more").addEventListener("click", ({ target }) => act(target, () => loadOrders(nextCursor)));
+element("newest").addEventListener("click", ({ target }) => act(target, () => loadOrders()));
 
-call("GET", "/api/auth/me").then(
-  async (me) => {
-    show(me);
-    await loadOrders();
-  },
-  (error) => {
+async function start() {
+  try {
+    show(await call("GET", "/api/auth/me"));
+  } catch (error) {
     show(undefined);
     // Not being logged in is how most visits begin.
-    if (error.status !== 401) element("message").textContent = error.message;
-  },
-);
+    if (error.status !== 401) throw error;
+    return;
+  }
+  await loadOrders();
+}
+
+void act(element("newest"), start);

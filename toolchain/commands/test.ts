@@ -6,8 +6,11 @@ import type { Command } from "commander";
 import { coloursFor } from "../lib/colours";
 import { UserError } from "../lib/errors";
 import { pulumiEnvironment } from "../lib/pulumi-env";
+import { StepList } from "../lib/progress";
 import { sweep } from "../lib/sweep";
 import { prepareMachine } from "../machine";
+import { chromiumStep } from "../machine/chromium";
+import { canInstallPackages, thisHost } from "../machine/host";
 
 const colours = coloursFor(process.stdout);
 const ROOT = path.resolve(__dirname, "../..");
@@ -42,6 +45,7 @@ const SUITES: readonly Suite[] = [
     files: "tests/services/**/*.test.ts",
     timeout: 120_000,
   },
+  { id: "browser", what: "the pages and their modules in headless Chromium", files: "tests/browser/**/*.test.ts", timeout: 60_000 },
   { id: "conformance", what: "the providers' behaviour, property by property", files: "tests/conformance/**/*.test.ts", timeout: 120_000 },
   { id: "integration", what: "pulumi up on real Docker", files: "tests/integration/**/*.test.ts", timeout: 600_000 },
 ];
@@ -80,6 +84,7 @@ async function run(options: TestOptions): Promise<void> {
   const prefix = process.env["PHASED_TEST_PREFIX"] ?? `test-${randomBytes(4).toString("hex")}`;
 
   if (suites.some((suite) => NEEDS_DOCKER.has(suite.id))) await prepareMachine({ phase: "cluster" });
+  if (suites.some((suite) => suite.id === "browser")) await prepareBrowser();
 
   const environment = { ...process.env, ...pulumiEnvironment().env, PHASED_TEST_PREFIX: prefix };
   const total: Totals = { passed: 0, failed: [], skipped: 0 };
@@ -112,6 +117,13 @@ async function run(options: TestOptions): Promise<void> {
     throw new UserError(
       `no test ran: --grep ${JSON.stringify(options.grep)} matches no title in ${suites.map((suite) => suite.id).join(", ")}`,
     );
+}
+
+/** A Chromium for the browser suite, where one can be installed; elsewhere its tests are skipped and say why. */
+async function prepareBrowser(): Promise<void> {
+  const step = chromiumStep();
+  if ((await step.check()).kind === "ok" || !canInstallPackages(thisHost())) return;
+  await new StepList().run(step.title, (progress) => step.ensure({ progress, official: false }));
 }
 
 function selectSuites(only: string | undefined): readonly Suite[] {

@@ -118,22 +118,29 @@ describe("pages", () => {
   before(async () => (app = await TestApp.start()));
   after(() => app.remove());
 
-  it("serves the status page and its files, revalidated on each visit", async () => {
+  it("B6 serves the status page revalidated on each visit, and its files under names that hold their content's hash, for a year", async () => {
     const page = await app.request("GET", "/");
     assert.equal(page.status, 200);
     assert.match(page.headers.get("content-type") ?? "", /^text\/html/);
     assert.equal(page.headers.get("cache-control"), "no-cache");
     const files = [...page.text.matchAll(/(?:src|href)="([\w.]+)"/g)].map(([, file]) => file ?? "");
-    assert.deepEqual(files.sort(), ["demo.js", "icon.svg", "status.js", "style.css"]);
+    assert.deepEqual(files.map((file) => file.replace(/\.[0-9a-f]{12}\./, ".")).sort(), ["demo.js", "icon.svg", "status.js", "style.css"]);
     for (const file of files) {
       const answer = await app.request("GET", `/${file}`);
       assert.equal(answer.status, 200, file);
+      assert.equal(answer.headers.get("cache-control"), "public, max-age=31536000, immutable", file);
       assert.doesNotMatch(answer.text, /https?:\/\/(?!www\.w3\.org)/, "works without internet");
       const again = await app.request("GET", `/${file}`, {
         headers: { "If-None-Match": answer.headers.get("etag") ?? "", "Cache-Control": "max-age=0" },
       });
       assert.equal(again.status, 304, file);
     }
+    const demo = await app.request("GET", `/${files.find((file) => file.startsWith("demo.")) ?? ""}`);
+    const [, imported = ""] = /from "\.\/(modules\/client-cache\.[0-9a-f]{12}\.js)"/.exec(demo.text) ?? [];
+    assert.equal((await app.request("GET", `/${imported}`)).headers.get("cache-control"), "public, max-age=31536000, immutable");
+    assert.equal((await app.request("GET", "/demo.js")).headers.get("cache-control"), "no-cache", "the plain name is not for ever");
+    const other = await app.request("GET", "/demo.0123456789ab.js");
+    assert.deepEqual([other.status, other.headers.get("cache-control")], [200, "no-cache"], "another version's name leads here, for now");
     assert.doesNotMatch(page.text, /<script>| style="| on\w+="/, "nothing inline: the content security policy forbids it");
   });
 

@@ -1,31 +1,43 @@
-import express, { Router } from "express";
+import type { Response } from "express";
+import { Router } from "express";
 import { assetDirectory } from "../../assets";
-import { compress } from "../respond";
+import { compress, COMPRESSION_THRESHOLD_BYTES } from "../respond";
 import { PAGE_HEADERS } from "../security-headers";
-
-/** `name.3f9a1c22.js`: the content is part of the name, so it can be kept for ever (feature B6: static 1 year immutable). */
-const HASHED_NAME = /\.[0-9a-f]{8,}\.\w+$/;
+import { type StaticFile, StaticFiles } from "../static-files";
 
 const ONE_YEAR_SECONDS = 31_536_000;
 
-/** The status page and its files. */
-export function pages(): Router {
+/** Of names with the content's hash in them (feature B6: static 1 year immutable). */
+const KEEP = `public, max-age=${ONE_YEAR_SECONDS}, immutable`;
+
+/** The pages and their files. @param files @default those of the directory `public` */
+export function pages(files = new StaticFiles(assetDirectory("public"))): Router {
   const router = Router();
-  const files = express.static(assetDirectory("public"), {
-    // serve-static would add its own; the rule is below.
-    cacheControl: false,
-    redirect: false,
-    setHeaders: (response, file) => {
-      response.setHeader("Cache-Control", HASHED_NAME.test(file) ? `public, max-age=${ONE_YEAR_SECONDS}, immutable` : "no-cache");
-      for (let index = 0; index < PAGE_HEADERS.length; index += 2) {
-        response.setHeader(PAGE_HEADERS[index] ?? "", PAGE_HEADERS[index + 1] ?? "");
-      }
-    },
-  });
   router.use((request, response, next) => {
-    if (request.method !== "GET" && request.method !== "HEAD") next("router");
-    else compress(request, response, next);
+    const file = request.method === "GET" || request.method === "HEAD" ? files.find(request.path) : undefined;
+    if (file === undefined) {
+      next();
+      return;
+    }
+    const headers = [...PAGE_HEADERS, "Cache-Control", file.immutable ? KEEP : "no-cache", "ETag", file.etag];
+    if (isKnown(request.headers["if-none-match"], file)) {
+      response.writeHead(304, headers).end();
+      return;
+    }
+    headers.push("Content-Type", file.contentType);
+    if (file.content.length <= COMPRESSION_THRESHOLD_BYTES) send(response, file, headers);
+    else compress(request, response, () => send(response, file, headers));
   });
-  router.use(files);
   return router;
+}
+
+function send(response: Response, file: StaticFile, headers: string[]): void {
+  headers.push("Content-Length", String(file.content.length));
+  response.writeHead(200, headers).end(response.req.method === "HEAD" ? undefined : file.content);
+}
+
+/** Compressed or not, it is the same file: weak comparison, as RFC 9110 asks of If-None-Match. */
+function isKnown(ifNoneMatch: string | undefined, file: StaticFile): boolean {
+  if (ifNoneMatch === undefined) return false;
+  return ifNoneMatch.split(",").some((tag) => tag.trim().replace(/^W\//, "") === file.etag || tag.trim() === "*");
 }
