@@ -20,7 +20,7 @@ let stdout: ReturnType<typeof pino.destination> | undefined;
  */
 function destination(): ReturnType<typeof pino.destination> {
   if (stdout === undefined) {
-    const stream = pino.destination({ fd: 1, sync: false, minLength: BUFFER_BYTES, periodicFlush: FLUSH_INTERVAL_MS });
+    const stream = pino.destination({ fd: 1, sync: false, minLength: BUFFER_BYTES, maxWrite: 2 * BUFFER_BYTES, periodicFlush: FLUSH_INTERVAL_MS });
     // A reader that went away (`node main.js | head`) must not take the app down; there is nowhere left to report it.
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error;
