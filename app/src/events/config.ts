@@ -26,16 +26,16 @@ const MOST_REPLICAS = 3;
 
 /** The variables of Kafka, each valid by itself. */
 export interface KafkaVariables {
-  readonly KAFKA_BROKERS: string | undefined;
+  readonly KAFKA_BROKERS?: string | undefined;
   readonly KAFKA_TOPIC: string;
   readonly KAFKA_GROUP: string;
   readonly KAFKA_PARTITIONS: number;
   readonly KAFKA_REPLICATION_FACTOR: number | undefined;
   readonly KAFKA_TLS: "true" | "false";
-  readonly KAFKA_TLS_CA_FILE: string | undefined;
-  readonly KAFKA_SASL_MECHANISM: SaslMechanism | undefined;
-  readonly KAFKA_SASL_USERNAME: string | undefined;
-  readonly KAFKA_SASL_PASSWORD: string | undefined;
+  readonly KAFKA_TLS_CA_FILE?: string | undefined;
+  readonly KAFKA_SASL_MECHANISM?: SaslMechanism | undefined;
+  readonly KAFKA_SASL_USERNAME?: string | undefined;
+  readonly KAFKA_SASL_PASSWORD?: string | undefined;
 }
 
 /** Puts the variables together; what does not fit is added to `violations`. `undefined` without brokers: events are off. */

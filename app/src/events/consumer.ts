@@ -98,7 +98,7 @@ export class EventConsumer {
       } catch (error) {
         if (this.#stopping()) break;
         this.#failures += 1;
-        if (this.#failures === 1) this.#options.logger.warn({ reason: String(error) }, "events cannot be read; connecting again");
+        this.#options.logger[this.#failures === 1 ? "warn" : "debug"]({ reason: String(error) }, "events cannot be read; connecting again");
         const pause = Math.min(defaults.retryMostMs, defaults.retryFirstMs * 2 ** Math.min(10, this.#failures - 1));
         await delay(pause * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
       }

@@ -64,8 +64,9 @@ export class EventHandler {
         if (event === undefined) return "ignored";
         return (await database.transaction((transaction) => apply(transaction, event))) ? "applied" : "duplicate";
       } catch (error) {
+        if (isHopeless(error)) return this.#bury(record, error);
         strikes = (await this.#databaseAnswers()) ? strikes + 1 : 0;
-        if (isHopeless(error) || strikes >= defaults.strikes) return this.#bury(record, error);
+        if (strikes >= defaults.strikes) return this.#bury(record, error);
         if (attempt === 1) logger.warn({ ...place(record), reason: String(error) }, "an event could not be handled; trying again");
         await this.#pause(attempt);
       }

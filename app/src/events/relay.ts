@@ -192,7 +192,11 @@ export class OutboxRelay {
   /** Starts again with a fresh connection after a pause that grows. Said once: brokers may be away for hours. */
   async #failed(error: unknown): Promise<void> {
     this.#failures += 1;
-    if (this.#failures === 1) this.#logger.warn({ reason: String(error) }, "events cannot be published; they wait in the outbox");
+    const [level, message] =
+      this.#failures === 1
+        ? (["warn", "events cannot be published; they wait in the outbox"] as const)
+        : (["debug", "events cannot be published yet"] as const);
+    this.#logger[level]({ reason: String(error) }, message);
     const publisher = this.#publisher;
     this.#publisher = undefined;
     await publisher?.close().catch((reason: unknown) => this.#logger.debug({ reason: String(reason) }, "closing the producer failed"));
