@@ -47,6 +47,9 @@ interface AppliedMigration {
   readonly checksum: string;
 }
 
+/** One process at a time; and each looks whether a migration is there already, so that running it again does no harm. */
+const ALONE = { lock: "schema migrations", idempotent: true } as const;
+
 const CREATE_TABLE = `CREATE TABLE IF NOT EXISTS schema_migrations (
   version INTEGER PRIMARY KEY NOT NULL,
   name TEXT NOT NULL,
@@ -62,11 +65,11 @@ const CREATE_TABLE = `CREATE TABLE IF NOT EXISTS schema_migrations (
  * @throws MigrationError when an applied migration was changed, or the database is newer than this version of the app.
  */
 export async function migrate(database: Database, migrations: readonly Migration[]): Promise<string[]> {
-  await database.transaction((transaction) => transaction.script(CREATE_TABLE));
+  await database.transaction((transaction) => transaction.script(CREATE_TABLE), ALONE);
   verifyApplied(await readApplied(database), migrations);
   const done: string[] = [];
   for (const migration of migrations) {
-    if (await database.transaction((transaction) => applyOnce(transaction, migration))) done.push(migration.name);
+    if (await database.transaction((transaction) => applyOnce(transaction, migration), ALONE)) done.push(migration.name);
   }
   return done;
 }

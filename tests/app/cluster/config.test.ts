@@ -41,7 +41,8 @@ describe("the app's configuration", () => {
   });
 
   it("every numeric and enumerated variable refuses nonsense with its name, the value and what is allowed", () => {
-    const names = Object.keys(environmentSchema.shape).filter((name) => !["SQLITE_PATH", ...SECRET_NAMES].includes(name));
+    const freeText = ["SQLITE_PATH", "DOCUMENTS_PATH", "KAFKA_TLS_CA_FILE", "KAFKA_SASL_USERNAME"];
+    const names = Object.keys(environmentSchema.shape).filter((name) => ![...freeText, ...SECRET_NAMES].includes(name));
     const found = violations(Object.fromEntries(names.map((name) => [name, "-1 \n"])));
     assert.deepEqual(found.map((text) => text.split(":")[0]).sort(), [...names].sort());
     for (const text of found) assert.match(text, /^[A-Z_]+: "-1 \n" is not allowed; use [^]+\.$/);
@@ -85,6 +86,39 @@ describe("the app's configuration", () => {
     });
   });
 
+  it("E1 E8 E12 Postgres: connections are divided among workers, the password comes from its own variable, nonsense is refused", () => {
+    const environment = {
+      DATABASE_URL: "postgres://app@pgbouncer:6432/app",
+      DATABASE_DIRECT_URL: "postgres://app:other@pg:5432/app",
+      DATABASE_READ_REPLICAS: "postgres://app@r1/app, postgres://app@r2/app",
+      DATABASE_PASSWORD: "a/b@c%",
+      WORKERS: "4",
+    };
+    const postgres = loadConfig(environment, MACHINE).postgres;
+    assert.equal(postgres?.url, "postgres://app:a%2Fb%40c%25@pgbouncer:6432/app");
+    assert.equal(postgres.directUrl, environment.DATABASE_DIRECT_URL, "a password that is there stays");
+    assert.deepEqual(
+      postgres.replicaUrls.map((url) => new URL(url).host),
+      ["r1", "r2"],
+    );
+    const { poolMax, poolMin, replicaPoolMax, replicaPoolMin, connectTimeoutMs, idleTimeoutMs, maxUses } = postgres;
+    assert.deepEqual([poolMax, poolMin, replicaPoolMax, replicaPoolMin], [5, 2, 7, 2], "20, 5, 30 and 5 for four workers");
+    assert.deepEqual([connectTimeoutMs, idleTimeoutMs, maxUses], [2000, 30_000, 7500]);
+    assert.equal(loadConfig({ ...environment, DB_POOL_MAX: "100", WORKERS: "1" }, MACHINE).postgres?.poolMax, 100);
+    assert.equal(loadConfig({ ...environment, DB_POOL_MAX: "2" }, MACHINE).postgres?.poolMax, 1, "never none");
+    assert.equal(loadConfig({}, MACHINE).postgres, undefined);
+
+    assert.match(violations({ DB_POOL_MAX: "0" })[0] ?? "", /^DB_POOL_MAX: "0" is not allowed; use a whole number from 1 to/);
+    assert.deepEqual(violations({ DATABASE_URL: "postgres://db/app", DB_POOL_MAX: "3", DB_POOL_MIN: "5" }), [
+      'DB_POOL_MIN: "5" is not allowed; use a whole number from 0 to DB_POOL_MAX, which is 3.',
+    ]);
+    for (const url of ["mysql://db/app", "postgres:app", "db:5432"]) {
+      const [text = ""] = violations({ DATABASE_URL: url });
+      assert.match(text, /^DATABASE_URL: the given value \(\d+ characters\) is not allowed; use an address such as postgres:/);
+    }
+    assert.match(violations({ DATABASE_READ_REPLICAS: "postgres://r/app" })[0] ?? "", /^DATABASE_READ_REPLICAS: set without DATABASE_URL/);
+  });
+
   it("A1 the phase follows from what is configured, never from what answers", () => {
     assert.deepEqual(detectPhase({}), { phase: "cluster", because: [] });
     assert.equal(detectPhase({ DATABASE_URL: "postgres://db" }).phase, "database");
@@ -95,9 +129,8 @@ describe("the app's configuration", () => {
   });
 
   it("A1 services of later phases are refused, each with the phase that brings it, together with all other violations", () => {
-    assert.deepEqual(violations({ DATABASE_URL: "postgres://db", KAFKA_BROKERS: "k:9092", PORT: "x" }), [
-      'DATABASE_URL: Postgres comes with phase "database", this version runs phase "cluster" only; remove the variable.',
-      'KAFKA_BROKERS: Kafka comes with phase "database", this version runs phase "cluster" only; remove the variable.',
+    assert.deepEqual(violations({ S3_BUCKET: "files", PORT: "x" }), [
+      'S3_BUCKET: object storage comes with phase "cloud", this version runs phase "cluster" only; remove the variable.',
       'PORT: "x" is not allowed; use a whole number from 0 to 65535.',
     ]);
   });

@@ -1,0 +1,135 @@
+import { z } from "zod";
+import { integer, optionalInteger } from "../config/numbers";
+
+/** How Postgres is reached (features C1, D4, E1, E8, E12). Durations are milliseconds. */
+export interface PostgresConfig {
+  /** DATABASE_URL or DATABASE_URL_FILE: the primary, or PgBouncer (transaction mode) in front of it. */
+  readonly url: string;
+  /** DATABASE_DIRECT_URL: the primary without a pooler, for migrations; @default DATABASE_URL */
+  readonly directUrl: string;
+  /** DATABASE_READ_REPLICAS: comma-separated URLs, one a server; @default none */
+  readonly replicaUrls: readonly string[];
+  /** DB_POOL_MAX ÷ workers, rounded down, at least 1; @default 20 for the instance */
+  readonly poolMax: number;
+  /** DB_POOL_MIN ÷ workers, rounded up: connections that stay open; @default 5 for the instance */
+  readonly poolMin: number;
+  /** DB_REPLICA_POOL_MAX ÷ workers, for each replica; @default 30 for the instance */
+  readonly replicaPoolMax: number;
+  /** DB_REPLICA_POOL_MIN ÷ workers, for each replica; @default 5 for the instance */
+  readonly replicaPoolMin: number;
+  /** DB_IDLE_TIMEOUT_MS until an idle connection beyond the minimum is closed; @default 30000 */
+  readonly idleTimeoutMs: number;
+  /** DB_CONNECT_TIMEOUT_MS: longest wait for a connection; @default 2000 */
+  readonly connectTimeoutMs: number;
+  /** DB_MAX_USES of one connection; @default 7500 */
+  readonly maxUses: number;
+  /** DB_MAX_LIFETIME_SECONDS of one connection; @default 1800 */
+  readonly maxLifetimeSeconds: number;
+  /** DB_STATEMENT_TIMEOUT_MS: a server silent for so long counts as lost; @default 10000 */
+  readonly statementTimeoutMs: number;
+  /** DB_LOCK_TIMEOUT_MS: longest wait for another transaction; @default 5000 */
+  readonly lockTimeoutMs: number;
+  /** DB_RETRY_MS: longest time to go on trying when the server is away; @default 15000 */
+  readonly retryMs: number;
+  /** DB_REPLICA_CHECK_MS between two looks at the replicas; @default 500 */
+  readonly replicaCheckMs: number;
+  /** DB_REPLICA_MAX_LAG_MS: a replica further behind is not read (feature E10); @default 5000 */
+  readonly replicaMaxLagMs: number;
+}
+
+const HOUR_MS = 3_600_000;
+
+/** Connections one instance may ask for; a server with more has other problems. */
+const MOST_CONNECTIONS = 10_000;
+
+/** Feature E1: so many stay open, or as many as there may be. */
+const DEFAULT_POOL_MIN = 5;
+
+const ADDRESS = "postgres://user:password@host:5432/database";
+
+function isPostgresUrl(text: string): boolean {
+  return /^postgres(ql)?:\/\/[^/]/.test(text) && URL.canParse(text);
+}
+
+const url = z.string().max(4096).refine(isPostgresUrl).optional().describe(`an address such as ${ADDRESS}`);
+
+/** The variables of this directory, for the schema of the whole environment. */
+export const databaseVariables = {
+  DATABASE_URL: url,
+  DATABASE_DIRECT_URL: url,
+  DATABASE_READ_REPLICAS: z
+    .string()
+    .max(16_384)
+    .refine((text) => text.split(",").every((part) => isPostgresUrl(part.trim())))
+    .optional()
+    .describe(`addresses such as ${ADDRESS}, separated by commas`),
+  DATABASE_PASSWORD: z.string().max(4096).optional().describe("at most 4096 characters"),
+  DB_POOL_MAX: integer(1, MOST_CONNECTIONS, 20),
+  DB_POOL_MIN: optionalInteger(0, MOST_CONNECTIONS),
+  DB_REPLICA_POOL_MAX: integer(1, MOST_CONNECTIONS, 30),
+  DB_REPLICA_POOL_MIN: optionalInteger(0, MOST_CONNECTIONS),
+  DB_IDLE_TIMEOUT_MS: integer(1, HOUR_MS, 30_000),
+  DB_CONNECT_TIMEOUT_MS: integer(1, 60_000, 2000),
+  DB_MAX_USES: integer(1, 1_000_000_000, 7500),
+  DB_MAX_LIFETIME_SECONDS: integer(1, 604_800, 1800),
+  DB_STATEMENT_TIMEOUT_MS: integer(1, HOUR_MS, 10_000),
+  DB_LOCK_TIMEOUT_MS: integer(1, 60_000, 5000),
+  DB_RETRY_MS: integer(0, 60_000, 15_000),
+  DB_REPLICA_CHECK_MS: integer(10, 60_000, 500),
+  DB_REPLICA_MAX_LAG_MS: integer(1, HOUR_MS, 5000),
+};
+
+/** Those of them that hold a password. */
+export const DATABASE_SECRETS = ["DATABASE_URL", "DATABASE_DIRECT_URL", "DATABASE_READ_REPLICAS", "DATABASE_PASSWORD"] as const;
+
+/** What {@link databaseVariables} gives. */
+export type DatabaseVariables = z.output<z.ZodObject<typeof databaseVariables>>;
+
+/**
+ * Puts the variables together; what does not fit is added to `violations`. `undefined` without DATABASE_URL: the app keeps its data in SQLite.
+ * @param workers among whom the connections of the instance are divided.
+ */
+export function databaseConfig(env: DatabaseVariables, workers: number, violations: string[]): PostgresConfig | undefined {
+  if (env.DATABASE_URL === undefined) {
+    for (const name of ["DATABASE_DIRECT_URL", "DATABASE_READ_REPLICAS", "DATABASE_PASSWORD"] as const) {
+      if (env[name] !== undefined) violations.push(`${name}: set without DATABASE_URL; set DATABASE_URL too, or remove the variable.`);
+    }
+    return undefined;
+  }
+  for (const pool of ["DB_POOL", "DB_REPLICA_POOL"] as const) {
+    const [min, max] = [env[`${pool}_MIN`], env[`${pool}_MAX`]];
+    if (min !== undefined && min > max) {
+      violations.push(`${pool}_MIN: "${min}" is not allowed; use a whole number from 0 to ${pool}_MAX, which is ${max}.`);
+    }
+  }
+  const password = env.DATABASE_PASSWORD;
+  const most = (connections: number): number => Math.max(1, Math.floor(connections / workers));
+  const least = (connections: number | undefined, max: number): number =>
+    Math.min(most(max), Math.ceil((connections ?? DEFAULT_POOL_MIN) / workers));
+  return {
+    url: withPassword(env.DATABASE_URL, password),
+    directUrl: withPassword(env.DATABASE_DIRECT_URL ?? env.DATABASE_URL, password),
+    replicaUrls: (env.DATABASE_READ_REPLICAS?.split(",") ?? []).map((text) => withPassword(text.trim(), password)),
+    poolMax: most(env.DB_POOL_MAX),
+    poolMin: least(env.DB_POOL_MIN, env.DB_POOL_MAX),
+    replicaPoolMax: most(env.DB_REPLICA_POOL_MAX),
+    replicaPoolMin: least(env.DB_REPLICA_POOL_MIN, env.DB_REPLICA_POOL_MAX),
+    idleTimeoutMs: env.DB_IDLE_TIMEOUT_MS,
+    connectTimeoutMs: env.DB_CONNECT_TIMEOUT_MS,
+    maxUses: env.DB_MAX_USES,
+    maxLifetimeSeconds: env.DB_MAX_LIFETIME_SECONDS,
+    statementTimeoutMs: env.DB_STATEMENT_TIMEOUT_MS,
+    lockTimeoutMs: env.DB_LOCK_TIMEOUT_MS,
+    retryMs: env.DB_RETRY_MS,
+    replicaCheckMs: env.DB_REPLICA_CHECK_MS,
+    replicaMaxLagMs: env.DB_REPLICA_MAX_LAG_MS,
+  };
+}
+
+/** An address that names no password gets this one: so that only the password has to be a secret. */
+function withPassword(address: string, password: string | undefined): string {
+  const parsed = new URL(address);
+  if (password === undefined || parsed.password !== "") return address;
+  parsed.password = encodeURIComponent(password);
+  return parsed.href;
+}
