@@ -5,7 +5,7 @@ import { authenticate, authorize } from "./http/middleware/authenticate";
 import { adminPortOnly } from "./http/admin-listener";
 import { errors, notFound } from "./http/middleware/errors";
 import { observe } from "./http/middleware/observe";
-import { sendText } from "./http/respond";
+import { METRICS_TYPE, sendText } from "./http/respond";
 import { adminRoutes } from "./http/routes/admin";
 import { authRoutes } from "./http/routes/auth";
 import { companyRoutes } from "./http/routes/company";
@@ -22,9 +22,6 @@ import { quotaRoutes } from "./http/routes/quotas";
 import { sessionRoutes } from "./http/routes/session";
 import { taxRoutes } from "./http/routes/tax";
 import { userRoutes } from "./http/routes/users";
-
-/** Media type of Prometheus' text format. */
-const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /**
  * The Express application. This is the order of the middleware, top to bottom; what comes before it is in `server.ts`.

@@ -11,7 +11,7 @@ export type PlanLimits = Readonly<Record<QuotaResource, number | null>>;
 
 /** The quotas of every plan. */
 export const PLAN_LIMITS: Readonly<Record<Plan, PlanLimits>> = {
-  FREE: { users: 10, patients: 500, orders: 1000, products: 200, exams: 500 },
+  FREE: { users: 10, patients: 500, orders: 5000, products: 200, exams: 500 },
   BASIC: { users: 50, patients: 5000, orders: 20_000, products: 2000, exams: 10_000 },
   PROFESSIONAL: { users: 250, patients: 50_000, orders: 200_000, products: 20_000, exams: 100_000 },
   ENTERPRISE: { users: null, patients: null, orders: null, products: null, exams: null },

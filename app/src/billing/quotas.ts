@@ -7,6 +7,9 @@ import { isPlan, nextPlan, PLAN_LIMITS, PLANS, QUOTA_RESOURCES, type Plan, type 
 /** From this share of a limit on, the status asks to think about the next plan. */
 export const QUOTA_WARNING_SHARE = 0.8;
 
+/** Tables a status is made from: a write to one of them makes a cached status invalid. */
+export const QUOTA_TABLES: readonly string[] = ["companies", "quota_usage"];
+
 /** How one resource stands against its limit. */
 export interface ResourceQuota {
   readonly used: number;

@@ -247,6 +247,7 @@ export const conversations: TableDefinition<ConversationRow> = {
   table: "chat_conversations",
   tenantColumn,
   columns: { id: "id", userId: "user_id", title: "title", messageCount: "message_count", ...times },
+  uncached: true,
 };
 
 export const messages: TableDefinition<MessageRow> = {
@@ -261,4 +262,6 @@ export const messages: TableDefinition<MessageRow> = {
     content: "content",
     createdAt: "created_at",
   },
+  // Chat is never cached (feature B6).
+  uncached: true,
 };

@@ -23,9 +23,9 @@ export interface PageQuery<Row> {
 }
 
 /** How rows are counted and summed by group. */
-export interface GroupQuery<Row> {
+export interface GroupQuery<Row, By extends keyof Row & string = keyof Row & string> {
   /** Rows with equal values of these properties are one group. */
-  readonly by: readonly (keyof Row & string)[];
+  readonly by: readonly By[];
   /** Whole-number property that is summed for each group. */
   readonly sum?: keyof Row & string;
   /** Only rows whose value of this property is not below; the newest are taken first. */
@@ -35,7 +35,7 @@ export interface GroupQuery<Row> {
 }
 
 /** One group: the properties it was made by, and what is in it. */
-export type Group<Row> = Partial<Row> & { readonly count: number; readonly sum: number };
+export type Group<Row, By extends keyof Row> = Pick<Row, By> & { readonly count: number; readonly sum: number };
 
 /**
  * Everything one company may see. The only way from a request to tenants' tables: each statement is built here and carries the
@@ -195,9 +195,9 @@ export class TenantTable<Row extends { readonly id: string }> {
   }
 
   /** Rows counted and summed by group, in one statement over at most `cap` rows. */
-  groups(query: GroupQuery<Row>): Promise<Group<Row>[]> {
+  groups<By extends keyof Row & string>(query: GroupQuery<Row, By>): Promise<Group<Row, By>[]> {
     const { sql, values } = this.groupStatement(query);
-    return this.#queries.all<Group<Row>>(sql, values);
+    return this.#queries.all<Group<Row, By>>(sql, values);
   }
 
   groupStatement({ by, sum, since, cap }: GroupQuery<Row>): { readonly sql: string; readonly values: SqlValue[] } {

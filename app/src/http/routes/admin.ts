@@ -1,6 +1,7 @@
 import { Router } from "express";
 import type { Container } from "../../container";
 import { sendJson } from "../respond";
+import { adminQuotaRoutes } from "./quotas";
 import { adminMetricsRoutes } from "./admin-metrics";
 
 /** `/api/admin`: for whoever operates the platform: by the admin token, or logged in as one of its admins. */
@@ -19,6 +20,8 @@ export function adminRoutes(container: Container): Router {
     );
     sendJson(request, response, 202, { accepted: true, outcome: "/api/health/full, components.cluster.reloads" });
   });
+
+  router.use("/quotas", adminQuotaRoutes(container));
 
   return router;
 }
