@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
 import path from "node:path";
 import { build } from "esbuild";
 import { type ContextFile, readContext } from "./context-hash";
@@ -19,8 +20,9 @@ const THREAD_PROGRAMS = (appDirectory: string): Record<string, string> => ({
 const PARTS = { migrations: ["src/db/migrations", "migrations"], public: ["public", "public"] } as const;
 
 /**
- * The build context of the app's image: `main.js` with everything it imports, the programs of its threads, migrations, static files and the Dockerfile.
- * Asked again for the same directory it gives the same answer. The bundle is made here and not in the image build, which would need an npm registry; see ARCHITECTURE.md.
+ * The build context of the app's image: `main.js` with everything it imports, the programs of its threads, migrations, static files
+ * and the Dockerfile. Asked again for the same directory it gives the same answer. The bundle is made here and not in the image build,
+ * which would need an npm registry; see ARCHITECTURE.md.
  *
  * @param appDirectory directory with `src/main.ts` and `Dockerfile`.
  * @throws Error with esbuild's messages when the source does not compile.
@@ -31,6 +33,11 @@ export function bundleApp(appDirectory: string): Promise<ContextFile[]> {
 
 /** Bundles of this process, which lives for one update. */
 const bundles: Record<string, Promise<ContextFile[]> | undefined> = {};
+
+function wasmUtils(): string {
+  const kafka = require.resolve("@platformatic/kafka");
+  return path.join(path.dirname(createRequire(kafka).resolve("@platformatic/wasm-utils")), "bundled.js");
+}
 
 async function bundle(appDirectory: string): Promise<ContextFile[]> {
   const result = await build({
@@ -44,6 +51,11 @@ async function bundle(appDirectory: string): Promise<ContextFile[]> {
     target: "node24",
     format: "cjs",
     external: OPTIONAL_MODULES,
+    // The Kafka client's WebAssembly, embedded: as it is published it reads a file beside itself.
+    alias: { "@platformatic/wasm-utils": wasmUtils() },
+    // Dependencies that are ES modules ask where they lie; a bundle in CommonJS lies where the bundle does.
+    define: { "import.meta.url": "bundleUrl" },
+    banner: { js: 'const bundleUrl = require("node:url").pathToFileURL(__filename).href;' },
     // Without minification names survive but for a number where two modules share one. `keepNames` would restore those by a call for
     // every function made while a request is answered (the router makes several): 3 % of the time of a request.
     keepNames: false,
