@@ -8,6 +8,7 @@ import { observe } from "./http/middleware/observe";
 import { METRICS_TYPE, sendText } from "./http/respond";
 import { adminRoutes } from "./http/routes/admin";
 import { authRoutes } from "./http/routes/auth";
+import { chatRoutes } from "./http/routes/chat";
 import { companyRoutes } from "./http/routes/company";
 import { dashboardRoutes } from "./http/routes/dashboard";
 import { examRoutes } from "./http/routes/exams";
@@ -65,6 +66,7 @@ export function createApp(container: Container): Express {
   app.use("/api/exams", authenticated, examRoutes(container));
   app.use("/api/tax", authenticated, taxRoutes(container));
   app.use("/api/filings", authenticated, filingRoutes(container));
+  app.use("/api/chat", authenticated, chatRoutes(container));
   app.use("/api/dashboard", authenticated, dashboardRoutes(container));
   app.use("/api/quotas", authenticated, quotaRoutes(container));
   // 7 the pages

@@ -1,7 +1,9 @@
+import type { Express } from "express";
 import { createApp } from "./app";
+import { warmCache } from "./cache/warm";
 import { clusterStatus, requestReload } from "./cluster/ipc";
 import type { AppConfig } from "./config";
-import { closeContainer, createContainer, type Instance } from "./container";
+import { closeContainer, createContainer, type Container, type Instance } from "./container";
 import { listenForAdmins } from "./http/admin-listener";
 import type { RunningWorker, WorkerLifecycle } from "./lifecycle/types";
 import { metricsText } from "./observability/metrics-aggregator";
@@ -9,18 +11,25 @@ import { listen } from "./server";
 
 /**
  * Starts one worker on a schema that {@link prepare} brought up to date; resolves once connections are accepted.
+ * @param build makes what answers requests; another app than ours by the library's `runScaled`.
  * @throws when the port is taken or the database cannot be opened.
  */
-export async function startWorker(config: AppConfig, lifecycle: WorkerLifecycle): Promise<RunningWorker> {
+export async function startWorker(
+  config: AppConfig,
+  lifecycle: WorkerLifecycle,
+  build: (container: Container) => Express | Promise<Express> = createApp,
+): Promise<RunningWorker> {
   const instance: Instance = { status: clusterStatus, reload: requestReload, metricsText };
   const container = await createContainer(config, lifecycle, instance);
   const { logger, state } = container;
   try {
-    const app = createApp(container);
+    const app = await build(container);
     const server = await listen(container, app);
     const admin = await listenForAdmins(config.protection, app);
     state.ready = true;
     logger.info({ port: server.port, phase: config.phase }, "worker accepts connections");
+    // In the background: requests are served meanwhile.
+    void warmCache(container);
     return {
       port: server.port,
       beginDrain(scope) {
@@ -35,7 +44,10 @@ export async function startWorker(config: AppConfig, lifecycle: WorkerLifecycle)
         await closeContainer(container);
         logger.info("worker closed");
       },
-      cleanupMemory: () => container.database.shrink(),
+      cleanupMemory: async () => {
+        container.cache.shrink();
+        await container.database.shrink();
+      },
     };
   } catch (error) {
     await closeContainer(container);

@@ -9,6 +9,9 @@ import { API_HEADERS } from "./security-headers";
 /** Bodies up to this are sent as they are (feature C3: gzip above 1 KB); bytes. */
 export const COMPRESSION_THRESHOLD_BYTES = 1024;
 
+/** Media type of Prometheus' text format. */
+export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
 /** gzip level 6 (C3), Brotli quality 4 (the library's default, about the same time per byte). */
 export const compress = compression({ threshold: COMPRESSION_THRESHOLD_BYTES, level: 6 });
 
@@ -63,6 +66,15 @@ export function sendNothing(request: Request, response: Response, headers: Respo
 /** Answers with text that is not JSON, such as the metrics. */
 export function sendText(request: Request, response: Response, contentType: string, body: string): void {
   sendBody(request, response, 200, commonHeaders(request.context, contentType), body);
+}
+
+/** Begins an answer of server-sent events; `http/event-stream.ts` sends them. Never compressed: each event leaves at once. */
+export function sendEventStreamHead(request: Request, response: Response): void {
+  const list = commonHeaders(request.context, "text/event-stream; charset=utf-8");
+  // For proxies of the kind of nginx, which would hold back small events.
+  list.push("X-Accel-Buffering", "no");
+  response.writeHead(200, list);
+  response.flushHeaders();
 }
 
 /** Answers with a problem document (RFC 9457). */
