@@ -39,8 +39,8 @@ export async function checkDatabase({ database, logger }: Pick<Container, "datab
 
 /** A worker's cache, as far as strangers may see it. */
 function cacheSummary(cache: Cache) {
-  const { size, maxSize, enabled, hitRate } = cache.stats();
-  return { size, maxSize, enabled, hitRate };
+  const { size, maxSize, enabled } = cache.stats();
+  return { size, maxSize, enabled };
 }
 
 /** `GET /health` (feature C6): that the process lives, and what it is made of. A part that is missing says so. */

@@ -1,6 +1,12 @@
 /** Name of the session cookie. */
 export const SESSION_COOKIE = "sid";
 
+/**
+ * How long a browser keeps the cookie, in seconds: an hour, as the session, and a little more, because the end of a session moves on
+ * at most once a minute. It is sent anew whenever that happens.
+ */
+export const COOKIE_LIFETIME_SECONDS = 3720;
+
 /** Value of one cookie of a `Cookie` header; tokens need no decoding. */
 export function readCookie(header: string | undefined, name: string): string | undefined {
   if (header === undefined) return undefined;

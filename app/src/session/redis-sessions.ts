@@ -35,7 +35,7 @@ export class RedisSessions implements SharedSessions {
       const text = await this.#connection.call((redis) => redis.getex(`${prefix}session:${idHash}`, "PX", SESSION_LIFETIME_MS));
       // Asked again: the epoch may have been raised, or the connection lost, while the answer was on its way.
       if (text === null || text === REVOKED || this.#fence.prefix() !== prefix) return undefined;
-      return JSON.parse(text) as SharedSession;
+      return decode(text);
     } catch (error) {
       this.#note(error, "a session could not be read from Redis");
       return undefined;
@@ -47,7 +47,7 @@ export class RedisSessions implements SharedSessions {
     if (prefix === undefined) return;
     try {
       await this.#connection.call((redis) =>
-        redis.eval(WRITE, 1, `${prefix}session:${idHash}`, JSON.stringify(session), SESSION_LIFETIME_MS, REVOKED),
+        redis.eval(WRITE, 1, `${prefix}session:${idHash}`, encode(session), SESSION_LIFETIME_MS, REVOKED),
       );
     } catch (error) {
       this.#note(error, "a session could not be written to Redis");
@@ -77,4 +77,24 @@ export class RedisSessions implements SharedSessions {
   #note(error: unknown, what: string): void {
     if (!(error instanceof RedisUnavailableError)) this.#logger.warn({ err: error }, what);
   }
+}
+
+type Encoded = [
+  companyId: string,
+  userId: string,
+  role: SharedSession["role"],
+  platformAdmin: boolean,
+  plan: string,
+  expiresAt: string,
+  checkedAt: number,
+];
+
+/** What lasts; that one request prolonged the session is of no concern to the next. */
+function encode({ companyId, userId, role, platformAdmin, plan, expiresAt, checkedAt }: SharedSession): string {
+  return JSON.stringify([companyId, userId, role, platformAdmin, plan, expiresAt, checkedAt] satisfies Encoded);
+}
+
+function decode(text: string): SharedSession {
+  const [companyId, userId, role, platformAdmin, plan, expiresAt, checkedAt] = JSON.parse(text) as Encoded;
+  return { companyId, userId, role, platformAdmin, plan, expiresAt, checkedAt };
 }

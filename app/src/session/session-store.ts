@@ -15,6 +15,8 @@ export interface Session {
   readonly plan: string;
   /** ISO 8601. */
   readonly expiresAt: string;
+  /** This request moved the end on, at most once a minute: a cookie has to live as long. */
+  readonly prolonged?: true;
 }
 
 /** A session as processes share it outside of the database. */
@@ -118,7 +120,8 @@ export class SessionStore {
     const session = await this.#read(idHash);
     if (this.#shared === undefined) return session;
     if (session !== undefined) await this.#shared.write(idHash, { ...session, checkedAt: this.#now() });
-    else if (copy !== undefined) await this.#shared.revoke([idHash]);
+    // A copy without its session is from before the session ended.
+    if (session === undefined && copy !== undefined) await this.#shared.revoke([idHash]);
     return session;
   }
 
@@ -151,7 +154,7 @@ export class SessionStore {
     if (found.expiresAt >= slideBelow) return session;
     const expiresAt = this.#expiry();
     await this.#database.run(SLIDE, [expiresAt, idHash, slideBelow]);
-    return { ...session, expiresAt };
+    return { ...session, expiresAt, prolonged: true };
   }
 
   #expiry(): string {

@@ -88,7 +88,7 @@ describe("HTTP: refusals are problem documents (RFC 9457)", () => {
   it("carries the security headers, the request's id and its trace on every answer", async () => {
     const traceId = "0af7651916cd43dd8448eb211c80319c";
     const sent = { traceparent: `00-${traceId}-b7ad6b7169203331-01`, "X-Request-Id": "abc-123" };
-    const paths = ["/api/orders", "/api/health/full", "/metrics", "/nope", "/api/auth/me", "/api/health/queue"];
+    const paths = ["/api/session", "/api/health/full", "/metrics", "/nope", "/api/auth/me", "/api/health/queue"];
     for (const path of paths) {
       const { headers } = await app.request("GET", path, { token, headers: sent });
       assert.equal(headers.get("x-request-id"), "abc-123", path);

@@ -22,7 +22,7 @@ describe("A6, C6 health endpoints", () => {
       version: "1.2.3",
       phase: "cluster",
       worker: 1,
-      cache: { size: 0, maxSize: 0, enabled: false },
+      cache: { size: 0, maxSize: 50_000, enabled: true },
       scaling: { compression: true, rateLimiting: false, clustering: false },
     });
     assert.equal(typeof uptime, "number");

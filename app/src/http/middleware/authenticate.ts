@@ -2,7 +2,7 @@ import type { Request, RequestHandler } from "express";
 import type { Database } from "../../db/database";
 import { TenantScope } from "../../db/tenant";
 import { accessOf, type Access } from "../../session/access";
-import { readCookie, SESSION_COOKIE } from "../../session/cookie";
+import { COOKIE_LIFETIME_SECONDS, readCookie, SESSION_COOKIE, sessionCookie } from "../../session/cookie";
 import type { Session, SessionStore } from "../../session/session-store";
 import { secretsEqual } from "../../session/token";
 import { HttpProblem } from "../problem";
@@ -64,6 +64,9 @@ async function requireSession(request: Request, sessions: SessionStore): Promise
     throw new HttpProblem("authentication-required", detail, { headers: { "WWW-Authenticate": "Bearer" } });
   }
   request.session = session;
+  if (session.prolonged === true && bearer === undefined && token !== undefined) {
+    request.context.sessionCookie = sessionCookie(token, COOKIE_LIFETIME_SECONDS, request.secure);
+  }
   return session;
 }
 

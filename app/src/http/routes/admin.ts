@@ -2,6 +2,7 @@ import { Router } from "express";
 import type { Container } from "../../container";
 import { sendJson } from "../respond";
 import { adminQuotaRoutes } from "./quotas";
+import { adminCacheRoutes } from "./admin-cache";
 import { adminMetricsRoutes } from "./admin-metrics";
 
 /** `/api/admin`: for whoever operates the platform: by the admin token, or logged in as one of its admins. */
@@ -9,6 +10,7 @@ export function adminRoutes(container: Container): Router {
   const { instance, logger } = container;
   const router = Router();
   router.use("/metrics", adminMetricsRoutes(container));
+  router.use("/cache", adminCacheRoutes(container));
 
   router.post("/reload", (request, response) => {
     const { requestId } = request.context;

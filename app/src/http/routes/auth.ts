@@ -4,8 +4,7 @@ import { z } from "zod";
 import { getCompany } from "../../companies/companies";
 import type { Container } from "../../container";
 import type { SignedIn } from "../../session/accounts";
-import { sessionCookie } from "../../session/cookie";
-import { SESSION_LIFETIME_MS } from "../../session/session-store";
+import { COOKIE_LIFETIME_SECONDS, sessionCookie } from "../../session/cookie";
 import { getUser } from "../../users/users";
 import { email, givenPassword, name, password } from "../fields";
 import { authenticate, requestToken, sessionOf, tenantOf } from "../middleware/authenticate";
@@ -62,7 +61,6 @@ export function authRoutes({ accounts, sessions, database }: Container): Router 
 }
 
 function sendSession(request: Request, response: Response, status: number, signedIn: SignedIn): void {
-  // The cookie outlives the sliding session a little on purpose: the server decides when it ends.
-  const setCookie = sessionCookie(signedIn.token, (24 * SESSION_LIFETIME_MS) / 1000, request.secure);
+  const setCookie = sessionCookie(signedIn.token, COOKIE_LIFETIME_SECONDS, request.secure);
   sendJson(request, response, status, signedIn, { setCookie });
 }

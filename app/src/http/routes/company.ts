@@ -2,6 +2,8 @@ import { Router } from "express";
 import { z } from "zod";
 import { getCompany, updateCompany } from "../../companies/companies";
 import type { Container } from "../../container";
+import { companies } from "../../db/tables";
+import { sendCached } from "../cached";
 import { name } from "../fields";
 import { requireCompanyAdmin, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
@@ -11,11 +13,11 @@ import { validate } from "../validate";
 const changesSchema = z.strictObject({ name });
 
 /** `/api/company`: the company of whoever asks. */
-export function companyRoutes({ database }: Container): Router {
+export function companyRoutes({ database, cache }: Container): Router {
   const router = Router();
 
   router.get("/", async (request, response) => {
-    sendJson(request, response, 200, await getCompany(tenantOf(request, database)));
+    await sendCached(cache, request, response, { name: "company", tags: [companies.table] }, () => getCompany(tenantOf(request, database)));
   });
 
   router.patch("/", requireCompanyAdmin, jsonBody(), async (request, response) => {

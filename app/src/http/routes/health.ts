@@ -1,5 +1,6 @@
 import { Router } from "express";
 import type { Container } from "../../container";
+import { cacheReport } from "../../health/cache";
 import { seesDetails } from "../../health/details";
 import { metricsSummary } from "../../health/metrics-summary";
 import { fullReport, queueReport, scalingReport } from "../../health/reports";
@@ -16,6 +17,10 @@ export function healthRoutes(container: Container): Router {
 
   router.get("/metrics", async (request, response) => {
     sendJson(request, response, 200, metricsSummary(await container.instance.metricsText()));
+  });
+
+  router.get("/cache", async (request, response) => {
+    sendJson(request, response, 200, await cacheReport(container));
   });
 
   router.get("/queue", (request, response) => {

@@ -12,6 +12,7 @@ import {
   type Order,
   type OrderDetail,
 } from "../../orders/orders";
+import { sendCached } from "../cached";
 import { cents, currency, name, notes, rowId } from "../fields";
 import { requireCompanyAdmin, sessionOf, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
@@ -79,12 +80,14 @@ export const orderOperations = resource({
 });
 
 /** `/api/orders`: the orders of a company. Every user works with them, admins delete them. */
-export function orderRoutes({ database }: Container): Router {
+export function orderRoutes({ database, cache }: Container): Router {
   const router = Router();
 
   router.get("/", async (request, response) => {
     const list = parseListRequest(request.query, ORDER_LIST);
-    sendJson(request, response, 200, await listPage(tenantOf(request, database).table(orders), list, (order) => order));
+    await sendCached(cache, request, response, { name: "orders", query: list, tags: [orders.table] }, () =>
+      listPage(tenantOf(request, database).table(orders), list, (order) => order),
+    );
   });
 
   router.post("/", jsonBody(), async (request, response) => {

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Container } from "../../container";
 import { users } from "../../db/tables";
 import { createUser, getUser, presentUser, updateUser, USER_LIST, type User, type UserChanges } from "../../users/users";
+import { sendCached } from "../cached";
 import { email, name, password, role } from "../fields";
 import { requireCompanyAdmin, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
@@ -15,7 +16,7 @@ const newUserSchema = z.strictObject({ email, name, password, role: role.default
 const changesSchema = z.strictObject({ name: name.optional(), role: role.optional(), password: password.optional() });
 
 /** `/api/users`: the users of a company, for its admins. Users are deactivated, never deleted: orders name their creators. */
-export function userRoutes({ database, accounts, sessions }: Container): Router {
+export function userRoutes({ database, accounts, sessions, cache }: Container): Router {
   const router = Router();
   const change = async (request: Request, changes: UserChanges): Promise<User> => {
     const { user, endedSessions } = await updateUser(tenantOf(request, database), pathId(request), changes);
@@ -26,7 +27,9 @@ export function userRoutes({ database, accounts, sessions }: Container): Router 
 
   router.get("/", async (request, response) => {
     const list = parseListRequest(request.query, USER_LIST);
-    sendJson(request, response, 200, await listPage(tenantOf(request, database).table(users), list, presentUser));
+    await sendCached(cache, request, response, { name: "users", query: list, tags: [users.table] }, () =>
+      listPage(tenantOf(request, database).table(users), list, presentUser),
+    );
   });
 
   router.post("/", jsonBody(), async (request, response) => {
@@ -37,7 +40,8 @@ export function userRoutes({ database, accounts, sessions }: Container): Router 
   });
 
   router.get("/:id", async (request, response) => {
-    sendJson(request, response, 200, await getUser(tenantOf(request, database), pathId(request)));
+    const id = pathId(request);
+    await sendCached(cache, request, response, { name: `user:${id}`, tags: [users.table] }, () => getUser(tenantOf(request, database), id));
   });
 
   router.patch("/:id", jsonBody(), async (request, response) => {
