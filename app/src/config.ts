@@ -54,6 +54,8 @@ export interface AppConfig {
   readonly role: Role;
   readonly jobs: JobsConfig;
   readonly documents: DocumentsConfig;
+  /** CHAT_LATENCY_MS: how long the local chat provider takes for a whole answer; @default 200 */
+  readonly chatLatencyMs: number;
   readonly cluster: ClusterConfig;
 }
 

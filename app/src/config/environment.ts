@@ -90,6 +90,7 @@ export const environmentSchema = z.object({
   DOCUMENT_MAX_BYTES: integer(1024, 1_073_741_824, 26_214_400),
   DRAIN_DELAY_MS: integer(0, HOUR_MS, 3000),
   SHUTDOWN_TIMEOUT_MS: integer(0, HOUR_MS, 30_000),
+  CHAT_LATENCY_MS: integer(0, 60_000, 200),
   KEEP_ALIVE_TIMEOUT_MS: integer(1, HOUR_MS, 65_000),
   ADMIN_PORT: optionalInteger(1, 65_535),
   ADMIN_HOST: z

@@ -83,6 +83,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
       path: env.DOCUMENTS_PATH ?? path.join(path.dirname(env.SQLITE_PATH), "documents"),
       maxBytes: env.DOCUMENT_MAX_BYTES,
     },
+    chatLatencyMs: env.CHAT_LATENCY_MS,
     cluster: {
       workers,
       heapMb: heapLimitMb(env.WORKER_HEAP_MB, resident),
