@@ -1,5 +1,5 @@
 import type { ErrorRequestHandler, Express, RequestHandler } from "express";
-import { DatabaseBusyError } from "../../db/database";
+import { CommitUnknownError, DatabaseBusyError, DatabaseUnavailableError, InvalidValueError } from "../../db/database";
 import type { Logger } from "../../observability/logger";
 import { allowedMethods } from "../allowed-methods";
 import { HttpProblem } from "../problem";
@@ -38,6 +38,16 @@ function toProblem(error: unknown): HttpProblem {
   if (error instanceof DatabaseBusyError) {
     return new HttpProblem("unavailable", "The database is busy; try again in a moment.", { headers: { "Retry-After": "1" } });
   }
+  if (error instanceof DatabaseUnavailableError) {
+    // At random, so that those who were refused together do not come back together.
+    const seconds = String(1 + Math.floor(Math.random() * 5));
+    return new HttpProblem("unavailable", "The database is not available; nothing was changed.", { headers: { "Retry-After": seconds } });
+  }
+  if (error instanceof CommitUnknownError) {
+    const detail = "The database was lost while it saved; look whether the change is there before you send it again.";
+    return new HttpProblem("unavailable", detail, { headers: { "Retry-After": "5" } });
+  }
+  if (error instanceof InvalidValueError) return new HttpProblem("bad-request", "A value of the request does not have the form it needs.");
   return fromLibrary(error) ?? new HttpProblem("internal", "Something went wrong on our side; the requestId helps us to find it.");
 }
 
