@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { build } from "esbuild";
+import { build, type BuildOptions } from "esbuild";
 import { type ContextFile, readContext } from "./context-hash";
 
 /** Modules that others load only when they are installed; they are not, and their absence is expected. */
@@ -39,14 +39,10 @@ function wasmUtils(): string {
   return path.join(path.dirname(createRequire(kafka).resolve("@platformatic/wasm-utils")), "bundled.js");
 }
 
-async function bundle(appDirectory: string): Promise<ContextFile[]> {
-  const result = await build({
-    entryPoints: { main: path.join(appDirectory, "src/main.ts"), ...THREAD_PROGRAMS(appDirectory) },
-    // Paths inside the bundle are relative to this, so that every checkout gives the same bytes.
-    absWorkingDir: appDirectory,
-    outdir: appDirectory,
+/** What makes one file of the app that runs wherever it lies; also for what tests bundle. */
+export function bundleOptions() {
+  return {
     bundle: true,
-    write: false,
     platform: "node",
     target: "node24",
     format: "cjs",
@@ -60,7 +56,18 @@ async function bundle(appDirectory: string): Promise<ContextFile[]> {
     // every function made while a request is answered (the router makes several): 3 % of the time of a request.
     keepNames: false,
     legalComments: "none",
+  } satisfies BuildOptions;
+}
+
+async function bundle(appDirectory: string): Promise<ContextFile[]> {
+  const result = await build({
+    entryPoints: { main: path.join(appDirectory, "src/main.ts"), ...THREAD_PROGRAMS(appDirectory) },
+    // Paths inside the bundle are relative to this, so that every checkout gives the same bytes.
+    absWorkingDir: appDirectory,
+    outdir: appDirectory,
+    write: false,
     logLevel: "silent",
+    ...bundleOptions(),
   });
   const bundled = result.outputFiles.map((file) => ({
     path: path.basename(file.path),

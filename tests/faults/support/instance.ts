@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import type { ClusterStatus } from "../../../app/src/cluster/types";
-import { programs } from "./programs";
+import { programs, type Programs } from "./programs";
 import { get } from "./load";
 
 /** One line of the app's log. */
@@ -13,7 +13,10 @@ export interface LogLine {
   readonly [field: string]: unknown;
 }
 
-const LONGEST_WAIT_MS = 15_000;
+/** What {@link launch} runs. */
+export type ProgramName = Exclude<keyof Programs, "directory">;
+
+const LONGEST_WAIT_MS = 30_000;
 
 /** One running instance of a program: the primary and its workers. */
 export class Instance {
@@ -116,7 +119,7 @@ export class Instance {
 const running = new Set<Instance>();
 
 /** Starts a program without waiting for it. Small intervals: what takes minutes in production takes moments here. */
-export function launch(program: "app" | "fixture", environment: Readonly<Record<string, string>> = {}): Instance {
+export function launch(program: ProgramName, environment: Readonly<Record<string, string>> = {}): Instance {
   const directory = mkdtempSync(path.join(programs().directory, "run-"));
   const bootFile = path.join(directory, "boot");
   writeFileSync(bootFile, "ok");
@@ -143,7 +146,7 @@ export function launch(program: "app" | "fixture", environment: Readonly<Record<
 }
 
 /** Starts a program and waits until all its workers serve. */
-export async function startInstance(program: "app" | "fixture", environment: Readonly<Record<string, string>> = {}): Promise<Instance> {
+export async function startInstance(program: ProgramName, environment: Readonly<Record<string, string>> = {}): Promise<Instance> {
   const instance = launch(program, environment);
   const workers = Number(environment["WORKERS"] ?? 2);
   if (workers === 1) instance.port = (await instance.message("ready"))["port"] as number;

@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { buildSync } from "esbuild";
+import { bundleOptions } from "../../../components/local/image/bundle";
 
 const ROOT = path.resolve(__dirname, "../../..");
 
@@ -12,6 +13,10 @@ export interface Programs {
   readonly app: string;
   /** {@link file://./fixture-app.ts} */
   readonly fixture: string;
+  /** The example of an existing Express app, wrapped by the library. */
+  readonly example: string;
+  /** {@link file://./laborious-app.ts} */
+  readonly laborious: string;
 }
 
 let built: Programs | undefined;
@@ -26,16 +31,36 @@ export function programs(): Programs {
     buildSync({
       entryPoints: [path.join(ROOT, entry)],
       outfile,
-      bundle: true,
-      platform: "node",
-      target: "node24",
-      format: "cjs",
       logLevel: "warning",
-      external: ["@napi-rs/nice", "pg-native"],
+      ...bundleOptions(),
     });
     return outfile;
   };
-  built = { directory, app: bundle("app/src/main.ts", "app"), fixture: bundle("tests/faults/support/fixture-app.ts", "fixture") };
+  /** A program that brings the app's files along; bundled when it is first asked for. */
+  const scaled = (entry: string, name: string): (() => string) => {
+    let bundled: string | undefined;
+    return () => {
+      if (bundled === undefined) {
+        bundled = bundle(entry, name);
+        cpSync(path.join(ROOT, "app/src/db/migrations"), path.join(directory, name, "migrations"), { recursive: true });
+        cpSync(path.join(ROOT, "app/public"), path.join(directory, name, "public"), { recursive: true });
+      }
+      return bundled;
+    };
+  };
+  const example = scaled("app/examples/existing-app/main.ts", "example");
+  const laborious = scaled("tests/faults/support/laborious-app.ts", "laborious");
+  built = {
+    directory,
+    app: bundle("app/src/main.ts", "app"),
+    fixture: bundle("tests/faults/support/fixture-app.ts", "fixture"),
+    get example() {
+      return example();
+    },
+    get laborious() {
+      return laborious();
+    },
+  };
   // The programs of threads lie beside main.js.
   bundle("app/src/jobs/thread.ts", "app", "job-thread.js");
   bundle("node_modules/piscina/dist/worker.js", "app", "worker.js");
