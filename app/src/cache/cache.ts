@@ -232,6 +232,9 @@ export class Cache {
     isDoomed: () => boolean,
   ): Promise<CachedText> {
     const level = this.#parts.redis?.level;
+    const before = this.#local.get(key);
+    // A younger question may have been answered meanwhile, after a change that this one is too old for.
+    const isOvertaken = (): boolean => isDoomed() || this.#local.get(key) !== before;
     const usable = (entry: CacheEntry): boolean => this.#isFresh(entry, stamp);
     let shared = await level?.get(key);
     let release: (() => Promise<void>) | undefined;
@@ -241,19 +244,19 @@ export class Cache {
       else if (leading !== undefined) shared = leading;
     }
     if (shared !== undefined && usable(shared)) {
-      if (!isDoomed()) this.#keep(key, shared);
+      if (!isOvertaken()) this.#keep(key, shared);
       return this.#counted(companyId, "shared_hit", shared);
     }
     try {
       const ttlMs = (options.ttlMs ?? this.#parts.ttlMs ?? CACHE_TTL_MS) * (1 - JITTER * Math.random());
       const entry = entryOf(await load(), stamp, this.#parts.now() + ttlMs);
-      if (!isDoomed()) {
+      if (!isOvertaken()) {
         this.#keep(key, entry);
         await level?.set(key, entry);
       }
       return this.#counted(companyId, "miss", entry);
     } catch (error) {
-      const old = [this.#local.get(key), shared].find((entry) => entry?.stamp === stamp && this.#mayStandIn(entry));
+      const old = [before, shared].find((entry) => entry?.stamp === stamp && this.#mayStandIn(entry));
       if (old === undefined || !isFailure(error)) throw error;
       this.#parts.logger.warn({ err: error, companyId }, "serving an old answer from the cache, because making it anew failed");
       return this.#counted(companyId, "stale", old);
