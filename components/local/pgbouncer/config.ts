@@ -1,0 +1,102 @@
+/** What PgBouncer listens on inside its container. */
+export const PGBOUNCER_PORT = 6432;
+
+/** Where its users and their passwords are; on the stack's secrets volume. */
+export const PGBOUNCER_USERS_PATH = "/run/secrets/pgbouncer-users";
+
+/** How PgBouncer is set up. Durations are seconds. */
+export interface PgbouncerSettings {
+  /** Host name of the one server behind it: Postgres, or the HAProxy that knows the primary. Never a list: PgBouncer would take them in turn. */
+  readonly serverHost: string;
+  /** @default 5432 */
+  readonly serverPort?: number;
+  /** Name of the database, for clients and on the server. @default "app" */
+  readonly database?: string;
+  /** Connections to the server for each user and database. @default 20 */
+  readonly poolSize?: number;
+  /** Further connections once a client has waited for 2 s. @default 5, none for a pool below 10 */
+  readonly reservePoolSize?: number;
+  /** Connections it accepts. @default 2000 */
+  readonly maxClients?: number;
+}
+
+const SETTING = /^[\w.-]{1,253}$/;
+
+/**
+ * `pgbouncer.ini` (manual of 1.24). What differs from its defaults, and why:
+ * transaction mode, for many clients on few connections; prepared statements are known to it, so that drivers may use them;
+ * `server_login_retry 1`, because by default it refuses everybody for 15 s after one failed login, and a failover takes less;
+ * `query_wait_timeout 25`: a client waits through a failover instead of being refused; dead servers are noticed in seconds.
+ *
+ * @throws RangeError for a setting that the file could not hold.
+ */
+export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
+  const { serverHost, serverPort = 5432, database = "app", poolSize = 20, maxClients = 2000 } = settings;
+  const { reservePoolSize = poolSize < 10 ? 0 : 5 } = settings;
+  for (const [name, value] of Object.entries({ serverHost, database })) {
+    if (!SETTING.test(value))
+      throw new RangeError(`${name}: "${value}" is not allowed; use letters, digits, dots, dashes and underscores.`);
+  }
+  for (const [name, value, least] of [
+    ["serverPort", serverPort, 1],
+    ["poolSize", poolSize, 1],
+    ["reservePoolSize", reservePoolSize, 0],
+    ["maxClients", maxClients, 1],
+  ] as const) {
+    if (!Number.isInteger(value) || value < least)
+      throw new RangeError(`${name}: ${value} is not allowed; use a whole number from ${least}.`);
+  }
+  const lines = {
+    listen_addr: "0.0.0.0",
+    listen_port: PGBOUNCER_PORT,
+    unix_socket_dir: "",
+    auth_type: "scram-sha-256",
+    auth_file: PGBOUNCER_USERS_PATH,
+    // Who may look at its figures (SHOW POOLS), which is what the exporter does.
+    stats_users: "app",
+    pool_mode: "transaction",
+    max_client_conn: maxClients,
+    default_pool_size: poolSize,
+    reserve_pool_size: reservePoolSize,
+    reserve_pool_timeout: 2,
+    max_prepared_statements: 200,
+    server_login_retry: 1,
+    server_connect_timeout: 2,
+    server_lifetime: 600,
+    server_idle_timeout: 60,
+    query_wait_timeout: 25,
+    tcp_keepalive: 1,
+    tcp_keepidle: 5,
+    tcp_keepintvl: 2,
+    tcp_keepcnt: 3,
+    // Milliseconds, unlike the others.
+    tcp_user_timeout: 5000,
+    // A name that moves to another address is followed at once: Docker's DNS forgets a container that is gone.
+    dns_max_ttl: 1,
+    dns_nxdomain_ttl: 1,
+    // Some drivers send it at the start of a connection; it changes nothing since Postgres 12.
+    ignore_startup_parameters: "extra_float_digits",
+    log_connections: 0,
+    log_disconnections: 0,
+    stats_period: 60,
+  };
+  return [
+    "[databases]",
+    `${database} = host=${serverHost} port=${serverPort} dbname=${database}`,
+    "",
+    "[pgbouncer]",
+    ...Object.entries(lines).map(([name, value]) => `${name} = ${value}`),
+    "",
+  ].join("\n");
+}
+
+/** The users' file: a name and a password a line, quotes doubled. The password in plain text, because PgBouncer logs in with it as well. */
+export function renderPgbouncerUsers(users: Readonly<Record<string, string>>): string {
+  const quoted = (text: string): string => {
+    if (/[\r\n\0]/.test(text)) throw new RangeError("Names and passwords of database users must be of one line.");
+    return `"${text.replaceAll('"', '""')}"`;
+  };
+  return Object.entries(users)
+    .map(([name, password]) => `${quoted(name)} ${quoted(password)}\n`)
+    .join("");
+}
