@@ -10,22 +10,13 @@ export interface LimitRecord {
   strikes: number;
   strikesUntil: number;
   blockedUntil: number;
-  /** Blocks so far; forgotten with the record. */
+  /** Blocks so far. */
   offences: number;
 }
 
 /** A bucket that nobody used yet. */
 export function emptyRecord(): LimitRecord {
   return { count: 0, resetAt: 0, strikes: 0, strikesUntil: 0, blockedUntil: 0, offences: 0 };
-}
-
-/** When a record has nothing left to say. */
-export function expiresAt(record: LimitRecord, spec: LimitSpec): number {
-  if (spec.penalty === undefined) return record.resetAt;
-  const { strikeWindowMs } = spec.penalty;
-  // An offence is remembered for as long again, so that the next one is a repetition.
-  const offences = record.offences === 0 ? 0 : record.blockedUntil + strikeWindowMs;
-  return Math.max(record.resetAt, record.strikes === 0 ? 0 : record.strikesUntil, record.blockedUntil, offences);
 }
 
 /** Brings the record to the present: a window begins with the first request that is counted, and not while a block lasts. */
@@ -67,9 +58,9 @@ export function strike(record: LimitRecord, penalty: Penalty, now: number): void
 
 /** What to say about a bucket after the decision. */
 export function describe(record: LimitRecord, spec: LimitSpec, allowed: boolean, cost: number, now: number): BucketState {
-  const resetMs = Math.max(0, record.resetAt - now, record.blockedUntil - now);
+  const resetMs = rounded(Math.max(0, record.resetAt - now, record.blockedUntil - now));
   if (spec.algorithm === "window") {
-    const blockedMs = Math.max(0, record.blockedUntil - now);
+    const blockedMs = rounded(Math.max(0, record.blockedUntil - now));
     const remaining = blockedMs > 0 ? 0 : Math.max(0, spec.limit - record.count);
     return { allowed, remaining, resetMs, retryMs: allowed ? 0 : blockedMs > 0 ? blockedMs : resetMs };
   }
@@ -77,5 +68,10 @@ export function describe(record: LimitRecord, spec: LimitSpec, allowed: boolean,
   const capacity = (spec.burst ?? 1) * interval;
   // The small part keeps a whole number whole after divisions.
   const remaining = Math.max(0, Math.floor((capacity - resetMs) / interval + 1e-6));
-  return { allowed, remaining, resetMs, retryMs: allowed ? 0 : Math.max(0, resetMs + cost * interval - capacity) };
+  return { allowed, remaining, resetMs, retryMs: allowed ? 0 : rounded(Math.max(0, resetMs + cost * interval - capacity)) };
+}
+
+/** To a microsecond: 60000.00000000001 ms would be 61 s in a header. */
+function rounded(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000;
 }

@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { Bucket, LimitStore, Outcome, StoreKind } from "./types";
 
 /** Counts of the shared store remembered for the day it goes away. */
@@ -24,7 +25,7 @@ export interface FallbackOptions {
  * passes in that window. It is less wherever a process remembers the count.
  */
 export class FallbackStore implements LimitStore {
-  readonly #remembered = new Map<string, Remembered>();
+  readonly #remembered = new LRUCache<string, Remembered>({ max: MOST_REMEMBERED });
 
   constructor(
     private readonly first: LimitStore,
@@ -58,13 +59,7 @@ export class FallbackStore implements LimitStore {
     for (const [index, { spec, key, force }] of buckets.entries()) {
       const state = states[index];
       if (state === undefined || force === true || spec.algorithm !== "window") continue;
-      // Deleted first, so that the order is that of use and the front is what nobody asked for longest.
-      this.#remembered.delete(key);
       this.#remembered.set(key, { used: spec.limit - state.remaining, resetAt: now + state.resetMs });
-    }
-    for (const key of this.#remembered.keys()) {
-      if (this.#remembered.size <= MOST_REMEMBERED) break;
-      this.#remembered.delete(key);
     }
   }
 

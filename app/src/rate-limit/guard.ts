@@ -1,13 +1,12 @@
+import { LRUCache } from "lru-cache";
 import { count, emptyRecord, fits, type LimitRecord, refresh } from "./arithmetic";
 import { type OutcomeCounts, outcomeCounts } from "./metrics";
 import type { LimitPolicy } from "./policies";
 import type { Bucket, LimitStore } from "./types";
 
 const defaults = {
-  /** Addresses kept; about 1 KB each. When full, the one that was added first goes. */
+  /** Addresses kept; about 500 bytes each. When full, the one that was quiet for the longest time goes. */
   mostClients: 20_000,
-  /** Addresses looked at for expiry whenever one is added. */
-  sweptPerInsert: 2,
   /** Time between two exchanges with the other processes, milliseconds. */
   exchangeMs: 100,
   /** Counts of one exchange; the rest waits for the next, so that a flood of addresses does not become one of messages. */
@@ -31,7 +30,6 @@ export interface GuardedClient {
   readonly unsent: number[];
   /** Requests of it being answered in this process. */
   inFlight: number;
-  lastAt: number;
 }
 
 /** Why a request is refused. */
@@ -48,10 +46,9 @@ export interface GuardRefusal {
  */
 export class AddressGuard {
   readonly #guarded: readonly Guarded[];
-  readonly #clients = new Map<string, GuardedClient>();
+  readonly #clients = new LRUCache<string, GuardedClient>({ max: defaults.mostClients });
   readonly #untold = new Set<GuardedClient>();
   readonly #timer: NodeJS.Timeout | undefined;
-  readonly #longestMs: number;
   #exchanging: Promise<void> | undefined;
 
   /**
@@ -69,7 +66,6 @@ export class AddressGuard {
       tellFrom: Math.max(1, Math.ceil((policy.spec.burst ?? policy.spec.limit) * defaults.unsentShare)),
       counts: outcomeCounts(policy.name, "guard"),
     }));
-    this.#longestMs = Math.max(0, ...policies.map(({ spec }) => spec.windowMs));
     if (shared !== undefined && policies.length > 0) {
       this.#timer = setInterval(() => void this.exchange(), defaults.exchangeMs);
       this.#timer.unref();
@@ -91,7 +87,6 @@ export class AddressGuard {
    */
   check(client: GuardedClient, applies: (policy: LimitPolicy) => boolean): GuardRefusal | undefined {
     const now = this.now();
-    client.lastAt = now;
     for (const [index, { policy, counts }] of this.#guarded.entries()) {
       const record = client.records[index];
       if (record === undefined || !applies(policy)) continue;
@@ -163,27 +158,11 @@ export class AddressGuard {
   }
 
   #add(address: string): GuardedClient {
-    const now = this.now();
-    let looked = 0;
-    for (const [key, old] of this.#clients) {
-      const idle = old.inFlight === 0 && now - old.lastAt > this.#longestMs;
-      if (idle || this.#clients.size >= defaults.mostClients) {
-        this.#clients.delete(key);
-        this.#untold.delete(old);
-      } else {
-        // To the end: it is in use, and would keep the sweep from what lies behind it.
-        this.#clients.delete(key);
-        this.#clients.set(key, old);
-      }
-      looked += 1;
-      if (looked >= defaults.sweptPerInsert) break;
-    }
     const client = {
       address,
       records: this.#guarded.map(() => emptyRecord()),
       unsent: this.#guarded.map(() => 0),
       inFlight: 0,
-      lastAt: now,
     };
     this.#clients.set(address, client);
     return client;

@@ -1,36 +1,31 @@
-import { count, describe, emptyRecord, expiresAt, fits, type LimitRecord, refresh, strike } from "./arithmetic";
-import type { Bucket, BucketState, LimitSpec, LimitStore, Outcome, StoreKind } from "./types";
+import { LRUCache } from "lru-cache";
+import { count, describe, emptyRecord, fits, type LimitRecord, refresh, strike } from "./arithmetic";
+import type { Bucket, BucketState, LimitStore, Outcome, StoreKind } from "./types";
 
-/** Counts kept for each length of window; about 200 bytes each. More clients than that at once are what the load balancer's limits are for. */
+/** Counts kept; about 200 bytes each. More clients than that at once are what the load balancer's limits are for. */
 export const MOST_RECORDS = 100_000;
-
-/** Records looked at for expiry whenever one is added. */
-const SWEPT_PER_INSERT = 2;
 
 /**
  * Counts in this process: exact for it, and for the whole instance when the primary keeps it (see `cluster-store.ts`). Bounded; when
- * full, the count that was begun first goes. Its clock is monotonic: setting the machine's clock changes no limit.
+ * full, the count that was not used for the longest time goes. Its clock is monotonic: setting the machine's clock changes no limit.
  */
 export class MemoryStore implements LimitStore {
-  /**
-   * One map for each length of window: within a map insertion order is then about the order of expiry, and what is over lies in front.
-   */
-  readonly #generations = new Map<number, Map<string, LimitRecord>>();
+  readonly #records: LRUCache<string, LimitRecord>;
 
   /**
    * @param now clock in milliseconds; @default the monotonic one
-   * @param mostRecords kept for each length of window; @default {@link MOST_RECORDS}
+   * @param mostRecords @default {@link MOST_RECORDS}
    */
   constructor(
     private readonly now: () => number = () => performance.now(),
-    private readonly mostRecords = MOST_RECORDS,
+    mostRecords = MOST_RECORDS,
     readonly kind: StoreKind = "memory",
-  ) {}
+  ) {
+    this.#records = new LRUCache({ max: mostRecords });
+  }
 
   get size(): number {
-    let size = 0;
-    for (const records of this.#generations.values()) size += records.size;
-    return size;
+    return this.#records.size;
   }
 
   consume(buckets: readonly Bucket[]): Outcome {
@@ -51,44 +46,16 @@ export class MemoryStore implements LimitStore {
   }
 
   #record({ spec, key, atLeast }: Bucket, now: number): LimitRecord {
-    const records = this.#generation(spec);
-    let record = records.get(key);
+    let record = this.#records.get(key);
     if (record === undefined) {
-      this.#makeRoom(records, spec, now);
       record = emptyRecord();
-      records.set(key, record);
-      refresh(record, spec, now);
-    } else {
-      const { resetAt } = record;
-      refresh(record, spec, now);
-      if (spec.algorithm === "window" && record.resetAt !== resetAt) {
-        // Begun anew: to the end, where the youngest are.
-        records.delete(key);
-        records.set(key, record);
-      }
+      this.#records.set(key, record);
     }
+    refresh(record, spec, now);
     if (atLeast !== undefined && spec.algorithm === "window" && record.count < atLeast.used) {
       record.count = atLeast.used;
       record.resetAt = now + Math.min(atLeast.resetMs, spec.windowMs);
     }
     return record;
-  }
-
-  #generation(spec: LimitSpec): Map<string, LimitRecord> {
-    const known = this.#generations.get(spec.windowMs);
-    if (known !== undefined) return known;
-    const created = new Map<string, LimitRecord>();
-    this.#generations.set(spec.windowMs, created);
-    return created;
-  }
-
-  #makeRoom(records: Map<string, LimitRecord>, spec: LimitSpec, now: number): void {
-    let looked = 0;
-    for (const [key, record] of records) {
-      if (now >= expiresAt(record, spec)) records.delete(key);
-      else if (records.size >= this.mostRecords) records.delete(key);
-      looked += 1;
-      if (looked >= SWEPT_PER_INSERT) return;
-    }
   }
 }

@@ -15,7 +15,6 @@ export const ROUTE_LIMITS: readonly RouteLimits[] = [
   { methods: ["POST"], path: "/api/chat", policies: ["chat"] },
   { methods: WRITES, path: "/api/documents", policies: ["api", "uploads"] },
   { methods: ["POST"], path: "/api/tax", policies: ["api", "ai"] },
-  { methods: ["POST"], path: "/api/tax-computations", policies: ["api", "ai"] },
   { methods: "*", path: "/api", policies: ["api"] },
 ];
 

@@ -12,8 +12,10 @@ import type { LimitStore } from "./types";
  */
 export function createLimitStore(redis: RedisConnection | undefined, clustered: boolean, log: SampledLog): LimitStore {
   const memory = new MemoryStore();
+  const primary = new ClusterStore();
   const local = clustered
-    ? new FallbackStore(new ClusterStore(), memory, {
+    ? new FallbackStore(primary, memory, {
+        usable: () => primary.usable,
         failed: ({ message }) => log.warn("cluster", { reason: message }, "the primary did not count; this worker counts for itself"),
       })
     : memory;
