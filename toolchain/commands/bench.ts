@@ -5,6 +5,7 @@ import { cpus, release, totalmem } from "node:os";
 import path from "node:path";
 import type { Command } from "commander";
 import type Docker from "dockerode";
+import { registerApp } from "../bench/app/command";
 import { findCompose, type ComposeCommand } from "../bench/compose-side";
 import { FIGURE_HEAD, benchmarkSection, figureRow, figures, insertSection, type Surroundings } from "../bench/figures";
 import { measureProvisioning } from "../bench/provision";
@@ -45,6 +46,7 @@ Examples:
   npm run bench provision -- --rounds 3 --no-write`,
     )
     .action(provision);
+  registerApp(bench);
 }
 
 async function provision(options: ProvisionCommandOptions): Promise<void> {

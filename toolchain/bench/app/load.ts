@@ -50,10 +50,11 @@ export function canPin(): boolean {
   return pinned(0, []).length > 0;
 }
 
-/** Sends as many requests as come back, over keep-alive connections without pipelining. */
-export async function run(generator: Generator, target: Target, settings: LoadSettings): Promise<Run> {
+/** Sends as many requests as come back, over keep-alive connections without pipelining. @param pin the load on a core of its own */
+export async function run(generator: Generator, target: Target, settings: LoadSettings, pin = true): Promise<Run> {
   const before = cpuMicros(target.pid);
-  const counts = generator === "wrk" ? await runWrk(target, settings) : await runAutocannon(target, settings);
+  const onCore = (command: readonly string[]): string[] => (pin ? pinned(1, command) : [...command]);
+  const counts = await (generator === "wrk" ? runWrk(target, settings, onCore) : runAutocannon(target, settings, onCore));
   const after = cpuMicros(target.pid);
   return {
     ...counts,
@@ -61,11 +62,14 @@ export async function run(generator: Generator, target: Target, settings: LoadSe
   };
 }
 
+/** Puts a command on the core of the load. */
+type OnCore = (command: readonly string[]) => string[];
+
 type Counts = Omit<Run, "cpuMicros">;
 
-async function runWrk(target: Target, { seconds, connections }: LoadSettings): Promise<Counts> {
+async function runWrk(target: Target, { seconds, connections }: LoadSettings, onCore: OnCore): Promise<Counts> {
   const headers = Object.entries(target.headers ?? {}).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
-  const [program = "", ...args] = pinned(1, ["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, ...headers, target.url]);
+  const [program = "", ...args] = onCore(["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, ...headers, target.url]);
   const { stdout } = await exec(program, args, { timeoutMs: (seconds + 30) * 1000 });
   return parseWrk(stdout, target.status ?? 200);
 }
@@ -88,11 +92,11 @@ export function parseWrk(output: string, status: number): Counts {
   };
 }
 
-async function runAutocannon(target: Target, { seconds, connections }: LoadSettings): Promise<Counts> {
+async function runAutocannon(target: Target, { seconds, connections }: LoadSettings, onCore: OnCore): Promise<Counts> {
   const headers = Object.entries(target.headers ?? {}).flatMap(([name, value]) => ["-H", `${name}=${value}`]);
   const script = path.join(ROOT, "node_modules/autocannon/autocannon.js");
   const command = [process.execPath, script, "-j", "-n", "-c", String(connections), "-d", String(seconds), ...headers, target.url];
-  const [program = "", ...args] = pinned(1, command);
+  const [program = "", ...args] = onCore(command);
   const { stdout } = await exec(program, args, { timeoutMs: (seconds + 30) * 1000 });
   return parseAutocannon(stdout, target.status ?? 200);
 }

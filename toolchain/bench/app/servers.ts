@@ -47,9 +47,14 @@ export async function buildServers(directory: string): Promise<void> {
   });
 }
 
-/** Starts a peer on the servers' core; it ends with this process. */
-export async function startPeer(directory: string, name: PeerName, environment: Readonly<Record<string, string>>): Promise<Server> {
-  const child = start([path.join(directory, "peers", `${name}.js`)], environment, true);
+/** Starts a peer; it ends with this process. @param pin on the servers' core, or on all */
+export async function startPeer(
+  directory: string,
+  name: PeerName,
+  environment: Readonly<Record<string, string>>,
+  pin = true,
+): Promise<Server> {
+  const child = start([path.join(directory, "peers", `${name}.js`)], environment, pin);
   const port = await new Promise<number>((resolve, reject) => {
     child.once("message", (message: { port: number }) => resolve(message.port));
     child.once("exit", (code) => reject(new UserError(`the peer ${name} ended with exit code ${code ?? "none"} before it listened`)));

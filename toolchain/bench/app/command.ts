@@ -1,0 +1,183 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
+import path from "node:path";
+import type { Command } from "commander";
+import { UserError, messageOf } from "../../lib/errors";
+import { stopIfInterrupted } from "../../lib/interrupt";
+import { ROOT, STATE_DIR } from "../../lib/paths";
+import { colours, renderTable } from "../../lib/table";
+import { insertSection } from "../figures";
+import { measureAnswers } from "./answers";
+import { measureCapacity } from "./capacity";
+import { APP_HEAD, appFigures, appRow, appSection, failedRequests, type Measurements } from "./figures";
+import { measureLadder } from "./ladder";
+import { findGenerator, type LoadSettings } from "./load";
+import { companies, idleWorker } from "./memory";
+import { buildServers } from "./servers";
+import { machine, type Surroundings } from "./surroundings";
+
+/** Heading of BENCHMARKS.md under which the dated sections go. */
+const HEADING = "## The app (`npm run bench app`)";
+
+const PARTS = ["ladder", "capacity", "answers", "memory", "companies"] as const;
+type Part = (typeof PARTS)[number];
+
+/** How many companies are compared with how many, and requests sent to each: every one of the many is asked twice. */
+const COMPANIES = { few: 10, many: 10_000, requests: 20_000 } as const;
+
+interface AppOptions {
+  readonly rounds: string;
+  readonly seconds: string;
+  readonly connections: string;
+  readonly only?: string;
+  /** An address, `false` for `--no-redis`, absent for the default. */
+  readonly redis?: string | false;
+  readonly json?: boolean;
+  readonly write: boolean;
+}
+
+/** Adds `bench app`. */
+export function registerApp(bench: Command): void {
+  bench
+    .command("app")
+    .description("the app ÷ bare node:http, Express, Fastify and the usual assembly; latency, memory, CPU")
+    .option("--rounds <n>", "counted pairs", "5")
+    .option("--seconds <n>", "length of one run", "3")
+    .option("--connections <n>", "connections of the load, kept alive", "32")
+    .option("--only <parts>", `comma-separated: ${PARTS.join(", ")}`)
+    .option("--redis <url>", "Redis to measure with (default: one started in Docker)")
+    .option("--no-redis", "leave out what needs Redis")
+    .option("--json", "print JSON instead of a table; implies --no-write")
+    .option("--no-write", "print only, leave BENCHMARKS.md as it is")
+    .addHelpText(
+      "after",
+      `
+Takes about 8 minutes. Servers get one core and the load another; run it on a machine with nothing else to do. The load is made by wrk
+where it is installed, else by autocannon, which is slower itself. Nothing is left behind, also after Ctrl-C.
+
+Examples:
+  npm run bench app
+  npm run bench app -- --only ladder --rounds 9
+  npm run bench app -- --no-redis --json`,
+    )
+    .action(benchApp);
+}
+
+async function benchApp(options: AppOptions): Promise<void> {
+  const rounds = count("--rounds", options.rounds, 99);
+  const load = { seconds: count("--seconds", options.seconds, 60), connections: count("--connections", options.connections, 1000) };
+  const parts = chooseParts(options.only);
+  const started = performance.now();
+  const say = (text: string): void =>
+    console.error(colours.dim(`[${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}`));
+  const before = loadavg()[0] ?? 0;
+  const measured = await measure(parts, rounds, load, options.redis, say);
+  const figures = appFigures(measured);
+  const where: Surroundings = {
+    ...machine(),
+    ...load,
+    rounds,
+    generator: findGenerator(),
+    failed: failedRequests(measured),
+    loadAverage: [before, loadavg()[0] ?? 0],
+  };
+  if (options.json === true) {
+    console.log(JSON.stringify({ ...where, figures, measured }, undefined, 2));
+    return;
+  }
+  console.log(`\n${renderTable(APP_HEAD, figures.map(appRow))}`);
+  console.log(`\n${where.date}, ${where.machine}; Node ${where.node}; ${where.failed} failed requests.`);
+  if (options.write) write(appSection(figures, where));
+}
+
+async function measure(
+  parts: ReadonlySet<Part>,
+  rounds: number,
+  load: LoadSettings,
+  redis: string | false | undefined,
+  say: (text: string) => void,
+): Promise<Measurements> {
+  mkdirSync(STATE_DIR, { recursive: true });
+  const directory = mkdtempSync(path.join(STATE_DIR, "bench-app-"));
+  const generator = findGenerator();
+  const common = { generator, rounds, load, checkpoint: stopIfInterrupted };
+  const measured: { -readonly [Key in keyof Measurements]: Measurements[Key] } = {};
+  try {
+    say("building the app and its peers");
+    await buildServers(directory);
+    if (parts.has("ladder")) {
+      await withRedis(redis, say, async (redisUrl) => {
+        measured.pairs = await measureLadder({ ...common, directory, redisUrl, onStep: say });
+      });
+    }
+    if (parts.has("capacity")) {
+      say("C9: the whole machine");
+      measured.capacity = await measureCapacity(directory, common);
+    }
+    if (parts.has("answers")) {
+      const { rates, compression } = await measureAnswers(directory, say);
+      Object.assign(measured, { rates, compression });
+    }
+    if (parts.has("memory")) {
+      say("an idle worker");
+      measured.idleWorker = await idleWorker(directory);
+    }
+    if (parts.has("companies")) {
+      say(`${COMPANIES.few} companies, then ${COMPANIES.many}`);
+      const few = await companies(directory, COMPANIES.few, COMPANIES.requests);
+      stopIfInterrupted();
+      measured.companies = [few, await companies(directory, COMPANIES.many, COMPANIES.requests)];
+    }
+    stopIfInterrupted();
+    return measured;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Lends a Redis: the given one, or a container that is removed afterwards. Without Docker the rows that need one are left out. */
+async function withRedis(
+  choice: string | false | undefined,
+  say: (text: string) => void,
+  work: (url: string | undefined) => Promise<void>,
+): Promise<void> {
+  if (typeof choice === "string") return work(choice);
+  if (choice === false) return work(undefined);
+  say("starting Redis");
+  // Loaded here: without Redis none of it is needed.
+  const { startRedis } = await import("../../../tests/support/services/redis.js");
+  let service: Awaited<ReturnType<typeof startRedis>>;
+  try {
+    service = await startRedis();
+  } catch (error) {
+    stopIfInterrupted();
+    say(`no Redis, so its rows are left out: ${messageOf(error).split("\n")[0] ?? ""}`);
+    return work(undefined);
+  }
+  try {
+    await work(service.url);
+  } finally {
+    await service.remove();
+  }
+}
+
+function chooseParts(only: string | undefined): ReadonlySet<Part> {
+  if (only === undefined) return new Set(PARTS);
+  const wanted = only.split(",").map((part) => part.trim());
+  const unknown = wanted.filter((part) => !(PARTS as readonly string[]).includes(part));
+  if (unknown.length > 0) throw new UserError(`--only: ${unknown.join(", ")} is no part; allowed: ${PARTS.join(", ")}`);
+  return new Set(wanted as Part[]);
+}
+
+function count(option: string, text: string, most: number): number {
+  const value = /^[1-9]\d{0,3}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > most) throw new UserError(`${option} is ${JSON.stringify(text)}; allowed is a number from 1 to ${most}`);
+  return value;
+}
+
+function write(section: string): void {
+  const file = path.join(ROOT, "BENCHMARKS.md");
+  const document = existsSync(file) ? readFileSync(file, "utf8") : "# Benchmarks\n";
+  writeFileSync(file, insertSection(document, HEADING, section));
+  console.log(colours.dim("written to BENCHMARKS.md"));
+}
