@@ -5,6 +5,7 @@ import { authenticate, authorize } from "./http/middleware/authenticate";
 import { adminPortOnly } from "./http/admin-listener";
 import { errors, notFound } from "./http/middleware/errors";
 import { observe } from "./http/middleware/observe";
+import { openApiRoute } from "./http/openapi/route";
 import { METRICS_TYPE, sendText } from "./http/respond";
 import { adminRoutes } from "./http/routes/admin";
 import { authRoutes } from "./http/routes/auth";
@@ -69,6 +70,7 @@ export function createApp(container: Container): Express {
   app.use("/api/chat", authenticated, chatRoutes(container));
   app.use("/api/dashboard", authenticated, dashboardRoutes(container));
   app.use("/api/quotas", authenticated, quotaRoutes(container));
+  app.get("/openapi.json", openApiRoute(config));
   // 7 the pages
   app.use(pages());
   // 8 whatever is left

@@ -97,7 +97,10 @@ function buildQuerySchema(definition: ListDefinition<Record<string, unknown>>) {
   );
   return z.strictObject({
     ...Object.fromEntries(filters),
-    limit: wholeNumber(1, most).default(defaultLimit).describe(`a whole number from 1 to ${most}`),
+    limit: wholeNumber(1, most)
+      .default(defaultLimit)
+      .meta({ parameter: { type: "integer", minimum: 1, maximum: most, default: defaultLimit } })
+      .describe(`a whole number from 1 to ${most}`),
     offset: wholeNumber(0, MOST_OFFSET).optional().describe(`a whole number from 0 to ${MOST_OFFSET}; use cursor to go further`),
     cursor: z.string().max(MOST_CURSOR_CHARACTERS).optional().describe("the nextCursor of the page before"),
     sort: z

@@ -44,6 +44,9 @@ export function pageSchema(item: z.ZodType): z.ZodObject {
   });
 }
 
+/** For answers that carry a weak ETag of their content. */
+export const UNCHANGED: Answer = { description: "The client has it already: If-None-Match fits" };
+
 /** What {@link resource} needs to know. */
 export interface ResourceDescription<Row> {
   readonly tag: string;
@@ -75,7 +78,7 @@ export function resource<Row>(description: ResourceDescription<Row>): Operation[
       path,
       summary: `A page of the list; ${one} each`,
       query: listQuerySchema(list),
-      answers: { 200: { description: "The page", schema: pageSchema(listItem) } },
+      answers: { 200: { description: "The page", schema: pageSchema(listItem) }, 304: UNCHANGED },
     },
     {
       ...common,

@@ -10,7 +10,7 @@ const word = z
   .optional()
   .describe("1 to 200 letters, digits or any of _ : * ? . -");
 
-const invalidationSchema = z.strictObject({ namespace: word, user: word, tag: word, pattern: word });
+export const invalidationSchema = z.strictObject({ namespace: word, user: word, tag: word, pattern: word });
 
 /** `/api/admin/cache/:id`: what the cache of this worker did for one company, and making all caches forget it. */
 export function adminCacheRoutes({ cache, logger }: Container): Router {

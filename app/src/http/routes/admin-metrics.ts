@@ -6,7 +6,7 @@ import { HttpProblem } from "../problem";
 import { sendJson } from "../respond";
 import { pathId, validate } from "../validate";
 
-const summaryQuery = z.strictObject({ period: z.enum(["hour", "day", "week"]).default("hour").describe("hour, day or week") });
+export const summaryQuery = z.strictObject({ period: z.enum(["hour", "day", "week"]).default("hour").describe("hour, day or week") });
 const noQuery = z.strictObject({});
 
 const FIND_COMPANY = `SELECT id AS "id", name AS "name", plan AS "plan" FROM companies WHERE id = ?`;

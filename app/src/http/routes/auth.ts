@@ -12,9 +12,9 @@ import { jsonBody } from "../middleware/body";
 import { sendJson, sendNothing } from "../respond";
 import { validate } from "../validate";
 
-const signUpSchema = z.strictObject({ companyName: name, name, email, password });
-const newPasswordSchema = z.strictObject({ currentPassword: givenPassword, newPassword: password });
-const logInSchema = z.strictObject({ email, password: givenPassword });
+export const signUpSchema = z.strictObject({ companyName: name, name, email, password });
+export const newPasswordSchema = z.strictObject({ currentPassword: givenPassword, newPassword: password });
+export const logInSchema = z.strictObject({ email, password: givenPassword });
 
 /** `/api/auth`: sign up, log in, log out, and who one is. A session is a cookie for browsers and a bearer token for programs. */
 export function authRoutes({ accounts, sessions, database }: Container): Router {

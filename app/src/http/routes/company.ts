@@ -10,7 +10,7 @@ import { jsonBody } from "../middleware/body";
 import { sendJson } from "../respond";
 import { validate } from "../validate";
 
-const changesSchema = z.strictObject({ name });
+export const companyChangesSchema = z.strictObject({ name });
 
 /** `/api/company`: the company of whoever asks. */
 export function companyRoutes({ database, cache }: Container): Router {
@@ -21,7 +21,7 @@ export function companyRoutes({ database, cache }: Container): Router {
   });
 
   router.patch("/", requireCompanyAdmin, jsonBody(), async (request, response) => {
-    const changes = validate(changesSchema, request.body, "The request body");
+    const changes = validate(companyChangesSchema, request.body, "The request body");
     sendJson(request, response, 200, await updateCompany(tenantOf(request, database), changes));
   });
 

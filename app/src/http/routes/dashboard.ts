@@ -5,10 +5,10 @@ import type { Container } from "../../container";
 import { DASHBOARD_TABLES, loadDashboard, type Dashboard } from "../../dashboard/dashboard";
 import { EXAM_KINDS, FILING_STATES } from "../../db/domain-tables";
 import { ORDER_STATUSES } from "../../db/tables";
+import { sendCached } from "../cached";
 import { tenantOf } from "../middleware/authenticate";
 import * as shown from "../openapi/fields";
 import type { Operation } from "../openapi/operation";
-import { sendJson } from "../respond";
 
 const { count, id, time } = shown;
 const money = { totalCents: count, currency: z.string() } as const;
@@ -44,7 +44,7 @@ export function dashboardRoutes({ database, cache }: Container): Router {
   const router = Router();
   router.get("/", async (request, response) => {
     const scope = tenantOf(request, database);
-    sendJson(request, response, 200, await cache.getOrSet(scope, "dashboard", () => loadDashboard(scope), { tags: DASHBOARD_TABLES }));
+    await sendCached(cache, request, response, { name: "dashboard", tags: DASHBOARD_TABLES }, () => loadDashboard(scope));
   });
   return router;
 }

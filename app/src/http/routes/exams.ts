@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Container } from "../../container";
 import { EXAM_KINDS, EXAM_STATUSES, exams, type ExamRow } from "../../db/domain-tables";
 import { createExam, deleteExam, EXAM_LIST, getExam, updateExam } from "../../exams/exams";
+import { sendCached } from "../cached";
 import { moment, notes, rowId } from "../fields";
 import { sessionOf, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
@@ -53,12 +54,14 @@ export const examOperations = resource({
 });
 
 /** `/api/exams`: eye exams of the company's patients. Every user works with them, admins delete them. */
-export function examRoutes({ database }: Container): Router {
+export function examRoutes({ database, cache }: Container): Router {
   const router = Router();
 
   router.get("/", async (request, response) => {
     const list = parseListRequest(request.query, EXAM_LIST);
-    sendJson(request, response, 200, await listPage(tenantOf(request, database).table(exams), list, (exam) => exam));
+    await sendCached(cache, request, response, { name: "exams", query: list, tags: [exams.table] }, () =>
+      listPage(tenantOf(request, database).table(exams), list, (exam) => exam),
+    );
   });
 
   router.post("/", jsonBody(), async (request, response) => {

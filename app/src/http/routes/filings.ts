@@ -14,6 +14,7 @@ import {
   type FilingDetail,
 } from "../../filings/filings";
 import { TAX_YEARS } from "../../tax/schedule";
+import { sendCached } from "../cached";
 import { calendarDate, name, notes, rowId } from "../fields";
 import { sessionOf, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
@@ -96,12 +97,14 @@ export const filingOperations: readonly Operation[] = [
 ];
 
 /** `/api/filings`: tax returns on their way. Every user prepares and submits, admins enter decisions and delete drafts. */
-export function filingRoutes({ database }: Container): Router {
+export function filingRoutes({ database, cache }: Container): Router {
   const router = Router();
 
   router.get("/", async (request, response) => {
     const list = parseListRequest(request.query, FILING_LIST);
-    sendJson(request, response, 200, await listPage(tenantOf(request, database).table(filings), list, (filing) => filing));
+    await sendCached(cache, request, response, { name: "filings", query: list, tags: [filings.table] }, () =>
+      listPage(tenantOf(request, database).table(filings), list, (filing) => filing),
+    );
   });
 
   router.post("/", jsonBody(), async (request, response) => {

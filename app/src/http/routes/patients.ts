@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Container } from "../../container";
 import { PATIENT_STATUSES, patients, type PatientRow } from "../../db/domain-tables";
 import { createPatient, deletePatient, getPatient, PATIENT_LIST, updatePatient } from "../../patients/patients";
+import { sendCached } from "../cached";
 import { calendarDate, email, name, notes, phone } from "../fields";
 import { sessionOf, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
@@ -65,12 +66,14 @@ export const patientOperations = resource({
 });
 
 /** `/api/patients`: the patients of a company. Every user works with them, admins delete them. */
-export function patientRoutes({ database }: Container): Router {
+export function patientRoutes({ database, cache }: Container): Router {
   const router = Router();
 
   router.get("/", async (request, response) => {
     const list = parseListRequest(request.query, PATIENT_LIST);
-    sendJson(request, response, 200, await listPage(tenantOf(request, database).table(patients), list, (patient) => patient));
+    await sendCached(cache, request, response, { name: "patients", query: list, tags: [patients.table] }, () =>
+      listPage(tenantOf(request, database).table(patients), list, (patient) => patient),
+    );
   });
 
   router.post("/", jsonBody(), async (request, response) => {

@@ -6,7 +6,7 @@ import { jsonBody } from "../middleware/body";
 import { sendJson } from "../respond";
 import { validate } from "../validate";
 
-const newPlatformAdminSchema = z.strictObject({ email, name, password });
+export const newPlatformAdminSchema = z.strictObject({ email, name, password });
 
 /** `POST /api/admin/platform-admins`: the holder of the admin token makes someone an operator of the platform, who then logs in as everyone does. */
 export function platformAdminRoutes({ accounts, logger }: Container): Router {

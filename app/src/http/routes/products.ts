@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Container } from "../../container";
 import { PRODUCT_CATEGORIES, products, type ProductRow } from "../../db/domain-tables";
 import { createProduct, deleteProduct, getProduct, PRODUCT_LIST, updateProduct } from "../../products/products";
+import { sendCached } from "../cached";
 import { cents, currency, name } from "../fields";
 import { tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
@@ -54,12 +55,14 @@ export const productOperations = resource({
 });
 
 /** `/api/products`: what a company sells. Every user works with them, admins delete them. */
-export function productRoutes({ database }: Container): Router {
+export function productRoutes({ database, cache }: Container): Router {
   const router = Router();
 
   router.get("/", async (request, response) => {
     const list = parseListRequest(request.query, PRODUCT_LIST);
-    sendJson(request, response, 200, await listPage(tenantOf(request, database).table(products), list, (product) => product));
+    await sendCached(cache, request, response, { name: "products", query: list, tags: [products.table] }, () =>
+      listPage(tenantOf(request, database).table(products), list, (product) => product),
+    );
   });
 
   router.post("/", jsonBody(), async (request, response) => {

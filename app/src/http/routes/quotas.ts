@@ -4,6 +4,7 @@ import { PLAN_LIMITS, PLANS } from "../../billing/plans";
 import { changePlan, QUOTA_TABLES, quotaStatus, type QuotaStatus } from "../../billing/quotas";
 import type { Container } from "../../container";
 import { TenantScope } from "../../db/tenant";
+import { sendCached } from "../cached";
 import { tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
 import * as shown from "../openapi/fields";
@@ -76,7 +77,7 @@ export function quotaRoutes({ database, cache }: Container): Router {
 
   router.get("/", async (request, response) => {
     const scope = tenantOf(request, database);
-    sendJson(request, response, 200, await cache.getOrSet(scope, "quotas", () => quotaStatus(scope), { tags: QUOTA_TABLES }));
+    await sendCached(cache, request, response, { name: "quotas", tags: QUOTA_TABLES }, () => quotaStatus(scope));
   });
 
   router.get("/plans", (request, response) => {

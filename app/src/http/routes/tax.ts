@@ -10,6 +10,7 @@ import {
   type TaxComputation,
 } from "../../tax/computations";
 import { FILING_STATUSES, MOST_TAX_CENTS, TAX_SCHEDULES, TAX_YEARS, type TaxInput } from "../../tax/schedule";
+import { sendCached } from "../cached";
 import { sessionOf, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
 import * as shown from "../openapi/fields";
@@ -86,7 +87,7 @@ export const taxOperations: readonly Operation[] = [
 const SCHEDULES = { data: TAX_YEARS.map((taxYear) => ({ taxYear, ...TAX_SCHEDULES[taxYear] })) };
 
 /** `/api/tax`: federal income tax, computed at once and kept. Long runs go through the job queue. */
-export function taxRoutes({ database }: Container): Router {
+export function taxRoutes({ database, cache }: Container): Router {
   const router = Router();
 
   router.get("/schedules", (request, response) => {
@@ -95,7 +96,9 @@ export function taxRoutes({ database }: Container): Router {
 
   router.get("/computations", async (request, response) => {
     const list = parseListRequest(request.query, TAX_COMPUTATION_LIST);
-    sendJson(request, response, 200, await listPage(tenantOf(request, database).table(taxComputations), list, presentTaxComputation));
+    await sendCached(cache, request, response, { name: "tax-computations", query: list, tags: [taxComputations.table] }, () =>
+      listPage(tenantOf(request, database).table(taxComputations), list, presentTaxComputation),
+    );
   });
 
   router.post("/computations", jsonBody(), async (request, response) => {

@@ -12,8 +12,8 @@ import { listPage, parseListRequest } from "../pagination";
 import { sendJson } from "../respond";
 import { pathId, validate } from "../validate";
 
-const newUserSchema = z.strictObject({ email, name, password, role: role.default("user") });
-const changesSchema = z.strictObject({ name: name.optional(), role: role.optional(), password: password.optional() });
+export const newUserSchema = z.strictObject({ email, name, password, role: role.default("user") });
+export const userChangesSchema = z.strictObject({ name: name.optional(), role: role.optional(), password: password.optional() });
 
 /** `/api/users`: the users of a company, for its admins. Users are deactivated, never deleted: orders name their creators. */
 export function userRoutes({ database, accounts, sessions, cache }: Container): Router {
@@ -45,7 +45,7 @@ export function userRoutes({ database, accounts, sessions, cache }: Container): 
   });
 
   router.patch("/:id", jsonBody(), async (request, response) => {
-    const changes = validate(changesSchema, request.body, "The request body");
+    const changes = validate(userChangesSchema, request.body, "The request body");
     const updated = await change(request, {
       ...(changes.name !== undefined && { name: changes.name }),
       ...(changes.role !== undefined && { role: changes.role }),
