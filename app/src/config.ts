@@ -3,6 +3,7 @@ import type { Phase } from "./config/phase";
 import type { DocumentsConfig, JobsConfig, Role } from "./config/role";
 import type { PostgresConfig } from "./db/environment";
 import type { KafkaConfig } from "./events/config";
+import type { RealtimeConfig } from "./realtime/config";
 import type { RateLimitConfig } from "./rate-limit/policies";
 import type { RedisConfig } from "./redis";
 
@@ -50,6 +51,7 @@ export interface AppConfig {
   readonly protection: ProtectionConfig;
   /** KAFKA_*; `undefined` without KAFKA_BROKERS: events stay within the process. */
   readonly kafka: KafkaConfig | undefined;
+  readonly realtime: RealtimeConfig;
   /** ROLE, or --role on the command line; @default "all" */
   readonly role: Role;
   readonly jobs: JobsConfig;

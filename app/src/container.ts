@@ -11,10 +11,13 @@ import { Events } from "./events/events";
 import { EventLoopMonitor } from "./health/event-loop";
 import type { WorkerLifecycle } from "./lifecycle/types";
 import { Admission } from "./lifecycle/admission";
+import { JobService, prepareQueues } from "./jobs/service";
 import { createLogger, type Logger } from "./observability/logger";
 import { TenantMetrics } from "./observability/tenant-metrics";
 import { TenantMetricsFlush } from "./observability/tenant-metrics-flush";
 import { RateLimits } from "./rate-limit/limiter";
+import { instanceId } from "./realtime/instance-id";
+import { Realtime } from "./realtime/realtime";
 import { closeRedis, connectRedis, type RedisConnections } from "./redis";
 import { Accounts } from "./session/accounts";
 import { SharedClock } from "./session/clock";
@@ -50,6 +53,9 @@ export interface Container {
   readonly redis: RedisConnections;
   readonly limits: RateLimits;
   readonly events: Events;
+  readonly realtime: Realtime;
+  /** Background jobs, and the storage of documents. */
+  readonly jobs: JobService;
   readonly sessions: SessionStore;
   /** One time for all instances. */
   readonly clock: SharedClock;
@@ -89,6 +95,7 @@ export async function prepare(config: AppConfig, logger: Logger = createLogger(c
   const database = await openForMigrations(config, logger);
   try {
     const applied = await migrate(database, readMigrations(assetDirectory(`migrations/${database.kind}`)));
+    await prepareQueues(config);
     logger.info({ database: database.kind, applied }, applied.length === 0 ? "the schema is up to date" : "migrations applied");
   } finally {
     await database.close();
@@ -119,6 +126,13 @@ export async function createContainer(
     ...{ config: config.rateLimits, phase: config.phase, trustProxy: config.trustProxy, clustered: lifecycle.clustered },
     ...{ redis: redis.limits, adminToken, logger },
   });
+  const events = new Events({ database, logger, kafka: config.kafka, appName: config.appName });
+  const realtime = new Realtime({
+    ...{ config: config.realtime, appName: config.appName, instanceId: instanceId(), redis: redis.cache },
+    ...{ admission, limits, sessions, logger },
+  });
+  events.onCommitted((event) => realtime.announce(event));
+  const jobs = await JobService.open({ config, lifecycle, database, redis, logger });
   admission.start();
   tenantMetricsFlush.start();
   return {
@@ -126,7 +140,9 @@ export async function createContainer(
     lifecycle,
     logger,
     database,
-    events: new Events({ database, logger, kafka: config.kafka, appName: config.appName }),
+    events,
+    realtime,
+    jobs,
     redis,
     limits,
     sessions,
@@ -146,7 +162,8 @@ export async function createContainer(
 
 export async function closeContainer(container: Container): Promise<void> {
   container.eventLoop.stop();
-  await container.events.close();
+  await Promise.all([container.events.close(), container.realtime.close()]);
+  await container.jobs.close();
   container.admission.stop();
   container.limits.close();
   await container.tenantMetricsFlush.stop();

@@ -8,6 +8,7 @@ import { sendRawProblem } from "./http/raw-problem";
 import { refuseRequest } from "./http/request-guard";
 import { sendRawJson } from "./http/respond";
 import { healthReport } from "./health/reports";
+import { wantsWebSocket } from "./realtime/gateway";
 import { sendRefusal } from "./rate-limit/refusal";
 import { SlowClients } from "./lifecycle/slow-clients";
 import { Refusals } from "./observability/refusals";
@@ -61,6 +62,7 @@ export async function listen(container: Container, app: Express): Promise<AppSer
       connectionsCheckingInterval: defaults.connectionsCheckingIntervalMs,
       maxHeaderSize: defaults.maxHeaderBytes,
       ...messageClasses(app),
+      shouldUpgradeCallback: wantsWebSocket,
     },
     (request, response) => {
       const { socket } = request;
@@ -109,6 +111,7 @@ export async function listen(container: Container, app: Express): Promise<AppSer
     inFlight.set(socket, 0);
     socket.once("close", () => inFlight.delete(socket));
   });
+  server.on("upgrade", (request, socket, head) => container.realtime.gateway.handle(request, socket, head));
   server.maxConnections = config.protection.maxConnections;
   server.on("drop", () => refusals.count("connections"));
   // Whoever takes nothing of an answer for as long as an idle connection may stay open is not coming back for the rest.

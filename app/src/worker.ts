@@ -30,6 +30,7 @@ export async function startWorker(
     logger.info({ port: server.port, phase: config.phase }, "worker accepts connections");
     // In the background: requests are served meanwhile.
     void warmCache(container);
+    container.jobs.start();
     return {
       port: server.port,
       beginDrain(scope) {
@@ -39,7 +40,9 @@ export async function startWorker(
       },
       async close(deadlineMs) {
         state.draining = true;
-        await server.close(deadlineMs);
+        // At the moment the listener closes: whoever comes back reaches another worker.
+        container.realtime.drain();
+        await Promise.all([server.close(deadlineMs), container.jobs.drain(deadlineMs)]);
         await admin?.close();
         await closeContainer(container);
         logger.info("worker closed");

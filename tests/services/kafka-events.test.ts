@@ -13,6 +13,7 @@ import type { TenantScope } from "../../app/src/db/tenant";
 import type { KafkaConfig } from "../../app/src/events/config";
 import { Events } from "../../app/src/events/events";
 import { createProducer, ensureTopics } from "../../app/src/events/kafka";
+import { connectEvents } from "../../app/src/events/outbox";
 import { LagMonitor } from "../../app/src/events/lag";
 import { createCompany, outboxSize, publishOrders } from "../app/events/support";
 import { withDatabase } from "../app/db/support";
@@ -163,7 +164,6 @@ describe("B5 events through Kafka", function () {
       const environment = environmentOf(kafka);
       const config = configOf(environment);
       // Without a relay in this process: the outbox fills.
-      const { connectEvents } = await import("../../app/src/events/outbox");
       connectEvents(database, { outbox: true, committed: () => undefined });
       const scope = await createCompany(database);
       await publishOrders(scope, 25);

@@ -88,6 +88,16 @@ export const environmentSchema = z.object({
   JOBS_RETRY_BASE_MS: integer(1, HOUR_MS, 1000),
   DOCUMENTS_PATH: z.string().max(4096).optional().describe("the path of a directory"),
   DOCUMENT_MAX_BYTES: integer(1024, 1_073_741_824, 26_214_400),
+  REALTIME_MAX_CONNECTIONS: integer(1, 1_000_000, 10_000),
+  REALTIME_MAX_PER_USER: integer(1, 10_000, 10),
+  REALTIME_PING_MS: integer(50, HOUR_MS, 30_000),
+  REALTIME_RECONNECT_MS: integer(0, HOUR_MS, 5000),
+  REALTIME_ORIGINS: z
+    .string()
+    .max(4096)
+    .regex(/^https?:\/\/[\w.:-]+(,https?:\/\/[\w.:-]+)*$/)
+    .optional()
+    .describe("one or more origins such as https://app.example.org, separated by commas"),
   DRAIN_DELAY_MS: integer(0, HOUR_MS, 3000),
   SHUTDOWN_TIMEOUT_MS: integer(0, HOUR_MS, 30_000),
   CHAT_LATENCY_MS: integer(0, 60_000, 200),

@@ -77,6 +77,13 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
       warmCompanies: env.CACHE_WARM_COMPANIES,
     },
     kafka,
+    realtime: {
+      mostConnections: env.REALTIME_MAX_CONNECTIONS,
+      mostPerUser: env.REALTIME_MAX_PER_USER,
+      pingMs: env.REALTIME_PING_MS,
+      reconnectMs: env.REALTIME_RECONNECT_MS,
+      origins: env.REALTIME_ORIGINS?.split(",") ?? [],
+    },
     role: env.ROLE,
     jobs: { leaseMs: env.JOBS_LEASE_MS, retryBaseMs: env.JOBS_RETRY_BASE_MS },
     documents: {

@@ -3,6 +3,8 @@ import { Primary } from "../cluster/primary";
 import type { AppConfig } from "../config";
 import { ConfigError, loadConfig } from "../config";
 import { createLogger } from "../observability/logger";
+// Names the instance, before anything is forked that needs the name.
+import "../realtime/instance-id";
 import { runSingleProcess } from "./single-process";
 import type { StartWorker } from "./types";
 import { failure } from "./failure";

@@ -86,6 +86,7 @@ export class SessionStore {
   readonly #signer: TokenSigner;
   readonly #now: () => number;
   readonly #shared: SharedSessions | undefined;
+  readonly #endedListeners = new Set<(idHashes: readonly string[]) => void>();
 
   constructor(database: Database, signer: TokenSigner, { now = Date.now, shared }: SessionStoreOptions = {}) {
     this.#database = database;
@@ -143,7 +144,30 @@ export class SessionStore {
    * @param idHashes what {@link endSessions} returned.
    */
   async forget(idHashes: readonly string[]): Promise<void> {
-    if (idHashes.length > 0) await this.#shared?.revoke(idHashes);
+    if (idHashes.length === 0) return;
+    await this.#shared?.revoke(idHashes);
+    for (const listener of this.#endedListeners) listener(idHashes);
+  }
+
+  /** Calls back when sessions were ended in this process: logged out, replaced, of a deactivated user. Not when they expire. */
+  onEnded(listener: (idHashes: readonly string[]) => void): void {
+    this.#endedListeners.add(listener);
+  }
+
+  /** What {@link onEnded} and {@link alive} call the session of a token; `undefined` for a token that is not ours. */
+  idOf(token: string): string | undefined {
+    return this.#signer.verify(token);
+  }
+
+  /** Which of these sessions have not ended. Looking prolongs none. */
+  async alive(idHashes: readonly string[]): Promise<ReadonlySet<string>> {
+    if (idHashes.length === 0) return new Set();
+    const marks = idHashes.map(() => "?").join(", ");
+    const sql = `SELECT s.id_hash AS "idHash" FROM sessions s JOIN users u ON u.company_id = s.company_id AND u.id = s.user_id
+      WHERE s.id_hash IN (${marks}) AND s.expires_at > ? AND u.status = 'active'`;
+    // A shared copy may have been used without the database hearing of it for as long as this.
+    const found = await this.#database.all<{ idHash: string }>(sql, [...idHashes, this.#iso(-SLIDE_INTERVAL_MS)]);
+    return new Set(found.map(({ idHash }) => idHash));
   }
 
   async #read(idHash: string): Promise<Session | undefined> {
