@@ -126,6 +126,20 @@ describe("D3 sessions on Redis, two instances", function () {
     });
   }
 
+  it("D12 one instance cut off from Redis: what it ends, the other learns from the database within its next look, for good", async () => {
+    const { token } = await one.signUp();
+    for (const app of [one, two]) assert.equal((await me(app, token)).status, 200);
+    const connection = one.container.redis.cache;
+    connection?.redis.disconnect();
+    await eventually("cut off", () => !isBelieved(one));
+    assert.equal((await one.request("POST", "/api/auth/logout", { token })).status, 204);
+    assert.equal((await me(one, token)).status, 401);
+    await eventually("the other instance has looked", async () => (await me(two, token)).status === 401, 5000);
+    await connection?.redis.connect();
+    await believed();
+    for (const app of [one, two]) assert.equal((await me(app, token)).status, 401);
+  });
+
   it("a session that Redis forgot to have been ended, because it crashed a moment later, does not come back", async () => {
     const { token } = await one.signUp();
     for (const app of [one, two]) assert.equal((await me(app, token)).status, 200);

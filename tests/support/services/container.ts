@@ -21,6 +21,9 @@ const POLL_MS = 50;
 /** Another program may take a free port before Docker does; then another port is tried. */
 const PORT_ATTEMPTS = 5;
 
+/** See {@link freeze}. */
+const FREEZE_ATTEMPTS = 10;
+
 /** Runs the docker command; resolves with what it printed. The error of a failed command has what it wrote to stderr. */
 export async function dockerCommand(args: readonly string[]): Promise<string> {
   const { stdout } = await run("docker", [...args], { maxBuffer: 64 * 1024 * 1024 });
@@ -141,7 +144,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceCont
   };
   const service: ServiceContainer = {
     ...address,
-    pause: () => docker("pause", container),
+    pause: () => freeze(container),
     unpause: () => docker("unpause", container),
     kill: async () => {
       await docker("kill", container);
@@ -163,6 +166,18 @@ export async function startService(options: ServiceOptions): Promise<ServiceCont
     throw new Error(`${(error as Error).message}\n${stdout}${stderr}`, { cause: error });
   }
   return service;
+}
+
+/** With cgroup v1, runc gives up freezing when a process happens to fork or to sleep in the kernel at that moment; then it is asked again. */
+async function freeze(container: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await dockerCommand(["pause", container]);
+      return;
+    } catch (error) {
+      if (attempt === FREEZE_ATTEMPTS || !(error as Error).message.includes("unable to freeze")) throw error;
+    }
+  }
 }
 
 async function createContainer(options: ServiceOptions): Promise<{ readonly container: string; readonly port: number }> {
