@@ -14,7 +14,9 @@ import { companyRoutes } from "./http/routes/company";
 import { dashboardRoutes } from "./http/routes/dashboard";
 import { examRoutes } from "./http/routes/exams";
 import { filingRoutes } from "./http/routes/filings";
+import { documentRoutes } from "./http/routes/documents";
 import { healthRoutes } from "./http/routes/health";
+import { jobRoutes, queueRoutes } from "./http/routes/jobs";
 import { orderRoutes } from "./http/routes/orders";
 import { platformAdminRoutes } from "./http/routes/platform-admins";
 import { pages } from "./http/routes/pages";
@@ -53,6 +55,7 @@ export function createApp(container: Container): Express {
   // the route's limit of the user and the tier of the company, in one call
   app.use("/api", limits.afterAuthentication());
   app.use("/api/admin/platform-admins", platformAdminRoutes(container));
+  app.use("/api/admin/queues", queueRoutes(container));
   app.use("/api/admin", adminRoutes(container));
   // 5 logging in; body limits are the routes' own
   app.use("/api/auth", authRoutes(container));
@@ -69,6 +72,8 @@ export function createApp(container: Container): Express {
   app.use("/api/filings", authenticated, filingRoutes(container));
   app.use("/api/chat", authenticated, chatRoutes(container));
   app.use("/api/dashboard", authenticated, dashboardRoutes(container));
+  app.use("/api/jobs", authenticated, jobRoutes(container));
+  app.use("/api/documents", authenticated, documentRoutes(container));
   app.use("/api/quotas", authenticated, quotaRoutes(container));
   app.get("/openapi.json", openApiRoute(config));
   // 7 the pages

@@ -4,6 +4,7 @@ import type { AppConfig } from "./config";
 import type { Database } from "./db/database";
 import { migrate, readMigrations } from "./db/migrate";
 import { openDatabase, openForMigrations } from "./db/open";
+import { PoolMonitor } from "./db/pool-monitor";
 import type { Cache } from "./cache/cache";
 import { createCache } from "./cache/config";
 import { RedisFence } from "./cache/fence";
@@ -50,6 +51,7 @@ export interface Container {
   readonly lifecycle: WorkerLifecycle;
   readonly logger: Logger;
   readonly database: Database;
+  readonly poolMonitor: PoolMonitor;
   readonly redis: RedisConnections;
   readonly limits: RateLimits;
   readonly events: Events;
@@ -77,6 +79,8 @@ export interface ContainerOptions {
   readonly logger?: Logger;
   /** @default DEFAULT_COST of session/password */
   readonly passwordCost?: PasswordCost;
+  /** Puts something in front of the database, such as a count of its statements. */
+  readonly database?: (opened: Database) => Database;
 }
 
 /**
@@ -111,7 +115,10 @@ export async function createContainer(
 ): Promise<Container> {
   const { sessionSecrets, adminToken } = loadSecrets(config);
   const logger = options.logger ?? createLogger(config, { worker: lifecycle.workerId });
-  const database = await openDatabase(config, logger);
+  const opened = await openDatabase(config, logger);
+  const database = options.database?.(opened) ?? opened;
+  const poolMonitor = new PoolMonitor(database, logger);
+  poolMonitor.start();
   const redis = await connectRedis(config.redis, logger);
   const clock = await SharedClock.start(database, logger);
   const fence = redis.cache && new RedisFence({ database, connection: redis.cache, logger, appName: config.appName });
@@ -140,6 +147,7 @@ export async function createContainer(
     lifecycle,
     logger,
     database,
+    poolMonitor,
     events,
     realtime,
     jobs,
@@ -170,6 +178,7 @@ export async function closeContainer(container: Container): Promise<void> {
   container.clock.stop();
   container.fence?.close();
   container.cache.close();
+  container.poolMonitor.stop();
   await container.database.close();
   await closeRedis(container.redis);
 }

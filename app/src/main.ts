@@ -100,7 +100,10 @@ async function start(): Promise<void> {
   const { runApp } = await import("./lifecycle/run.js");
   await runApp({
     startWorker: async (config, lifecycle) => (await import("./worker.js")).startWorker(config, lifecycle),
-    inPrimary: async () => (await import("./rate-limit/cluster-store.js")).keepCountsInPrimary(),
+    inPrimary: async () => {
+      (await import("./rate-limit/cluster-store.js")).keepCountsInPrimary();
+      (await import("./jobs/runner-election.js")).electRunners();
+    },
     prepare: async (config) => (await import("./container.js")).prepare(config),
   });
 }

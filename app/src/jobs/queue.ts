@@ -61,7 +61,7 @@ export interface JobContext {
   /** Aborts when the job is cancelled, takes too long, or has to be handed back. */
   readonly signal: AbortSignal;
   /** @param percent 0–100 */
-  progress(percent: number): Promise<void>;
+  readonly progress: (percent: number) => Promise<void>;
 }
 
 /** Does the work. A job may run twice (its worker died, or lost its lease), so doing it again must do no harm. */

@@ -3,21 +3,14 @@
  * loads the PDF library.
  */
 import { definePDFJSModule, extractText, getDocumentProxy } from "unpdf";
+import { cutText, type ExtractedText } from "./text";
 import { computeTax, type TaxInput, type TaxResult } from "../tax/schedule";
-
-/** Longest text that is kept of a document, in UTF-16 code units: about 150 pages. */
-export const MOST_TEXT = 500_000;
 
 export interface PdfFacts {
   readonly pages: number;
   /** Points (1/72 inch), of the first page as it is shown. */
   readonly width: number;
   readonly height: number;
-}
-
-export interface ExtractedText {
-  readonly text: string;
-  readonly truncated: boolean;
 }
 
 export type ThreadTask =
@@ -59,7 +52,7 @@ async function answer(task: ThreadTask): Promise<ThreadAnswers[ThreadTask["kind"
     case "pdf-text": {
       const document = await openPdf(task.content);
       const { text } = await extractText(document, { mergePages: true });
-      return cut(text);
+      return cutText(text);
     }
   }
 }
@@ -71,13 +64,4 @@ async function openPdf(content: Uint8Array): ReturnType<typeof getDocumentProxy>
   } catch (error) {
     throw new UnreadableError(`The PDF cannot be read: ${(error as Error).message}`);
   }
-}
-
-/** NUL cannot be stored in Postgres, and means nothing in a text. */
-export function cut(text: string): ExtractedText {
-  const clean = text.replaceAll("\0", "");
-  if (clean.length <= MOST_TEXT) return { text: clean, truncated: false };
-  // Not in the middle of a character of two code units.
-  const end = /[\uD800-\uDBFF]/.test(clean.charAt(MOST_TEXT - 1)) ? MOST_TEXT - 1 : MOST_TEXT;
-  return { text: clean.slice(0, end), truncated: true };
 }

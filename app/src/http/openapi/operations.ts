@@ -1,7 +1,9 @@
 import { chatOperations } from "../routes/chat";
 import { dashboardOperations } from "../routes/dashboard";
+import { documentOperations } from "../routes/documents";
 import { examOperations } from "../routes/exams";
 import { filingOperations } from "../routes/filings";
+import { jobOperations, queueOperations } from "../routes/jobs";
 import { orderOperations } from "../routes/orders";
 import { patientOperations } from "../routes/patients";
 import { productOperations } from "../routes/products";
@@ -23,5 +25,8 @@ export const OPERATIONS: readonly Operation[] = [
   ...chatOperations,
   ...dashboardOperations,
   ...quotaOperations,
+  ...jobOperations,
+  ...documentOperations,
+  ...queueOperations,
   ...operatorOperations,
 ];

@@ -1,0 +1,287 @@
+import type { Database } from "../db/database";
+import { createId } from "../db/id";
+import { TenantScope } from "../db/tenant";
+import type { ListDefinition } from "../http/pagination";
+import { HttpProblem } from "../http/problem";
+import type { Logger } from "../observability/logger";
+import { errorText } from "./definitions";
+import { parse } from "./embedded-store";
+import {
+  type JobQueue,
+  type JobRecord,
+  type JobState,
+  type JsonObject,
+  type Priority,
+  QUEUES,
+  type QueueName,
+  type SettledJob,
+} from "./queue";
+import { companyJobs, type CompanyJobRow, JOB_OUTCOMES } from "./tables";
+
+/** Open jobs one look compares with the queue at most. */
+const RECONCILE_ROWS = 200;
+
+/** Younger jobs are still on their way into the queue, ms. */
+const RECONCILE_AGE_MS = 5000;
+
+/** Jobs that are over are kept this long, ms: a month of history. */
+const KEEP_MS = 30 * 24 * 3_600_000;
+
+const PURGE_ROWS = 500;
+
+export const JOB_LIST: ListDefinition<CompanyJobRow> = {
+  size: "medium",
+  sorts: ["createdAt"],
+  defaultSort: "-createdAt",
+  filters: { outcome: JOB_OUTCOMES, queue: QUEUES },
+};
+
+export interface NewCompanyJob {
+  readonly queue: QueueName;
+  readonly subjectId: string;
+  readonly createdBy: string;
+  readonly input: JsonObject;
+  readonly priority?: Priority;
+  readonly delayMs?: number;
+  /** The company's own; the same key in the same queue is the same job. */
+  readonly idempotencyKey?: string;
+}
+
+/** What a processor gets as its payload. */
+export interface CompanyPayload {
+  readonly companyId: string;
+  readonly createdBy: string;
+  readonly subjectId: string;
+  readonly input: JsonObject;
+}
+
+/** A job as the API shows it. Times are ISO 8601. */
+export interface CompanyJobView {
+  readonly id: string;
+  readonly queue: QueueName;
+  readonly status: JobState;
+  readonly priority: Priority;
+  readonly subjectId: string;
+  /** Percent. */
+  readonly progress: number;
+  readonly attempts: number | null;
+  readonly maxAttempts: number | null;
+  readonly result: JsonObject | null;
+  readonly error: string | null;
+  readonly createdBy: string;
+  readonly createdAt: string;
+  readonly finishedAt: string | null;
+}
+
+/** Told when a job is over, or open again; in the transaction that notes it. */
+export type JobListener = (
+  scope: TenantScope,
+  job: Pick<CompanyJobRow, "queue" | "subjectId">,
+  state: SettledJob["state"] | "open",
+) => Promise<void>;
+
+interface OwnedRow extends Pick<CompanyJobRow, "id" | "queue" | "priority" | "payload" | "subjectId" | "notBefore"> {
+  readonly companyId: string;
+}
+
+const OWNED = `id, queue, priority, payload, subject_id AS "subjectId", not_before AS "notBefore", company_id AS "companyId"`;
+
+/**
+ * Jobs of companies. A job is accepted by its row, in the transaction of what it belongs to; putting it into the queue comes after, and again
+ * whenever the queue does not know an open job, so neither a queue that is away nor one that lost its memory loses a job.
+ */
+export class CompanyJobs {
+  constructor(
+    private readonly database: Database,
+    private readonly queue: JobQueue,
+    private readonly logger: Logger,
+    private readonly listener: JobListener,
+  ) {}
+
+  /**
+   * Accepts a job inside the transaction of what it is about; {@link dispatch} it when that is committed.
+   * @returns the job of the same key when there is one; then nothing is added.
+   */
+  async accept(inside: TenantScope, job: NewCompanyJob): Promise<{ readonly row: CompanyJobRow; readonly isNew: boolean }> {
+    const table = inside.table(companyJobs);
+    if (job.idempotencyKey !== undefined) {
+      const where = { queue: job.queue, idempotencyKey: job.idempotencyKey };
+      const [known] = await table.page({ where, sort: "createdAt", descending: false, limit: 1 });
+      if (known !== undefined) return { row: known, isNew: false };
+    }
+    const now = Date.now();
+    const payload: CompanyPayload = {
+      companyId: inside.companyId,
+      createdBy: job.createdBy,
+      subjectId: job.subjectId,
+      input: job.input,
+    };
+    const row: CompanyJobRow = {
+      id: createId(now),
+      queue: job.queue,
+      outcome: "open",
+      priority: job.priority ?? "normal",
+      payload: JSON.stringify(payload),
+      result: null,
+      error: null,
+      subjectId: job.subjectId,
+      idempotencyKey: job.idempotencyKey ?? null,
+      createdBy: job.createdBy,
+      notBefore: job.delayMs === undefined || job.delayMs === 0 ? null : new Date(now + job.delayMs).toISOString(),
+      createdAt: new Date(now).toISOString(),
+      finishedAt: null,
+    };
+    await table.insert(row);
+    return { row, isNew: true };
+  }
+
+  /** Puts an accepted job into the queue. Never fails: what could not be put there now is put there by {@link reconcile}. */
+  async dispatch(row: Pick<CompanyJobRow, "id" | "queue" | "priority" | "payload" | "notBefore">): Promise<void> {
+    try {
+      await this.enqueue(row);
+    } catch (error) {
+      this.logger.warn({ job: row.id, queue: row.queue, reason: errorText(error) }, "a job is accepted; the queue gets it later");
+    }
+  }
+
+  /** @throws HttpProblem when the company has no such job. */
+  async get(scope: TenantScope, id: string): Promise<CompanyJobView> {
+    return present(await this.find(scope, id), await this.lookUp(id));
+  }
+
+  /** One page of rows with what the queue knows about the open ones. */
+  present(rows: readonly CompanyJobRow[]): Promise<CompanyJobView[]> {
+    return Promise.all(rows.map(async (row) => present(row, row.outcome === "open" ? await this.lookUp(row.id) : undefined)));
+  }
+
+  /**
+   * Ends a job that is not over: one that waits never starts, one that runs is told within about a second.
+   * @throws HttpProblem when there is no such job, or it is over.
+   */
+  async cancel(scope: TenantScope, id: string): Promise<CompanyJobView> {
+    const row = await scope.transaction(async (inside) => {
+      const found = await this.find(inside, id);
+      if (found.outcome !== "open")
+        throw new HttpProblem("conflict", `The job is over (${found.outcome}); only an open one can be cancelled.`);
+      const changes = { outcome: "cancelled", finishedAt: new Date().toISOString() } as const;
+      await inside.table(companyJobs).update(id, changes);
+      await this.listener(inside, found, "cancelled");
+      return { ...found, ...changes };
+    });
+    try {
+      await this.queue.cancel(id);
+    } catch (error) {
+      // It may still run, and its end then changes nothing: the outcome is decided.
+      this.logger.warn({ job: id, reason: errorText(error) }, "the queue could not be told of a cancelled job");
+    }
+    return present(row, undefined);
+  }
+
+  /** Notes how a job ended, once. */
+  async settle({ id, state, result, error }: SettledJob): Promise<void> {
+    await this.change(
+      id,
+      "open",
+      { outcome: state, result: result === null ? null : JSON.stringify(result), error, finished: true },
+      state,
+    );
+  }
+
+  /** A dead letter goes back into the queue: its job is open again. @returns `false` when there is no such dead letter. */
+  async retry(id: string): Promise<boolean> {
+    const record = await this.queue.get(id);
+    if (record?.state !== "failed") return false;
+    await this.change(id, "failed", { outcome: "open", result: null, error: null, finished: false }, "open");
+    return this.queue.retry(id);
+  }
+
+  /** Compares open jobs with the queue: what it does not know it gets, what ended there is noted. @returns jobs put into the queue. */
+  async reconcile(now = Date.now()): Promise<number> {
+    const rows = await this.database.all<OwnedRow>(
+      `SELECT ${OWNED} FROM company_jobs WHERE outcome = 'open' AND created_at < ? ORDER BY created_at LIMIT ?`,
+      [new Date(now - RECONCILE_AGE_MS).toISOString(), RECONCILE_ROWS],
+    );
+    let added = 0;
+    for (const row of rows) {
+      const record = await this.queue.get(row.id);
+      if (record === undefined) {
+        await this.enqueue(row);
+        added += 1;
+      } else if (record.state === "completed" || record.state === "failed" || record.state === "cancelled") {
+        await this.settle({ id: row.id, queue: row.queue, state: record.state, result: record.result, error: record.error });
+      }
+    }
+    if (added > 0) this.logger.warn({ jobs: added }, "open jobs that the queue did not have are in it again");
+    return added;
+  }
+
+  /** Deletes jobs that are over for a month. */
+  async purge(now = Date.now()): Promise<void> {
+    const before = new Date(now - KEEP_MS).toISOString();
+    for (const outcome of JOB_OUTCOMES.filter((each) => each !== "open")) {
+      const old = `SELECT id FROM company_jobs WHERE outcome = ? AND created_at < ? LIMIT ${PURGE_ROWS}`;
+      if ((await this.database.get<{ id: string }>(old, [outcome, before])) === undefined) continue;
+      await this.database.run(`DELETE FROM company_jobs WHERE id IN (${old})`, [outcome, before]);
+    }
+  }
+
+  private async enqueue(row: Pick<CompanyJobRow, "id" | "queue" | "priority" | "payload" | "notBefore">): Promise<void> {
+    const delayMs = row.notBefore === null ? 0 : Math.max(0, Date.parse(row.notBefore) - Date.now());
+    await this.queue.add(row.queue, parse(row.payload) ?? {}, { id: row.id, priority: row.priority, delayMs });
+  }
+
+  private async change(
+    id: string,
+    from: CompanyJobRow["outcome"],
+    to: {
+      readonly outcome: CompanyJobRow["outcome"];
+      readonly result: string | null;
+      readonly error: string | null;
+      readonly finished: boolean;
+    },
+    state: SettledJob["state"] | "open",
+  ): Promise<void> {
+    const row = await this.database.get<OwnedRow>(`SELECT ${OWNED} FROM company_jobs WHERE id = ? AND outcome = ?`, [id, from]);
+    if (row === undefined) return;
+    await new TenantScope(this.database, row.companyId).transaction(async (inside) => {
+      const { outcome, result, error, finished } = to;
+      const changes = { outcome, result, error, finishedAt: finished ? new Date().toISOString() : null };
+      if (await inside.table(companyJobs).update(id, changes, { outcome: from })) await this.listener(inside, row, state);
+    });
+  }
+
+  private async find(scope: TenantScope, id: string): Promise<CompanyJobRow> {
+    const row = await scope.table(companyJobs).find(id);
+    if (row === undefined) throw new HttpProblem("not-found", "There is no such job.");
+    return row;
+  }
+
+  /** What the queue knows; nothing while it is away, and then the row still tells the outcome. */
+  private async lookUp(id: string): Promise<JobRecord | undefined> {
+    try {
+      return await this.queue.get(id);
+    } catch (error) {
+      this.logger.debug({ job: id, reason: errorText(error) }, "the queue could not be asked about a job");
+      return undefined;
+    }
+  }
+}
+
+function present(row: CompanyJobRow, record: JobRecord | undefined): CompanyJobView {
+  const isOpen = row.outcome === "open";
+  return {
+    id: row.id,
+    queue: row.queue,
+    status: row.outcome === "open" ? (record?.state ?? (row.notBefore === null ? "waiting" : "delayed")) : row.outcome,
+    priority: row.priority,
+    subjectId: row.subjectId,
+    progress: row.outcome === "completed" ? 100 : (record?.progress ?? 0),
+    attempts: record?.attemptsStarted ?? null,
+    maxAttempts: record?.maxAttempts ?? null,
+    result: row.result === null ? (isOpen ? (record?.result ?? null) : null) : (parse(row.result) ?? null),
+    error: row.error ?? (isOpen ? (record?.error ?? null) : null),
+    createdBy: row.createdBy,
+    createdAt: row.createdAt,
+    finishedAt: row.finishedAt,
+  };
+}

@@ -1,0 +1,165 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { AppConfig } from "../config";
+import { runs } from "../config/role";
+import type { Database } from "../db/database";
+import { followDocumentJobs } from "../documents/documents";
+import { LocalDocumentStorage } from "../documents/local-storage";
+import type { DocumentStorage } from "../documents/storage";
+import type { WorkerLifecycle } from "../lifecycle/types";
+import type { Logger } from "../observability/logger";
+import type { RedisConnections } from "../redis";
+import { CompanyJobs } from "./company-jobs";
+import { errorText } from "./definitions";
+import { EmbeddedJobQueue } from "./embedded";
+import { countSettled, observeQueue, timed } from "./metrics";
+import type { JobQueue } from "./queue";
+import { ASK_EVERY_MS, askToRun, stopRunning } from "./runner-election";
+
+/** Open jobs are compared with the queue this often, ms. */
+const RECONCILE_MS = 5000;
+
+/** Old jobs are deleted every so many comparisons: about once an hour. */
+const PURGE_EVERY = 720;
+
+export interface JobServiceOptions {
+  readonly config: AppConfig;
+  readonly lifecycle: WorkerLifecycle;
+  readonly database: Database;
+  readonly redis: RedisConnections;
+  readonly logger: Logger;
+}
+
+/** Background jobs of one worker process: the queue, the jobs of companies, and running them where this process is to. */
+export class JobService {
+  private readonly stopping = new AbortController();
+  private loops: Promise<unknown> = Promise.resolve();
+  private keeping: Promise<void> = Promise.resolve();
+  private closeThreads: () => Promise<void> = () => Promise.resolve();
+  /** Whether this process takes jobs. */
+  running = false;
+
+  private constructor(
+    private readonly options: JobServiceOptions,
+    readonly queue: JobQueue,
+    readonly company: CompanyJobs,
+    readonly storage: DocumentStorage,
+  ) {}
+
+  /** Opens the queue that the configuration has: on Redis, else on Postgres, else in the embedded database. */
+  static async open(options: JobServiceOptions): Promise<JobService> {
+    const { database, logger, config } = options;
+    const queue = await openQueue(options);
+    const company = new CompanyJobs(database, queue, logger, followDocumentJobs);
+    return new JobService(options, queue, company, new LocalDocumentStorage(config.documents.path));
+  }
+
+  /**
+   * Begins to take jobs, if the role of the instance is to. In an instance that also serves, one worker does; another takes over when it is
+   * gone.
+   */
+  start(): void {
+    const { config, lifecycle } = this.options;
+    if (!runs(config.role, "jobs")) return;
+    const elected = config.role === "all" && lifecycle.clustered;
+    this.loops = this.guarded(() => (elected ? this.whenElected() : this.run()));
+  }
+
+  /** Takes no more jobs, waits for those that run up to the deadline, and hands back the rest. */
+  async drain(deadlineMs: number): Promise<void> {
+    this.stopping.abort();
+    const handedBack = await this.queue.drain(deadlineMs);
+    if (this.running) this.options.logger.info({ handedBack }, "job runner drained");
+    await this.loops;
+    await this.keeping;
+    await this.closeThreads();
+    this.running = false;
+  }
+
+  async close(): Promise<void> {
+    await this.drain(0);
+    observeQueue(undefined, this.options.logger);
+    await this.queue.close();
+  }
+
+  private async whenElected(): Promise<void> {
+    const { logger } = this.options;
+    const { signal } = this.stopping;
+    let elected = false;
+    while (!signal.aborted) {
+      try {
+        const granted = await askToRun();
+        // Once begun it goes on: what two do for a moment is kept apart by leases.
+        if (granted && !elected) {
+          elected = true;
+          await this.run();
+        }
+      } catch (error) {
+        logger.warn({ reason: errorText(error) }, "the primary was not asked who runs background jobs");
+      }
+      await pause(ASK_EVERY_MS, signal);
+    }
+    if (elected) await stopRunning().catch((error: unknown) => logger.debug({ reason: errorText(error) }, "the primary is gone already"));
+  }
+
+  private async run(): Promise<void> {
+    const { config, database, logger } = this.options;
+    // Loaded by the process that runs jobs only.
+    const [{ Threads }, { createProcessors }] = await Promise.all([import("./threads.js"), import("./processors/index.js")]);
+    if (this.stopping.signal.aborted) return;
+    const threads = new Threads();
+    this.closeThreads = () => threads.close();
+    const processors = createProcessors({ database, storage: this.storage, threads });
+    await this.queue.work(timed(processors), {
+      settled: async (job) => {
+        countSettled(job);
+        await this.company.settle(job);
+      },
+    });
+    this.running = true;
+    observeQueue(this.queue, logger);
+    logger.info({ driver: this.queue.kind, leaseMs: config.jobs.leaseMs }, "job runner takes jobs");
+    this.keeping = this.keepInStep();
+  }
+
+  private async keepInStep(): Promise<void> {
+    const { signal } = this.stopping;
+    for (let round = 0; !signal.aborted; round++) {
+      await this.guarded(async () => {
+        await this.company.reconcile();
+        if (round % PURGE_EVERY !== 0) return;
+        await this.company.purge();
+        await this.storage.sweep();
+      });
+      await pause(RECONCILE_MS, signal);
+    }
+  }
+
+  /** The queue or the database may be away for a while; what was not done now is done the next time. */
+  private async guarded(work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.options.logger.warn({ reason: errorText(error) }, "background jobs are not in step with their queue yet");
+    }
+  }
+}
+
+async function openQueue({ config, database, redis, logger }: JobServiceOptions): Promise<JobQueue> {
+  const settings = { leaseMs: config.jobs.leaseMs, retryBaseMs: config.jobs.retryBaseMs };
+  if (redis.limits === undefined && config.postgres === undefined) return new EmbeddedJobQueue(database, logger, settings);
+  // BullMQ is several megabytes of code that the smallest phase does without.
+  const [{ BullJobQueue }, { postgresBackend, redisBackend }] = await Promise.all([import("./bullmq.js"), import("./backends.js")]);
+  const backend = redis.limits === undefined ? postgresBackend(config.postgres?.directUrl ?? "") : redisBackend(redis.limits);
+  return new BullJobQueue(backend, logger, settings);
+}
+
+/** Run once before workers start: the tables of BullMQ, where jobs are kept in Postgres. */
+export async function prepareQueues(config: AppConfig): Promise<void> {
+  if (config.redis.limitsUrl !== undefined || config.postgres === undefined) return;
+  const { migratePostgresQueues } = await import("./backends.js");
+  await migratePostgresQueues(config.postgres.directUrl);
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal, ref: false }).catch(() => undefined);
+}
