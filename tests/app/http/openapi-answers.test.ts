@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { newPatient } from "../domain/support";
+import { ConformingClient } from "./conformance";
+import { ADMIN_TOKEN, PASSWORD, TestApp } from "./support";
+
+interface Created {
+  readonly id: string;
+  readonly token: string;
+  readonly company: { readonly id: string };
+}
+
+describe("OpenAPI description and real answers", function () {
+  this.timeout(30_000);
+  let app: TestApp;
+  let client: ConformingClient;
+  before(async () => {
+    app = await TestApp.start({ CHAT_LATENCY_MS: "0" });
+    client = await ConformingClient.of(app);
+  });
+  after(() => app.remove());
+
+  /** Asks, expects this status, and returns the body. */
+  async function ask(
+    status: number,
+    method: string,
+    where: string,
+    token?: string,
+    json?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Created> {
+    const answer = await client.request<Created>(method, where, {
+      ...(token !== undefined && { token }),
+      ...(json !== undefined && { json }),
+      ...(headers !== undefined && { headers }),
+    });
+    assert.equal(answer.status, status, `${method} ${where}: ${answer.text}`);
+    return answer.body;
+  }
+
+  it("E5 every operation answers as it is described, when it succeeds and when it refuses", async () => {
+    const credentials = { email: "boss@example.org", password: PASSWORD };
+    const { company, token: first } = await ask(201, "POST", "/api/auth/signup", undefined, {
+      companyName: "C",
+      name: "Boss",
+      ...credentials,
+    });
+    await ask(400, "POST", "/api/auth/signup", undefined, { companyName: "" });
+    await ask(204, "POST", "/api/auth/logout", first);
+    const { token: second } = await ask(200, "POST", "/api/auth/login", undefined, credentials);
+    await ask(401, "POST", "/api/auth/login", undefined, { ...credentials, password: "wrong" });
+    await ask(204, "POST", "/api/auth/logout-everywhere", second);
+    const { token: third } = await ask(200, "POST", "/api/auth/login", undefined, credentials);
+    const changed = { currentPassword: PASSWORD, newPassword: `${PASSWORD} too` };
+    const { token } = await ask(200, "POST", "/api/auth/password", third, changed);
+    for (const where of ["/api/auth/me", "/api/session", "/api/company", "/api/quotas", "/api/quotas/plans", "/api/dashboard"]) {
+      await ask(200, "GET", where, token);
+      await ask(401, "GET", where);
+    }
+    await ask(200, "PATCH", "/api/company", token, { name: "D" });
+
+    const user = await ask(201, "POST", "/api/users", token, { email: "u@example.org", name: "U", password: PASSWORD });
+    await ask(200, "PATCH", `/api/users/${user.id}`, token, { name: "V" });
+    await ask(200, "POST", `/api/users/${user.id}/deactivate`, token);
+    await ask(200, "POST", `/api/users/${user.id}/activate`, token);
+
+    const product = await ask(201, "POST", "/api/products", token, { sku: "S", name: "P", category: "lens", priceCents: 5 });
+    await ask(409, "POST", "/api/products", token, { sku: "S", name: "P", category: "lens", priceCents: 5 });
+    await ask(200, "PATCH", `/api/products/${product.id}`, token, { priceCents: 6 }, { "If-Match": '"1"' });
+    await ask(412, "PATCH", `/api/products/${product.id}`, token, { priceCents: 7 }, { "If-Match": '"1"' });
+    const patient = await ask(201, "POST", "/api/patients", token, { ...newPatient(), email: "p@example.org", phone: "+49 30 1" });
+    await ask(200, "PATCH", `/api/patients/${patient.id}`, token, { email: null, status: "archived" });
+    const exam = await ask(201, "POST", "/api/exams", token, {
+      patientId: patient.id,
+      kind: "refraction",
+      scheduledAt: "2999-01-01T00:00:00Z",
+    });
+    const order = await ask(201, "POST", "/api/orders", token, { customerName: "X", items: [{ productId: product.id, quantity: 2 }] });
+    await ask(200, "PATCH", `/api/orders/${order.id}`, token, { status: "confirmed" });
+
+    const income = { taxYear: 2025, filingStatus: "single", grossIncomeCents: 9_000_000 };
+    const computation = await ask(201, "POST", "/api/tax/computations", token, income);
+    await ask(200, "GET", "/api/tax/schedules", token);
+    const filing = await ask(201, "POST", "/api/filings", token, { taxpayerName: "X", taxYear: 2025, dueOn: "2026-04-15" });
+    await ask(200, "PATCH", `/api/filings/${filing.id}`, token, { computationId: computation.id });
+    await ask(200, "POST", `/api/filings/${filing.id}/transitions`, token, { to: "submitted", note: "by mail" });
+    await ask(409, "POST", `/api/filings/${filing.id}/transitions`, token, { to: "draft" });
+
+    const chat = await ask(201, "POST", "/api/chat/conversations", token, {});
+    const messages = `/api/chat/conversations/${chat.id}/messages`;
+    await ask(201, "POST", messages, token, { content: "What is my plan?" });
+    await ask(200, "POST", messages, token, { content: "And my orders?" }, { Accept: "text/event-stream" });
+    await ask(200, "GET", messages, token);
+
+    const single = { users: user, orders: order, products: product, patients: patient, exams: exam, filings: filing };
+    for (const [name, { id }] of Object.entries({ ...single, "tax/computations": computation, "chat/conversations": chat })) {
+      await ask(200, "GET", `/api/${name}`, token);
+      await ask(200, "GET", `/api/${name}/${id}`, token);
+      await ask(400, "GET", `/api/${name}?limit=0`, token);
+      await ask(404, "GET", `/api/${name}/nobody`, token);
+    }
+    const listed = await client.request("GET", "/api/orders", { token });
+    await ask(304, "GET", "/api/orders", token, undefined, { "If-None-Match": listed.headers.get("etag") ?? "" });
+    await ask(200, "GET", "/api/dashboard", token);
+    await ask(200, "PATCH", `/api/exams/${exam.id}`, token, { status: "completed", findings: "fine" });
+    const draft = await ask(201, "POST", "/api/filings", token, { taxpayerName: "Y", taxYear: 2024, dueOn: "2025-04-15" });
+    for (const where of [
+      `orders/${order.id}`,
+      `exams/${exam.id}`,
+      `patients/${patient.id}`,
+      `products/${product.id}`,
+      `filings/${draft.id}`,
+    ]) {
+      await ask(204, "DELETE", `/api/${where}`, token);
+    }
+    await ask(204, "DELETE", `/api/chat/conversations/${chat.id}`, token);
+
+    await ask(201, "POST", "/api/admin/platform-admins", ADMIN_TOKEN, { email: "op@example.org", name: "Op", password: PASSWORD });
+    await ask(200, "PUT", `/api/admin/quotas/${company.id}`, ADMIN_TOKEN, { plan: "BASIC" });
+    const reads = ["quotas/" + company.id, "cache/" + company.id, "metrics/summary", "metrics/company/" + company.id, "metrics/problems"];
+    for (const where of reads) await ask(200, "GET", `/api/admin/${where}`, ADMIN_TOKEN);
+    await ask(204, "DELETE", `/api/admin/cache/${company.id}`, ADMIN_TOKEN);
+    await ask(202, "POST", "/api/admin/reload", ADMIN_TOKEN);
+    for (const where of ["/health", "/ready", "/metrics", "/openapi.json"]) await ask(200, "GET", where);
+    for (const name of ["metrics", "cache", "queue", "scaling"]) await ask(200, "GET", `/api/health/${name}`);
+    const full = await client.request("GET", "/api/health/full");
+    assert.ok(full.status === 200 || full.status === 503);
+
+    const succeeded = new Set([...client.answered].filter((line) => / [23]\d\d$/.test(line)).map((line) => line.replace(/ \d+$/, "")));
+    const missing = client.operations.filter((operation) => !succeeded.has(operation) && operation !== "GET /api/health/full");
+    assert.deepEqual(missing, [], "operations that this test does not ask");
+  });
+
+  it("notices an answer that differs from its description", async () => {
+    const { token } = await app.signUp();
+    const answer = await app.request<Record<string, unknown>>("GET", "/api/quotas", { token });
+    assert.throws(
+      () => client.check("GET", "/api/quotas", {}, { ...answer, body: { ...answer.body, plan: "GOLD" } }),
+      /plan must be equal to one of/,
+    );
+    assert.throws(
+      () => client.check("GET", "/api/quotas", {}, { ...answer, body: { ...answer.body, more: 1 } }),
+      /must NOT have additional properties/,
+    );
+    assert.throws(() => client.check("GET", "/api/quotas", {}, { ...answer, status: 207 }), /does not describe 207/);
+    assert.throws(() => client.check("GET", "/api/nothing", {}, answer), /is not described/);
+  });
+});
