@@ -132,6 +132,7 @@ export async function listen(container: Container, app: Express): Promise<AppSer
   });
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("The server listens on no TCP port.");
+  admission.listening(address.port, config.host);
 
   return {
     port: address.port,

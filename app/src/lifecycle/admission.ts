@@ -15,6 +15,12 @@ export class Admission {
     this.#guard.start();
   }
 
+  /** The process listens here; see {@link AcceptProbe}. */
+  listening(port: number, host: string): void {
+    // All addresses of this machine are reached by its loopback address, too.
+    this.#guard.probe(port, host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host);
+  }
+
   stop(): void {
     this.#guard.stop();
   }

@@ -1,4 +1,5 @@
-import { monitorEventLoopDelay, performance, type EventLoopUtilization } from "node:perf_hooks";
+import { performance, type EventLoopUtilization } from "node:perf_hooks";
+import { AcceptProbe } from "./accept-probe";
 
 /**
  * What is refused first when there is too much to do, least important first. Health checks and what operators do are never refused.
@@ -12,7 +13,7 @@ export type Priority = (typeof PRIORITIES)[number];
 
 /** Settings of {@link OverloadGuard}. */
 export interface OverloadOptions {
-  /** From this delay of the event loop on (mean of a tick, ms) more is refused; 0 switches the guard off. @default 100 */
+  /** From this delay of the event loop on (how late a timer is, ms) more is refused; 0 switches the guard off. @default 100 */
   readonly delayMs: number;
   /** Requests being answered at a time, beyond which everything but health checks is refused. @default 2000 */
   readonly mostInFlight: number;
@@ -20,25 +21,27 @@ export interface OverloadOptions {
 
 const defaults = {
   /** Distance of two looks at the event loop, ms. */
-  tickMs: 100,
-  /** Distance of the samples behind one look, ms. The histogram contains it in every value. */
-  resolutionMs: 10,
+  tickMs: 50,
   /** Busy less than this, the delay comes from somewhere else (a suspended machine), and refusing would not help. */
   utilization: 0.9,
   /** Below this share of `delayMs` less is refused; in between everything stays as it is. The gap is what keeps it from flapping. */
   calmShare: 0.5,
   /** Change of the level by one tick: up for every multiple of `delayMs`, at most four; down slower than up. */
   up: 0.15,
-  down: 0.1,
+  down: 0.05,
   mostMultiples: 4,
+  /**
+   * A turn of the event loop may find hundreds of requests waiting. Once it has lasted this many times `delayMs` since the first of them,
+   * the others are refused as well, from the least important at `turnBegin` to all at `turnEnd`: they are that late already.
+   */
+  turnBegin: 2,
+  turnEnd: 5,
   /** Ticks in a row that must be late before anything is refused: one long garbage collection or one big JSON is not overload. */
   ticksToBegin: 2,
   /** Shortest Retry-After, seconds, and by how much it may be longer at the highest level. */
   retrySeconds: 1,
   retrySpreadSeconds: 9,
 } as const;
-
-const NANOSECONDS_PER_MS = 1e6;
 
 /**
  * Decides which requests are refused so that the others are still answered in time. The event loop's delay is the queue every request
@@ -47,49 +50,71 @@ const NANOSECONDS_PER_MS = 1e6;
  */
 export class OverloadGuard {
   readonly #options: OverloadOptions;
+  readonly #now: () => number;
   /** For each priority, the part of a refusal that is due: refusing 30 % refuses every third or fourth, not by chance. */
   readonly #due = new Float64Array(PRIORITIES.length);
   readonly #refused = new Float64Array(PRIORITIES.length);
-  readonly #histogram = monitorEventLoopDelay({ resolution: defaults.resolutionMs });
   #utilization: EventLoopUtilization = performance.eventLoopUtilization();
+  #lookedAt = 0;
+  /** When the first request since the last look was let in. */
+  #turnStartedAt: number | undefined;
+  #probe: AcceptProbe | undefined;
   #timer: NodeJS.Timeout | undefined;
   #level = 0;
   #lateTicks = 0;
   #inFlight = 0;
   #busy = 0;
 
-  constructor(options: Partial<OverloadOptions> = {}) {
+  /** @param now monotonic milliseconds; for tests. */
+  constructor(options: Partial<OverloadOptions> = {}, now: () => number = () => performance.now()) {
+    this.#now = now;
     this.#options = { delayMs: 100, mostInFlight: 2000, ...options };
   }
 
   start(): void {
     if (this.#options.delayMs === 0) return;
-    this.#histogram.enable();
+    this.#lookedAt = performance.now();
     this.#timer = setInterval(() => this.#look(), defaults.tickMs);
     this.#timer.unref();
   }
 
-  stop(): void {
-    clearInterval(this.#timer);
-    this.#histogram.disable();
+  /** Connections made to the listener tell how long others wait. */
+  probe(port: number, host: string): void {
+    this.#probe = new AcceptProbe(port, host);
   }
 
-  /** Whether requests have to pass {@link refuses} at all; nearly always they need not, and this costs nothing. */
+  stop(): void {
+    this.#probe?.stop();
+    clearInterval(this.#timer);
+  }
+
+  /** Whether requests have to pass {@link refuses} at all; nearly always they need not. */
   get engaged(): boolean {
-    return this.#level > 0 || this.#inFlight >= this.#options.mostInFlight;
+    return this.#level > 0 || this.#inFlight >= this.#options.mostInFlight || this.#turnLevel() > 0;
   }
 
   /** Whether this request is refused. Counts it. */
   refuses(priority: Priority): boolean {
     const rank = PRIORITIES.indexOf(priority);
     if (this.#inFlight < this.#options.mostInFlight) {
-      const share = Math.min(1, Math.max(0, this.#level - rank));
+      const share = Math.min(1, Math.max(0, Math.max(this.#level, this.#turnLevel()) - rank));
       const due = (this.#due[rank] ?? 0) + share;
       this.#due[rank] = due >= 1 ? due - 1 : due;
       if (due < 1) return false;
     }
     this.#refused[rank] = (this.#refused[rank] ?? 0) + 1;
     return true;
+  }
+
+  /** How much of this turn is late, as a level. */
+  #turnLevel(): number {
+    const { delayMs } = this.#options;
+    if (delayMs === 0) return 0;
+    const now = this.#now();
+    this.#turnStartedAt ??= now;
+    const multiples = (now - this.#turnStartedAt) / delayMs;
+    if (multiples <= defaults.turnBegin) return 0;
+    return Math.min(PRIORITIES.length, ((multiples - defaults.turnBegin) / (defaults.turnEnd - defaults.turnBegin)) * PRIORITIES.length);
   }
 
   /** When a refused client may come again, whole seconds; drawn at random, so that they do not all come together. */
@@ -109,12 +134,13 @@ export class OverloadGuard {
 
   /**
    * Takes one look's figures into account.
-   * @param delayMs mean delay of the event loop since the last look.
+   * @param delayMs by how much this look is late.
    * @param utilization share of that time it worked, 0–1.
    */
   observe(delayMs: number, utilization: number): void {
     const { delayMs: threshold } = this.#options;
     this.#busy = utilization;
+    this.#turnStartedAt = undefined;
     if (delayMs >= threshold && utilization >= defaults.utilization) {
       this.#lateTicks += 1;
       const multiples = Math.min(defaults.mostMultiples, delayMs / threshold);
@@ -136,12 +162,15 @@ export class OverloadGuard {
   }
 
   #look(): void {
-    const { count, mean } = this.#histogram;
-    const delayMs = count === 0 ? 0 : Math.max(0, mean / NANOSECONDS_PER_MS - defaults.resolutionMs);
+    // Not Node's histogram of the delay: it takes its samples between two turns of the loop, and has none when one turn is all there is.
+    const now = performance.now();
+    const delayMs = now - this.#lookedAt - defaults.tickMs;
+    this.#lookedAt = now;
     const { utilization } = performance.eventLoopUtilization(this.#utilization);
+    const waitedMs = this.#probe?.waitingMs(now) ?? 0;
+    if (utilization >= defaults.utilization) this.#probe?.send(now);
     this.#utilization = performance.eventLoopUtilization();
-    this.#histogram.reset();
-    this.observe(delayMs, utilization);
+    this.observe(Math.max(delayMs, waitedMs), utilization);
   }
 }
 
