@@ -1,3 +1,4 @@
+import cluster from "node:cluster";
 import pino from "pino";
 import type { AppConfig } from "../config";
 
@@ -8,6 +9,12 @@ export type Logger = pino.Logger;
  * 4 KB a tenth of the time of a busy worker went into handing buffers to the thread that writes.
  */
 const BUFFER_BYTES = 32 * 1024;
+
+/**
+ * Most bytes of one write. Workers share the stdout of their primary, usually a pipe, and a pipe keeps a write in one piece up to 4,096
+ * bytes (PIPE_BUF of Linux): in larger ones the lines of two workers would be torn into each other.
+ */
+const MOST_WRITTEN = cluster.isWorker ? 4096 : 2 * BUFFER_BYTES;
 
 /** Longest time a line waits in the buffer, in milliseconds. */
 const FLUSH_INTERVAL_MS = 250;
@@ -20,7 +27,13 @@ let stdout: ReturnType<typeof pino.destination> | undefined;
  */
 function destination(): ReturnType<typeof pino.destination> {
   if (stdout === undefined) {
-    const stream = pino.destination({ fd: 1, sync: false, minLength: BUFFER_BYTES, maxWrite: 2 * BUFFER_BYTES, periodicFlush: FLUSH_INTERVAL_MS });
+    const stream = pino.destination({
+      fd: 1,
+      sync: false,
+      minLength: Math.min(BUFFER_BYTES, MOST_WRITTEN - 1024),
+      maxWrite: MOST_WRITTEN,
+      periodicFlush: FLUSH_INTERVAL_MS,
+    });
     // A reader that went away (`node main.js | head`) must not take the app down; there is nowhere left to report it.
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error;

@@ -20,10 +20,13 @@ export function clientAddress(request: IncomingMessage, trustedProxies: number):
 
 /** An IPv4 address as it is, of an IPv6 address its /64; whatever is no address shares one name. */
 export function countedAddress(address: string): string {
-  if (address.startsWith("::ffff:") && address.includes(".")) return address.slice("::ffff:".length);
-  if (!address.includes(":")) return isIP(address) === 4 ? address : "unknown";
-  if (isIP(address) !== 6) return "unknown";
-  const [head = "", tail] = address.split("%", 1)[0]?.split("::", 2) ?? [];
+  const plain = address.startsWith("::ffff:") && address.includes(".") ? address.slice("::ffff:".length) : address;
+  const version = isIP(plain);
+  if (version === 4) return plain;
+  if (version !== 6) return "unknown";
+  const [text = ""] = plain.split("%", 1);
+  // The last two groups may be written as IPv4; the URL parser writes them as groups.
+  const [head = "", tail] = (text.includes(".") ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text).split("::", 2);
   const groups = head === "" ? [] : head.split(":");
   if (tail !== undefined) {
     const after = tail === "" ? [] : tail.split(":");

@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { loadConfig } from "../../app/src/config";
+import { fallbackSpec, resolvePolicies } from "../../app/src/rate-limit/policies";
+import { type FloodRequest, flood, logins, NO_ADDRESS_LIMITS, send, signUp } from "../app/rate-limit/flood";
+import { destroyInstances, type Instance, startInstance } from "../faults/support/instance";
+import { programs } from "../faults/support/programs";
+import { eventually } from "../support/services/container";
+import { type Proxy, startProxy } from "../support/services/proxy";
+import { type RedisService, startRedis } from "../support/services/redis";
+
+const BACK_WITHIN_MS = 5000;
+
+/** The default limit of logging in, and what an instance allows while it counts for itself. */
+const AUTH = resolvePolicies(loadConfig({}).rateLimits, "database").get("auth");
+assert.ok(AUTH);
+const LIMIT = AUTH.spec.limit;
+const STRICT = fallbackSpec(AUTH).limit;
+
+async function decidedBy(instance: Instance): Promise<string> {
+  const { body } = await send({ url: `${instance.url}/api/health/full` });
+  return (JSON.parse(body) as { components: { rateLimiting: { store: string } } }).components.rateLimiting.store;
+}
+
+async function usesRedis(instances: readonly Instance[]): Promise<boolean> {
+  return (await Promise.all(instances.map(decidedBy))).every((store) => store === "redis");
+}
+
+/** From an address of its own, as a trusted proxy would hand it on. */
+function from(address: string, requests: readonly FloodRequest[]): FloodRequest[] {
+  return requests.map((request) => ({ ...request, headers: { ...request.headers, "x-forwarded-for": address } }));
+}
+
+describe("limits shared through Redis", function () {
+  this.timeout(180_000);
+  let server: RedisService;
+  let proxy: Proxy;
+  before(async () => {
+    programs();
+    server = await startRedis({ role: "limits" });
+  });
+  after(() => server?.remove());
+  beforeEach(async () => {
+    proxy = await startProxy("127.0.0.1", server.port);
+  });
+  afterEach(async () => {
+    await destroyInstances();
+    await proxy.close();
+  });
+
+  const environment = (more: Readonly<Record<string, string>> = {}): Record<string, string> => ({
+    REDIS_LIMITS_URL: server.url.replace(/:\d+$/, `:${proxy.port}`),
+    TRUST_PROXY: "1",
+    ...NO_ADDRESS_LIMITS,
+    ...more,
+  });
+  /** Instances that wait for Redis even on a busy machine: for tests of counting, not of slowness. */
+  const patient = (count: number): Promise<Instance[]> =>
+    Promise.all(Array.from({ length: count }, () => startInstance("app", environment({ REDIS_COMMAND_TIMEOUT_MS: "10000" }))));
+
+  it("B7 F4 three instances of two workers: of 1,000 concurrent attempts to log in exactly ten pass", async () => {
+    const instances = await patient(3);
+    await eventually("all use Redis", () => usesRedis(instances));
+    const urls = instances.map(({ url }) => url);
+    assert.deepEqual(await flood(from("198.51.100.1", logins(urls, 1000))), { 400: LIMIT, 429: 1000 - LIMIT });
+  });
+
+  it("D12 F4 Redis dies in the middle of 1,000 attempts: no error, at most its limit and each instance's strict one pass", async () => {
+    const instances = await patient(3);
+    await eventually("all use Redis", () => usesRedis(instances));
+    const urls = instances.map(({ url }) => url);
+    const flooding = flood(from("198.51.100.2", logins(urls, 1000)));
+    const [tally] = await Promise.all([flooding, server.kill()]);
+    assert.equal((tally[400] ?? 0) + (tally[429] ?? 0), 1000, JSON.stringify(tally));
+    const passed = tally[400] ?? 0;
+    assert.ok(passed >= STRICT && passed <= LIMIT + instances.length * STRICT, `${passed} passed`);
+    assert.equal(await decidedBy(instances[0] as Instance), "cluster");
+    await server.start();
+    await eventually("all use Redis again", () => usesRedis(instances), BACK_WITHIN_MS);
+    // Whatever Redis still knows, a fresh address is counted exactly by all instances together.
+    assert.deepEqual(await flood(from("198.51.100.3", logins(urls, 100))), { 400: LIMIT, 429: 100 - LIMIT });
+  });
+
+  it("D2 D12 D14 slow, refused, stopped, killed: 0 answers of 5xx, limits hold in every state, Redis is used again each time", async () => {
+    const instance = await startInstance("app", environment({ RATE_LIMIT_API: "1000000/1m", RATE_LIMIT_TIER_FREE: "1000000/1m" }));
+    await eventually("Redis is used", () => usesRedis([instance]));
+    const token = await signUp(instance.url);
+    const statuses: Record<number, number> = {};
+    let going = true;
+    /** A user who goes on working all the time, one request after the other. */
+    const user = async (): Promise<void> => {
+      while (going) {
+        const { status } = await send({ url: `${instance.url}/api/orders`, headers: { authorization: `Bearer ${token}` } });
+        statuses[status] = (statuses[status] ?? 0) + 1;
+      }
+    };
+    const working = Promise.all([user(), user(), user()]);
+    const states: readonly { readonly name: string; begin(): Promise<void> | void; end(): Promise<void> | void }[] = [
+      { name: "half a second slow", begin: () => proxy.delay(250), end: () => proxy.delay(0) },
+      { name: "refused", begin: () => proxy.refuse(), end: () => proxy.accept() },
+      { name: "stopped", begin: () => server.pause(), end: () => server.unpause() },
+      { name: "killed", begin: () => server.kill(), end: () => server.start() },
+    ];
+    try {
+      for (const [index, state] of states.entries()) {
+        await state.begin();
+        await eventually(`${state.name}: the fallback decides`, async () => (await decidedBy(instance)) === "cluster");
+        const tally = await flood(from(`198.51.100.${10 + index}`, logins([instance.url], 50)));
+        await state.end();
+        assert.deepEqual(tally, { 400: STRICT, 429: 50 - STRICT }, state.name);
+        await eventually(`${state.name}: Redis decides again`, () => usesRedis([instance]), BACK_WITHIN_MS);
+        const after = await flood(from(`198.51.100.${20 + index}`, logins([instance.url], 50)));
+        // A worker whose circuit closed a moment later than that of the one that was asked counts for itself once more.
+        const passed = after[400] ?? 0;
+        assert.ok(passed >= LIMIT && passed <= LIMIT + STRICT && passed + (after[429] ?? 0) === 50, JSON.stringify(after));
+      }
+    } finally {
+      going = false;
+      await working;
+    }
+    assert.deepEqual(Object.keys(statuses), ["200"], JSON.stringify(statuses));
+  });
+});
