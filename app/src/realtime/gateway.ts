@@ -79,8 +79,9 @@ export class Gateway {
         logger.error({ err: error }, "an upgrade failed");
         return denied("error", 503, "unavailable", "Try again in a moment.", 1);
       })
-      .then((decision) => {
+      .then((decided) => {
         limits.leave(request);
+        const decision = this.#place(decided);
         upgradesTotal.inc({ outcome: decision.outcome });
         if (!("session" in decision)) {
           const response = responseOn(request, socket);
@@ -100,7 +101,7 @@ export class Gateway {
   }
 
   async #decide(request: IncomingMessage): Promise<Decision> {
-    const { admission, limits, sessions, hub, origins } = this.#parts;
+    const { admission, limits, sessions, origins } = this.#parts;
     const malformed = refuseRequest(request);
     if (malformed !== undefined) return { outcome: "malformed", problem: malformed };
     if (request.url?.split("?", 1)[0] !== REALTIME_PATH)
@@ -121,13 +122,18 @@ export class Gateway {
     if (session === undefined || idHash === undefined) {
       return denied("unauthenticated", 401, "authentication-required", "The session has ended; log in again.");
     }
-    // Asked after the wait for the session: what counts is who is there now.
-    const full = hub.refusal(session);
-    if (full === "user-full") {
-      return denied(full, 429, "too-many-connections", `A user may have ${hub.limits.mostPerUser} connections; close one first.`, 10);
-    }
-    if (full !== undefined) return denied(full, 503, "unavailable", "There are too many connections; try again later.", 5);
     return { outcome: "accepted", session, idHash };
+  }
+
+  /** Asked in the same turn in which the connection is added, so that those who come together do not all see the last place free. */
+  #place(decision: Decision): Decision {
+    if (!("session" in decision)) return decision;
+    const { hub } = this.#parts;
+    const full = hub.refusal(decision.session);
+    if (full === undefined) return decision;
+    return full === "user-full"
+      ? denied(full, 429, "too-many-connections", `A user may have ${hub.limits.mostPerUser} connections; close one first.`, 10)
+      : denied(full, 503, "unavailable", "There are too many connections; try again later.", 5);
   }
 
   async #find(token: string): Promise<Session | undefined> {
