@@ -1,4 +1,5 @@
 import express, { type Express } from "express";
+import { runs } from "./config/role";
 import type { Container } from "./container";
 import "./http/request";
 import { authenticate, authorize } from "./http/middleware/authenticate";
@@ -48,6 +49,8 @@ export function createApp(container: Container): Express {
   app.get("/metrics", operatorsOnly, async (request, response) => sendText(request, response, METRICS_TYPE, await instance.metricsText()));
   app.use("/api/admin", operatorsOnly);
   app.use("/api/health", healthRoutes(container));
+  // an instance for background work answers nothing else (A18)
+  if (!runs(config.role, "web")) return app.use(notFound(app), errors(logger));
   // limits per address of logging in and of operators' changes, before anything is read
   app.use("/api", limits.beforeAuthentication());
   // who asks, and whether they may: session/access.ts has the table

@@ -14,13 +14,15 @@ const PROBE_TIMEOUT_MS = 2000;
 /** Commands that ask the running instance wait this long, in milliseconds. */
 const STATUS_TIMEOUT_MS = 5000;
 
-const HELP = `Usage: node main.js [command]
+const HELP = `Usage: node main.js [command] [--role=web|jobs|consumer|all]
 
 Commands:
   start        run the app (default): one primary process and its workers, or a single process with WORKERS=1
   healthcheck  exit 0 when the instance on this machine is ready for requests, else 1 with the reason
   status       print one JSON line: health and scaling of the instance on this machine
   --help       print this text
+
+Roles (of start; default all, also as ROLE): web serves the API, jobs runs background jobs, consumer consumes events.
 
 Settings are environment variables, see README.md. Signals to the primary: SIGTERM or SIGINT shut down without failing a request
 (a second one ends at once), SIGHUP replaces all workers one after the other.
@@ -110,8 +112,21 @@ async function start(): Promise<void> {
 
 const commands: Readonly<Record<string, (() => Promise<void>) | undefined>> = { start, healthcheck, status };
 
+/** Takes `--role=NAME` or `--role NAME` out of the command line; what NAME may be is checked with the rest of the configuration. */
+function withoutRole(words: readonly string[]): { readonly words: readonly string[]; readonly role: string | undefined } {
+  const at = words.findIndex((word) => word === "--role" || word.startsWith("--role="));
+  if (at === -1) return { words, role: undefined };
+  const joined = words[at]?.startsWith("--role=") === true;
+  const role = joined ? words[at]?.slice("--role=".length) : words[at + 1];
+  if (role === undefined || role === "") fail("--role: needs web, jobs, consumer or all.", EXIT_USAGE);
+  return { words: words.filter((_, index) => index < at || index > (joined ? at : at + 1)), role };
+}
+
 async function main(): Promise<void> {
-  const [name = "start", ...rest] = process.argv.slice(2);
+  const { words, role } = withoutRole(process.argv.slice(2));
+  // Workers inherit the environment, not the command line.
+  if (role !== undefined) process.env["ROLE"] = role;
+  const [name = "start", ...rest] = words;
   if (name === "--help" || name === "-h" || name === "help") {
     process.stdout.write(HELP);
     return;

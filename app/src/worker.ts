@@ -3,7 +3,9 @@ import { createApp } from "./app";
 import { warmCache } from "./cache/warm";
 import { clusterStatus, requestReload } from "./cluster/ipc";
 import type { AppConfig } from "./config";
+import { runs } from "./config/role";
 import { closeContainer, createContainer, type Container, type Instance } from "./container";
+import { startConsumers } from "./events/events";
 import { listenForAdmins } from "./http/admin-listener";
 import type { RunningWorker, WorkerLifecycle } from "./lifecycle/types";
 import { metricsText } from "./observability/metrics-aggregator";
@@ -31,6 +33,7 @@ export async function startWorker(
     // In the background: requests are served meanwhile.
     void warmCache(container);
     container.jobs.start();
+    if (runs(config.role, "consumer")) startConsumers(container);
     return {
       port: server.port,
       beginDrain(scope) {

@@ -3,39 +3,13 @@ import type { Cache } from "../cache/cache";
 import { sampleMemory } from "../cluster/memory-monitor";
 import type { ClusterStatus } from "../cluster/types";
 import type { Container } from "../container";
+import { checkDatabase, databaseReport } from "./database";
 import { withoutPids } from "./details";
 import { redisHealth } from "../redis/health";
+import { queueReport } from "../jobs/health";
 import type { EventLoopFigures } from "./event-loop";
 import { recommend } from "./recommendation";
 import { judge, THRESHOLDS, worst, type ComponentStatus } from "./thresholds";
-
-/** A health check waits this long for the database, in milliseconds; then it is down, whatever it is doing. */
-const DATABASE_DEADLINE_MS = 1000;
-
-/** State of the database as a health check finds it. */
-export interface DatabaseHealth {
-  readonly kind: string;
-  readonly status: "up" | "down";
-  /** Absent when it did not answer. */
-  readonly latencyMs?: number;
-}
-
-/** Asks the database for a sign of life; never throws and never takes longer than the deadline. */
-export async function checkDatabase({ database, logger }: Pick<Container, "database" | "logger">): Promise<DatabaseHealth> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${DATABASE_DEADLINE_MS} ms`)), DATABASE_DEADLINE_MS);
-  });
-  try {
-    const latencyMs = await Promise.race([database.ping(), deadline]);
-    return { kind: database.kind, status: "up", latencyMs: Math.round(latencyMs * 1000) / 1000 };
-  } catch (error) {
-    logger.warn({ err: error }, "the database does not answer a health check");
-    return { kind: database.kind, status: "down" };
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 /** A worker's cache, as far as strangers may see it. */
 function cacheSummary(cache: Cache) {
@@ -65,14 +39,15 @@ export async function healthReport(container: Container): Promise<Record<string,
  */
 export async function fullReport(container: Container, details: boolean) {
   const { config, lifecycle, eventLoop, cache } = container;
-  const [database, cluster] = await Promise.all([checkDatabase(container), clusterHealth(container, details)]);
+  const [database, cluster, queue] = await Promise.all([
+    databaseReport(container, details),
+    clusterHealth(container, details),
+    queueReport(container.jobs.queue),
+  ]);
   const loop = eventLoop.figures();
   const memory = sampleMemory(config.cluster);
   const components = {
-    database: {
-      ...database,
-      status: database.latencyMs === undefined ? "critical" : judge(database.latencyMs, THRESHOLDS.databaseLatencyMs),
-    },
+    database,
     memory: { status: judge(memory.pressure, THRESHOLDS.memoryPressure), ...memory },
     eventLoop: {
       status: judgeEventLoop(loop),
@@ -82,7 +57,7 @@ export async function fullReport(container: Container, details: boolean) {
     cache: { status: cache.enabled ? "ok" : "disabled", ...cacheSummary(cache) },
     rateLimiting: { status: container.limits.enabled ? "ok" : "disabled", ...container.limits.status() },
     ...redisHealth(container.redis),
-    queue: { status: "disabled" },
+    queue,
   } satisfies Record<string, { readonly status: ComponentStatus }>;
   return {
     status: worst(Object.values(components).map(({ status }) => status)),
@@ -116,19 +91,6 @@ async function clusterHealth({ instance, logger }: Container, details: boolean) 
 function judgeEventLoop({ settled, delayP99Ms, utilization }: EventLoopFigures): ComponentStatus {
   if (!settled) return "ok";
   return worst([judge(delayP99Ms, THRESHOLDS.eventLoopDelayMs), judge(utilization, THRESHOLDS.eventLoopUtilization)]);
-}
-
-/** `GET /api/health/queue`: this version has no job queue, and says so rather than looking idle. */
-export function queueReport(): Record<string, unknown> {
-  return {
-    enabled: false,
-    status: "disabled",
-    depth: 0,
-    active: 0,
-    delayed: 0,
-    failed: 0,
-    reason: "Background jobs are not part of this version.",
-  };
 }
 
 /** `GET /api/health/scaling`: what this instance has, what it uses, and what to change. */

@@ -111,9 +111,10 @@ describe("A6, C6 health endpoints", () => {
     assert.match(text.text, /^# TYPE http_requests_total counter$/m);
   });
 
-  it("A6 /api/health/queue says that there is no queue; /scaling gives figures and advice", async () => {
+  it("A6 /api/health/queue counts jobs; /scaling gives figures and advice", async () => {
     const queue = await app.request<Json>("GET", "/api/health/queue");
-    assert.deepEqual([queue.body["enabled"], queue.body["depth"], queue.body["failed"]], [false, 0, 0]);
+    assert.deepEqual([queue.body["enabled"], queue.body["status"], queue.body["driver"]], [true, "ok", "sqlite"]);
+    assert.deepEqual([queue.body["depth"], queue.body["active"], queue.body["delayed"], queue.body["failed"]], [0, 0, 0, 0]);
     const { body } = await app.request<Record<string, Record<string, unknown>>>("GET", "/api/health/scaling");
     assert.deepEqual([body["workers"]?.["wanted"], body["workers"]?.["ready"]], [1, 1]);
     assert.deepEqual(body["respawnBudget"]?.["remaining"], 10);
