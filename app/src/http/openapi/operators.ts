@@ -25,6 +25,8 @@ function get(tag: string, path: string, summary: string, schema: z.ZodType, more
 
 const fullReport = report({ status: verdict, version: z.string(), checkedAt: shown.time, components: z.record(z.string(), report({})) });
 
+const databaseReport = report({ kind: z.enum(["sqlite", "postgres"]), status: verdict });
+
 /** What operators and machines ask. */
 export const operatorOperations: readonly Operation[] = [
   get(
@@ -58,6 +60,16 @@ export const operatorOperations: readonly Operation[] = [
     answers: {
       200: { description: "Nothing is critical", schema: fullReport },
       503: { description: "Something is critical", schema: fullReport },
+    },
+  },
+  {
+    tag: "health",
+    method: "get",
+    path: "/api/health/database",
+    summary: "Latency, connection pools and read replicas of the database",
+    answers: {
+      200: { description: "The database answers", schema: databaseReport },
+      503: { description: "It does not", schema: databaseReport },
     },
   },
   get("health", "/api/health/metrics", "Figures of requests", report({})),

@@ -1,0 +1,57 @@
+import type { Container } from "../container";
+import { judge, THRESHOLDS, worst } from "./thresholds";
+
+/** A health check waits this long for the database, in milliseconds; then it is down, whatever it is doing. */
+const DATABASE_DEADLINE_MS = 1000;
+
+/** State of the database as a health check finds it. */
+export interface DatabaseHealth {
+  readonly kind: string;
+  readonly status: "up" | "down";
+  /** Absent when it did not answer. */
+  readonly latencyMs?: number;
+}
+
+/** Asks the database for a sign of life; never throws and never takes longer than the deadline. */
+export async function checkDatabase({ database, logger }: Pick<Container, "database" | "logger">): Promise<DatabaseHealth> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${DATABASE_DEADLINE_MS} ms`)), DATABASE_DEADLINE_MS);
+  });
+  try {
+    const latencyMs = await Promise.race([database.ping(), deadline]);
+    return { kind: database.kind, status: "up", latencyMs: Math.round(latencyMs * 1000) / 1000 };
+  } catch (error) {
+    logger.warn({ err: error }, "the database does not answer a health check");
+    return { kind: database.kind, status: "down" };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * `GET /api/health/database` (features D11, E9), also part of `/api/health/full`: latency, pools and replicas of this worker.
+ * @param details whether addresses of servers and their error messages are shown: to operators, not to everybody.
+ */
+export async function databaseReport(container: Container, details: boolean) {
+  const { database, poolMonitor } = container;
+  const health = await checkDatabase(container);
+  const { pool, replicas, fallbacks, retries } = database.figures();
+  const answers = health.latencyMs === undefined ? ("critical" as const) : judge(health.latencyMs, THRESHOLDS.databaseLatencyMs);
+  if (pool === undefined) return { ...health, status: answers };
+  const primary = poolMonitor.status("primary", pool);
+  return {
+    ...health,
+    // A pool that is used up delays, a replica that is away costs speed: neither is an outage, which is what critical means to monitors.
+    status: worst([answers, primary.status === "ok" ? "ok" : "warning", replicas.every(({ healthy }) => healthy) ? "ok" : "warning"]),
+    pool: primary,
+    replicas: replicas.map(({ name, lastError, ...figures }, index) => ({
+      name: `replica-${index + 1}`,
+      ...(details && { server: name, lastError }),
+      ...figures,
+      pool: poolMonitor.status(`replica-${index + 1}`, figures.pool),
+    })),
+    fallbacks,
+    retries,
+  };
+}
