@@ -22,7 +22,7 @@ import { eventually } from "../support/services/container";
 import { type KafkaService, startKafka } from "../support/services/kafka";
 
 const logger = pino({ level: process.env["TEST_LOG"] ?? "silent" });
-const DEADLINE_MS = 60_000;
+const DEADLINE_MS = 120_000;
 
 /** Topic and group of one test's own. */
 function environmentOf(kafka: KafkaService): Record<string, string> {
@@ -127,7 +127,7 @@ function traffic(scopes: readonly TenantScope[]): { stop(): Promise<number> } {
 }
 
 describe("B5 events through Kafka", function () {
-  this.timeout(180_000);
+  this.timeout(400_000);
   let kafka: KafkaService;
   before(async () => (kafka = await startKafka()));
   after(() => kafka?.remove());
@@ -236,7 +236,7 @@ describe("B5 events through Kafka", function () {
 });
 
 describe("B5 events through three brokers", function () {
-  this.timeout(180_000);
+  this.timeout(400_000);
   let kafka: KafkaService;
   before(async () => (kafka = await startKafka({ brokers: 3 })));
   after(() => kafka?.remove());

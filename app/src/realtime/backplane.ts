@@ -60,6 +60,10 @@ export class ProcessBackplane implements Backplane {
 /** A subscriber that does not answer a ping for this long (ms) is connected anew: its peer may be gone without a word. */
 const PING_MS = 5000;
 
+/** Messages kept while Redis is away: so many, and so long (ms). Later they would tell of what clients have looked up meanwhile. */
+const MOST_WAITING = 1000;
+const WAIT_MS = 10_000;
+
 export interface RedisBackplaneOptions {
   readonly connection: RedisConnection;
   /** The same in every worker of an instance, different in every instance: what comes from the own one is known already. */
@@ -71,12 +75,14 @@ export interface RedisBackplaneOptions {
   readonly pingMs?: number;
 }
 
-/** The workers of all other instances, by Redis pub/sub. While Redis is away, messages stay within their instance. */
+/** The workers of all other instances, by Redis pub/sub. While Redis is away, messages wait for a few seconds. */
 export class RedisBackplane implements Backplane {
   readonly #options: RedisBackplaneOptions;
   readonly #subscriber: ReturnType<RedisConnection["duplicate"]>;
   readonly #name: string;
   readonly #timer: NodeJS.Timeout;
+  readonly #stopFlushing: () => void;
+  readonly #waiting: { readonly text: string; readonly until: number }[] = [];
   #connected = false;
   #closed = false;
 
@@ -105,11 +111,33 @@ export class RedisBackplane implements Backplane {
       else if (message.instance !== instanceId) listener.message(message.message);
     });
     this.#timer = setInterval(() => this.#ping(), options.pingMs ?? PING_MS).unref();
+    this.#stopFlushing = options.connection.onAvailable(() => this.#flush());
     backplaneUp.set(0);
   }
 
   publish(message: BackplaneMessage): void {
     const text = JSON.stringify({ instance: this.#options.instanceId, message });
+    if (this.#options.connection.available()) {
+      this.#flush();
+      this.#send(text);
+      return;
+    }
+    // Nothing was sent, so nothing can come twice: a short outage delays messages, a long one loses them.
+    if (this.#waiting.push({ text, until: performance.now() + WAIT_MS }) > MOST_WAITING) {
+      this.#waiting.shift();
+      backplaneFailuresTotal.inc();
+    }
+  }
+
+  #flush(): void {
+    const waiting = this.#waiting.splice(0);
+    for (const { text, until } of waiting) {
+      if (until > performance.now()) this.#send(text);
+      else backplaneFailuresTotal.inc();
+    }
+  }
+
+  #send(text: string): void {
     this.#options.connection
       .call((redis) => redis.publish(this.#name, text))
       .catch((error: unknown) => {
@@ -125,6 +153,7 @@ export class RedisBackplane implements Backplane {
 
   close(): Promise<void> {
     this.#closed = true;
+    this.#stopFlushing();
     clearInterval(this.#timer);
     this.#subscriber.disconnect();
     return Promise.resolve();

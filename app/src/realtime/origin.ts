@@ -5,7 +5,7 @@ import type { IncomingMessage } from "node:http";
  * them back, but they always say which page it is; programs say nothing.
  * @param allowed further origins, such as `https://app.example.org`.
  */
-export function isOwnPage({ headers }: IncomingMessage, allowed: readonly string[]): boolean {
+export function isOwnPage({ headers }: Pick<IncomingMessage, "headers">, allowed: readonly string[]): boolean {
   const { origin, host } = headers;
   if (origin === undefined || allowed.includes(origin)) return true;
   return URL.canParse(origin) && new URL(origin).host === host;
