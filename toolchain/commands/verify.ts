@@ -49,7 +49,7 @@ async function run(options: VerifyOptions): Promise<void> {
   if (url === undefined) throw new UserError(`stack ${stack.name} is not up: it has no address of the app`, stack.command("up"));
   if (phase !== "cluster") throw new UserError(`stack ${stack.name} is in phase ${phase}; verify knows phase cluster so far`);
 
-  const http = new HttpClient(url);
+  const http = new HttpClient(url, textOutput(outputs, "adminToken"));
   await answering(http, stack);
   const quiet = options.json === "-";
   const say = (text: string): void => {

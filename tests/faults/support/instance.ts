@@ -137,6 +137,8 @@ export function launch(program: ProgramName, environment: Readonly<Record<string
       FIXTURE_BOOT: bootFile,
       DRAIN_DELAY_MS: "200",
       SHUTDOWN_TIMEOUT_MS: "5000",
+      // Loads of tests come from one address; tests of limits set what they need.
+      RATE_LIMITS: "off",
       ...environment,
     },
   });

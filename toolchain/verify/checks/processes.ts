@@ -55,7 +55,7 @@ export const processChecks: readonly Check[] = [
         url: http.url,
         ratePerSecond: RELOAD_RATE,
         seconds: 300,
-        next: (n) => (n % 2 === 0 ? { path: "/health" } : { path: "/api/orders?limit=10", headers: { cookie } }),
+        next: (n) => (n % 2 === 0 ? { path: "/health" } : { path: "/api/orders?limit=10", headers: { ...http.operator, cookie } }),
       });
       let replaced = 0;
       let report;

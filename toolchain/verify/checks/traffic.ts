@@ -2,7 +2,7 @@ import { startLoad } from "../../lib/load";
 import { describeFailures, limitViolations, type Flood } from "../evaluate";
 import { fail, pass, skip, verdict, type Check } from "../types";
 import { createOrder } from "./answers";
-import type { HttpClient } from "../http";
+import type { Answer, HttpClient } from "../http";
 
 /** 500 users (A4), each with a request every ten seconds: the shorter end of the think time of feature A12. */
 const CAPACITY_RATE = 50;
@@ -16,7 +16,10 @@ const FLOOD_REQUESTS = 900;
 const FLOOD_LIMIT = 200;
 const FLOOD_CONNECTIONS = 32;
 
-/** A4, B1: what the stack carries, and what it refuses. */
+/** API requests of one address at once: several times what any of its limits lets through by default, below the load balancer's. */
+const APP_BURST = 60;
+
+/** A4, B1, B7: what the stack carries, and what it refuses. */
 export const trafficChecks: readonly Check[] = [
   {
     id: "A4",
@@ -31,9 +34,11 @@ export const trafficChecks: readonly Check[] = [
         ratePerSecond: CAPACITY_RATE,
         seconds: CAPACITY_SECONDS,
         next: (n) => {
-          if (n % 10 === 0) return order(cookie, n);
+          // 500 users have addresses and limits of their own; this one client stands for all of them.
+          const headers = { ...http.operator, cookie };
+          if (n % 10 === 0) return order(headers, n);
           if (n % 5 === 0) return { path: "/health" };
-          return { path: "/api/orders?limit=20", headers: { cookie } };
+          return { path: "/api/orders?limit=20", headers };
         },
       });
       const report = await load.done;
@@ -42,6 +47,18 @@ export const trafficChecks: readonly Check[] = [
         return fail(`${report.failed} of ${report.sent} failed (${describeFailures(report.statuses, report.errors)}), ${times}`);
       const measured = `0 of ${report.sent} failed at ${report.rate.toFixed(0)} req/s, ${times}`;
       return report.p95 < CAPACITY_P95_MS ? pass(measured) : fail(measured);
+    },
+  },
+  {
+    id: "B7",
+    title: "limits of the app, one address",
+    target: "429 with policy and Retry-After",
+    async run({ http }) {
+      const { components } = (await http.ask("/api/health/full")).json() as { components?: { rateLimiting?: { mode?: string } } };
+      const mode = components?.rateLimiting?.mode ?? "unknown";
+      if (mode !== "on") return skip(`RATE_LIMITS is ${mode} for this stack`);
+      const answers = await Promise.all(Array.from({ length: APP_BURST }, () => http.ask("/api/orders", { limited: true })));
+      return verdict(...appLimitFindings(answers));
     },
   },
   {
@@ -74,9 +91,32 @@ export const trafficChecks: readonly Check[] = [
   },
 ];
 
-function order(cookie: string, n: number): { path: string; method: string; headers: Record<string, string>; body: string } {
+/** What is wrong with the answers to requests that exceed the app's limits, and what was measured. */
+function appLimitFindings(answers: readonly Answer[]): [violations: string[], measured: string] {
+  const refused = answers.filter(({ status }) => status === 429);
+  const [first] = refused;
+  if (first === undefined) return [[`${answers.length} requests at once and none refused`], ""];
+  const { policy, type } = first.json();
+  const retryAfter = first.headers["retry-after"];
+  const violations = [
+    ...(type === "urn:phased-stack:problem:rate-limited" && typeof policy === "string"
+      ? []
+      : ["the refusal is not the app's problem document"]),
+    ...(Number(retryAfter) >= 1 ? [] : [`Retry-After is ${String(retryAfter)}`]),
+    ...(first.headers["ratelimit-policy"] === undefined ? ["no RateLimit-Policy"] : []),
+  ];
+  return [
+    violations,
+    `${answers.length - refused.length} of ${answers.length} at once let through, limit ${String(policy)}, Retry-After ${String(retryAfter)}`,
+  ];
+}
+
+function order(
+  headers: Readonly<Record<string, string>>,
+  n: number,
+): { path: string; method: string; headers: Record<string, string>; body: string } {
   const body = JSON.stringify({ customerName: `Customer ${n}`, totalCents: 100, currency: "EUR" });
-  return { path: "/api/orders", method: "POST", headers: { cookie, "content-type": "application/json" }, body };
+  return { path: "/api/orders", method: "POST", headers: { ...headers, "content-type": "application/json" }, body };
 }
 
 /**
