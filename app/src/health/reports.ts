@@ -58,6 +58,8 @@ export async function fullReport(container: Container, details: boolean) {
     rateLimiting: { status: container.limits.enabled ? "ok" : "disabled", ...container.limits.status() },
     ...redisHealth(container.redis),
     queue,
+    events: container.events.status(),
+    realtime: container.realtime.status(),
   } satisfies Record<string, { readonly status: ComponentStatus }>;
   return {
     status: worst(Object.values(components).map(({ status }) => status)),
