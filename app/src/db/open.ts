@@ -1,7 +1,6 @@
 import type { Logger } from "../observability/logger";
 import type { Database } from "./database";
 import type { PostgresConfig } from "./environment";
-import { PostgresDatabase } from "./postgres";
 import type { PostgresPoolOptions } from "./postgres-pool";
 import { SqliteDatabase } from "./sqlite";
 
@@ -20,7 +19,7 @@ export interface DatabaseConfig {
 export async function openDatabase(config: DatabaseConfig, logger: Logger): Promise<Database> {
   const { appName, sqlitePath, postgres } = config;
   if (postgres === undefined) return SqliteDatabase.open({ file: sqlitePath });
-  const database = new PostgresDatabase({
+  const database = new (await postgresDatabase())({
     primary: pool(postgres, appName, logger, postgres.url, postgres.poolMax, postgres.poolMin),
     lockWaitMs: postgres.lockTimeoutMs,
     retryMs: postgres.retryMs,
@@ -44,11 +43,16 @@ export async function openForMigrations(config: DatabaseConfig, logger: Logger):
   if (postgres === undefined) return SqliteDatabase.open({ file: sqlitePath });
   // Others that start at the same time migrate first; their index may take long as well.
   const patient = { ...postgres, statementTimeoutMs: 0 };
-  return new PostgresDatabase({
+  return new (await postgresDatabase())({
     primary: pool(patient, `${appName} migrations`, logger, postgres.directUrl, 1, 0),
     lockWaitMs: MIGRATION_LOCK_WAIT_MS,
     retryMs: postgres.retryMs,
   });
+}
+
+/** Loaded with DATABASE_URL only: its client costs every worker memory. */
+async function postgresDatabase(): Promise<typeof import("./postgres").PostgresDatabase> {
+  return (await import("./postgres.js")).PostgresDatabase;
 }
 
 /** Longest wait for another instance's migrations, ms. */

@@ -2,10 +2,9 @@ import { randomUUID } from "node:crypto";
 import type { Database } from "../db/database";
 import type { Logger } from "../observability/logger";
 import type { KafkaConfig } from "./config";
-import { EventConsumer } from "./consumer";
+import type { EventConsumer } from "./consumer";
 import type { DomainEvent } from "./event";
-import { createProducer, ensureTopics } from "./kafka";
-import { LagMonitor } from "./lag";
+import type { LagMonitor } from "./lag";
 import { connectEvents } from "./outbox";
 import { type EventPublisher, OutboxRelay } from "./relay";
 
@@ -67,9 +66,10 @@ export class Events {
   startConsumer(): void {
     const { kafka: config, database, logger } = this.#options;
     if (config === undefined || this.#consumer !== undefined) return;
-    this.#consumer = new EventConsumer({ config, database, logger, clientId: this.#clientId });
+    const { EventConsumer: Consumer, LagMonitor: Lag } = reading();
+    this.#consumer = new Consumer({ config, database, logger, clientId: this.#clientId });
     this.#consumer.start();
-    this.#lag = new LagMonitor(config, logger, this.#clientId);
+    this.#lag = new Lag(config, logger, this.#clientId);
     this.#lag.start();
   }
 
@@ -95,7 +95,14 @@ export class Events {
   }
 }
 
+/** Loaded where events are read and not before: Kafka's client takes every worker that has no brokers 40 MB of memory. */
+function reading(): typeof import("./consumer") & typeof import("./lag") {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- an import() would make becoming a consumer asynchronous
+  return { ...(require("./consumer") as typeof import("./consumer")), ...(require("./lag") as typeof import("./lag")) };
+}
+
 async function connectProducer(config: KafkaConfig, clientId: string): Promise<EventPublisher> {
+  const { createProducer, ensureTopics } = await import("./kafka.js");
   await ensureTopics(config, clientId);
   const producer = createProducer(config, clientId);
   return {
