@@ -17,6 +17,9 @@ import { type RedisService, startRedis } from "../support/services/redis";
 
 const logger = pino({ level: "silent" });
 
+/** The contract is about a Redis that answers, however busy the machine; a request of the app does not wait that long. */
+const PATIENT_MS = 5000;
+
 interface RedisProcess extends CacheProcess {
   readonly connection: RedisConnection;
   readonly fence: RedisFence;
@@ -27,13 +30,13 @@ interface RedisRig extends CacheRig {
 }
 
 /** Two processes on one SQLite file and one Redis. */
-async function openRig(redis: RedisService, appName: string): Promise<RedisRig> {
+async function openRig(redis: RedisService, appName: string, commandTimeoutMs: number): Promise<RedisRig> {
   const directory = mkdtempSync(path.join(tmpdir(), "phased-cache-"));
   let now = Date.now();
   const start = async (): Promise<RedisProcess> => {
     const database = await SqliteDatabase.open({ file: path.join(directory, "app.db") });
     await migrate(database, MIGRATIONS);
-    const connection = new RedisConnection({ url: redis.url, name: "cache", commandTimeoutMs: 150, logger });
+    const connection = new RedisConnection({ url: redis.url, name: "cache", commandTimeoutMs, logger });
     await connection.started();
     const fence = new RedisFence({ database, connection, logger, appName, pollMs: 100 });
     await fence.started();
@@ -64,11 +67,11 @@ describe("cache on Redis", function () {
   before(async () => (redis = await startRedis({ role: "cache" })));
   after(() => redis.remove());
 
-  describeCacheContract("with Redis, two processes", true, () => openRig(redis, "contract"));
+  describeCacheContract("with Redis, two processes", true, () => openRig(redis, "contract", PATIENT_MS));
 
   describe("D12 faults", () => {
     let rig: RedisRig;
-    before(async () => (rig = await openRig(redis, "faults")));
+    before(async () => (rig = await openRig(redis, "faults", 150)));
     after(() => rig.close());
 
     const read = (cache: Cache, companyId: string, value: string): Promise<string> =>
@@ -92,7 +95,9 @@ describe("cache on Redis", function () {
       await Promise.all(rig.processes.map(({ fence }) => eventually("Redis is believed again", () => fence.prefix() !== undefined)));
       for (const cache of [one, two])
         assert.notEqual(await read(cache, companyId, "after"), "before", "what Redis still held is out of reach");
-      assert.equal(await read(two, companyId, "not asked"), await read(one, companyId, "not asked"), "shared again");
+      const later = createId();
+      assert.equal(await read(one, later, "kept"), "kept");
+      assert.equal(await read(two, later, "not asked"), "kept", "shared again");
     }
 
     it("stopped and started: nothing changed meanwhile comes back", () =>
@@ -123,7 +128,8 @@ describe("cache on Redis", function () {
       await eventually("the epoch is known to the other", async () => (await read(other.cache, companyId, "after")) === "after");
       await cutOff.connection.redis.connect();
       await eventually("Redis is believed again", () => cutOff.fence.prefix() !== undefined);
-      assert.equal(await read(cutOff.cache, companyId, "not asked"), "after");
+      // Shared again or made anew, if the other kept its answer before it was told the epoch; only never the old one.
+      assert.notEqual(await read(cutOff.cache, companyId, "anew"), "before");
     });
 
     it("data lost by an eviction or FLUSHALL is made anew, never taken for fresh", async () => {
