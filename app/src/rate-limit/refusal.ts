@@ -20,9 +20,16 @@ export interface Refused {
   readonly header: string | undefined;
 }
 
+const headersOf = new WeakMap<LimitPolicy, string>();
+
 /** What a refusal by a policy says. */
 export function refusedBy(policy: LimitPolicy, retryMs: number): Refused {
-  return { policy, retryMs, detail: (retryAfter) => refusalDetail(policy, retryAfter), header: policyHeader([policy]) };
+  let header = headersOf.get(policy);
+  if (header === undefined) {
+    header = policyHeader([policy]);
+    headersOf.set(policy, header);
+  }
+  return { policy, retryMs, detail: (retryAfter) => refusalDetail(policy, retryAfter), header };
 }
 
 /**
