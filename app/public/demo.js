@@ -2,6 +2,7 @@
 // Sign up, log in, create and list orders: the API as a browser uses it, with the session in an HttpOnly cookie.
 
 import { ClientCache } from "./modules/client-cache.js";
+import { RealtimeClient } from "./modules/realtime.js";
 import { RateLimitNotice, retryAfterMs } from "./modules/rate-limit-notice.js";
 
 const PAGE_ROWS = 20;
@@ -14,6 +15,24 @@ const cache = new ClientCache();
 const notice = new RateLimitNotice();
 const element = (id) => document.getElementById(id);
 let nextCursor = null;
+let userId = null;
+/** Lines of the list of what happens now. */
+const LIVE_LINES = 5;
+
+const realtime = new RealtimeClient({
+  onState: (connected) => (element("live-state").textContent = connected ? "live" : "connecting"),
+  onMessage({ type, at, data }) {
+    // What others did makes the kept lists old; what this page did is known.
+    if (type === "resync" || (data?.order !== undefined && data.order.createdBy !== userId)) cache.invalidate("/api/orders");
+    if (data?.order === undefined) return;
+    const line = document.createElement("li");
+    const what = type === "order.created" ? "created" : data.order.status;
+    line.textContent = `${new Date(at).toLocaleTimeString()}: order ${data.order.number} of ${data.order.customerName}, ${what}`;
+    const list = element("live");
+    list.prepend(line);
+    while (list.children.length > LIVE_LINES) list.lastElementChild.remove();
+  },
+});
 
 /** Calls the API; an answer other than success becomes an error with the sentence of its problem document. */
 async function call(method, path, body) {
@@ -31,6 +50,11 @@ function show(me) {
   cache.setUser(me?.user.id ?? null);
   // What another user was refused is nothing to try again.
   if (me === undefined) notice.hide();
+  userId = me?.user.id ?? null;
+  if (me === undefined) {
+    realtime.stop();
+    element("live").replaceChildren();
+  } else realtime.start();
   element("guest").hidden = me !== undefined;
   element("member").hidden = me === undefined;
   if (me !== undefined) element("who").textContent = `${me.user.name}, ${me.company.name}`;

@@ -105,7 +105,7 @@ describe("demo page", () => {
       if (response.url().includes("/modules/")) loaded.push(response.url());
     });
     await page.goto(app.url);
-    assert.equal(loaded.length, 2);
+    assert.equal(loaded.length, 3);
     for (const url of loaded) assert.match(url, /\/modules\/[a-z-]+\.[0-9a-f]{12}\.js$/);
     const served = app.log.filter(({ path }) => String(path).startsWith("/modules/")).length;
     await page.goto(`${app.url}/?again`);
