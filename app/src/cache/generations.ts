@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Database, Queries, SqlValue } from "../db/database";
+import { UnchangedMemo } from "../db/unchanged";
 import type { Logger } from "../observability/logger";
 import type { RedisConnection } from "../redis/client";
 import { RedisUnavailableError } from "../redis/errors";
@@ -13,6 +14,9 @@ export const WHOLE_COMPANY = "*";
  * invalidated together, which costs a reload and nothing else.
  */
 const TAG_BUCKETS = 16;
+
+/** Companies whose generations are remembered while the database does not change. */
+const MOST_REMEMBERED = 2000;
 
 /** Rows of one company: its tables and namespaces, which are constants of the program, and the buckets. */
 const MOST_NAMES = 200;
@@ -60,12 +64,18 @@ const READ = "SELECT name, generation FROM cache_generations WHERE company_id = 
  */
 export class DatabaseGenerations {
   readonly #database: Database;
+  readonly #memo: UnchangedMemo<GenerationSet>;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#memo = new UnchangedMemo(database, MOST_REMEMBERED);
   }
 
   async read(companyId: string): Promise<GenerationSet> {
+    return this.#memo.get(companyId) ?? ((await this.#memo.read(companyId, () => this.#read(companyId))) as GenerationSet);
+  }
+
+  async #read(companyId: string): Promise<GenerationSet> {
     const rows = await this.#database.all<{ name: string; generation: string }>(READ, [companyId, MOST_NAMES]);
     return new GenerationSet("d", Object.fromEntries(rows.map(({ name, generation }) => [name, generation])));
   }

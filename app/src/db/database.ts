@@ -95,6 +95,11 @@ export interface Database extends Queries {
   /** The last write of this process; `undefined` without replicas, where every read sees every write. */
   writeMark(): WriteMark | undefined;
   figures(): DatabaseFigures;
+  /**
+   * A number that is another one after every commit of any process; equal numbers mean that nothing was committed in between. Costs a
+   * microsecond or two. Absent where only a round trip could tell.
+   */
+  changeMark?(): number;
   /** Proves that the database answers; milliseconds it took. */
   ping(): Promise<number>;
   /** Gives back memory that can be rebuilt (statement and page caches). */

@@ -56,6 +56,9 @@ export class SqliteDatabase implements Database {
   readonly #lockWaitMs: number;
   readonly #statements = new Map<string, StatementSync>();
   readonly #inside = new AsyncLocalStorage<true>();
+  /** See {@link changeMark}. */
+  #changeMark = 0;
+  #seenVersion = -1;
   /** Settles when the last transaction in line has ended. */
   #line: Promise<unknown> = Promise.resolve();
   /** Settles when the transaction that is open on the connection ends; everything else has to stay out of it. */
@@ -131,6 +134,21 @@ export class SqliteDatabase implements Database {
     return performance.now() - start;
   }
 
+  changeMark(): number {
+    try {
+      // Other connections' commits (https://www.sqlite.org/pragma.html#pragma_data_version); the own ones are counted at COMMIT.
+      const { data_version: seen } = this.#statement("PRAGMA data_version").get() as { readonly data_version: number };
+      if (seen !== this.#seenVersion) {
+        this.#seenVersion = seen;
+        this.#changeMark += 1;
+      }
+    } catch {
+      // It cannot tell at this moment: as if something had changed. Whoever reads then hears of the reason.
+      this.#changeMark += 1;
+    }
+    return this.#changeMark;
+  }
+
   async shrink(): Promise<void> {
     await this.#outsideTransactions();
     this.#statements.clear();
@@ -154,6 +172,8 @@ export class SqliteDatabase implements Database {
     try {
       const result = await this.#inside.run(true, () => work(this.#queries(health)));
       if (health.doomed) throw new DoomedTransactionError();
+      // Also when COMMIT fails: nobody depends on its not having changed anything.
+      this.#changeMark += 1;
       this.#translating(() => this.#connection.exec("COMMIT"));
       return result;
     } catch (error) {

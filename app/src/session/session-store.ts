@@ -1,6 +1,7 @@
 import type { Database } from "../db/database";
 import { sessions, type Role } from "../db/tables";
 import { TenantScope } from "../db/tenant";
+import { UnchangedMemo } from "../db/unchanged";
 import type { TokenSigner } from "./token";
 
 /** Who makes a request. */
@@ -50,6 +51,9 @@ export const SLIDE_INTERVAL_MS = 60_000;
 /** Expired sessions removed at each login, so that the table stays as large as its use without a job of its own. */
 const EXPIRED_PER_LOGIN = 20;
 
+/** Sessions remembered while the database does not change. */
+const MOST_REMEMBERED = 2000;
+
 /** Sessions one user may have; logging in once more ends the oldest. */
 export const MOST_SESSIONS_PER_USER = 100;
 
@@ -86,6 +90,7 @@ export class SessionStore {
   readonly #signer: TokenSigner;
   readonly #now: () => number;
   readonly #shared: SharedSessions | undefined;
+  readonly #unchanged: UnchangedMemo<Session>;
   readonly #endedListeners = new Set<(idHashes: readonly string[]) => void>();
 
   constructor(database: Database, signer: TokenSigner, { now = Date.now, shared }: SessionStoreOptions = {}) {
@@ -93,6 +98,7 @@ export class SessionStore {
     this.#signer = signer;
     this.#now = now;
     this.#shared = shared;
+    this.#unchanged = new UnchangedMemo(database, MOST_REMEMBERED);
   }
 
   /** Starts a session of an active user; `token` is shown to the client once and stored nowhere. */
@@ -171,11 +177,15 @@ export class SessionStore {
   }
 
   async #read(idHash: string): Promise<Session | undefined> {
-    const found = await this.#database.get<SessionUser>(FIND, [idHash, this.#iso(0)]);
-    if (found === undefined) return undefined;
-    const session = { ...found, platformAdmin: found.platformAdmin === 1 };
     const slideBelow = this.#iso(SESSION_LIFETIME_MS - SLIDE_INTERVAL_MS);
-    if (found.expiresAt >= slideBelow) return session;
+    const known = this.#unchanged.get(idHash);
+    // Nothing was written since it was read, and it is too young to be prolonged.
+    if (known !== undefined && known.expiresAt >= slideBelow) return known;
+    const session = await this.#unchanged.read(idHash, async () => {
+      const found = await this.#database.get<SessionUser>(FIND, [idHash, this.#iso(0)]);
+      return found && { ...found, platformAdmin: found.platformAdmin === 1 };
+    });
+    if (session === undefined || session.expiresAt >= slideBelow) return session;
     const expiresAt = this.#expiry();
     await this.#database.run(SLIDE, [expiresAt, idHash, slideBelow]);
     return { ...session, expiresAt, prolonged: true };
