@@ -24,9 +24,23 @@ import { type KafkaService, startKafka } from "../support/services/kafka";
 const logger = pino({ level: process.env["TEST_LOG"] ?? "silent" });
 const DEADLINE_MS = 120_000;
 
+/** Topics of the tests so far; a broker that was killed looks through all it has before it serves. */
+const topics = new Set<string>();
+
+async function deleteTopics(kafka: KafkaService): Promise<void> {
+  const admin = new Admin({ clientId: "cleanup", bootstrapBrokers: kafka.url.split(",") });
+  try {
+    const existing = await admin.listTopics();
+    await admin.deleteTopics({ topics: existing.filter((topic) => topics.has(topic.replace(/\.dead-letter$/, ""))) });
+  } finally {
+    await admin.close();
+  }
+}
+
 /** Topic and group of one test's own. */
 function environmentOf(kafka: KafkaService): Record<string, string> {
   const id = randomBytes(4).toString("hex");
+  topics.add(`events-${id}`);
   return { NODE_ENV: "test", KAFKA_BROKERS: kafka.url, KAFKA_TOPIC: `events-${id}`, KAFKA_GROUP: `group-${id}` };
 }
 
@@ -130,6 +144,7 @@ describe("B5 events through Kafka", function () {
   this.timeout(400_000);
   let kafka: KafkaService;
   before(async () => (kafka = await startKafka()));
+  afterEach(() => deleteTopics(kafka));
   after(() => kafka?.remove());
 
   it("B5 what the API changes reaches the consumers; topics have 12 partitions; the lag is measured and goes to 0", async () => {
@@ -239,6 +254,7 @@ describe("B5 events through three brokers", function () {
   this.timeout(400_000);
   let kafka: KafkaService;
   before(async () => (kafka = await startKafka({ brokers: 3 })));
+  afterEach(() => deleteTopics(kafka));
   after(() => kafka?.remove());
 
   it("B5 topics have three copies, and two must have a write", async () => {
