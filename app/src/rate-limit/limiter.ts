@@ -11,7 +11,7 @@ import { AddressGuard, type GuardedClient } from "./guard";
 import { limitHeader, policyHeader } from "./headers";
 import { type OutcomeCounts, outcomeCounts } from "./metrics";
 import { fallbackSpec, type LimitPolicy, type PolicyName, type RateLimitConfig, resolvePolicies } from "./policies";
-import { refusalProblem, type Refused, refusedBy } from "./refusal";
+import { refusalProblem, refusalText, type Refused, refusedBy } from "./refusal";
 import { ADDRESS_LIMITS, guardClass, limitsOf, ROUTE_LIMITS } from "./routes";
 import { SampledLog } from "./sampled-log";
 import { createLimitStore } from "./store-chain";
@@ -264,10 +264,6 @@ function slowDownMs(policies: readonly LimitPolicy[], { states }: Outcome): numb
 }
 
 function concurrencyRefusal(limit: number): Refused {
-  return {
-    policy: { name: "concurrency" },
-    retryMs: CONCURRENCY_RETRY_MS,
-    detail: (wait) => `More than ${limit} requests of this address at the same time; try again in ${wait} s.`,
-    header: undefined,
-  };
+  const detail = (wait: number): string => `More than ${limit} requests of this address at the same time; try again in ${wait} s.`;
+  return { name: "concurrency", retryMs: CONCURRENCY_RETRY_MS, text: refusalText(detail, undefined) };
 }
