@@ -69,7 +69,7 @@ export interface ProtectionConfig {
   readonly adminHost: string;
   /** MAX_CONNECTIONS of one worker; more are closed at once; @default 10000 */
   readonly maxConnections: number;
-  /** OVERLOAD_DELAY_MS of the event loop from which on a worker refuses the least important requests; 0 never; @default 100 */
+  /** OVERLOAD_DELAY_MS of the event loop from which on a worker refuses the least important requests; 0 never; @default 200 */
   readonly overloadDelayMs: number;
   /** MAX_IN_FLIGHT: requests one worker answers at a time; @default 2000 */
   readonly maxInFlight: number;

@@ -100,7 +100,6 @@ export async function listen(container: Container, app: Express): Promise<AppSer
     const { socket } = this.req;
     admission.end();
     limits.leave(this.req);
-    slowClients.forget(socket);
     const open = inFlight.get(socket);
     if (open === undefined) return;
     inFlight.set(socket, open - 1);
@@ -109,7 +108,10 @@ export async function listen(container: Container, app: Express): Promise<AppSer
   }
   server.on("connection", (socket) => {
     inFlight.set(socket, 0);
-    socket.once("close", () => inFlight.delete(socket));
+    socket.once("close", () => {
+      inFlight.delete(socket);
+      slowClients.forget(socket);
+    });
   });
   server.on("upgrade", (request, socket, head) => container.realtime.gateway.handle(request, socket, head));
   server.maxConnections = config.protection.maxConnections;

@@ -9,14 +9,16 @@ import { programs } from "./support/programs";
 const ADMIN_TOKEN = "an-admin-token-for-tests";
 
 /** Limits per address would refuse the load long before the server is overloaded. */
-const ENVIRONMENT = { RATE_LIMITS: "off", ADMIN_TOKEN, LOG_LEVEL: "warn", WORKERS: "1" };
+const ENVIRONMENT = { RATE_LIMITS: "off", ADMIN_TOKEN, OVERLOAD_DELAY_MS: "100", WORKERS: "1" };
 
 /** `/work` takes 10 ms of CPU, so a worker serves 100 a second at most, and this is five times as many. */
 const FLOOD_PER_SECOND = 500;
 
+/** Longest wait until everything is served again. */
+const LONGEST_RECOVERY_MS = 30_000;
+
 async function start(environment: Readonly<Record<string, string>> = {}): Promise<Instance> {
-  // The line that tells the port is of level info.
-  return startInstance("laborious", { ...ENVIRONMENT, LOG_LEVEL: "info", ...environment });
+  return startInstance("laborious", { ...ENVIRONMENT, ...environment });
 }
 
 function count(outcomes: readonly Outcome[], status: number): number {
@@ -24,7 +26,7 @@ function count(outcomes: readonly Outcome[], status: number): number {
 }
 
 describe("faults: overload", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   before(() => {
     assert.ok(programs().laborious);
   });
@@ -46,16 +48,16 @@ describe("faults: overload", function () {
       const served = count(outcomes, 200);
       const refused = count(outcomes, 503);
       assert.equal(served + refused, outcomes.length, JSON.stringify(outcomes.find(({ status }) => status !== 200 && status !== 503)));
-      assert.ok(served >= 20, `${served} of ${outcomes.length} served`);
-      assert.ok(refused > served, `${refused} of ${outcomes.length} refused`);
+      assert.ok(served >= 5, `${served} of ${outcomes.length} served`);
+      assert.ok(refused >= 5, `${refused} of ${outcomes.length} refused`);
       const problem = JSON.parse(outcomes.find(({ status }) => status === 503)?.body ?? "{}") as Record<string, unknown>;
       assert.equal(problem["type"], "urn:phased-stack:problem:overloaded");
       assert.ok(Number.isInteger(problem["retryAfterSeconds"]) && Number(problem["retryAfterSeconds"]) >= 1);
       assert.match(metrics.body, /^http_refused_total\{reason="overload"\} [1-9]/m);
       // It recovers without help: soon everything is served again, request after request.
-      let inARow = 0;
-      for (let tries = 0; inARow < 20; tries++) {
-        assert.ok(tries < 1000, "it does not recover");
+      const deadline = performance.now() + LONGEST_RECOVERY_MS;
+      for (let inARow = 0; inARow < 20;) {
+        assert.ok(performance.now() < deadline, "it does not recover");
         inARow = (await attempt(`${instance.url}/work`)).status === 200 ? inARow + 1 : 0;
       }
     });

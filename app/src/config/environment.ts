@@ -109,7 +109,7 @@ export const environmentSchema = z.object({
     .default("127.0.0.1")
     .describe("an IP address or a host name of this machine"),
   MAX_CONNECTIONS: integer(1, 1_000_000, 10_000),
-  OVERLOAD_DELAY_MS: integer(0, 60_000, 100),
+  OVERLOAD_DELAY_MS: integer(0, 60_000, 200),
   MAX_IN_FLIGHT: integer(1, 1_000_000, 2000),
   COMPANY_METRICS_FLUSH_MS: integer(50, HOUR_MS, 15_000),
   WORKERS: z

@@ -41,7 +41,14 @@ function describe(schema: z.ZodObject, issue: z.core.$ZodIssue, value: unknown):
   const field = shorten(pathName(issue.path));
   const sent = valueAt(value, issue.path);
   if (sent === undefined || secret) return [{ field, allowed }];
-  return [{ field, value: shorten(typeof sent === "string" ? sent : JSON.stringify(sent)), allowed }];
+  return [{ field, value: shorten(preview(sent)), allowed }];
+}
+
+/** Of an array or an object only what it is: inside may be a secret, and writing down one that is nested 7,000 deep overflows the stack. */
+function preview(sent: unknown): string {
+  if (typeof sent === "string") return sent;
+  if (typeof sent !== "object" || sent === null) return String(sent);
+  return Array.isArray(sent) ? "an array" : "an object";
 }
 
 /** What the schema says at a path: the words of the innermost part that has some, and the fields if it is an object. */

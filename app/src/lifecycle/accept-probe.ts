@@ -11,21 +11,28 @@ const LONGEST_MS = 10_000;
 export class AcceptProbe {
   #startedAt: number | undefined;
   #socket: Socket | undefined;
+  #overtakers = 0;
 
   constructor(
     private readonly port: number,
     private readonly host: string,
   ) {}
 
-  /** How long the probe on its way has been waiting, ms; 0 when there is none. */
-  waitingMs(now: number): number {
-    return this.#startedAt === undefined ? 0 : now - this.#startedAt;
+  /** A request came in while the probe waits. */
+  overtaken(): void {
+    this.#overtakers += 1;
+  }
+
+  /** How long the probe on its way has been waiting, ms; 0 when there is none, or fewer than `crowd` requests came in before it. */
+  waitingMs(now: number, crowd: number): number {
+    return this.#startedAt === undefined || this.#overtakers < crowd ? 0 : now - this.#startedAt;
   }
 
   /** Sends a probe, if none is on its way. */
   send(now: number): void {
     if (this.#startedAt !== undefined) return;
     this.#startedAt = now;
+    this.#overtakers = 0;
     const socket = connect({ port: this.port, host: this.host });
     this.#socket = socket;
     socket.setTimeout(LONGEST_MS, () => socket.destroy());

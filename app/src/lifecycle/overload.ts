@@ -13,7 +13,7 @@ export type Priority = (typeof PRIORITIES)[number];
 
 /** Settings of {@link OverloadGuard}. */
 export interface OverloadOptions {
-  /** From this delay of the event loop on (how late a timer is, ms) more is refused; 0 switches the guard off. @default 100 */
+  /** From this delay of the event loop on (how late a timer is, ms) more is refused; 0 switches the guard off. @default 200 */
   readonly delayMs: number;
   /** Requests being answered at a time, beyond which everything but health checks is refused. @default 2000 */
   readonly mostInFlight: number;
@@ -36,6 +36,8 @@ const defaults = {
    */
   turnBegin: 2,
   turnEnd: 5,
+  /** With fewer requests at a time, or one after the other, it is not they who keep the process busy: the machine is. */
+  leastCrowd: 8,
   /** Ticks in a row that must be late before anything is refused: one long garbage collection or one big JSON is not overload. */
   ticksToBegin: 2,
   /** Shortest Retry-After, seconds, and by how much it may be longer at the highest level. */
@@ -56,6 +58,8 @@ export class OverloadGuard {
   readonly #refused = new Float64Array(PRIORITIES.length);
   #utilization: EventLoopUtilization = performance.eventLoopUtilization();
   #lookedAt = 0;
+  /** Requests since the last look. */
+  #arrivals = 0;
   /** When the first request since the last look was let in. */
   #turnStartedAt: number | undefined;
   #probe: AcceptProbe | undefined;
@@ -68,7 +72,7 @@ export class OverloadGuard {
   /** @param now monotonic milliseconds; for tests. */
   constructor(options: Partial<OverloadOptions> = {}, now: () => number = () => performance.now()) {
     this.#now = now;
-    this.#options = { delayMs: 100, mostInFlight: 2000, ...options };
+    this.#options = { delayMs: 200, mostInFlight: 2000, ...options };
   }
 
   start(): void {
@@ -112,6 +116,7 @@ export class OverloadGuard {
     if (delayMs === 0) return 0;
     const now = this.#now();
     this.#turnStartedAt ??= now;
+    if (this.#arrivals < defaults.leastCrowd) return 0;
     const multiples = (now - this.#turnStartedAt) / delayMs;
     if (multiples <= defaults.turnBegin) return 0;
     return Math.min(PRIORITIES.length, ((multiples - defaults.turnBegin) / (defaults.turnEnd - defaults.turnBegin)) * PRIORITIES.length);
@@ -126,6 +131,8 @@ export class OverloadGuard {
   /** A request is being answered; {@link end} when it is over. */
   begin(): void {
     this.#inFlight += 1;
+    this.#arrivals += 1;
+    this.#probe?.overtaken();
   }
 
   end(): void {
@@ -141,7 +148,9 @@ export class OverloadGuard {
     const { delayMs: threshold } = this.#options;
     this.#busy = utilization;
     this.#turnStartedAt = undefined;
-    if (delayMs >= threshold && utilization >= defaults.utilization) {
+    const crowded = Math.max(this.#arrivals, this.#inFlight) >= defaults.leastCrowd;
+    this.#arrivals = 0;
+    if (delayMs >= threshold && utilization >= defaults.utilization && crowded) {
       this.#lateTicks += 1;
       const multiples = Math.min(defaults.mostMultiples, delayMs / threshold);
       if (this.#lateTicks >= defaults.ticksToBegin) this.#level = Math.min(PRIORITIES.length, this.#level + defaults.up * multiples);
@@ -167,7 +176,9 @@ export class OverloadGuard {
     const delayMs = now - this.#lookedAt - defaults.tickMs;
     this.#lookedAt = now;
     const { utilization } = performance.eventLoopUtilization(this.#utilization);
-    const waitedMs = this.#probe?.waitingMs(now) ?? 0;
+    const waitedMs = this.#probe?.waitingMs(now, defaults.leastCrowd) ?? 0;
+    // The queue of new connections is a crowd although they come in one by one.
+    if (waitedMs > delayMs) this.#arrivals += defaults.leastCrowd;
     if (utilization >= defaults.utilization) this.#probe?.send(now);
     this.#utilization = performance.eventLoopUtilization();
     this.observe(Math.max(delayMs, waitedMs), utilization);

@@ -45,6 +45,7 @@ export class SlowClients {
     this.#exchanges.set(request.socket, { request, response, bytesRead: request.socket.bytesRead, shortfalls: 0 });
   }
 
+  /** The connection is closed. */
   forget(socket: Socket): void {
     this.#exchanges.delete(socket);
   }
@@ -58,8 +59,12 @@ export class SlowClients {
     const least = (leastBytesPerSecond * intervalMs) / 1000;
     for (const [socket, exchange] of this.#exchanges) {
       const { request, response } = exchange;
-      // Whoever does not read is the app, not the client.
-      const awaited = !request.complete && request.readableFlowing === true && request.readableLength === 0;
+      if (request.complete) {
+        this.#exchanges.delete(socket);
+        continue;
+      }
+      // As long as it is not answered, whoever does not read may be the app and not the client.
+      const awaited = response.writableFinished || (request.readableFlowing === true && request.readableLength === 0);
       exchange.shortfalls = awaited && socket.bytesRead - exchange.bytesRead < least ? exchange.shortfalls + 1 : 0;
       exchange.bytesRead = socket.bytesRead;
       if (exchange.shortfalls < patience) continue;

@@ -4,8 +4,11 @@ import fc from "fast-check";
 import { OverloadGuard, PRIORITIES, type Priority } from "../../../app/src/lifecycle/overload";
 import { PriorityClassifier } from "../../../app/src/lifecycle/priority";
 
-const LATE = 150;
+const LATE = 300;
 const CALM = 10;
+
+/** Requests at a time from which on a crowd is one. */
+const CROWD = 8;
 
 /** Shares of refused requests by priority, over enough requests to see them. */
 function shares(guard: OverloadGuard): number[] {
@@ -16,8 +19,16 @@ function shares(guard: OverloadGuard): number[] {
   });
 }
 
+function crowd(guard: OverloadGuard, requests: number): void {
+  for (let request = 0; request < requests; request++) guard.begin();
+  for (let request = 0; request < requests; request++) guard.end();
+}
+
 function observe(guard: OverloadGuard, ticks: number, delayMs: number, utilization = 1): void {
-  for (let tick = 0; tick < ticks; tick++) guard.observe(delayMs, utilization);
+  for (let tick = 0; tick < ticks; tick++) {
+    crowd(guard, CROWD);
+    guard.observe(delayMs, utilization);
+  }
 }
 
 describe("overload: what is refused, and when", () => {
@@ -51,7 +62,7 @@ describe("overload: what is refused, and when", () => {
     observe(guard, 6, LATE);
     const { level } = guard.stats();
     assert.ok(level > 0.5);
-    observe(guard, 100, 75);
+    observe(guard, 100, 150);
     assert.equal(guard.stats().level, level, "in the gap nothing changes: no flapping");
     observe(guard, 100, CALM);
     assert.equal(guard.engaged, false);
@@ -62,7 +73,7 @@ describe("overload: what is refused, and when", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 1000 }), fc.constantFrom(0.2, 1)), { maxLength: 80 }), (looks) => {
         const guard = new OverloadGuard();
-        for (const [delay, utilization] of looks) guard.observe(delay, utilization);
+        for (const [delay, utilization] of looks) observe(guard, 1, delay, utilization);
         const found = shares(guard);
         for (let rank = 1; rank < found.length; rank++) {
           assert.ok(found[rank]! === 0 || found[rank - 1]! > 0.99, String(found));
@@ -87,6 +98,32 @@ describe("overload: what is refused, and when", () => {
     observe(guard, 500, 10_000);
     const seen = new Set(Array.from({ length: 2000 }, () => guard.retryAfterSeconds()));
     assert.ok(seen.size > 5 && [...seen].every((seconds) => Number.isInteger(seconds) && seconds >= 1 && seconds <= 11), String([...seen]));
+  });
+
+  it("does not refuse a few clients because the machine is busy with something else", () => {
+    const guard = new OverloadGuard();
+    for (let tick = 0; tick < 50; tick++) {
+      crowd(guard, CROWD - 1);
+      guard.observe(2000, 1);
+    }
+    assert.equal(guard.engaged, false);
+  });
+
+  it("refuses within a turn that already lasts too long, from the least important on, and no more in the next", () => {
+    let now = 0;
+    const guard = new OverloadGuard({ delayMs: 100 }, () => now);
+    assert.equal(guard.engaged, false);
+    for (let request = 0; request < CROWD; request++) guard.begin();
+    now = 200;
+    assert.equal(guard.engaged, false);
+    now = 280;
+    const [first, second, ...others] = shares(guard);
+    assert.ok(first === 1 && second! > 0.55 && second! < 0.65);
+    assert.deepEqual(others, [0, 0, 0, 0]);
+    now = 500;
+    assert.deepEqual(shares(guard), [1, 1, 1, 1, 1, 1]);
+    guard.observe(CALM, 1);
+    assert.equal(guard.engaged, false);
   });
 
   it("can be switched off", () => {
