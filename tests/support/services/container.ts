@@ -103,6 +103,8 @@ export interface ServiceOptions {
   /** Arguments after the image. */
   readonly command?: readonly string[];
   readonly files?: readonly SeedFile[];
+  /** Longest wait for the first answer after a start, milliseconds. @default 60000 */
+  readonly readyDeadlineMs?: number;
   /** Whether the server answers; asked until it does, an error counts as no. */
   readonly ready: (service: { readonly host: string; readonly port: number; readonly container: string }) => Promise<boolean>;
 }
@@ -138,7 +140,7 @@ export function serviceName(kind: string): string {
 export async function startService(options: ServiceOptions): Promise<ServiceContainer> {
   const { container, port } = await createContainer(options);
   const address = { host: "127.0.0.1", port, container };
-  const answering = (): Promise<void> => eventually(`${options.kind} answers`, () => options.ready(address));
+  const answering = (): Promise<void> => eventually(`${options.kind} answers`, () => options.ready(address), options.readyDeadlineMs);
   const docker = async (...args: string[]): Promise<void> => {
     await dockerCommand(args);
   };

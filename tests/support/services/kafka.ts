@@ -50,6 +50,8 @@ export async function startKafka({ brokers: count = 1, heapMb = 256 }: KafkaServ
           content: (port) => renderServerProperties({ nodeId: index + 1, hosts, external: `127.0.0.1:${port}` }),
         },
       ],
+      // A Java program with a log to recover takes seconds on an idle machine, and much longer beside other tests.
+      readyDeadlineMs: 180_000,
       ready: async ({ port }) => (await knownBrokers(`127.0.0.1:${port}`)) >= Math.max(1, count - 1),
     });
   const started = await Promise.allSettled(hosts.map(start));
