@@ -5,8 +5,8 @@ import { eventually } from "../support/services/container";
 import { type Proxy, startProxy } from "../support/services/proxy";
 import { type RedisService, startRedis } from "../support/services/redis";
 
-/** What requests wait at most. */
-const TIMEOUT_MS = 150;
+/** What calls wait at most: long enough for a busy test machine, shorter than the slowness that is tried. */
+const TIMEOUT_MS = 400;
 
 /** Feature D1: used again that soon after it is back. */
 const BACK_WITHIN_MS = 5000;
@@ -114,14 +114,14 @@ describe("Redis and the app's connection to it", () => {
   });
 
   it("D1 D14 killed and started again: what was acknowledged more than a second ago is still there", async () => {
-    await connection.call((redis) => redis.set("kept", "yes"));
     const client = server.client();
+    await client.set("kept", "yes");
     await eventually("it is on disk", async () => /aof_pending_bio_fsync:0/.test(await client.info("persistence")), 5000, 1100);
     await server.kill();
     await eventually("noticed", () => !connection.available());
     await server.start();
     await eventually("back", () => connection.available(), BACK_WITHIN_MS);
-    assert.equal(await connection.call((redis) => redis.get("kept")), "yes");
+    assert.equal(await client.get("kept"), "yes");
   });
 
   it("D12 a server that is not there from the start is found when it comes", async () => {
