@@ -123,7 +123,10 @@ export async function createContainer(
   const clock = await SharedClock.start(database, logger);
   const fence = redis.cache && new RedisFence({ database, connection: redis.cache, logger, appName: config.appName });
   await fence?.started();
-  const cache = createCache({ config: config.cache, appName: config.appName, database, redis: redis.cache, fence, now: clock.now, logger });
+  const cache = createCache({
+    ...{ config: config.cache, appName: config.appName, appVersion: config.appVersion },
+    ...{ database, redis: redis.cache, fence, now: clock.now, logger },
+  });
   const shared = redis.cache && fence && new RedisSessions(redis.cache, fence, logger);
   const sessions = new SessionStore(database, new TokenSigner(sessionSecrets), { now: clock.now, ...(shared && { shared }) });
   const admission = new Admission({ delayMs: config.protection.overloadDelayMs, mostInFlight: config.protection.maxInFlight });

@@ -26,7 +26,16 @@ describe("cache and clock on Postgres", function () {
       const database = await open();
       await migrate(database, readMigrations(MIGRATIONS));
       const config = { maxEntries: 1000, maxMb: 8, ttlMs: 300_000, warmCompanies: 0 };
-      const cache = createCache({ config, appName: "test", database, redis: undefined, fence: undefined, now: () => now, logger });
+      const cache = createCache({
+        config,
+        appName: "test",
+        appVersion: "1",
+        database,
+        redis: undefined,
+        fence: undefined,
+        now: () => now,
+        logger,
+      });
       return { cache, database };
     };
     const processes = [await start(), await start()] as const;

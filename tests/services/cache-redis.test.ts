@@ -41,7 +41,7 @@ async function openRig(redis: RedisService, appName: string, commandTimeoutMs: n
     const fence = new RedisFence({ database, connection, logger, appName, pollMs: 100 });
     await fence.started();
     const config = { maxEntries: 1000, maxMb: 8, ttlMs: 300_000, warmCompanies: 0 };
-    const cache = createCache({ config, appName, database, redis: connection, fence, now: () => now, logger });
+    const cache = createCache({ config, appName, appVersion: "1", database, redis: connection, fence, now: () => now, logger });
     return { cache, database, connection, fence };
   };
   const processes = [await start(), await start()] as const;
@@ -130,6 +130,16 @@ describe("cache on Redis", function () {
       await eventually("Redis is believed again", () => cutOff.fence.prefix() !== undefined);
       // Shared again or made anew, if the other kept its answer before it was told the epoch; only never the old one.
       assert.notEqual(await read(cutOff.cache, companyId, "anew"), "before");
+    });
+
+    it("what others write into Redis is no answer and ends nothing", async () => {
+      const [{ cache: one, fence }] = rig.processes;
+      const companyId = createId();
+      const client = redis.client();
+      await client.publish("faults:cache-pattern", "not JSON");
+      await client.publish("faults:cache-pattern", "null");
+      await client.set(`${fence.prefix() ?? ""}cache:${companyId}:k@1`, "not ours");
+      assert.equal(await read(one, companyId, "made"), "made");
     });
 
     it("data lost by an eviction or FLUSHALL is made anew, never taken for fresh", async () => {

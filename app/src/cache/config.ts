@@ -23,6 +23,8 @@ export interface CacheConfig {
 export interface CacheServices {
   readonly config: CacheConfig;
   readonly appName: string;
+  /** Versions do not share entries. */
+  readonly appVersion: string;
   readonly database: Database;
   readonly redis: RedisConnection | undefined;
   /** Of `redis`. */
@@ -32,14 +34,14 @@ export interface CacheServices {
 }
 
 /** The cache of one worker: in memory, and in Redis when there is one. Its database's changes invalidate it from now on. */
-export function createCache({ config, appName, database, redis, fence, now, logger }: CacheServices): Cache {
+export function createCache({ config, appName, appVersion, database, redis, fence, now, logger }: CacheServices): Cache {
   const shared =
     redis === undefined || fence === undefined
       ? undefined
       : {
-          level: new RedisLevel(redis, fence, logger, CACHE_STALE_MS, now),
+          level: new RedisLevel(redis, fence, logger, CACHE_STALE_MS, now, appVersion),
           generations: new RedisGenerations(redis, fence, logger),
-          publisher: new CachePublisher(redis, appName),
+          publisher: new CachePublisher(redis, appName, logger),
         };
   const { maxEntries, maxMb, ttlMs } = config;
   return new Cache({

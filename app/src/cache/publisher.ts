@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import type { Logger } from "../observability/logger";
 import type { RedisConnection } from "../redis/client";
 
 /** A pattern of one company's keys that is to be forgotten. */
@@ -14,14 +15,15 @@ export class CachePublisher {
   readonly #listeners = new Set<(message: PatternMessage) => void>();
   readonly #subscriber: Redis;
 
-  constructor(connection: RedisConnection, appName: string) {
+  constructor(connection: RedisConnection, appName: string, logger: Logger) {
     this.#connection = connection;
     this.#channel = `${appName}:cache-pattern`;
     // Waits for Redis as long as it takes, and subscribes again after each reconnection.
     this.#subscriber = connection.duplicate();
     this.#subscriber.on("message", (_channel: string, text: string) => {
-      const message = JSON.parse(text) as PatternMessage;
-      for (const listener of this.#listeners) listener(message);
+      const message = parse(text);
+      if (message === undefined) logger.warn({ channel: this.#channel }, "a message that is not ours");
+      else for (const listener of this.#listeners) listener(message);
     });
     // Rejected when the connection is closed before it was ever there.
     this.#subscriber.subscribe(this.#channel).catch(() => undefined);
@@ -38,5 +40,15 @@ export class CachePublisher {
     return () => {
       this.#listeners.delete(listener);
     };
+  }
+}
+
+/** Whoever may publish on the server may send anything; it must not end this process. */
+function parse(text: string): PatternMessage | undefined {
+  try {
+    const message = JSON.parse(text) as Partial<PatternMessage> | null;
+    return typeof message?.companyId === "string" && typeof message.glob === "string" ? (message as PatternMessage) : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -24,23 +24,28 @@ export class RedisLevel {
   /** Entries are kept this long beyond their freshness, in case nothing newer can be had; ms. */
   readonly #staleMs: number;
   readonly #now: () => number;
+  /** Part of every key: while an update rolls through, two versions may answer the same question in different shapes. */
+  readonly #suffix: string;
 
-  constructor(connection: RedisConnection, fence: RedisFence, logger: Logger, staleMs: number, now: () => number) {
+  constructor(connection: RedisConnection, fence: RedisFence, logger: Logger, staleMs: number, now: () => number, appVersion: string) {
     this.#connection = connection;
     this.#fence = fence;
     this.#logger = logger;
     this.#staleMs = staleMs;
     this.#now = now;
+    this.#suffix = `@${appVersion}`;
   }
 
   async get(key: string): Promise<CacheEntry | undefined> {
-    const text = await this.#attempt((redis, prefix) => redis.get(`${prefix}cache:${key}`));
-    return typeof text === "string" ? decode(text) : undefined;
+    return this.#attempt(async (redis, prefix) => {
+      const text = await redis.get(this.#key(prefix, key));
+      return text === null ? undefined : decode(text);
+    });
   }
 
   async set(key: string, entry: CacheEntry): Promise<void> {
     const lifetimeMs = Math.max(1, Math.round(entry.freshUntil - this.#now() + this.#staleMs));
-    await this.#attempt((redis, prefix) => redis.set(`${prefix}cache:${key}`, encode(entry), "PX", lifetimeMs));
+    await this.#attempt((redis, prefix) => redis.set(this.#key(prefix, key), encode(entry), "PX", lifetimeMs));
   }
 
   /**
@@ -49,7 +54,7 @@ export class RedisLevel {
    */
   async lead(key: string, usable: (entry: CacheEntry) => boolean): Promise<CacheEntry | (() => Promise<void>) | undefined> {
     const token = randomBytes(6).toString("base64url");
-    const lock = (prefix: string): string => `${prefix}cache-lock:${key}`;
+    const lock = (prefix: string): string => `${prefix}cache-lock:${key}${this.#suffix}`;
     const taken = await this.#attempt((redis, prefix) => redis.set(lock(prefix), token, "PX", LOCK_MS, "NX"));
     if (taken === undefined) return undefined;
     if (taken === "OK") {
@@ -78,12 +83,16 @@ export class RedisLevel {
     let deleted = 0;
     do {
       const [next, keys] = await this.#connection.call((redis) =>
-        redis.scan(cursor, "MATCH", `${escapeGlob(`${prefix}cache:`)}${glob}`, "COUNT", SCAN_COUNT),
+        redis.scan(cursor, "MATCH", `${escapeGlob(`${prefix}cache:`)}${glob}@*`, "COUNT", SCAN_COUNT),
       );
       if (keys.length > 0) deleted += await this.#connection.call((redis) => redis.unlink(...keys));
       cursor = next;
     } while (cursor !== "0");
     return deleted;
+  }
+
+  #key(prefix: string, key: string): string {
+    return `${prefix}cache:${key}${this.#suffix}`;
   }
 
   async #attempt<T>(work: (redis: RedisConnection["redis"], prefix: string) => Promise<T>): Promise<T | undefined> {

@@ -24,7 +24,16 @@ describeCacheContract("memory only, two processes on one SQLite file", false, as
     const database = await SqliteDatabase.open({ file });
     await migrate(database, MIGRATIONS);
     const config = { maxEntries: 1000, maxMb: 8, ttlMs: 300_000, warmCompanies: 0 };
-    const cache = createCache({ config, appName: "test", database, redis: undefined, fence: undefined, now: () => now, logger });
+    const cache = createCache({
+      config,
+      appName: "test",
+      appVersion: "1",
+      database,
+      redis: undefined,
+      fence: undefined,
+      now: () => now,
+      logger,
+    });
     return { cache, database };
   };
   const processes = [await start(), await start()] as const;
@@ -69,7 +78,16 @@ describe("C5 memory of the cache", () => {
   it("keeps nothing when it is switched off", async () => {
     const database = await SqliteDatabase.open({ file: ":memory:" });
     const config = { maxEntries: 0, maxMb: 8, ttlMs: 300_000, warmCompanies: 0 };
-    const cache = createCache({ config, appName: "test", database, redis: undefined, fence: undefined, now: Date.now, logger });
+    const cache = createCache({
+      config,
+      appName: "test",
+      appVersion: "1",
+      database,
+      redis: undefined,
+      fence: undefined,
+      now: Date.now,
+      logger,
+    });
     let loads = 0;
     for (let index = 0; index < 3; index++) await cache.getOrSet({ companyId: "c" }, "k", () => Promise.resolve(++loads));
     assert.equal(loads, 3);
