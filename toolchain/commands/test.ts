@@ -45,7 +45,7 @@ const SUITES: readonly Suite[] = [
     files: "tests/services/**/*.test.ts",
     timeout: 120_000,
   },
-  { id: "browser", what: "the pages and their modules in headless Chromium", files: "tests/browser/**/*.test.ts", timeout: 60_000 },
+  { id: "browser", what: "the pages and their modules in headless Chromium", files: "tests/browser/**/*.test.ts", timeout: 120_000 },
   { id: "conformance", what: "the providers' behaviour, property by property", files: "tests/conformance/**/*.test.ts", timeout: 120_000 },
   { id: "integration", what: "pulumi up on real Docker", files: "tests/integration/**/*.test.ts", timeout: 600_000 },
 ];
