@@ -68,7 +68,17 @@ describe("A6, C6 health endpoints", () => {
     type Full = { status: string; components: Record<string, Record<string, unknown>> };
     const { status, body } = await app.request<Full>("GET", "/api/health/full");
     assert.equal(status, 200);
-    assert.deepEqual(Object.keys(body.components).sort(), ["cache", "cluster", "database", "eventLoop", "memory", "queue", "rateLimiting"]);
+    assert.deepEqual(Object.keys(body.components).sort(), [
+      "cache",
+      "cluster",
+      "database",
+      "eventLoop",
+      "events",
+      "memory",
+      "queue",
+      "rateLimiting",
+      "realtime",
+    ]);
     const { memory, eventLoop, database, cluster } = body.components;
     assert.ok(Number(memory?.["rssBytes"]) > 10_000_000 && Number(memory?.["pressure"]) > 0);
     assert.ok(Number(eventLoop?.["delayP99Ms"]) >= 0 && Number(eventLoop?.["utilization"]) <= 1);

@@ -221,6 +221,14 @@ describe("D7 realtime gateway", () => {
     }
   });
 
+  it("D7 the health report tells of connections, and of events that stay within the process", async () => {
+    const { token } = await app.signUp();
+    await TestSocket.withToken(app.url, token);
+    const { body } = await app.request<{ components: Record<string, unknown> }>("GET", "/api/health/full");
+    assert.deepEqual(body.components["realtime"], { status: "ok", connections: 1, mostConnections: 20, backplane: "instance" });
+    assert.deepEqual(body.components["events"], { status: "disabled", enabled: false, consuming: false, lag: null });
+  });
+
   it("D7 a forced end closes the server although sockets are open", async () => {
     const { token } = await app.signUp();
     const socket = await TestSocket.withToken(app.url, token);
