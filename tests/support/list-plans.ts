@@ -81,7 +81,7 @@ export function listStatements(database: Database, lists: readonly KnownList[]):
             sort,
             descending,
             limit: 21,
-            after: { value: /cents|number|position|stock|year/i.test(sort) ? 5 : "2026-01-01T00:00:00.000Z", id: "x" },
+            after: { value: /cents|number|position|stock|year|size|bytes|count/i.test(sort) ? 5 : "2026-01-01T00:00:00.000Z", id: "x" },
           }),
         ]),
       );

@@ -1,4 +1,4 @@
-import { Pool, types, type DatabaseError, type PoolClient, type QueryResult } from "pg";
+import { Pool, types, type PoolClient, type QueryResult } from "pg";
 import { PoolExhaustedError, type PoolFigures, type SqlValue } from "./database";
 import { ConnectFailedError, ConnectionLostError, endsConnection, sqlState } from "./postgres-errors";
 
@@ -51,7 +51,8 @@ const PARSERS: Readonly<Record<number, (value: string) => string | number>> = {
 };
 
 const typeParsers = {
-  getTypeParser: ((oid: number, format?: "text") => PARSERS[oid] ?? types.getTypeParser(oid, format)) as typeof types.getTypeParser,
+  getTypeParser: ((oid: Parameters<typeof types.getTypeParser>[0], format?: "text"): unknown =>
+    PARSERS[oid] ?? types.getTypeParser(oid, format)) as typeof types.getTypeParser,
 };
 
 /** Clients whose server said that it could not replicate what it committed. */
@@ -185,19 +186,19 @@ class CheckedOut implements PostgresConnection {
   }
 
   async query(sql: string, values: readonly SqlValue[] = [], deadlineMs = this.#deadlineMs): Promise<QueryResult> {
-    let silent = false;
+    const watched = { silent: false };
     const timer =
       deadlineMs === 0
         ? undefined
         : setTimeout(() => {
-            silent = true;
+            watched.silent = true;
             this.#client.connection.stream.destroy();
           }, deadlineMs);
     try {
       return values.length === 0 ? await this.#client.query(sql) : await this.#client.query(sql, values as SqlValue[]);
     } catch (error) {
       if (endsConnection(error)) this.useless = true;
-      if (silent) throw new ConnectionLostError(this.#server, new Error(`no answer within ${deadlineMs} ms`), true);
+      if (watched.silent) throw new ConnectionLostError(this.#server, new Error(`no answer within ${deadlineMs} ms`), true);
       // pg has no class for this; everything that is neither the server's answer nor a mistake of ours is the socket's.
       if (isSocketError(error)) throw new ConnectionLostError(this.#server, error);
       throw error;
@@ -213,7 +214,7 @@ class CheckedOut implements PostgresConnection {
 
 /** Lost connections reach a statement as the socket's error, or as one of pg's own three sentences. */
 function isSocketError(error: unknown): boolean {
-  if (sqlState(error as DatabaseError) !== undefined || !(error instanceof Error)) return false;
+  if (sqlState(error) !== undefined || !(error instanceof Error)) return false;
   return (
     "syscall" in error ||
     /^Connection terminated|^Cannot call write after|^Client has encountered a connection error|^Client was closed/.test(error.message)
