@@ -29,7 +29,10 @@ describe("D3 sessions on Redis, two instances", function () {
   const me = (app: TestApp, token: string): Promise<Answer<unknown>> => app.request("GET", "/api/session", { token });
 
   /** Asks both instances over and over while `work` runs; every answer. */
-  async function asking(token: string, work: (answered: () => number) => Promise<void>): Promise<{ status: number; setCookie: string | null }[]> {
+  async function asking(
+    token: string,
+    work: (answered: () => number) => Promise<void>,
+  ): Promise<{ status: number; setCookie: string | null }[]> {
     const answers: { status: number; setCookie: string | null }[] = [];
     let done = false;
     const ask = async (app: TestApp): Promise<void> => {
