@@ -112,6 +112,21 @@ export function httpMetrics(): RequestHandler {
 export function routePattern(request: Request): string {
   const route = request.route as { readonly path?: unknown } | undefined;
   if (typeof route?.path !== "string") return "unmatched";
-  const pattern = `${request.baseUrl}${route.path}`;
+  const pattern = `${mountOf(request, route.path)}${route.path}`;
   return pattern.length > 1 && pattern.endsWith("/") ? pattern.slice(0, -1) : pattern;
+}
+
+/**
+ * Where the router of the answering route is mounted. Express forgets it on the way of an error to its handler; then it is what the path
+ * has in front of the route's own segments. Mount points have no parameters here, and patterns that match any number of segments are
+ * left alone.
+ */
+function mountOf(request: Request, routePath: string): string {
+  if (request.baseUrl !== "" || /[*{]/.test(routePath)) return request.baseUrl;
+  const segments = (request.originalUrl.split("?", 1)[0] ?? "").split("/").filter((segment) => segment !== "");
+  const own = routePath.split("/").filter((segment) => segment !== "").length;
+  return segments
+    .slice(0, Math.max(0, segments.length - own))
+    .map((segment) => `/${segment}`)
+    .join("");
 }
