@@ -1,8 +1,16 @@
 import assert from "node:assert/strict";
+import pino from "pino";
+import { redisBackend } from "../../app/src/jobs/backends";
+import { BullJobQueue } from "../../app/src/jobs/bullmq";
+import { type JobQueue, QueueUnavailableError } from "../../app/src/jobs/queue";
+import { RedisConnection } from "../../app/src/redis/client";
 import { TestApp } from "../app/http/support";
 import { describeKilledWorkers } from "../faults/support/job-faults";
 import { eventually } from "../support/services/container";
 import { type RedisService, startRedis } from "../support/services/redis";
+
+const logger = pino({ level: "silent" });
+const QUEUE = "tax-computation";
 
 describe("faults: job queue on Redis", function () {
   this.timeout(120_000);
@@ -20,9 +28,55 @@ describe("faults: job queue on Redis", function () {
     client.disconnect();
   });
 
+  async function open(leaseMs = 3000): Promise<JobQueue> {
+    const connection = new RedisConnection({ url: server.url, name: "limits", commandTimeoutMs: 500, logger });
+    opened.push(connection);
+    await connection.started();
+    const queue = new BullJobQueue(redisBackend(connection), logger, { leaseMs, retryBaseMs: 20 });
+    opened.push(queue);
+    return queue;
+  }
+
   describe("job workers are killed", () => {
     describeKilledWorkers(() => server.url);
   });
+
+  for (const [how, end] of [
+    ["restarted", () => server.stop()],
+    ["killed and started again", () => server.kill()],
+  ] as const) {
+    it(`D5 Redis is ${how} with jobs waiting, delayed and running: none is lost, each completes`, async () => {
+      const [producer, worker] = [await open(), await open()];
+      await producer.pause(QUEUE);
+      const ids = await Promise.all(Array.from({ length: 50 }, (_, n) => producer.add(QUEUE, { n }, { delayMs: n % 5 === 0 ? 500 : 0 })));
+      const running = await producer.add("ocr-processing", {});
+      const runs = new Map<string, number>();
+      let finish: (() => void) | undefined;
+      await worker.work({
+        [QUEUE]: (job) => {
+          runs.set(job.id, (runs.get(job.id) ?? 0) + 1);
+          return Promise.resolve({});
+        },
+        "ocr-processing": () => new Promise((resolve) => (finish = () => resolve({ done: true }))),
+      });
+      await eventually("one runs", () => finish !== undefined);
+      // What AOF with an fsync every second promises: what is older than a second survives also a kill.
+      const client = server.client();
+      await eventually("all is on disk", async () => /aof_pending_bio_fsync:0/.test(await client.info("persistence")), 5000, 1100);
+      client.disconnect();
+      await end();
+      await assert.rejects(producer.add(QUEUE, {}), QueueUnavailableError);
+      await server.start();
+      await eventually("the queue answers", async () => (await producer.stats())[QUEUE].paused);
+      assert.equal(runs.size, 0, "the queue is still paused");
+      await producer.resume(QUEUE);
+      finish?.();
+      const states = async (): Promise<string[]> =>
+        Promise.all([...ids, running].map(async (id) => (await producer.get(id))?.state ?? "lost"));
+      await eventually("all completed", async () => (await states()).every((state) => state === "completed"));
+      assert.equal(runs.size, ids.length);
+    });
+  }
 
   it("D5 A19 while Redis is away the app accepts jobs, says so, and runs them when it is back", async () => {
     const app = await TestApp.start({ REDIS_LIMITS_URL: server.url });

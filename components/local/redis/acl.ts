@@ -15,7 +15,8 @@ const APP_COMMANDS = "+@all -@admin -@dangerous +info +client|list";
 /**
  * The users of one server, as an ACL file. Passwords are in it as SHA-256 only, so the file gives none away.
  *
- * - `default` is off: a client that does not say who it is gets nothing.
+ * - `default` is off: nobody can log in as it, and a client that does not say who it is gets nothing. Its rights stay whole, because Redis
+ *   replays its append-only file as this user: without them a restart refuses, and so loses, every transaction and script in it.
  * - `app` may use every key and channel, but no dangerous command.
  * - `health` has no secret and may do nothing but PING: the container's health check.
  *
@@ -30,7 +31,7 @@ export function renderRedisAcl(password: string): string {
   }
   const hash = createHash("sha256").update(password).digest("hex");
   return [
-    "user default off resetpass resetkeys resetchannels -@all",
+    "user default off resetpass ~* &* +@all",
     `user ${REDIS_APP_USER} on #${hash} ~* &* ${APP_COMMANDS}`,
     "user health on nopass resetkeys resetchannels -@all +ping",
     "",
