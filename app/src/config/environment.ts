@@ -13,10 +13,12 @@ const redisUrl = z
   .describe("an address such as redis://user:password@host:6379 (rediss:// for TLS)");
 
 /** What Kafka allows as a name, with room for the ending of the dead-letter topic. */
-const kafkaName = z
-  .string()
-  .regex(/^[\w.-]{1,200}$/)
-  .describe("1 to 200 letters, digits, dots, dashes or underscores");
+const kafkaName = (fallback: string): z.ZodType<string, string | undefined> =>
+  z
+    .string()
+    .regex(/^[\w.-]{1,200}$/)
+    .default(fallback)
+    .describe("1 to 200 letters, digits, dots, dashes or underscores");
 
 const HOUR_MS = 3_600_000;
 
@@ -74,8 +76,8 @@ export const environmentSchema = z.object({
     .regex(/^[\w.-]{1,253}:[1-9][0-9]{0,4}(,[\w.-]{1,253}:[1-9][0-9]{0,4})*$/)
     .optional()
     .describe("host:port of one or more brokers, separated by commas, such as kafka-1:9092,kafka-2:9092"),
-  KAFKA_TOPIC: kafkaName.default("company-events"),
-  KAFKA_GROUP: kafkaName.default("phased-stack"),
+  KAFKA_TOPIC: kafkaName("company-events"),
+  KAFKA_GROUP: kafkaName("phased-stack"),
   KAFKA_PARTITIONS: integer(1, 1000, 12),
   KAFKA_REPLICATION_FACTOR: optionalInteger(1, 10),
   KAFKA_TLS: z.enum(["true", "false"]).default("false").describe("true or false"),
