@@ -24,7 +24,7 @@ describe("app/.env.example (E12)", () => {
   it("gives the default and what is allowed of each, and tells which may come from a file", () => {
     for (const [name, field] of Object.entries(environmentSchema.shape)) {
       const parsed = field.safeParse(undefined);
-      const fallback = parsed.success && parsed.data !== undefined ? String(parsed.data) : "";
+      const fallback = parsed.success ? `${(parsed.data as string | number | undefined) ?? ""}` : "";
       const { value, comment } = found.get(name) ?? {};
       assert.equal(value, fallback, name);
       assert.ok(field.description, `${name} does not say what is allowed`);

@@ -1,5 +1,5 @@
 import { createId } from "../db/id";
-import type { MESSAGE_STATUSES} from "../db/domain-tables";
+import type { MESSAGE_STATUSES } from "../db/domain-tables";
 import { conversations, messages, type ConversationRow, type MessageRow } from "../db/domain-tables";
 import type { TenantScope } from "../db/tenant";
 import type { ListDefinition } from "../http/pagination";

@@ -23,7 +23,11 @@ describe("HTTP: refusals are problem documents (RFC 9457)", () => {
     }
     for (const path of ["/api/nope", "/api"]) {
       await app.refusal(404, "GET", path, { token });
-      assert.equal((await app.refusal(401, "GET", path)).type, "urn:phased-stack:problem:authentication-required", "strangers learn nothing");
+      assert.equal(
+        (await app.refusal(401, "GET", path)).type,
+        "urn:phased-stack:problem:authentication-required",
+        "strangers learn nothing",
+      );
     }
     await app.refusal(405, "PUT", "/api/orders", { token });
     await app.refusal(405, "POST", "/");
