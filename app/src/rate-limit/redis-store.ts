@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Redis } from "ioredis";
-import { ReplyError } from "ioredis";
 import type { RedisConnection } from "../redis/client";
+import { isReply } from "../redis/errors";
 import { ARGUMENTS_PER_BUCKET, CONSUME_SCRIPT } from "./consume-script";
 import type { Bucket, BucketState, LimitStore, Outcome } from "./types";
 
@@ -32,7 +32,7 @@ async function evaluate(redis: Redis, keys: number, parameters: (string | number
     return (await redis.evalsha(SHA, keys, ...parameters)) as number[];
   } catch (error) {
     // A server that was restarted has forgotten its scripts; EVAL teaches it again. The failed call has counted nothing.
-    if (!(error instanceof ReplyError) || !(error as Error).message.startsWith("NOSCRIPT")) throw error;
+    if (!isReply(error) || !error.message.startsWith("NOSCRIPT")) throw error;
     return (await redis.eval(CONSUME_SCRIPT, keys, ...parameters)) as number[];
   }
 }

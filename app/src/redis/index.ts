@@ -1,5 +1,5 @@
 import type { Logger } from "../observability/logger";
-import { RedisConnection } from "./client";
+import type { RedisConnection } from "./client";
 
 /** The Redis servers of one worker. Eviction policy is per server, so cache and limits are two (data-plane.md); small stacks share one. */
 export interface RedisConnections {
@@ -21,8 +21,11 @@ export interface RedisConfig {
 
 /** Connects to the configured servers; waits at most 1 s for them, because a worker serves without them as well. */
 export async function connectRedis({ url, limitsUrl, commandTimeoutMs }: RedisConfig, logger: Logger): Promise<RedisConnections> {
+  if (url === undefined && limitsUrl === undefined) return { cache: undefined, limits: undefined };
+  // ten megabytes in every worker that the smallest phase does without
+  const client = await import("./client.js");
   const connect = (name: string, target: string | undefined): RedisConnection | undefined =>
-    target === undefined ? undefined : new RedisConnection({ url: target, name, commandTimeoutMs, logger });
+    target === undefined ? undefined : new client.RedisConnection({ url: target, name, commandTimeoutMs, logger });
   const connections = { cache: connect("cache", url), limits: connect("limits", limitsUrl) };
   await Promise.all([connections.cache?.started(), connections.limits?.started()]);
   return connections;

@@ -56,6 +56,11 @@ export function bundleOptions() {
     // every function made while a request is answered (the router makes several): 3 % of the time of a request.
     keepNames: false,
     legalComments: "none",
+    // V8 keeps the source of a program in memory, with two bytes a character as soon as one is beyond Latin-1: without comments and with
+    // escapes it is 5.5 MB instead of 15 in every process. Lines stay short enough for a stack trace to point somewhere.
+    charset: "ascii",
+    minifyWhitespace: true,
+    lineLimit: 160,
   } satisfies BuildOptions;
 }
 
