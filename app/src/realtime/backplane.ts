@@ -106,6 +106,8 @@ export class RedisBackplane implements Backplane {
     });
     subscriber.on("close", () => this.#setConnected(false));
     subscriber.on("message", (_channel: string, text: string) => {
+      // What was on its way when this member left.
+      if (this.#closed) return;
       const message = parse(text);
       if (message === undefined) logger.warn("a message of another program is on the realtime channel");
       else if (message.instance !== instanceId) listener.message(message.message);
