@@ -1,9 +1,16 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { containersOf, docker, leftovers, runningIds } from "../support/docker";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
+
+/** The search path without the directories of an installed language host: that one belongs to the clone that runs the tests. */
+function withoutPulumi(search: string): string {
+  const directories = search.split(path.delimiter);
+  return directories.filter((directory) => !existsSync(path.join(directory, "pulumi-language-nodejs"))).join(path.delimiter);
+}
 
 interface Outcome {
   readonly code: number | null;
@@ -30,8 +37,13 @@ describe("npm run up, status, verify, restart, down (A11, C8)", function () {
   async function run(command: string, ...args: readonly string[]): Promise<Outcome> {
     const child = spawn(process.execPath, [path.join(project.directory, "toolchain/run.mjs"), command, "--stack", stack, ...args], {
       cwd: project.directory,
-      // Its own state in the copy, as in a fresh clone; PULUMI_HOME stays, where the machine's plugins are.
-      env: { ...process.env, PULUMI_BACKEND_URL: "", PULUMI_CONFIG_PASSPHRASE: "", PULUMI_CONFIG_PASSPHRASE_FILE: "" },
+      // Its own state and PULUMI_HOME in the copy, as on a new machine: stand-ins that it installs go with the copy.
+      env: {
+        ...process.env,
+        PATH: withoutPulumi(process.env["PATH"] ?? ""),
+        PULUMI_HOME: path.join(project.directory, ".phased/pulumi-home"),
+        ...{ PULUMI_BACKEND_URL: "", PULUMI_CONFIG_PASSPHRASE: "", PULUMI_CONFIG_PASSPHRASE_FILE: "" },
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let [stdout, stderr] = ["", ""];

@@ -27,10 +27,11 @@ const ENTRY_BYTES = 300;
 /** The first level: in this worker's memory, bounded in entries and in bytes (feature C5). */
 export class LocalLevel {
   readonly #entries: LRUCache<string, CacheEntry>;
+  readonly #maxEntries: number;
 
   constructor({ maxEntries, maxBytes }: LocalLevelOptions) {
+    this.#maxEntries = maxEntries;
     this.#entries = new LRUCache({
-      max: maxEntries,
       maxSize: maxBytes,
       maxEntrySize: Math.max(1, Math.floor(maxBytes / LARGEST_PART)),
       // Two bytes a character is the most that V8 takes.
@@ -44,6 +45,8 @@ export class LocalLevel {
 
   set(key: string, entry: CacheEntry): void {
     this.#entries.set(key, entry);
+    // As the library's `max` the bound would set aside the places of all 50,000 in every worker.
+    while (this.#entries.size > this.#maxEntries) this.#entries.pop();
   }
 
   /** Looks at every key; a few milliseconds with 50,000. @returns how many were deleted. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { LRUCache } from "lru-cache";
+import { latest } from "../bounded";
 import type { Priority } from "./overload";
 
 /** Credentials remembered; those not used for the longest time give way. About 150 bytes each. */
@@ -16,7 +16,7 @@ const TOKEN = /(?:^Bearer +|(?:^|;)\s*sid=)([\w-]{22})/i;
  * whoever writes a made-up token into a header is as anonymous as without one.
  */
 export class PriorityClassifier {
-  readonly #paying = new LRUCache<string, boolean>({ max: MOST_REMEMBERED });
+  readonly #paying = latest<string, boolean>(MOST_REMEMBERED);
 
   /** The credentials of this request were valid. */
   remember(request: IncomingMessage, paying: boolean): void {

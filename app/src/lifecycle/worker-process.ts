@@ -66,6 +66,8 @@ export class WorkerProcess {
       return;
     }
     collectProcessMetrics();
+    // Starting leaves more garbage than an idle worker ever collects.
+    collectGarbage(true);
     // Only now: while it boots, the default action (to end) is the right one.
     process.on("SIGTERM", () => void sendToPrimary({ phased: "replace-me" }));
     setInterval(() => this.reportMemory(false), this.config.cluster.memoryIntervalMs).unref();

@@ -1,4 +1,5 @@
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
+import { latest } from "../bounded";
 import { encodeSamples, LatencyDigest } from "./tenant-metrics-digest";
 
 /** What a request is about, as far as capacity goes. */
@@ -85,7 +86,7 @@ export class TenantMetrics {
   constructor(now: () => number = Date.now, bounds: Bounds = BOUNDS) {
     this.#now = now;
     this.#bounds = bounds;
-    this.#active = new LRUCache<string, Entry>({ max: bounds.active, dispose: (entry, companyId) => this.#seal(companyId, entry) });
+    this.#active = latest<string, Entry>(bounds.active, { dispose: (entry, companyId) => this.#seal(companyId, entry) });
   }
 
   /**

@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { latest } from "../bounded";
 import type { Bucket, LimitStore, Outcome, StoreKind } from "./types";
 
 /** Counts of the shared store remembered for the day it goes away. */
@@ -25,7 +25,7 @@ export interface FallbackOptions {
  * passes in that window. It is less wherever a process remembers the count.
  */
 export class FallbackStore implements LimitStore {
-  readonly #remembered = new LRUCache<string, Remembered>({ max: MOST_REMEMBERED });
+  readonly #remembered = latest<string, Remembered>(MOST_REMEMBERED);
 
   constructor(
     private readonly first: LimitStore,

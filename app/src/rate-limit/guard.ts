@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { latest } from "../bounded";
 import { count, emptyRecord, fits, type LimitRecord, refresh } from "./arithmetic";
 import { type OutcomeCounts, outcomeCounts } from "./metrics";
 import type { LimitPolicy } from "./policies";
@@ -46,7 +46,7 @@ export interface GuardRefusal {
  */
 export class AddressGuard {
   readonly #guarded: readonly Guarded[];
-  readonly #clients = new LRUCache<string, GuardedClient>({ max: defaults.mostClients });
+  readonly #clients = latest<string, GuardedClient>(defaults.mostClients);
   readonly #untold = new Set<GuardedClient>();
   readonly #timer: NodeJS.Timeout | undefined;
   #exchanging: Promise<void> | undefined;

@@ -1,4 +1,5 @@
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
+import { latest } from "../bounded";
 import { count, describe, emptyRecord, fits, type LimitRecord, refresh, strike } from "./arithmetic";
 import type { Bucket, BucketState, LimitStore, Outcome, StoreKind } from "./types";
 
@@ -21,7 +22,7 @@ export class MemoryStore implements LimitStore {
     mostRecords = MOST_RECORDS,
     readonly kind: StoreKind = "memory",
   ) {
-    this.#records = new LRUCache({ max: mostRecords });
+    this.#records = latest(mostRecords);
   }
 
   get size(): number {

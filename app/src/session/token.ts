@@ -1,5 +1,5 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import { LRUCache } from "lru-cache";
+import { latest } from "../bounded";
 
 const ID_BYTES = 32;
 
@@ -19,7 +19,7 @@ const MOST_VERIFIED = 10_000;
 export class TokenSigner {
   readonly #keys: readonly Buffer[];
   readonly #signingKey: Buffer;
-  readonly #verified = new LRUCache<string, string>({ max: MOST_VERIFIED });
+  readonly #verified = latest<string, string>(MOST_VERIFIED);
 
   /** @throws RangeError without any secret. */
   constructor(secrets: string | readonly string[]) {
