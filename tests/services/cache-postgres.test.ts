@@ -1,12 +1,11 @@
 import path from "node:path";
 import assert from "node:assert/strict";
 import pino from "pino";
-import { createCache } from "../../app/src/cache/config";
 import { loadConfig } from "../../app/src/config";
 import { migrate, readMigrations } from "../../app/src/db/migrate";
 import { openDatabase } from "../../app/src/db/open";
 import { SharedClock } from "../../app/src/session/clock";
-import { type CacheProcess, describeCacheContract } from "../app/cache/cache-contract";
+import { describeCacheContract, memoryOnlyRig } from "../app/cache/cache-contract";
 import { type PostgresService, startPostgres } from "../support/services/postgres";
 
 const logger = pino({ level: "silent" });
@@ -20,36 +19,13 @@ describe("cache and clock on Postgres", function () {
 
   const open = () => openDatabase(loadConfig({ NODE_ENV: "test", DATABASE_URL: postgres.url }), logger);
 
-  describeCacheContract("memory only, two processes on one Postgres", false, async () => {
-    let now = Date.now();
-    const start = async (): Promise<CacheProcess> => {
+  describeCacheContract("memory only, two processes on one Postgres", false, () =>
+    memoryOnlyRig(async () => {
       const database = await open();
       await migrate(database, readMigrations(MIGRATIONS));
-      const config = { maxEntries: 1000, maxMb: 8, ttlMs: 300_000, warmCompanies: 0 };
-      const cache = createCache({
-        config,
-        appName: "test",
-        appVersion: "1",
-        database,
-        redis: undefined,
-        fence: undefined,
-        now: () => now,
-        logger,
-      });
-      return { cache, database };
-    };
-    const processes = [await start(), await start()] as const;
-    return {
-      processes,
-      advance: (byMs) => (now += byMs),
-      close: async () => {
-        for (const { cache, database } of processes) {
-          cache.close();
-          await database.close();
-        }
-      },
-    };
-  });
+      return database;
+    }),
+  );
 
   it("the shared clock is the server's", async () => {
     const database = await open();

@@ -10,7 +10,7 @@ import { findStack, type OpenStack } from "../lib/outputs";
 import { colours } from "../lib/table";
 import { explainFailure } from "../lib/update-failures";
 import { describeLocks, parseLocks } from "../lib/update-locks";
-import { knownObjects, resourceName, type ExportedStack } from "../lib/update-recovery";
+import { resourceName, stackOnDocker, type ExportedStack } from "../lib/update-recovery";
 
 interface DownOptions {
   readonly stack?: string;
@@ -51,7 +51,7 @@ async function run(options: DownOptions): Promise<void> {
   const keepImages = options.keepImages === true;
   const docker = stack.phase === "cloud" ? undefined : await reachableDocker(stack.dockerHost);
   const exported = await stack.exported();
-  const onDocker = { name, known: knownObjects(exported) };
+  const onDocker = stackOnDocker(name, exported);
   const owned = docker === undefined ? undefined : await belongings(docker, onDocker);
   refuseProtected(exported, stack, keepData);
   const isEmpty = (exported.deployment?.resources ?? []).length === 0;

@@ -14,10 +14,10 @@ import { describeLocks, judgeLock, parseLocks } from "../lib/update-locks";
 import {
   failedResources,
   findOrphans,
-  knownObjects,
   pendingOperations,
   removeOrphans,
   resourceName,
+  stackOnDocker,
   type ExportedStack,
 } from "../lib/update-recovery";
 import type { UpdateRun } from "../lib/update-run";
@@ -103,7 +103,7 @@ function pulumiArguments(options: UpOptions, name: string, forwarded: readonly s
 
 /** A port that somebody else holds is found here in milliseconds, in Pulumi's update after the image was built. */
 async function checkPort(docker: Docker, stack: OpenStack, exported: ExportedStack): Promise<void> {
-  const own = await stackContainers(docker, { name: stack.name, known: knownObjects(exported) });
+  const own = await stackContainers(docker, stackOnDocker(stack.name, exported));
   const port = Number(stack.config["phased-stack:port"] ?? 3001);
   if (own.some((info) => publishes(info, port))) return;
   const container = await portContainer(port, docker);
@@ -138,7 +138,7 @@ async function recover(docker: Docker, stack: OpenStack, exported: ExportedStack
  * to start is in the state like any other: only a look at what is really there makes it put the container right.
  */
 async function isBroken(docker: Docker, stack: OpenStack, exported: ExportedStack): Promise<boolean> {
-  const infos = (await stackContainers(docker, { name: stack.name, known: knownObjects(exported) })).filter(isMeantToRun);
+  const infos = (await stackContainers(docker, stackOnDocker(stack.name, exported))).filter(isMeantToRun);
   const stopped = infos.filter((info) => info.State !== "running").map((info) => `${containerName(info)} is ${info.State}`);
   const failed = failedResources(exported).map((name) => `${name} did not come up the last time`);
   if (stopped.length + failed.length === 0) return false;

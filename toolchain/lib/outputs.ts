@@ -7,7 +7,7 @@ import { exec, which } from "./exec";
 import { ROOT, STATE_DIR } from "./paths";
 import { pulumiEnvironment } from "./pulumi-env";
 import { configFileFor, ensureStack, validateStackName } from "./stack";
-import { type ExportedStack, knownObjects } from "./update-recovery";
+import { type ExportedStack, stackOnDocker } from "./update-recovery";
 import { runUpdate, type UpdateRun } from "./update-run";
 
 /** The stack commands work on when none is named. */
@@ -113,7 +113,7 @@ function openExisting(name: string, temporary?: Readonly<Record<string, string>>
     dockerHost: config["docker:host"],
     outputs: async () => JSON.parse(await run(["stack", "output", "--json", "--show-secrets"])) as Record<string, unknown>,
     exported,
-    onDocker: async () => ({ name, known: knownObjects(await exported()) }),
+    onDocker: async () => stackOnDocker(name, await exported()),
     pulumi: run,
     update(args) {
       const pulumi = which("pulumi", env["PATH"]);

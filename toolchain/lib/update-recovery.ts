@@ -38,6 +38,11 @@ export function failedResources(stack: ExportedStack): string[] {
   return (stack.deployment?.resources ?? []).filter(({ initErrors }) => (initErrors ?? []).length > 0).map(({ urn }) => resourceName(urn));
 }
 
+/** A stack as Docker's side of the toolchain needs it, from its state. */
+export function stackOnDocker(name: string, exported: ExportedStack): StackOnDocker {
+  return { name, known: knownObjects(exported) };
+}
+
 /** Names and ids of Docker objects that the state knows. */
 export function knownObjects(stack: ExportedStack): ReadonlySet<string> {
   const docker = (stack.deployment?.resources ?? []).filter((resource) => resource.type.startsWith("docker:"));

@@ -1,4 +1,4 @@
-import type { Request, RequestHandler } from "express";
+import type { Request } from "express";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { MetricSnapshot } from "./metrics-merge";
 
@@ -92,20 +92,6 @@ export function requestStarted(): void {
 export function requestEnded(request: Request, status: number, durationMs: number): void {
   inFlight -= 1;
   countRequest(request.method, routePattern(request), status, durationMs / 1000);
-}
-
-/**
- * Express middleware that counts every request that passes it, by the pattern of the route that answered. Requests that no route
- * answered share the pattern `unmatched`; so do those of a client that went away before a route was found.
- */
-export function httpMetrics(): RequestHandler {
-  return (request, response, next) => {
-    const startedAt = performance.now();
-    requestStarted();
-    // "close" comes once for every response, also when the client went away before the end; "finish" does not.
-    response.once("close", () => requestEnded(request, response.statusCode, performance.now() - startedAt));
-    next();
-  };
 }
 
 /** The pattern of the route that answered. Routers must be mounted under fixed prefixes: `baseUrl` is what the client sent for the prefix, pattern or not. */

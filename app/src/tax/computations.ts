@@ -17,14 +17,15 @@ export const TAX_COMPUTATION_LIST: ListDefinition<TaxComputationRow> = {
   filters: { taxYear: TAX_YEARS },
 };
 
-/**
- * Computes a tax and keeps the result. Used by the endpoint and by the job processor.
- * @param scope of the company; inside a transaction or not.
- */
-export async function createTaxComputation(scope: TenantScope, createdBy: string, input: TaxInput): Promise<TaxComputation> {
-  const result = computeTax(input);
-  const row: TaxComputationRow = {
-    id: createId(),
+/** The row of a computation made now. The endpoint computes it in the request, the job processor in a thread. */
+export function taxComputationRow(
+  id: string,
+  createdBy: string,
+  input: TaxInput,
+  result: ReturnType<typeof computeTax>,
+): TaxComputationRow {
+  return {
+    id,
     taxYear: input.taxYear,
     filingStatus: input.filingStatus,
     grossIncomeCents: input.grossIncomeCents,
@@ -39,6 +40,14 @@ export async function createTaxComputation(scope: TenantScope, createdBy: string
     createdBy,
     createdAt: new Date().toISOString(),
   };
+}
+
+/**
+ * Computes a tax and keeps the result.
+ * @param scope of the company; inside a transaction or not.
+ */
+export async function createTaxComputation(scope: TenantScope, createdBy: string, input: TaxInput): Promise<TaxComputation> {
+  const row = taxComputationRow(createId(), createdBy, input, computeTax(input));
   await scope.table(taxComputations).insert(row);
   return presentTaxComputation(row);
 }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import pino from "pino";
 import type { Cache } from "../../../app/src/cache/cache";
+import { createCache } from "../../../app/src/cache/config";
 import type { Database } from "../../../app/src/db/database";
 import { createId } from "../../../app/src/db/id";
 import { companies } from "../../../app/src/db/tables";
@@ -23,6 +25,38 @@ export interface CacheRig {
 }
 
 const TTL_MS = 300_000;
+
+/** Two processes on one database and without Redis. @param open a connection to a database whose schema is up to date. */
+export async function memoryOnlyRig(open: () => Promise<Database>): Promise<CacheRig> {
+  const logger = pino({ level: "silent" });
+  let now = Date.now();
+  const start = async (): Promise<CacheProcess> => {
+    const database = await open();
+    const config = { maxEntries: 1000, maxMb: 8, ttlMs: TTL_MS, warmCompanies: 0 };
+    const cache = createCache({
+      config,
+      appName: "test",
+      appVersion: "1",
+      database,
+      redis: undefined,
+      fence: undefined,
+      now: () => now,
+      logger,
+    });
+    return { cache, database };
+  };
+  const processes = [await start(), await start()] as const;
+  return {
+    processes,
+    advance: (byMs) => (now += byMs),
+    close: async () => {
+      for (const { cache, database } of processes) {
+        cache.close();
+        await database.close();
+      }
+    },
+  };
+}
 
 /**
  * What a {@link Cache} promises with any make-up; run it against each.

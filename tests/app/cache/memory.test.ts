@@ -12,39 +12,22 @@ import { hitRate } from "../../../app/src/cache/statistics";
 import { migrate } from "../../../app/src/db/migrate";
 import { SqliteDatabase } from "../../../app/src/db/sqlite";
 import { MIGRATIONS } from "../db/support";
-import { type CacheProcess, describeCacheContract } from "./cache-contract";
+import { describeCacheContract, memoryOnlyRig } from "./cache-contract";
 
 const logger = pino({ level: "silent" });
 
 describeCacheContract("memory only, two processes on one SQLite file", false, async () => {
   const directory = mkdtempSync(path.join(tmpdir(), "phased-cache-"));
   const file = path.join(directory, "app.db");
-  let now = Date.now();
-  const start = async (): Promise<CacheProcess> => {
+  const rig = await memoryOnlyRig(async () => {
     const database = await SqliteDatabase.open({ file });
     await migrate(database, MIGRATIONS);
-    const config = { maxEntries: 1000, maxMb: 8, ttlMs: 300_000, warmCompanies: 0 };
-    const cache = createCache({
-      config,
-      appName: "test",
-      appVersion: "1",
-      database,
-      redis: undefined,
-      fence: undefined,
-      now: () => now,
-      logger,
-    });
-    return { cache, database };
-  };
-  const processes = [await start(), await start()] as const;
+    return database;
+  });
   return {
-    processes,
-    advance: (byMs) => (now += byMs),
+    ...rig,
     close: async () => {
-      for (const { cache, database } of processes) {
-        cache.close();
-        await database.close();
-      }
+      await rig.close();
       rmSync(directory, { recursive: true });
     },
   };

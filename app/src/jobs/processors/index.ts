@@ -6,6 +6,7 @@ import { TenantScope } from "../../db/tenant";
 import { imageSize, type MediaType } from "../../documents/media-type";
 import { ContentMissingError, type DocumentStorage } from "../../documents/storage";
 import { type DocumentRow, documents } from "../../documents/tables";
+import { taxComputationRow } from "../../tax/computations";
 import { FILING_STATUSES, MOST_TAX_CENTS, TAX_YEARS } from "../../tax/schedule";
 import type { CompanyPayload } from "../company-jobs";
 import { type Job, type JobContext, PermanentJobError, type Processor, type Processors } from "../queue";
@@ -73,22 +74,7 @@ async function computeTax({ database, threads }: ProcessorServices, payload: Com
     const table = inside.table(taxComputations);
     // An earlier attempt may have come this far.
     if ((await table.find(payload.subjectId)) !== undefined) return;
-    await table.insert({
-      id: payload.subjectId,
-      taxYear: input.taxYear,
-      filingStatus: input.filingStatus,
-      grossIncomeCents: input.grossIncomeCents,
-      adjustmentsCents: input.adjustmentsCents,
-      deductionKind: result.deductionKind,
-      deductionCents: result.deductionCents,
-      taxableIncomeCents: result.taxableIncomeCents,
-      taxCents: result.taxCents,
-      marginalRateBp: result.marginalRateBp,
-      effectiveRateBp: result.effectiveRateBp,
-      brackets: JSON.stringify(result.brackets),
-      createdBy: payload.createdBy,
-      createdAt: new Date().toISOString(),
-    });
+    await table.insert(taxComputationRow(payload.subjectId, payload.createdBy, input, result));
   });
   return { computationId: payload.subjectId, ...result };
 }
