@@ -4,11 +4,14 @@
 #   primary            creates the cluster when the volume is empty, then serves it
 #   replica            copies PRIMARY_HOST when the volume is empty, then follows it
 #   patroni [FILE]     Patroni decides the role; FILE is its configuration, by default /etc/patroni/patroni.yml
+#   create-app URL     creates the user and the database `app`; Patroni calls it once, in the cluster's first primary
 #
-# Environment of primary and replica (each secret also as NAME_FILE):
+# Environment (each secret also as NAME_FILE):
 #   POSTGRES_PASSWORD     password of the superuser `postgres`
 #   REPLICATION_PASSWORD  password of `replicator`
 #   APP_PASSWORD          password of `app`, who owns the database `app`
+#   REWIND_PASSWORD       with Patroni: password of `rewinder`, who may read files for pg_rewind
+#   PATRONI_PASSWORD      with Patroni: password of the user `patroni` of its REST API, for what changes something
 #   PRIMARY_HOST, PRIMARY_PORT (5432)   for a replica
 set -euo pipefail
 
@@ -36,7 +39,10 @@ escaped() {
 }
 
 create_cluster() {
-  local draft="$PGDATA.new"
+  local draft="$PGDATA.new" replication app
+  # Looked at first: a command substitution inside another command would not end the script.
+  replication=$(secret REPLICATION_PASSWORD)
+  app=$(secret APP_PASSWORD)
   # A directory that was not finished (the container was killed meanwhile) is of no use.
   rm -rf "$draft"
   # Text sorts by code point, as in SQLite, whatever the operating system's locale library thinks this year.
@@ -50,8 +56,8 @@ host  replication replicator all scram-sha-256
 HBA
   # Single-user mode: no other connection can see the server half set up.
   {
-    printf "CREATE ROLE replicator LOGIN REPLICATION PASSWORD %s;\n" "$(quoted "$(secret REPLICATION_PASSWORD)")"
-    printf "CREATE ROLE app LOGIN PASSWORD %s;\n" "$(quoted "$(secret APP_PASSWORD)")"
+    printf "CREATE ROLE replicator LOGIN REPLICATION PASSWORD %s;\n" "$(quoted "$replication")"
+    printf "CREATE ROLE app LOGIN PASSWORD %s;\n" "$(quoted "$app")"
     printf "CREATE DATABASE app OWNER app;\n"
   } | postgres --single -D "$draft" -c log_statement=none -c log_min_error_statement=panic postgres > /dev/null
   mv "$draft" "$PGDATA"
@@ -72,6 +78,28 @@ copy_primary() {
   mv "$draft" "$PGDATA"
 }
 
+# Through standard input: arguments can be seen by every process of the container.
+create_app() {
+  local app quiet="-c log_statement=none -c log_min_error_statement=panic -c log_min_duration_statement=-1"
+  app=$(secret APP_PASSWORD)
+  {
+    printf "CREATE ROLE app LOGIN PASSWORD %s;\n" "$(quoted "$app")"
+    printf "CREATE DATABASE app OWNER app;\n"
+  } | PGOPTIONS="${PGOPTIONS:-} $quiet" psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$1"
+}
+
+# Patroni takes these out of its environment as it reads them, so that no program it starts has them.
+start_patroni() {
+  local superuser replication rewind api
+  superuser=$(secret POSTGRES_PASSWORD)
+  replication=$(secret REPLICATION_PASSWORD)
+  rewind=$(secret REWIND_PASSWORD)
+  api=$(secret PATRONI_PASSWORD)
+  export PATRONI_SUPERUSER_PASSWORD=$superuser PATRONI_REPLICATION_PASSWORD=$replication
+  export PATRONI_REWIND_PASSWORD=$rewind PATRONI_RESTAPI_PASSWORD=$api
+  exec patroni "$1"
+}
+
 role=${1:-primary}
 [[ $# -gt 0 ]] && shift
 case $role in
@@ -84,9 +112,12 @@ case $role in
     exec postgres -D "$PGDATA" -c "listen_addresses=*" "$@"
     ;;
   patroni)
-    exec patroni "${1:-/etc/patroni/patroni.yml}"
+    start_patroni "${1:-/etc/patroni/patroni.yml}"
+    ;;
+  create-app)
+    create_app "${1:?entrypoint: create-app: no URL; give that of the server}"
     ;;
   *)
-    fail "role \"$role\" is unknown; use primary, replica or patroni."
+    fail "role \"$role\" is unknown; use primary, replica, patroni or create-app."
     ;;
 esac
