@@ -7,6 +7,27 @@ import path from "node:path";
 import { bundleApp } from "../../components/local/image/bundle";
 import { writeContext } from "../../components/local/image/write-context";
 import { freePort } from "../support/project";
+import { eventually } from "../support/services/container";
+import { assertInvoice, invoiceImage } from "./documents/images";
+
+/** D5: the programs of the threads, the recogniser and its language are found beside the bundle. */
+async function readsAnImage(url: string): Promise<void> {
+  const account = { companyName: "Company", name: "Admin", email: "admin@example.org", password: "correct horse battery" };
+  const json = { "Content-Type": "application/json" };
+  const signup = await fetch(`${url}/api/auth/signup`, { method: "POST", headers: json, body: JSON.stringify(account) });
+  const { token } = (await signup.json()) as { token: string };
+  const headers = { Authorization: `Bearer ${token}`, "Content-Type": "image/png" };
+  const body = new Uint8Array(invoiceImage("invoice.png"));
+  const uploaded = await fetch(`${url}/api/documents?name=invoice.png`, { method: "POST", headers, body });
+  const { document } = (await uploaded.json()) as { document: { id: string } };
+  let text = "";
+  await eventually("the text is there", async () => {
+    const answer = await fetch(`${url}/api/documents/${document.id}/text`, { headers });
+    ({ text } = (await answer.json()) as { text: string });
+    return answer.status === 200;
+  });
+  assertInvoice(text);
+}
 
 describe("the bundle that goes into the image", function () {
   this.timeout(60_000);
@@ -14,7 +35,7 @@ describe("the bundle that goes into the image", function () {
 
   after(() => rmSync(directory, { recursive: true, force: true }));
 
-  it("starts far from node_modules with no configuration but a port, serves, and ends on SIGTERM", async () => {
+  it("D5 starts far from node_modules with no configuration but a port, serves, reads an image, and ends on SIGTERM", async () => {
     writeContext(directory, await bundleApp(path.resolve("app")));
     const port = await freePort();
     const child = spawn(process.execPath, ["main.js"], {
@@ -33,6 +54,7 @@ describe("the bundle that goes into the image", function () {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 200);
+    await readsAnImage(`http://127.0.0.1:${port}`);
     child.kill("SIGTERM");
     assert.deepEqual(await ended, [0, null], printed);
   });

@@ -3,6 +3,7 @@ import { integer, optionalInteger } from "./numbers";
 import { ROLES } from "./role";
 import { DATABASE_SECRETS, databaseVariables } from "../db/environment";
 import { SASL_MECHANISMS } from "../events/config";
+import { OCR_LANGUAGES } from "../ocr/languages";
 import { rateLimitVariables } from "../rate-limit/environment";
 
 const redisUrl = z
@@ -19,6 +20,13 @@ const kafkaName = (fallback: string): z.ZodType<string, string | undefined> =>
     .regex(/^[\w.-]{1,200}$/)
     .default(fallback)
     .describe("1 to 200 letters, digits, dots, dashes or underscores");
+
+const ocrLanguages = z
+  .string()
+  .default("eng")
+  .transform((text) => text.split(","))
+  .pipe(z.array(z.enum(OCR_LANGUAGES)).refine((list) => new Set(list).size === list.length))
+  .describe(`one or more of ${OCR_LANGUAGES.join(", ")}, each once, separated by commas, the most important first`);
 
 const HOUR_MS = 3_600_000;
 
@@ -90,6 +98,7 @@ export const environmentSchema = z.object({
   JOBS_RETRY_BASE_MS: integer(1, HOUR_MS, 1000),
   DOCUMENTS_PATH: z.string().max(4096).optional().describe("the path of a directory"),
   DOCUMENT_MAX_BYTES: integer(1024, 1_073_741_824, 26_214_400),
+  OCR_LANGUAGES: ocrLanguages,
   REALTIME_MAX_CONNECTIONS: integer(1, 1_000_000, 10_000),
   REALTIME_MAX_PER_USER: integer(1, 10_000, 10),
   REALTIME_PING_MS: integer(50, HOUR_MS, 30_000),

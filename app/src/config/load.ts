@@ -89,6 +89,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
     documents: {
       path: env.DOCUMENTS_PATH ?? path.join(path.dirname(env.SQLITE_PATH), "documents"),
       maxBytes: env.DOCUMENT_MAX_BYTES,
+      ocrLanguages: env.OCR_LANGUAGES,
     },
     chatLatencyMs: env.CHAT_LATENCY_MS,
     cluster: {

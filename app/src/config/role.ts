@@ -1,3 +1,5 @@
+import type { OcrLanguage } from "../ocr/languages";
+
 /** What an instance does (feature A18): serve the API, run background jobs, consume events, or everything. */
 export const ROLES = ["all", "web", "jobs", "consumer"] as const;
 export type Role = (typeof ROLES)[number];
@@ -21,4 +23,6 @@ export interface DocumentsConfig {
   readonly path: string;
   /** DOCUMENT_MAX_BYTES of one document; @default 26214400 (25 MiB) */
   readonly maxBytes: number;
+  /** OCR_LANGUAGES that text in images is in; @default ["eng"] */
+  readonly ocrLanguages: readonly OcrLanguage[];
 }

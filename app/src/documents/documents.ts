@@ -110,8 +110,9 @@ export async function deleteDocument(scope: TenantScope, storage: DocumentStorag
 export async function requestText(scope: TenantScope, jobs: CompanyJobs, id: string, createdBy: string): Promise<CompanyJobRow> {
   const row = await scope.transaction(async (inside) => {
     const document = await findDocument(inside, id);
-    if (document.textStatus === "unsupported") {
-      throw new HttpProblem("conflict", `Text can be extracted from ${TEXT_TYPES.join(" and ")}; this document is ${document.mediaType}.`);
+    // Not by its status: what was not supported when it was uploaded may be now.
+    if (!TEXT_TYPES.includes(document.mediaType as MediaType)) {
+      throw new HttpProblem("conflict", `Text can be extracted from ${TEXT_TYPES.join(", ")}; this document is ${document.mediaType}.`);
     }
     const open = await inside.table(companyJobs).page({
       where: { subjectId: id, queue: "ocr-processing", outcome: "open" },

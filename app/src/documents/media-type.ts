@@ -2,8 +2,10 @@
 export const MEDIA_TYPES = ["application/pdf", "image/png", "image/jpeg", "image/webp", "image/gif", "text/plain"] as const;
 export type MediaType = (typeof MEDIA_TYPES)[number];
 
-/** Kinds whose text can be extracted. Text in pictures is not read. */
-export const TEXT_TYPES: readonly MediaType[] = ["application/pdf", "text/plain"];
+/** Kinds whose text can be extracted; that of images is recognised. */
+export const TEXT_TYPES: readonly MediaType[] = ["application/pdf", "image/png", "image/jpeg", "image/webp", "text/plain"];
+
+export const isImage = (type: MediaType): boolean => type.startsWith("image/");
 
 /** Bytes from the start that the kind is told by. */
 export const SNIFF_BYTES = 4096;

@@ -7,6 +7,7 @@ import { LocalDocumentStorage } from "../documents/local-storage";
 import type { DocumentStorage } from "../documents/storage";
 import type { WorkerLifecycle } from "../lifecycle/types";
 import type { Logger } from "../observability/logger";
+import { ocrSettings } from "../ocr/settings";
 import type { RedisConnections } from "../redis";
 import { CompanyJobs } from "./company-jobs";
 import { errorText } from "./definitions";
@@ -108,7 +109,7 @@ export class JobService {
     if (this.stopping.signal.aborted) return;
     const threads = new Threads();
     this.closeThreads = () => threads.close();
-    const processors = createProcessors({ database, storage: this.storage, threads });
+    const processors = createProcessors({ database, storage: this.storage, threads, ocr: ocrSettings(config) });
     await this.queue.work(timed(processors), {
       settled: async (job) => {
         countSettled(job);

@@ -3,6 +3,7 @@
  * loads the PDF library.
  */
 import { definePDFJSModule, extractText, getDocumentProxy } from "unpdf";
+import type { OcrSettings, Recogniser } from "../ocr/recogniser";
 import { cutText, type ExtractedText } from "./text";
 import { computeTax, type TaxInput, type TaxResult } from "../tax/schedule";
 
@@ -16,12 +17,14 @@ export interface PdfFacts {
 export type ThreadTask =
   | { readonly kind: "tax"; readonly input: TaxInput }
   | { readonly kind: "pdf-facts"; readonly content: Uint8Array }
-  | { readonly kind: "pdf-text"; readonly content: Uint8Array };
+  | { readonly kind: "pdf-text"; readonly content: Uint8Array }
+  | { readonly kind: "image-text"; readonly content: Uint8Array; readonly settings: OcrSettings };
 
 export interface ThreadAnswers {
   readonly tax: TaxResult;
   readonly "pdf-facts": PdfFacts;
   readonly "pdf-text": ExtractedText;
+  readonly "image-text": ExtractedText & { readonly confidence: number };
 }
 
 /** What a task answers; errors lose their class on the way between threads, so the one that is the content's own fault is a value. */
@@ -54,6 +57,25 @@ async function answer(task: ThreadTask): Promise<ThreadAnswers[ThreadTask["kind"
       const { text } = await extractText(document, { mergePages: true });
       return cutText(text);
     }
+    case "image-text":
+      return recognise(task.content, task.settings);
+  }
+}
+
+/** Kept for the next image, and gone with the thread when there is none for a while. */
+let recogniser: Recogniser | undefined;
+
+async function recognise(content: Uint8Array, settings: OcrSettings): Promise<ThreadAnswers["image-text"]> {
+  const { Recogniser, UnreadableImageError } = await import("../ocr/recogniser.js");
+  const current = (recogniser ??= await Recogniser.create(settings));
+  try {
+    const { text, confidence } = current.recognise(content);
+    return { ...cutText(text), confidence };
+  } catch (error) {
+    if (error instanceof UnreadableImageError) throw new UnreadableError(error.message);
+    throw error;
+  } finally {
+    if (!current.reusable) recogniser = undefined;
   }
 }
 

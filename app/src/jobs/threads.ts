@@ -12,39 +12,63 @@ const defaults = {
   heapMb: 256,
   /** Threads of one process at most; requests are served on the same CPUs. */
   mostThreads: 2,
+  /** Longest reading of one image, ms: a page of A4 at 300 dpi full of text was measured at 5 s. */
+  imageTimeoutMs: 45_000,
 } as const;
 
 /** Threads for the CPU work of jobs. The first task starts the first one. */
 export class Threads {
-  private readonly pool: Piscina<ThreadTask, ThreadAnswer>;
+  private readonly pool = createPool(Math.max(1, Math.min(defaults.mostThreads, os.availableParallelism())));
+  /** A thread of its own for images, so that there is never more than one recogniser with its memory. */
+  private readonly imagePool = createPool(1);
+  private lastImage: Promise<unknown> = Promise.resolve();
 
-  constructor() {
-    const { filename, execArgv } = threadProgram();
-    this.pool = new Piscina({
-      filename,
-      execArgv,
-      minThreads: 0,
-      maxThreads: Math.max(1, Math.min(defaults.mostThreads, os.availableParallelism())),
-      idleTimeout: defaults.idleTimeoutMs,
-      resourceLimits: { maxOldGenerationSizeMb: defaults.heapMb },
-      // Only what the tasks need; the environment of the process holds secrets.
-      env: {},
-    });
-  }
+  constructor(private readonly imageTimeoutMs: number = defaults.imageTimeoutMs) {}
 
   /** @param signal ends the thread in the middle of its work when it aborts. @throws PermanentJobError when the content itself is at fault. */
   async run<Kind extends ThreadTask["kind"]>(
     task: ThreadTask & { readonly kind: Kind },
     signal: AbortSignal,
   ): Promise<ThreadAnswers[Kind]> {
-    const answer = await this.pool.run(task, { signal });
+    const answer = await (task.kind === "image-text" ? this.afterOthers(task, signal) : this.pool.run(task, { signal }));
     if ("unreadable" in answer) throw new PermanentJobError(answer.unreadable);
     return answer.value as ThreadAnswers[Kind];
   }
 
   async close(): Promise<void> {
-    await this.pool.destroy();
+    await Promise.all([this.pool.destroy(), this.imagePool.destroy()]);
   }
+
+  /** Images wait for each other here, and the clock of each runs from its turn. */
+  private afterOthers(task: ThreadTask, signal: AbortSignal): Promise<ThreadAnswer> {
+    const turn = this.lastImage.then(async () => {
+      signal.throwIfAborted();
+      const deadline = AbortSignal.timeout(this.imageTimeoutMs);
+      try {
+        return await this.imagePool.run(task, { signal: AbortSignal.any([signal, deadline]) });
+      } catch (error) {
+        if (!deadline.aborted || signal.aborted) throw error;
+        // It would take as long the next time.
+        return { unreadable: `The text of the image was not found within ${this.imageTimeoutMs} ms; send a smaller or a clearer one.` };
+      }
+    });
+    this.lastImage = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+function createPool(maxThreads: number): Piscina<ThreadTask, ThreadAnswer> {
+  const { filename, execArgv } = threadProgram();
+  return new Piscina({
+    filename,
+    execArgv,
+    minThreads: 0,
+    maxThreads,
+    idleTimeout: defaults.idleTimeoutMs,
+    resourceLimits: { maxOldGenerationSizeMb: defaults.heapMb },
+    // Only what the tasks need; the environment of the process holds secrets.
+    env: {},
+  });
 }
 
 /** In the image `job-thread.js` beside the bundle; in the source tree TypeScript, which the thread has to learn to read. */

@@ -1,7 +1,8 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { build, type BuildOptions } from "esbuild";
+import { installedOcrFiles, OCR_DIRECTORY } from "../../../app/src/ocr/files";
 import { type ContextFile, readContext } from "./context-hash";
 
 /** Modules that others load only when they are installed; they are not, and their absence is expected. */
@@ -20,8 +21,8 @@ const THREAD_PROGRAMS = (appDirectory: string): Record<string, string> => ({
 const PARTS = { migrations: ["src/db/migrations", "migrations"], public: ["public", "public"] } as const;
 
 /**
- * The build context of the app's image: `main.js` with everything it imports, the programs of its threads, migrations, static files
- * and the Dockerfile. Asked again for the same directory it gives the same answer. The bundle is made here and not in the image build,
+ * The build context of the app's image: `main.js` with everything it imports, the programs of its threads, migrations, static files,
+ * the recogniser of text in images with its languages, and the Dockerfile. Asked again for the same directory it gives the same answer. The bundle is made here and not in the image build,
  * which would need an npm registry; see ARCHITECTURE.md.
  *
  * @param appDirectory directory with `src/main.ts` and `Dockerfile`.
@@ -85,5 +86,10 @@ async function bundle(appDirectory: string): Promise<ContextFile[]> {
     const files = existsSync(directory) ? readContext(directory) : [];
     return files.map((file) => ({ ...file, path: `${to}/${file.path}` }));
   });
-  return [...bundled, ...dockerfile, ...parts];
+  const recogniser = installedOcrFiles().map(({ name, file }) => ({
+    path: `${OCR_DIRECTORY}/${name}`,
+    content: readFileSync(file),
+    executable: false,
+  }));
+  return [...bundled, ...dockerfile, ...parts, ...recogniser];
 }
