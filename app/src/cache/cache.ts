@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { broadcast, onBroadcast } from "../cluster/channel";
 import { observeChanges } from "../db/changes";
-import type { Database } from "../db/database";
+import type { Database, Queries } from "../db/database";
 import type { Logger } from "../observability/logger";
 import type { DatabaseGenerations, GenerationSet, RedisGenerations } from "./generations";
 import { generationName, WHOLE_COMPANY } from "./generations";
@@ -138,6 +138,14 @@ export class Cache {
     } finally {
       this.#flights.delete(flightKey);
     }
+  }
+
+  /**
+   * Whether what a replica shows may be kept under these tags: it must not be behind the generations of the entry. To be asked after
+   * the entry's generations were read, so within `load`, and of the very reader that `load` goes on to read.
+   */
+  isSeenBy(reader: Queries, { companyId }: CacheScope, tags: readonly string[]): Promise<boolean> {
+    return this.#parts.generations.seenBy(companyId, tags.map(generationName), reader);
   }
 
   /** Forgets everything of a company, in every process. */

@@ -75,8 +75,17 @@ export class DatabaseGenerations {
     return this.#memo.get(companyId) ?? ((await this.#memo.read(companyId, () => this.#read(companyId))) as GenerationSet);
   }
 
-  async #read(companyId: string): Promise<GenerationSet> {
-    const rows = await this.#database.all<{ name: string; generation: string }>(READ, [companyId, MOST_NAMES]);
+  /**
+   * Whether `reader` sees every change there has been so far to what these names stand for: generations change in the same transaction
+   * as the rows, so whoever shows the primary's generations shows its rows as well. Two queries at once.
+   */
+  async seenBy(companyId: string, names: readonly string[], reader: Queries): Promise<boolean> {
+    const [primary, seen] = await Promise.all([this.#read(companyId), this.#read(companyId, reader)]);
+    return primary.stamp(names) === seen.stamp(names);
+  }
+
+  async #read(companyId: string, queries: Queries = this.#database): Promise<GenerationSet> {
+    const rows = await queries.all<{ name: string; generation: string }>(READ, [companyId, MOST_NAMES]);
     return new GenerationSet("d", Object.fromEntries(rows.map(({ name, generation }) => [name, generation])));
   }
 

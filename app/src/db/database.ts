@@ -77,6 +77,8 @@ export interface DatabaseFigures {
  */
 export interface Database extends Queries {
   readonly kind: "sqlite" | "postgres";
+  /** How far behind, ms, a replica may be that {@link reader} reads; absent without replicas, where every read sees every write. */
+  readonly maxLagMs?: number;
   /**
    * Runs `work` in one write transaction: commits when it resolves, rolls back when it rejects. Transactions have the effect of running
    * one after the other, in this process and in others. `work` uses only the transaction it is given and awaits nothing else: others

@@ -34,6 +34,7 @@ type Work<Result> = (transaction: Transaction) => Promise<Result>;
  */
 export class PostgresDatabase implements Database {
   readonly kind = "postgres";
+  readonly maxLagMs?: number;
   readonly #pool: PostgresPool;
   readonly #replicas: ReplicaSet | undefined;
   readonly #lockWaitMs: number;
@@ -50,6 +51,7 @@ export class PostgresDatabase implements Database {
       this.#replicas = new ReplicaSet(options.replicas, (deadlineMs) =>
         this.#pool.use((connection) => currentMark(connection, deadlineMs)),
       );
+      this.maxLagMs = this.#replicas.maxLagMs;
     }
   }
 
@@ -73,22 +75,34 @@ export class PostgresDatabase implements Database {
   async transaction<Result>(work: Work<Result>, options: TransactionOptions = {}): Promise<Result> {
     if (this.#inside.getStore() === true) throw new Error("A transaction may not start another one; use the transaction it was given.");
     const { lock, idempotent = false } = options;
-    const { result, mark } = await this.#retrying(
-      () =>
-        this.#inLine(lock, () =>
-          this.#pool.use((connection) =>
-            transact(connection, {
-              work: (transaction) => this.#inside.run(true, () => work(transaction)),
-              lock,
-              lockWaitMs: this.#lockWaitMs,
-              marked: this.#replicas !== undefined,
-            }),
-          ),
+    let lost: CommitUnknownError | undefined;
+    const attempt = () =>
+      this.#inLine(lock, () =>
+        this.#pool.use((connection) =>
+          transact(connection, {
+            work: (transaction) => this.#inside.run(true, () => work(transaction)),
+            lock,
+            lockWaitMs: this.#lockWaitMs,
+            marked: this.#replicas !== undefined,
+          }),
         ),
-      (error) => isRepeatable(error) || (idempotent && wasLostInCommit(error)),
-    );
-    this.#replicas?.wrote(mark);
-    return result;
+      );
+    const repeatable = (error: unknown): boolean => {
+      if (!idempotent || !wasLostInCommit(error)) return isRepeatable(error);
+      lost ??= error;
+      return true;
+    };
+    try {
+      const { result, mark } = await this.#retrying(attempt, repeatable);
+      this.#replicas?.wrote(mark);
+      return result;
+    } catch (error) {
+      // An earlier attempt may have been committed, so a later one that found no server does not mean that nothing was written.
+      const isOutage = error instanceof DatabaseUnavailableError || error instanceof DatabaseBusyError;
+      const told = isOutage && lost !== undefined ? lost : error;
+      if (told instanceof CommitUnknownError) this.#replicas?.wrote(undefined);
+      throw told;
+    }
   }
 
   reader(afterWrite?: WriteMark): Queries {
@@ -137,6 +151,7 @@ export class PostgresDatabase implements Database {
       result = await connection.query(statement, parameters);
     } catch (error) {
       if (!isLoss(error)) throw error;
+      this.#replicas?.wrote(undefined);
       throw new CommitUnknownError("the connection was lost while a statement ran", error);
     }
     refuseUnreplicated(connection);
@@ -176,7 +191,7 @@ function isRepeatable(error: unknown): boolean {
 }
 
 /** Lost with its connection; a commit that no standby confirmed has no cause, and asking again would not confirm it. */
-function wasLostInCommit(error: unknown): boolean {
+function wasLostInCommit(error: unknown): error is CommitUnknownError {
   return error instanceof CommitUnknownError && error.cause !== undefined && !isSilent(error.cause);
 }
 

@@ -1,13 +1,5 @@
-import type { WriteMark } from "./database";
-
 /** Positions kept. With one look a second and a primary that always writes this reaches back over eight minutes. */
 const SAMPLE_LIMIT = 512;
-
-/** A write mark as a number: 32 bits before the slash and 32 after it, hexadecimal. */
-export function markNumber(mark: WriteMark): bigint {
-  const [high = "", low = ""] = mark.split("/");
-  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
-}
 
 interface Sample {
   readonly at: number;

@@ -3,7 +3,8 @@ import type { DatabaseFigures, Queries, ReplicaFigures, SqlValue, WriteMark } fr
 import { isConflict, isLoss, isRefusal } from "./postgres-errors";
 import { PostgresPool, type PostgresConnection, type PostgresPoolOptions } from "./postgres-pool";
 import { isRead, numberedParameters } from "./postgres-sql";
-import { markNumber, PrimaryHistory } from "./replica-lag";
+import { PrimaryHistory } from "./replica-lag";
+import { markNumber, UNSEEN } from "./write-mark";
 
 /** Which replicas there are and when one may be read. Times are milliseconds. */
 export interface ReplicaOptions {
@@ -21,9 +22,6 @@ const defaults = { checkMs: 500, maxLagMs: 5000 } as const;
 
 /** A look at a server that takes longer finds it down, ms. */
 const LONGEST_CHECK_MS = 1000;
-
-/** Beyond every position: no replica has seen it. */
-const NOWHERE: WriteMark = "FFFFFFFF/FFFFFFFF";
 
 /** A replica that has been promoted has no replay position any more; everything it has is its own. */
 const REPLICA_POSITION = "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text AS mark";
@@ -55,6 +53,11 @@ export class ReplicaSet {
     this.#replicas = options.servers.map((server) => new Replica(server));
   }
 
+  /** See {@link ReplicaOptions.maxLagMs}. */
+  get maxLagMs(): number {
+    return this.#options.maxLagMs;
+  }
+
   /** Looks at all for the first time, then again and again until {@link close}. Until then reads go to the primary. */
   async start(): Promise<void> {
     await this.#check();
@@ -69,19 +72,25 @@ export class ReplicaSet {
   }
 
   writeMark(): WriteMark | undefined {
-    return this.#unmarked ? NOWHERE : this.#mark;
+    return this.#unmarked ? UNSEEN : this.#mark;
   }
 
-  /** Reads from one replica, the same for all statements, so that a later one never sees less than an earlier one. */
+  /**
+   * Reads from one replica, the same for all statements, so that a later one never sees less than an earlier one; from the first failure
+   * of the replica on, from the primary.
+   */
   reader(primary: Queries, afterWrite: WriteMark | undefined): Queries {
     const replica = this.#choose(afterWrite);
     if (replica === undefined) return primary;
+    let failed = false;
     const read = async (sql: string, parameters?: readonly SqlValue[]): Promise<QueryResult | undefined> => {
-      if (!isRead(sql)) return undefined;
+      if (failed || !isRead(sql)) return undefined;
       try {
         return await replica.read(sql, parameters);
       } catch (error) {
         if (!isLoss(error) && !isRefusal(error) && !isConflict(error)) throw error;
+        // Whoever has had an answer of the primary sees no less in the next one.
+        failed = true;
         // In the way of replay is the statement's bad luck, not the replica's fault.
         if (!isConflict(error)) this.#judge(replica, false, (error as Error).message);
         this.#fallbacks.failed += 1;

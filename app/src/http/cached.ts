@@ -1,6 +1,8 @@
 import type { Request, Response } from "express";
-import type { Cache } from "../cache/cache";
+import type { Container } from "../container";
+import type { TenantScope } from "../db/tenant";
 import { sessionOf } from "./middleware/authenticate";
+import { cachedScopeOf } from "./read-your-writes";
 import { sendCachedJson } from "./respond";
 
 /** What of the company an answer shows. */
@@ -16,14 +18,17 @@ export interface CachedAnswer {
 /**
  * Answers a GET with the company's cached JSON (feature B6: 5 minutes on the server, never behind a change), and with 304 when the
  * client has it. For answers that every user of the company who may ask gets alike.
+ * @param load makes the answer from the scope it is given, and from nothing else.
  */
 export async function sendCached(
-  cache: Cache,
+  { cache, database }: Pick<Container, "cache" | "database">,
   request: Request,
   response: Response,
   { name, query, tags }: CachedAnswer,
-  load: () => Promise<unknown>,
+  load: (scope: TenantScope) => Promise<unknown>,
 ): Promise<void> {
+  const { companyId } = sessionOf(request);
   const key = query === undefined ? name : `${name}?${JSON.stringify(query)}`;
-  sendCachedJson(request, response, await cache.getOrSetText({ companyId: sessionOf(request).companyId }, key, load, { tags }));
+  const make = async (): Promise<unknown> => load(await cachedScopeOf(request, database, companyId, cache, tags));
+  sendCachedJson(request, response, await cache.getOrSetText({ companyId }, key, make, { tags }));
 }

@@ -111,6 +111,7 @@ function commonHeaders(context: RequestContext, contentType: string | undefined,
   const list = [...API_HEADERS, "Cache-Control", cacheControl, "X-Request-Id", context.requestId, "Traceparent", context.traceparent];
   if (contentType !== undefined) list.push("Content-Type", contentType);
   if (context.rateLimitHeaders !== undefined) list.push(...context.rateLimitHeaders);
+  if (context.addHeaders !== undefined) context.addHeaders(list, contentType);
   return list;
 }
 

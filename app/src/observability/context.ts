@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import type { Queries } from "../db/database";
 
 /** What ties the log lines, the response and the spans of one request together. */
 export interface RequestContext {
@@ -14,6 +15,10 @@ export interface RequestContext {
   rateLimitHeaders?: readonly string[];
   /** `Set-Cookie` that prolongs the session in the browser, as it was prolonged on the server. */
   sessionCookie?: string;
+  /** Called with the headers, names and values alternating, when they are about to be sent; for what is only known by then. */
+  addHeaders?: (list: string[], contentType: string | undefined) => void;
+  /** Who answers the reads of this request, where there are replicas. */
+  reader?: Queries;
 }
 
 const REQUEST_ID = /^[\w.:-]{1,64}$/;

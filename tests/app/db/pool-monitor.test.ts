@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { judgePool } from "../../../app/src/db/pool-monitor";
-import { markNumber, PrimaryHistory } from "../../../app/src/db/replica-lag";
+import { PrimaryHistory } from "../../../app/src/db/replica-lag";
+import { markNumber } from "../../../app/src/db/write-mark";
 import { pauseBound, retrying } from "../../../app/src/db/retry";
 import { KeyedLine } from "../../../app/src/db/keyed-line";
 

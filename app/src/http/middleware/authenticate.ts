@@ -1,11 +1,12 @@
 import type { Request, RequestHandler } from "express";
 import type { Database } from "../../db/database";
-import { TenantScope } from "../../db/tenant";
+import type { TenantScope } from "../../db/tenant";
 import { accessOf, type Access } from "../../session/access";
 import { COOKIE_LIFETIME_SECONDS, readCookie, SESSION_COOKIE, sessionCookie } from "../../session/cookie";
 import type { Session, SessionStore } from "../../session/session-store";
 import { secretsEqual } from "../../session/token";
 import { HttpProblem } from "../problem";
+import { scopeOf } from "../read-your-writes";
 import { refuseForeignOrigin } from "./csrf";
 
 const BEARER = /^Bearer +([\x21-\x7e]{1,4096})$/i;
@@ -98,7 +99,7 @@ export function sessionOf(request: Request): Session {
   return request.session;
 }
 
-/** What the request's company may see. */
+/** What the request's company may see; reads may go to a replica, see `read-your-writes.ts`. */
 export function tenantOf(request: Request, database: Database): TenantScope {
-  return new TenantScope(database, sessionOf(request).companyId);
+  return scopeOf(request, database, sessionOf(request).companyId);
 }

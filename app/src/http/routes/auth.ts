@@ -3,12 +3,14 @@ import { Router } from "express";
 import { z } from "zod";
 import { getCompany } from "../../companies/companies";
 import type { Container } from "../../container";
+import { TenantScope } from "../../db/tenant";
 import type { SignedIn } from "../../session/accounts";
 import { COOKIE_LIFETIME_SECONDS, sessionCookie } from "../../session/cookie";
 import { getUser } from "../../users/users";
 import { email, givenPassword, name, password } from "../fields";
-import { authenticate, requestToken, sessionOf, tenantOf } from "../middleware/authenticate";
+import { authenticate, requestToken, sessionOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
+import { tellWriteMark } from "../read-your-writes";
 import { sendJson, sendNothing } from "../respond";
 import { validate } from "../validate";
 
@@ -19,6 +21,11 @@ export const logInSchema = z.strictObject({ email, password: givenPassword });
 /** `/api/auth`: sign up, log in, log out, and who one is. A session is a cookie for browsers and a bearer token for programs. */
 export function authRoutes({ accounts, sessions, database }: Container): Router {
   const router = Router();
+  const sendSession = (request: Request, response: Response, status: number, signedIn: SignedIn): void => {
+    tellWriteMark(request, database);
+    const setCookie = sessionCookie(signedIn.token, COOKIE_LIFETIME_SECONDS, request.secure);
+    sendJson(request, response, status, signedIn, { setCookie });
+  };
 
   router.post("/signup", jsonBody(), async (request, response) => {
     const signedIn = await accounts.signUp(validate(signUpSchema, request.body, "The request body"));
@@ -49,7 +56,8 @@ export function authRoutes({ accounts, sessions, database }: Container): Router 
 
   router.get("/me", authenticate(sessions), async (request, response) => {
     const session = sessionOf(request);
-    const scope = tenantOf(request, database);
+    // Of the primary, as everything about who asks: who has just signed up is known there first.
+    const scope = new TenantScope(database, session.companyId);
     sendJson(request, response, 200, {
       user: await getUser(scope, session.userId),
       company: await getCompany(scope),
@@ -58,9 +66,4 @@ export function authRoutes({ accounts, sessions, database }: Container): Router 
   });
 
   return router;
-}
-
-function sendSession(request: Request, response: Response, status: number, signedIn: SignedIn): void {
-  const setCookie = sessionCookie(signedIn.token, COOKIE_LIFETIME_SECONDS, request.secure);
-  sendJson(request, response, status, signedIn, { setCookie });
 }

@@ -13,11 +13,12 @@ import { validate } from "../validate";
 export const companyChangesSchema = z.strictObject({ name });
 
 /** `/api/company`: the company of whoever asks. */
-export function companyRoutes({ database, cache }: Container): Router {
+export function companyRoutes(container: Container): Router {
+  const { database } = container;
   const router = Router();
 
   router.get("/", async (request, response) => {
-    await sendCached(cache, request, response, { name: "company", tags: [companies.table] }, () => getCompany(tenantOf(request, database)));
+    await sendCached(container, request, response, { name: "company", tags: [companies.table] }, getCompany);
   });
 
   router.patch("/", requireCompanyAdmin, jsonBody(), async (request, response) => {

@@ -6,7 +6,6 @@ import { DASHBOARD_TABLES, loadDashboard, type Dashboard } from "../../dashboard
 import { EXAM_KINDS, FILING_STATES } from "../../db/domain-tables";
 import { ORDER_STATUSES } from "../../db/tables";
 import { sendCached } from "../cached";
-import { tenantOf } from "../middleware/authenticate";
 import * as shown from "../openapi/fields";
 import type { Operation } from "../openapi/operation";
 
@@ -40,11 +39,10 @@ export const dashboardOperations: readonly Operation[] = [
 ];
 
 /** `/api/dashboard`: one page about the company. */
-export function dashboardRoutes({ database, cache }: Container): Router {
+export function dashboardRoutes(container: Container): Router {
   const router = Router();
   router.get("/", async (request, response) => {
-    const scope = tenantOf(request, database);
-    await sendCached(cache, request, response, { name: "dashboard", tags: DASHBOARD_TABLES }, () => loadDashboard(scope));
+    await sendCached(container, request, response, { name: "dashboard", tags: DASHBOARD_TABLES }, (scope) => loadDashboard(scope));
   });
   return router;
 }

@@ -54,13 +54,14 @@ export const examOperations = resource({
 });
 
 /** `/api/exams`: eye exams of the company's patients. Every user works with them, admins delete them. */
-export function examRoutes({ database, cache }: Container): Router {
+export function examRoutes(container: Container): Router {
+  const { database } = container;
   const router = Router();
 
   router.get("/", async (request, response) => {
     const list = parseListRequest(request.query, EXAM_LIST);
-    await sendCached(cache, request, response, { name: "exams", query: list, tags: [exams.table] }, () =>
-      listPage(tenantOf(request, database).table(exams), list, (exam) => exam),
+    await sendCached(container, request, response, { name: "exams", query: list, tags: [exams.table] }, (scope) =>
+      listPage(scope.table(exams), list, (exam) => exam),
     );
   });
 

@@ -97,13 +97,14 @@ export const filingOperations: readonly Operation[] = [
 ];
 
 /** `/api/filings`: tax returns on their way. Every user prepares and submits, admins enter decisions and delete drafts. */
-export function filingRoutes({ database, cache }: Container): Router {
+export function filingRoutes(container: Container): Router {
+  const { database } = container;
   const router = Router();
 
   router.get("/", async (request, response) => {
     const list = parseListRequest(request.query, FILING_LIST);
-    await sendCached(cache, request, response, { name: "filings", query: list, tags: [filings.table] }, () =>
-      listPage(tenantOf(request, database).table(filings), list, (filing) => filing),
+    await sendCached(container, request, response, { name: "filings", query: list, tags: [filings.table] }, (scope) =>
+      listPage(scope.table(filings), list, (filing) => filing),
     );
   });
 

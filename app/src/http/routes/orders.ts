@@ -80,13 +80,14 @@ export const orderOperations = resource({
 });
 
 /** `/api/orders`: the orders of a company. Every user works with them, admins delete them. */
-export function orderRoutes({ database, cache }: Container): Router {
+export function orderRoutes(container: Container): Router {
+  const { database } = container;
   const router = Router();
 
   router.get("/", async (request, response) => {
     const list = parseListRequest(request.query, ORDER_LIST);
-    await sendCached(cache, request, response, { name: "orders", query: list, tags: [orders.table] }, () =>
-      listPage(tenantOf(request, database).table(orders), list, (order) => order),
+    await sendCached(container, request, response, { name: "orders", query: list, tags: [orders.table] }, (scope) =>
+      listPage(scope.table(orders), list, (order) => order),
     );
   });
 

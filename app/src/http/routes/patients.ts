@@ -66,13 +66,14 @@ export const patientOperations = resource({
 });
 
 /** `/api/patients`: the patients of a company. Every user works with them, admins delete them. */
-export function patientRoutes({ database, cache }: Container): Router {
+export function patientRoutes(container: Container): Router {
+  const { database } = container;
   const router = Router();
 
   router.get("/", async (request, response) => {
     const list = parseListRequest(request.query, PATIENT_LIST);
-    await sendCached(cache, request, response, { name: "patients", query: list, tags: [patients.table] }, () =>
-      listPage(tenantOf(request, database).table(patients), list, (patient) => patient),
+    await sendCached(container, request, response, { name: "patients", query: list, tags: [patients.table] }, (scope) =>
+      listPage(scope.table(patients), list, (patient) => patient),
     );
   });
 

@@ -55,13 +55,14 @@ export const productOperations = resource({
 });
 
 /** `/api/products`: what a company sells. Every user works with them, admins delete them. */
-export function productRoutes({ database, cache }: Container): Router {
+export function productRoutes(container: Container): Router {
+  const { database } = container;
   const router = Router();
 
   router.get("/", async (request, response) => {
     const list = parseListRequest(request.query, PRODUCT_LIST);
-    await sendCached(cache, request, response, { name: "products", query: list, tags: [products.table] }, () =>
-      listPage(tenantOf(request, database).table(products), list, (product) => product),
+    await sendCached(container, request, response, { name: "products", query: list, tags: [products.table] }, (scope) =>
+      listPage(scope.table(products), list, (product) => product),
     );
   });
 

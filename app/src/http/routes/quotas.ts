@@ -5,7 +5,6 @@ import { changePlan, QUOTA_TABLES, quotaStatus, type QuotaStatus } from "../../b
 import type { Container } from "../../container";
 import { TenantScope } from "../../db/tenant";
 import { sendCached } from "../cached";
-import { tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
 import * as shown from "../openapi/fields";
 import type { Operation } from "../openapi/operation";
@@ -72,12 +71,11 @@ export const quotaOperations: readonly Operation[] = [
 const ALL_PLANS = { data: PLANS.map((plan) => ({ plan, limits: PLAN_LIMITS[plan] })) };
 
 /** `/api/quotas` (feature E6): what the company may still add. */
-export function quotaRoutes({ database, cache }: Container): Router {
+export function quotaRoutes(container: Container): Router {
   const router = Router();
 
   router.get("/", async (request, response) => {
-    const scope = tenantOf(request, database);
-    await sendCached(cache, request, response, { name: "quotas", tags: QUOTA_TABLES }, () => quotaStatus(scope));
+    await sendCached(container, request, response, { name: "quotas", tags: QUOTA_TABLES }, quotaStatus);
   });
 
   router.get("/plans", (request, response) => {

@@ -87,7 +87,8 @@ export const taxOperations: readonly Operation[] = [
 const SCHEDULES = { data: TAX_YEARS.map((taxYear) => ({ taxYear, ...TAX_SCHEDULES[taxYear] })) };
 
 /** `/api/tax`: federal income tax, computed at once and kept. Long runs go through the job queue. */
-export function taxRoutes({ database, cache }: Container): Router {
+export function taxRoutes(container: Container): Router {
+  const { database } = container;
   const router = Router();
 
   router.get("/schedules", (request, response) => {
@@ -96,8 +97,8 @@ export function taxRoutes({ database, cache }: Container): Router {
 
   router.get("/computations", async (request, response) => {
     const list = parseListRequest(request.query, TAX_COMPUTATION_LIST);
-    await sendCached(cache, request, response, { name: "tax-computations", query: list, tags: [taxComputations.table] }, () =>
-      listPage(tenantOf(request, database).table(taxComputations), list, presentTaxComputation),
+    await sendCached(container, request, response, { name: "tax-computations", query: list, tags: [taxComputations.table] }, (scope) =>
+      listPage(scope.table(taxComputations), list, presentTaxComputation),
     );
   });
 

@@ -16,7 +16,8 @@ export const newUserSchema = z.strictObject({ email, name, password, role: role.
 export const userChangesSchema = z.strictObject({ name: name.optional(), role: role.optional(), password: password.optional() });
 
 /** `/api/users`: the users of a company, for its admins. Users are deactivated, never deleted: orders name their creators. */
-export function userRoutes({ database, accounts, sessions, cache }: Container): Router {
+export function userRoutes(container: Container): Router {
+  const { database, accounts, sessions } = container;
   const router = Router();
   const change = async (request: Request, changes: UserChanges): Promise<User> => {
     const { user, endedSessions } = await updateUser(tenantOf(request, database), pathId(request), changes);
@@ -27,8 +28,8 @@ export function userRoutes({ database, accounts, sessions, cache }: Container): 
 
   router.get("/", async (request, response) => {
     const list = parseListRequest(request.query, USER_LIST);
-    await sendCached(cache, request, response, { name: "users", query: list, tags: [users.table] }, () =>
-      listPage(tenantOf(request, database).table(users), list, presentUser),
+    await sendCached(container, request, response, { name: "users", query: list, tags: [users.table] }, (scope) =>
+      listPage(scope.table(users), list, presentUser),
     );
   });
 
@@ -41,7 +42,7 @@ export function userRoutes({ database, accounts, sessions, cache }: Container): 
 
   router.get("/:id", async (request, response) => {
     const id = pathId(request);
-    await sendCached(cache, request, response, { name: `user:${id}`, tags: [users.table] }, () => getUser(tenantOf(request, database), id));
+    await sendCached(container, request, response, { name: `user:${id}`, tags: [users.table] }, (scope) => getUser(scope, id));
   });
 
   router.patch("/:id", jsonBody(), async (request, response) => {

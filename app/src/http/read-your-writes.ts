@@ -1,0 +1,103 @@
+import type { Request } from "express";
+import type { Cache } from "../cache/cache";
+import type { Database, Queries, WriteMark } from "../db/database";
+import { TenantScope } from "../db/tenant";
+import { isMark, laterMark, UNSEEN } from "../db/write-mark";
+import { readCookie } from "../session/cookie";
+
+/** Carries the mark of browsers. */
+export const WRITE_MARK_COOKIE = "wm";
+
+/** Carries the mark of clients with a token, both ways. */
+export const WRITE_MARK_HEADER = "Write-Mark";
+
+/**
+ * Seconds a mark outlives the lag up to which a replica is read. A replica that has not seen a write by then is late by more than that
+ * lag and was found to be: looks are a minute apart at most (DB_REPLICA_CHECK_MS), and each takes a second at most.
+ */
+const MARGIN_SECONDS = 120;
+
+/*
+ * Which server answers the reads of a request (feature E8), and how a session reads what it wrote, whichever worker of whichever instance
+ * it meets next.
+ *
+ * Writes, and whatever decides about one, are the primary's; so are sessions. GET and HEAD of the API may be answered by a replica. The
+ * client carries the place of its last write in the primary's log, because it is the only thing that all instances have in common that
+ * costs neither a further write to the database nor a server that may be away: a browser as a cookie that ends when no replica that is
+ * read can lack the write; a client with a token by sending back the header Write-Mark of the last answer that had one. Such a client
+ * need not know any of this: without the header it reads from the primary.
+ *
+ * A mark is neither secret nor signed, and says nothing about whose rows are read: that is `TenantScope`'s business. An invented one
+ * makes its sender read from the primary, or older rows of its own company than it might.
+ */
+
+/** What the request's company may see, by a replica where that is allowed. The one place where this is decided. */
+export function scopeOf(request: Request, database: Database, companyId: string): TenantScope {
+  if (database.maxLagMs === undefined) return new TenantScope(database, companyId);
+  if (!isRead(request)) {
+    tellWriteMark(request, database);
+    return new TenantScope(database, companyId);
+  }
+  // One for the whole request: of two replicas, the second might see less than the first.
+  request.context.reader ??= readerOf(request, database);
+  return TenantScope.reading(database, companyId, request.context.reader);
+}
+
+/**
+ * The scope by which an answer is made that everybody in the company gets from the cache: a replica's only if that has seen all that the
+ * answer's generations stand for, whoever wrote it.
+ */
+export async function cachedScopeOf(
+  request: Request,
+  database: Database,
+  companyId: string,
+  cache: Cache,
+  tags: readonly string[],
+): Promise<TenantScope> {
+  if (database.maxLagMs === undefined) return new TenantScope(database, companyId);
+  const mark = sentMark(request);
+  const reader = database.reader(mark === undefined || isMark(mark) ? mark : undefined);
+  if (reader === database || (await cache.isSeenBy(reader, { companyId }, tags))) return TenantScope.reading(database, companyId, reader);
+  // Counted with the reads that no replica was far enough for.
+  return TenantScope.reading(database, companyId, database.reader(UNSEEN));
+}
+
+/** Lets the answer carry the mark of what this request writes, for {@link scopeOf} of the next one. */
+export function tellWriteMark(request: Request, database: Database): void {
+  const { maxLagMs } = database;
+  if (maxLagMs === undefined) return;
+  const sent = sentMark(request);
+  const before = sent !== undefined && isMark(sent) ? sent : undefined;
+  request.context.addHeaders ??= (list, contentType) => {
+    // A stream goes on writing after its headers.
+    const own = contentType?.startsWith("text/event-stream") === true ? UNSEEN : database.writeMark();
+    if (own === undefined) return;
+    // The process's own last write is never before the request's; a request that wrote nothing takes nothing back.
+    const mark = laterMark(own, before);
+    list.push(WRITE_MARK_HEADER, mark);
+    if (request.headers.authorization === undefined) list.push("Set-Cookie", markCookie(mark, maxLagMs, request.secure));
+  };
+}
+
+function isRead(request: Request): boolean {
+  return request.method === "GET" || request.method === "HEAD";
+}
+
+function readerOf(request: Request, database: Database): Queries {
+  const mark = sentMark(request);
+  if (mark !== undefined && isMark(mark)) return database.reader(mark);
+  // Without a mark: a browser has not written for a while, and nobody knows about a program.
+  return mark === undefined && request.headers.authorization === undefined ? database.reader() : database;
+}
+
+/** As it was sent, whatever it is. */
+function sentMark(request: Request): string | undefined {
+  const header = request.headers["write-mark"];
+  if (header !== undefined) return String(header);
+  return request.headers.authorization === undefined ? readCookie(request.headers.cookie, WRITE_MARK_COOKIE) : undefined;
+}
+
+function markCookie(mark: WriteMark, maxLagMs: number, secure: boolean): string {
+  const seconds = Math.ceil(maxLagMs / 1000) + MARGIN_SECONDS;
+  return `${WRITE_MARK_COOKIE}=${mark}; Path=/api; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure ? "; Secure" : ""}`;
+}
