@@ -122,9 +122,9 @@ function filterSchema(values: readonly string[] | readonly number[] | "id"): z.Z
     .describe(words);
 }
 
-/** One page of a tenant's table, each row turned into what the API shows. */
+/** One page of a tenant's table, or of what can be read like one, each row turned into what the API shows. */
 export async function listPage<Row extends { readonly id: string }, Item>(
-  table: TenantTable<Row>,
+  table: Pick<TenantTable<Row>, "page" | "count">,
   request: ListRequest<Row>,
   present: (row: Row) => Item,
 ): Promise<Page<Item>> {

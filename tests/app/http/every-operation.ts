@@ -138,7 +138,14 @@ export async function useEveryOperation(client: ConformingClient): Promise<void>
 
   await ask(201, "POST", "/api/admin/platform-admins", ADMIN_TOKEN, { email: "op@example.org", name: "Op", password: PASSWORD });
   await ask(200, "PUT", `/api/admin/quotas/${company.id}`, ADMIN_TOKEN, { plan: "BASIC" });
-  const reads = ["quotas/" + company.id, "cache/" + company.id, "metrics/summary", "metrics/company/" + company.id, "metrics/problems"];
+  const reads = [
+    "quotas/" + company.id,
+    "cache/" + company.id,
+    "metrics/summary",
+    "metrics/company/" + company.id,
+    "metrics/problems",
+    "activity",
+  ];
   for (const where of reads) await ask(200, "GET", `/api/admin/${where}`, ADMIN_TOKEN);
   await ask(204, "DELETE", `/api/admin/cache/${company.id}`, ADMIN_TOKEN);
   await ask(202, "POST", "/api/admin/reload", ADMIN_TOKEN);

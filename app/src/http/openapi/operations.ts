@@ -1,3 +1,4 @@
+import { activityOperations } from "../routes/admin-activity";
 import { chatOperations } from "../routes/chat";
 import { dashboardOperations } from "../routes/dashboard";
 import { documentOperations } from "../routes/documents";
@@ -28,5 +29,6 @@ export const OPERATIONS: readonly Operation[] = [
   ...jobOperations,
   ...documentOperations,
   ...queueOperations,
+  ...activityOperations,
   ...operatorOperations,
 ];

@@ -2,6 +2,7 @@ import { Router } from "express";
 import type { Container } from "../../container";
 import { sendJson } from "../respond";
 import { adminQuotaRoutes } from "./quotas";
+import { adminActivityRoutes } from "./admin-activity";
 import { adminCacheRoutes } from "./admin-cache";
 import { adminMetricsRoutes } from "./admin-metrics";
 
@@ -23,6 +24,7 @@ export function adminRoutes(container: Container): Router {
     sendJson(request, response, 202, { accepted: true, outcome: "/api/health/full, components.cluster.reloads" });
   });
 
+  router.use("/activity", adminActivityRoutes(container));
   router.use("/quotas", adminQuotaRoutes(container));
 
   return router;
