@@ -2,6 +2,7 @@ import { observerOf } from "./changes";
 import { CommitUnknownError, type Database, type Queries, type TransactionOptions } from "./database";
 import type { DomainEvent, NewEvent } from "../events/event";
 import { recordEvent, sinkOf } from "../events/outbox";
+import { doOnce, type OnceKey } from "./once";
 import type { TableDefinition } from "./tables";
 import { TenantTable, type Write } from "./tenant-table";
 
@@ -19,6 +20,8 @@ export class TenantScope {
   readonly #changed: Set<string> | undefined;
   /** Answers reads in place of the database. */
   #reader: Queries | undefined;
+  #once: OnceKey | undefined;
+  #isRepeated = false;
 
   /**
    * @param published collects the events of a transaction; only {@link transaction} knows when they have happened.
@@ -45,6 +48,21 @@ export class TenantScope {
     return scope;
   }
 
+  /**
+   * The same scope for one request that has a key: its next transaction is done once, however often requests with this key are sent, and
+   * resolves with what it resolved with the first time. That also settles what became of a commit whose answer was lost.
+   */
+  once(key: OnceKey): TenantScope {
+    const scope = new TenantScope(this.#database, this.companyId);
+    scope.#once = key;
+    return scope;
+  }
+
+  /** Whether the transaction of {@link once} had been done before. */
+  get isRepeated(): boolean {
+    return this.#isRepeated;
+  }
+
   table<Row extends { readonly id: string }>(definition: TableDefinition<Row>): TenantTable<Row> {
     return new TenantTable(this.#reader ?? this.#queries, this.companyId, definition, this.#write);
   }
@@ -67,25 +85,37 @@ export class TenantScope {
   /**
    * The same scope inside one write transaction; see {@link Database.transaction}. Transactions of one company wait for each other, so
    * that what was counted or read still holds when it is written; those of other companies do not.
+   * @throws KeyReusedError when the key of {@link once} belongs to another request.
    */
   async transaction<Result>(
     work: (scope: TenantScope) => Promise<Result>,
     options: Omit<TransactionOptions, "lock"> = {},
   ): Promise<Result> {
+    const once = this.#once;
+    this.#once = undefined;
     const published: DomainEvent[] = [];
+    // Work may be run again. What an earlier run changed may have been committed all the same, so it is never taken out.
     const changed = new Set<string>();
+    let hasRun = false;
     const observer = observerOf(this.#database);
     const result = await this.#database
       .transaction(
         async (transaction) => {
-          // Work may be run again, and only the last time counts.
-          published.length = 0;
-          changed.clear();
-          const done = await work(new TenantScope(this.#database, this.companyId, transaction, published, changed));
+          const earlier = published.splice(0);
+          const inside = new TenantScope(this.#database, this.companyId, transaction, published, changed);
+          const run = (): Promise<Result> => {
+            hasRun = true;
+            return work(inside);
+          };
+          const { result: done, isRepeated } =
+            once === undefined ? { result: await run(), isRepeated: false } : await doOnce(transaction, this.companyId, once, run);
+          // If it was in this very call, the run before was committed, and what it published has happened.
+          if (isRepeated) published.push(...earlier);
+          this.#isRepeated = isRepeated && !hasRun;
           if (changed.size > 0) await observer?.changing(transaction, this.companyId, changed);
           return done;
         },
-        { ...options, lock: `company ${this.companyId}` },
+        { ...options, ...(once !== undefined && { idempotent: true }), lock: `company ${this.companyId}` },
       )
       .catch(async (error: unknown) => {
         if (error instanceof CommitUnknownError) await observer?.changed(this.companyId, changed);

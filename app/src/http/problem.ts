@@ -33,6 +33,7 @@ export type ProblemKind =
   | "method-not-allowed"
   | "conflict"
   | "precondition-failed"
+  | "idempotency-key-reused"
   | "quota-exceeded"
   | "rate-limited"
   | "unavailable"
@@ -51,6 +52,7 @@ const STATUS: Readonly<Record<ProblemKind, number>> = {
   "method-not-allowed": 405,
   conflict: 409,
   "precondition-failed": 412,
+  "idempotency-key-reused": 422,
   "quota-exceeded": 402,
   "rate-limited": 429,
   unavailable: 503,

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { AppConfig } from "../config";
 import { runs } from "../config/role";
 import type { Database } from "../db/database";
+import { purgeKeys } from "../db/once";
 import { followDocumentJobs } from "../documents/documents";
 import { LocalDocumentStorage } from "../documents/local-storage";
 import type { DocumentStorage } from "../documents/storage";
@@ -129,6 +130,7 @@ export class JobService {
         await this.company.reconcile();
         if (round % PURGE_EVERY !== 0) return;
         await this.company.purge();
+        await purgeKeys(this.options.database);
         await this.storage.sweep();
       });
       await pause(RECONCILE_MS, signal);

@@ -44,7 +44,8 @@ function toProblem(error: unknown): HttpProblem {
     return new HttpProblem("unavailable", "The database is not available; nothing was changed.", { headers: { "Retry-After": seconds } });
   }
   if (error instanceof CommitUnknownError) {
-    const detail = "The database was lost while it saved; look whether the change is there before you send it again.";
+    const detail =
+      "The database was lost while it saved; look whether the change is there before you send it again, unless it has an Idempotency-Key.";
     return new HttpProblem("unavailable", detail, { headers: { "Retry-After": "5" } });
   }
   if (error instanceof InvalidValueError) return new HttpProblem("bad-request", "A value of the request does not have the form it needs.");

@@ -64,12 +64,24 @@ const WHO: Readonly<Record<Access, string | undefined>> = {
   "admin-token": "For the holder of the admin token.",
 };
 
+const DESCRIPTION =
+  "Refusals are problem documents. Lists are paged by offset or by cursor. Where reads are spread over replicas of the database, answers to changes carry the header Write-Mark: sent along with later reads it lets a replica answer them that has seen the change; without it they are answered by the primary. Browsers need not care, a cookie does it for them.";
+
 const IF_MATCH = {
   name: "If-Match",
   in: "header",
   required: false,
   description: "The ETag of the version to change; 412 when it is no longer the current one",
   schema: { type: "string" },
+};
+
+const IDEMPOTENCY_KEY = {
+  name: "Idempotency-Key",
+  in: "header",
+  required: false,
+  description:
+    "What the client calls this request. Sent again within a day, the same request gets the first answer and does nothing twice; another one with the same key gets 422, and one that comes while the first is being answered 409",
+  schema: { type: "string", minLength: 1, maxLength: 200 },
 };
 
 /**
@@ -85,7 +97,7 @@ export function buildDocument(operations: readonly Operation[], title: string, v
   }
   return {
     openapi: "3.1.0",
-    info: { title, version, description: "Refusals are problem documents. Lists are paged by offset or by cursor." },
+    info: { title, version, description: DESCRIPTION },
     paths,
     components: {
       schemas: { Problem: outputSchema(problemSchema) },
@@ -121,10 +133,10 @@ function describeOperation(operation: Operation): OperationObject {
   };
 }
 
-function parametersOf({ path, query, versioned = false }: Operation): Schema[] {
+function parametersOf({ path, query, versioned = false, repeatable = false }: Operation): Schema[] {
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: "path", required: true, schema: { type: "string" } }));
   const inQuery = query === undefined ? [] : queryParameters(inputSchema(query));
-  return [...inPath, ...inQuery, ...(versioned ? [IF_MATCH] : [])];
+  return [...inPath, ...inQuery, ...(versioned ? [IF_MATCH] : []), ...(repeatable ? [IDEMPOTENCY_KEY] : [])];
 }
 
 function queryParameters(schema: Schema): Schema[] {

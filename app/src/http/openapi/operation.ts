@@ -26,6 +26,8 @@ export interface Operation {
   readonly otherBody?: { readonly contentType: string; readonly schema?: z.ZodType };
   /** Takes `If-Match` and refuses with 412 when the row has another version. */
   readonly versioned?: boolean;
+  /** Takes `Idempotency-Key`, and does the same request once only. */
+  readonly repeatable?: boolean;
   readonly answers: Readonly<Record<number, Answer>>;
 }
 
@@ -63,11 +65,25 @@ export interface ResourceDescription<Row> {
   readonly deletes?: boolean;
   /** Single rows carry their version as ETag. @default true */
   readonly versioned?: boolean;
+  /** Creating takes `Idempotency-Key`. @default false */
+  readonly repeatable?: boolean;
 }
 
 /** The operations that all resources have alike: list, create, read, change, delete. */
 export function resource<Row>(description: ResourceDescription<Row>): Operation[] {
-  const { tag, path, one, list, listItem, item = listItem, create, change, deletes = false, versioned = true } = description;
+  const {
+    tag,
+    path,
+    one,
+    list,
+    listItem,
+    item = listItem,
+    create,
+    change,
+    deletes = false,
+    versioned = true,
+    repeatable = false,
+  } = description;
   const common = { tag } as const;
   const single = `${path}/{id}`;
   const etag = versioned ? (["ETag"] as const) : [];
@@ -90,7 +106,7 @@ export function resource<Row>(description: ResourceDescription<Row>): Operation[
   ];
   if (create !== undefined) {
     const answers = { 201: { description: "Created", schema: item, headers: ["Location", ...etag] as const } };
-    operations.push({ ...common, method: "post", path, summary: `Creates ${one}`, body: create, answers });
+    operations.push({ ...common, method: "post", path, summary: `Creates ${one}`, body: create, repeatable, answers });
   }
   if (change !== undefined) {
     const answers = { 200: { description: "As it is now", schema: item, headers: etag } };

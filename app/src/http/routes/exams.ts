@@ -4,6 +4,7 @@ import type { Container } from "../../container";
 import { EXAM_KINDS, EXAM_STATUSES, exams, type ExamRow } from "../../db/domain-tables";
 import { createExam, deleteExam, EXAM_LIST, getExam, updateExam } from "../../exams/exams";
 import { sendCached } from "../cached";
+import { sendCreated } from "../create";
 import { moment, notes, rowId } from "../fields";
 import { sessionOf, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
@@ -51,6 +52,7 @@ export const examOperations = resource({
   create: newExamSchema,
   change: changesSchema,
   deletes: true,
+  repeatable: true,
 });
 
 /** `/api/exams`: eye exams of the company's patients. Every user works with them, admins delete them. */
@@ -67,8 +69,8 @@ export function examRoutes(container: Container): Router {
 
   router.post("/", jsonBody(), async (request, response) => {
     const exam = validate(newExamSchema, request.body, "The request body");
-    const created = await createExam(tenantOf(request, database), sessionOf(request).userId, exam);
-    sendJson(request, response, 201, created, { location: `/api/exams/${created.id}`, ...versionHeaders(created) });
+    const { userId } = sessionOf(request);
+    await sendCreated(request, response, database, "/api/exams", (scope) => createExam(scope, userId, exam));
   });
 
   router.get("/:id", async (request, response) => {

@@ -15,6 +15,7 @@ import {
 } from "../../filings/filings";
 import { TAX_YEARS } from "../../tax/schedule";
 import { sendCached } from "../cached";
+import { sendCreated } from "../create";
 import { calendarDate, name, notes, rowId } from "../fields";
 import { sessionOf, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
@@ -84,6 +85,7 @@ export const filingOperations: readonly Operation[] = [
     create: newFilingSchema,
     change: changesSchema,
     deletes: true,
+    repeatable: true,
   }),
   {
     tag: "filings",
@@ -110,8 +112,8 @@ export function filingRoutes(container: Container): Router {
 
   router.post("/", jsonBody(), async (request, response) => {
     const filing = validate(newFilingSchema, request.body, "The request body");
-    const created = await createFiling(tenantOf(request, database), sessionOf(request).userId, filing);
-    sendJson(request, response, 201, created, { location: `/api/filings/${created.id}`, ...versionHeaders(created) });
+    const { userId } = sessionOf(request);
+    await sendCreated(request, response, database, "/api/filings", (scope) => createFiling(scope, userId, filing));
   });
 
   router.get("/:id", async (request, response) => {

@@ -6,6 +6,7 @@ import { createId } from "../../db/id";
 import { JOB_LIST, type CompanyJobView } from "../../jobs/company-jobs";
 import { type JobRecord, PRIORITIES, type QueueName, QUEUES } from "../../jobs/queue";
 import { companyJobs } from "../../jobs/tables";
+import { idempotencyKey } from "../create";
 import { sessionOf, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
 import * as shown from "../openapi/fields";
@@ -15,9 +16,6 @@ import { HttpProblem } from "../problem";
 import { sendJson, sendNothing } from "../respond";
 import { pathId, validate } from "../validate";
 import { taxInputSchema } from "./tax";
-
-/** `Idempotency-Key`: what the client calls this request, so that sending it again does nothing twice. */
-const KEY = /^[\x21-\x7e]{1,200}$/;
 
 /** Longest delay of a job: a day. */
 const MOST_DELAY_MS = 86_400_000;
@@ -69,16 +67,6 @@ export const jobOperations: readonly Operation[] = [
     answers: accepted,
   },
 ];
-
-/** The client's key of a request. @throws HttpProblem when it is none. */
-function idempotencyKey(request: Request): string | undefined {
-  const key = request.headers["idempotency-key"];
-  if (key === undefined) return undefined;
-  if (typeof key === "string" && KEY.test(key)) return key;
-  throw new HttpProblem("validation", "Idempotency-Key must be 1 to 200 printable characters without spaces.", {
-    errors: [{ field: "Idempotency-Key", allowed: "1 to 200 printable characters without spaces" }],
-  });
-}
 
 /** `/api/jobs`: the background jobs of a company. */
 export function jobRoutes({ database, jobs }: Container): Router {

@@ -13,6 +13,7 @@ import {
   type OrderDetail,
 } from "../../orders/orders";
 import { sendCached } from "../cached";
+import { sendCreated } from "../create";
 import { cents, currency, name, notes, rowId } from "../fields";
 import { requireCompanyAdmin, sessionOf, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
@@ -77,6 +78,7 @@ export const orderOperations = resource({
   create: newOrderSchema,
   change: changesSchema,
   deletes: true,
+  repeatable: true,
 });
 
 /** `/api/orders`: the orders of a company. Every user works with them, admins delete them. */
@@ -93,8 +95,8 @@ export function orderRoutes(container: Container): Router {
 
   router.post("/", jsonBody(), async (request, response) => {
     const order = validate(newOrderSchema, request.body, "The request body");
-    const created = await createOrder(tenantOf(request, database), sessionOf(request).userId, order);
-    sendJson(request, response, 201, created, { location: `/api/orders/${created.id}`, ...versionHeaders(created) });
+    const { userId } = sessionOf(request);
+    await sendCreated(request, response, database, "/api/orders", (scope) => createOrder(scope, userId, order));
   });
 
   router.get("/:id", async (request, response) => {

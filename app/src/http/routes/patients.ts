@@ -4,6 +4,7 @@ import type { Container } from "../../container";
 import { PATIENT_STATUSES, patients, type PatientRow } from "../../db/domain-tables";
 import { createPatient, deletePatient, getPatient, PATIENT_LIST, updatePatient } from "../../patients/patients";
 import { sendCached } from "../cached";
+import { sendCreated } from "../create";
 import { calendarDate, email, name, notes, phone } from "../fields";
 import { sessionOf, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
@@ -63,6 +64,7 @@ export const patientOperations = resource({
   create: newPatientSchema,
   change: changesSchema,
   deletes: true,
+  repeatable: true,
 });
 
 /** `/api/patients`: the patients of a company. Every user works with them, admins delete them. */
@@ -79,8 +81,8 @@ export function patientRoutes(container: Container): Router {
 
   router.post("/", jsonBody(), async (request, response) => {
     const patient = validate(newPatientSchema, request.body, "The request body");
-    const created = await createPatient(tenantOf(request, database), sessionOf(request).userId, patient);
-    sendJson(request, response, 201, created, { location: `/api/patients/${created.id}`, ...versionHeaders(created) });
+    const { userId } = sessionOf(request);
+    await sendCreated(request, response, database, "/api/patients", (scope) => createPatient(scope, userId, patient));
   });
 
   router.get("/:id", async (request, response) => {

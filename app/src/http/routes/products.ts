@@ -4,6 +4,7 @@ import type { Container } from "../../container";
 import { PRODUCT_CATEGORIES, products, type ProductRow } from "../../db/domain-tables";
 import { createProduct, deleteProduct, getProduct, PRODUCT_LIST, updateProduct } from "../../products/products";
 import { sendCached } from "../cached";
+import { sendCreated } from "../create";
 import { cents, currency, name } from "../fields";
 import { tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
@@ -52,6 +53,7 @@ export const productOperations = resource({
   create: newProductSchema,
   change: changesSchema,
   deletes: true,
+  repeatable: true,
 });
 
 /** `/api/products`: what a company sells. Every user works with them, admins delete them. */
@@ -67,8 +69,8 @@ export function productRoutes(container: Container): Router {
   });
 
   router.post("/", jsonBody(), async (request, response) => {
-    const created = await createProduct(tenantOf(request, database), validate(newProductSchema, request.body, "The request body"));
-    sendJson(request, response, 201, created, { location: `/api/products/${created.id}`, ...versionHeaders(created) });
+    const product = validate(newProductSchema, request.body, "The request body");
+    await sendCreated(request, response, database, "/api/products", (scope) => createProduct(scope, product));
   });
 
   router.get("/:id", async (request, response) => {

@@ -11,6 +11,7 @@ import {
 } from "../../tax/computations";
 import { FILING_STATUSES, MOST_TAX_CENTS, TAX_SCHEDULES, TAX_YEARS, type TaxInput } from "../../tax/schedule";
 import { sendCached } from "../cached";
+import { sendCreated } from "../create";
 import { sessionOf, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
 import * as shown from "../openapi/fields";
@@ -74,6 +75,7 @@ export const taxOperations: readonly Operation[] = [
     listItem: computationSchema,
     create: taxInputSchema,
     versioned: false,
+    repeatable: true,
   }),
   {
     tag: "tax",
@@ -104,8 +106,10 @@ export function taxRoutes(container: Container): Router {
 
   router.post("/computations", jsonBody(), async (request, response) => {
     const input = validate(taxInputSchema, request.body, "The request body");
-    const created = await createTaxComputation(tenantOf(request, database), sessionOf(request).userId, input);
-    sendJson(request, response, 201, created, { location: `/api/tax/computations/${created.id}` });
+    const { userId } = sessionOf(request);
+    await sendCreated(request, response, database, "/api/tax/computations", (scope) =>
+      scope.transaction((inside) => createTaxComputation(inside, userId, input)),
+    );
   });
 
   router.get("/computations/:id", async (request, response) => {

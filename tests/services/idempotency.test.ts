@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { newPatient } from "../app/domain/support";
+import { describeIdempotency } from "../app/http/idempotency-contract";
+import { PASSWORD, TestApp, type Answer, type Problem } from "../app/http/support";
+import { eventually } from "../support/services/container";
+import { startPostgres, type PostgresGroup } from "../support/services/postgres";
+import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy";
+
+interface Row {
+  readonly id: string;
+}
+type Verdict = "cut" | "cut-after";
+
+describe("E1 C1 requests with a key on Postgres", function () {
+  this.timeout(120_000);
+  let postgres: PostgresGroup;
+  before(async () => (postgres = await startPostgres()));
+  after(() => postgres.remove());
+
+  describeIdempotency("Postgres", async () => TestApp.start({ DATABASE_URL: await postgres.createDatabase() }));
+
+  it("the same key at two instances at the same moment: created once, and nobody hears of two", async () => {
+    const DATABASE_URL = await postgres.createDatabase();
+    const apps = [await TestApp.start({ DATABASE_URL }), await TestApp.start({ DATABASE_URL })];
+    try {
+      // Two instances have the same secret only if it is given to them: a login of each.
+      const [one, two] = apps;
+      assert.ok(one && two);
+      const { token } = await one.signUp("both@example.org");
+      const login = await two.request<{ token: string }>("POST", "/api/auth/login", {
+        json: { email: "both@example.org", password: PASSWORD },
+      });
+      for (let round = 0; round < 10; round++) {
+        const headers = { "Idempotency-Key": `round-${round}` };
+        const answers: Answer<Row>[] = await Promise.all(
+          [one, one, two, two].map((app) =>
+            app.request<Row>("POST", "/api/patients", { token: app === one ? token : login.body.token, json: newPatient(), headers }),
+          ),
+        );
+        const made = answers.filter(({ status }) => status === 201);
+        const others = answers.filter(({ status }) => status !== 201 && status !== 409);
+        assert.deepEqual([others.map(({ text }) => text), made.length >= 2], [[], true]);
+        assert.equal(new Set(made.map(({ text }) => text)).size, 1);
+      }
+      const { body } = await two.request<{ page: { total: number } }>("GET", "/api/patients", { token: login.body.token });
+      assert.equal(body.page.total, 10);
+    } finally {
+      await Promise.all(apps.map((app) => app.remove()));
+    }
+  });
+
+  describe("the connection is lost during COMMIT", () => {
+    let proxy: TcpProxy;
+    let app: TestApp;
+    let token: string;
+    before(async () => {
+      const url = new URL(await postgres.createDatabase());
+      proxy = await startTcpProxy(postgres.port);
+      url.port = String(proxy.port);
+      app = await TestApp.start({ DATABASE_URL: url.href, DB_RETRY_MS: "3000" });
+      ({ token } = await app.signUp());
+    });
+    after(async () => {
+      await app.remove();
+      await proxy.close();
+    });
+
+    const create = (key?: string): Promise<Answer<Row>> =>
+      app.request<Row>("POST", "/api/patients", {
+        token,
+        json: newPatient(),
+        ...(key !== undefined && { headers: { "Idempotency-Key": key } }),
+      });
+    const stored = async (): Promise<string[]> => {
+      const { body } = await app.request<{ data: Row[] }>("GET", "/api/patients", { token });
+      return body.data.map(({ id }) => id);
+    };
+    /** Loses the COMMIT of the next patient; `then` is called when that has happened. */
+    const loseCommit = (verdict: Verdict, then: () => void = () => undefined): void => {
+      let phase: "before" | "inserted" | "over" = "before";
+      proxy.onRequest = (chunk) => {
+        if (phase === "before" && chunk.includes("INSERT INTO patients")) phase = "inserted";
+        if (phase !== "inserted" || !chunk.includes("COMMIT")) return "pass";
+        phase = "over";
+        then();
+        return verdict;
+      };
+    };
+
+    for (const verdict of ["cut-after", "cut"] as const) {
+      it(`with a key the server finds out by itself: ${verdict === "cut" ? "not committed" : "committed"}, created once, 201`, async () => {
+        const before = await stored();
+        loseCommit(verdict);
+        const answer = await create(`finds-${verdict}`);
+        assert.equal(answer.status, 201, answer.text);
+        assert.equal(answer.headers.get("idempotent-replayed"), null, "the client asked once");
+        const after = await stored();
+        assert.deepEqual([after.length, after.includes(answer.body.id)], [before.length + 1, true], "also in the list that was cached");
+        assert.equal((await create(`finds-${verdict}`)).text, answer.text);
+        const { body } = await app.request<{ resources: { patients: { used: number } } }>("GET", "/api/quotas", { token });
+        assert.equal(body.resources.patients.used, after.length);
+      });
+
+      it(`without one it answers 503, ${verdict === "cut" ? "and the row is not there" : "although the row is there"}`, async () => {
+        const before = (await stored()).length;
+        loseCommit(verdict);
+        const answer = await create();
+        assert.equal(answer.status, 503, answer.text);
+        assert.match((answer.body as unknown as Problem).detail, /look whether the change is there/);
+        assert.equal((await stored()).length, before + (verdict === "cut" ? 0 : 1));
+      });
+    }
+
+    it("no server to ask either: 503 does not claim that nothing was changed, and the request may be sent again", async () => {
+      const before = (await stored()).length;
+      loseCommit("cut-after", () => (proxy.target = undefined));
+      const answer = await create("again");
+      assert.equal(answer.status, 503, answer.text);
+      assert.match((answer.body as unknown as Problem).detail, /lost while it saved/);
+      proxy.target = postgres.port;
+      await eventually("the database is reached again", async () => (await app.request("GET", "/api/health/database")).status === 200);
+      const again = await create("again");
+      assert.deepEqual([again.status, again.headers.get("idempotent-replayed")], [201, "true"], again.text);
+      assert.deepEqual([(await stored()).length, (await stored()).includes(again.body.id)], [before + 1, true]);
+    });
+  });
+});
