@@ -1,8 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { Database } from "../../../app/src/db/database";
 import { migrate, readMigrations, type Migration } from "../../../app/src/db/migrate";
 import { SqliteDatabase } from "../../../app/src/db/sqlite";
+import { openMigrated } from "../../support/database";
+import { freshPostgres } from "../../support/test-database";
 
 export const MIGRATIONS: readonly Migration[] = readMigrations(path.resolve(__dirname, "../../../app/src/db/migrations/sqlite"));
 
@@ -16,7 +19,19 @@ export async function inDirectory<Result>(work: (directory: string) => Promise<R
   }
 }
 
-/** A migrated database of its own for `work`. */
+/** A migrated database of its own for `work`: SQLite, or Postgres where that is asked for. */
+export async function withAnyDatabase<Result>(work: (database: Database) => Promise<Result>): Promise<Result> {
+  const url = await freshPostgres();
+  if (url === undefined) return withDatabase(work);
+  const database = await openMigrated(url);
+  try {
+    return await work(database);
+  } finally {
+    await database.close();
+  }
+}
+
+/** A migrated SQLite database of its own for `work`. */
 export function withDatabase<Result>(work: (database: SqliteDatabase, file: string) => Promise<Result>): Promise<Result> {
   return inDirectory(async (directory) => {
     const file = path.join(directory, "app.db");

@@ -1,16 +1,19 @@
 /**
  * A process that creates patients, as many at the same time as it is told, and prints how many it could; for `quotas.test.ts`.
- * Arguments: database file, company, user, count.
+ * Arguments: database file or URL, company, user, count.
  */
 import { SqliteDatabase } from "../../../app/src/db/sqlite";
 import { TenantScope } from "../../../app/src/db/tenant";
 import { HttpProblem } from "../../../app/src/http/problem";
 import { createPatient } from "../../../app/src/patients/patients";
+import { openPostgres } from "../../support/database";
 import { newPatient } from "./support";
 
 async function main(): Promise<void> {
-  const [file = "", companyId = "", userId = "", count = "0"] = process.argv.slice(2);
-  const database = await SqliteDatabase.open({ file, lockWaitMs: 30_000 });
+  const [where = "", companyId = "", userId = "", count = "0"] = process.argv.slice(2);
+  const database = where.startsWith("postgres:")
+    ? await openPostgres(where, { lockWaitMs: 30_000 })
+    : await SqliteDatabase.open({ file: where, lockWaitMs: 30_000 });
   const scope = new TenantScope(database, companyId);
   const patient = { ...newPatient(), email: null, phone: null, notes: "" };
   const outcomes = await Promise.allSettled(Array.from({ length: Number(count) }, () => createPatient(scope, userId, patient)));

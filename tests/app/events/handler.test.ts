@@ -4,7 +4,7 @@ import type { Database } from "../../../app/src/db/database";
 import { createId } from "../../../app/src/db/id";
 import { ACTIVITY_MS, applyEvent, HANDLED_MS, purgeEffects } from "../../../app/src/events/effects";
 import { EventHandler, type ReceivedRecord } from "../../../app/src/events/handler";
-import { withDatabase } from "../db/support";
+import { withAnyDatabase } from "../db/support";
 import { orderCreated } from "./support";
 
 const logger = pino({ level: "silent" });
@@ -37,7 +37,7 @@ function handlerOf(
 
 describe("B5 event handler", () => {
   it("B5 an event has its effect once, however often it comes", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       const { handler } = handlerOf(database);
       const twice = eventRecord();
       assert.equal(await handler.handle(twice), "applied");
@@ -56,7 +56,7 @@ describe("B5 event handler", () => {
     }));
 
   it("B5 an effect that fails half-way leaves nothing behind and is tried again", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       let calls = 0;
       const { handler } = handlerOf(database, {
         apply: async (transaction, event) => {
@@ -78,7 +78,7 @@ describe("B5 event handler", () => {
     "a payload that does not fit": eventRecord({ payload: { order: { id: 5 } } }).value,
   })) {
     it(`B5 a record with ${what} goes to the dead-letter topic, with the reason`, () =>
-      withDatabase(async (database) => {
+      withAnyDatabase(async (database) => {
         const { handler, letters } = handlerOf(database);
         assert.equal(await handler.handle(record(value)), "dead-letter");
         assert.equal(letters.length, 1);
@@ -89,7 +89,7 @@ describe("B5 event handler", () => {
   }
 
   it("B5 an event that always fails goes to the dead-letter topic after three attempts with a database that answers", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       let calls = 0;
       const apply = (): Promise<boolean> => {
         calls += 1;
@@ -105,7 +105,7 @@ describe("B5 event handler", () => {
     }));
 
   it("B5 while the database is away, an event waits instead of becoming a dead letter", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       let down = 6;
       const flaky = Object.assign(Object.create(database) as Database, {
         transaction: (work: Parameters<Database["transaction"]>[0]) =>
@@ -118,7 +118,7 @@ describe("B5 event handler", () => {
     }));
 
   it("B5 a record is not passed over while the dead-letter topic is away", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       let attempts = 0;
       const { handler } = handlerOf(database, {
         deadLetter: () => (++attempts < 3 ? Promise.reject(new Error("no leader")) : Promise.resolve()),
@@ -128,14 +128,14 @@ describe("B5 event handler", () => {
     }));
 
   it("B5 an event type of a newer version is passed over", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       const { handler, letters } = handlerOf(database);
       assert.equal(await handler.handle(eventRecord({ type: "invoice.created", payload: {} })), "ignored");
       assert.equal(letters.length, 0);
     }));
 
   it("B5 forgets handled events and activity when they are old, not before", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       const { handler } = handlerOf(database);
       await handler.handle(eventRecord({ occurredAt: new Date().toISOString() }));
       await purgeEffects(database, Date.now() + HANDLED_MS - 60_000);

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { publish } from "../../../app/src/events/outbox";
 import { TestApp } from "../http/support";
-import { withDatabase } from "../db/support";
+import { withAnyDatabase } from "../db/support";
 import { collectEvents, createCompany, orderCreated, outboxSize, publishOrders } from "./support";
 
 describe("B5 outbox", () => {
   it("B5 an event is kept, and told of, if and only if its transaction committed", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       const committed = collectEvents(database);
       const scope = await createCompany(database);
       await assert.rejects(
@@ -28,7 +28,7 @@ describe("B5 outbox", () => {
     }));
 
   it("B5 numbers the events of each company without gaps, also when they come at the same time", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       collectEvents(database);
       const scopes = await Promise.all([createCompany(database), createCompany(database)]);
       await Promise.all(scopes.flatMap((scope) => [publishOrders(scope, 10), publishOrders(scope, 10)]));
@@ -44,7 +44,7 @@ describe("B5 outbox", () => {
     }));
 
   it("B5 without brokers nothing is kept, so that the outbox cannot grow", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       const committed = collectEvents(database, false);
       await publishOrders(await createCompany(database), 3);
       assert.equal(await outboxSize(database), 0);
@@ -52,7 +52,7 @@ describe("B5 outbox", () => {
     }));
 
   it("B5 refuses to publish outside of a transaction", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       collectEvents(database);
       const scope = await createCompany(database);
       await assert.rejects(publish(scope, orderCreated(1)), /inside the transaction/);

@@ -5,7 +5,7 @@ import type { Database } from "../../../app/src/db/database";
 import { Lease } from "../../../app/src/events/lease";
 import { batchesOf, lanesOf, OutboxRelay, type EventPublisher } from "../../../app/src/events/relay";
 import { eventually } from "../../support/services/container";
-import { withDatabase } from "../db/support";
+import { withAnyDatabase } from "../db/support";
 import { assertInOrder, collectEvents, createCompany, MemoryPublisher, outboxSize, publishOrders } from "./support";
 
 const logger = pino({ level: "silent" });
@@ -29,7 +29,7 @@ const emptied = (database: Database): Promise<void> => eventually("the outbox is
 
 describe("B5 outbox relay", () => {
   it("B5 publishes everything, each company in its order, keyed by the company", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       collectEvents(database);
       const scopes = await Promise.all(Array.from({ length: 7 }, () => createCompany(database)));
       await Promise.all(scopes.map((scope) => publishOrders(scope, 30)));
@@ -44,7 +44,7 @@ describe("B5 outbox relay", () => {
     }));
 
   it("B5 keeps what a broker did not acknowledge and sends it again", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       collectEvents(database);
       const scope = await createCompany(database);
       await publishOrders(scope, 5);
@@ -65,7 +65,7 @@ describe("B5 outbox relay", () => {
     }));
 
   it("B5 of several relays one publishes at a time, and another takes over when it leaves", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       collectEvents(database);
       const scope = await createCompany(database);
       const publishers = [new MemoryPublisher(), new MemoryPublisher(), new MemoryPublisher()];
@@ -86,7 +86,7 @@ describe("B5 outbox relay", () => {
     }));
 
   it("B5 the lease of a relay that died is taken over once it has run out, by the database's clock", () =>
-    withDatabase(async (database) => {
+    withAnyDatabase(async (database) => {
       const dead = new Lease(database, "test", "dead", 300);
       const next = new Lease(database, "test", "next", 15_000);
       assert.equal(await dead.acquire(), true);

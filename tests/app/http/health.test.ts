@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { histogramQuantile, metricsSummary, parseMetrics } from "../../../app/src/health/metrics-summary";
 import { recommend, type ScalingFigures } from "../../../app/src/health/recommendation";
 import { judge, THRESHOLDS, worst } from "../../../app/src/health/thresholds";
+import { testDatabase } from "../../support/test-database";
 import { ADMIN_TOKEN, TestApp } from "./support";
 
 type Json = Record<string, unknown>;
@@ -20,14 +21,14 @@ describe("A6, C6 health endpoints", () => {
     assert.deepEqual(rest, {
       status: "ok",
       version: "1.2.3",
-      phase: "cluster",
+      phase: testDatabase() === "sqlite" ? "cluster" : "database",
       worker: 1,
       cache: { size: 0, maxSize: 50_000, enabled: true },
       scaling: { compression: true, rateLimiting: false, clustering: false },
     });
     assert.equal(typeof uptime, "number");
     const { kind, status: state, latencyMs } = database as { kind: string; status: string; latencyMs: number };
-    assert.deepEqual([kind, state], ["sqlite", "up"]);
+    assert.deepEqual([kind, state], [testDatabase(), "up"]);
     assert.ok(latencyMs >= 0 && latencyMs < 1000);
     assert.equal((await app.request("HEAD", "/health?x=1")).status, 200);
     assert.equal((await app.request("POST", "/health")).status, 405);
@@ -40,7 +41,7 @@ describe("A6, C6 health endpoints", () => {
       const health = await own.request<Json>("GET", "/health");
       assert.deepEqual(
         [health.status, health.body["status"], health.body["database"]],
-        [200, "degraded", { kind: "sqlite", status: "down" }],
+        [200, "degraded", { kind: testDatabase(), status: "down" }],
       );
       const full = await own.request<Json>("GET", "/api/health/full");
       assert.deepEqual([full.status, full.body["status"]], [503, "critical"]);
@@ -123,7 +124,7 @@ describe("A6, C6 health endpoints", () => {
 
   it("A6 /api/health/queue counts jobs; /scaling gives figures and advice", async () => {
     const queue = await app.request<Json>("GET", "/api/health/queue");
-    assert.deepEqual([queue.body["enabled"], queue.body["status"], queue.body["driver"]], [true, "ok", "sqlite"]);
+    assert.deepEqual([queue.body["enabled"], queue.body["status"], queue.body["driver"]], [true, "ok", testDatabase()]);
     assert.deepEqual([queue.body["depth"], queue.body["active"], queue.body["delayed"], queue.body["failed"]], [0, 0, 0, 0]);
     const { body } = await app.request<Record<string, Record<string, unknown>>>("GET", "/api/health/scaling");
     assert.deepEqual([body["workers"]?.["wanted"], body["workers"]?.["ready"]], [1, 1]);

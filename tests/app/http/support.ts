@@ -9,6 +9,7 @@ import { loadConfig } from "../../../app/src/config";
 import { closeContainer, createContainer, prepare, type Container, type Instance } from "../../../app/src/container";
 import { registry } from "../../../app/src/observability/metrics";
 import { listen, type AppServer } from "../../../app/src/server";
+import { freshPostgres } from "../../support/test-database";
 
 /** Cheap, because tests sign up often; what it costs in production has its own test. */
 const PASSWORD_COST = { logN: 4, r: 8, p: 1 };
@@ -53,11 +54,14 @@ export class TestApp {
 
   private constructor(
     readonly directory: string,
+    /** Of its own Postgres database; `undefined` on SQLite. */
+    readonly databaseUrl: string | undefined,
     private started: { readonly container: Container; readonly server: AppServer } | undefined,
   ) {}
 
   static async start(environment: Readonly<Record<string, string>> = {}): Promise<TestApp> {
-    const app = new TestApp(mkdtempSync(path.join(tmpdir(), "phased-app-")), undefined);
+    const databaseUrl = await freshPostgres();
+    const app = new TestApp(mkdtempSync(path.join(tmpdir(), "phased-app-")), databaseUrl, undefined);
     await app.run(environment);
     return app;
   }
@@ -76,7 +80,7 @@ export class TestApp {
     return `http://127.0.0.1:${this.server.port}`;
   }
 
-  /** Starts on the same data directory, again after {@link stop}. */
+  /** Starts on the same data directory and database, again after {@link stop}. */
   async run(environment: Readonly<Record<string, string>> = {}): Promise<void> {
     const config = loadConfig({
       NODE_ENV: "test",
@@ -88,6 +92,7 @@ export class TestApp {
       // Tests send more from one address than any person; those about limits switch them on.
       RATE_LIMITS: "off",
       SQLITE_PATH: path.join(this.directory, "app.db"),
+      ...(this.databaseUrl !== undefined && { DATABASE_URL: this.databaseUrl }),
       ...environment,
     });
     const logger = pino({ level: "info" }, { write: (line: string) => this.log.push(JSON.parse(line) as Record<string, unknown>) });
