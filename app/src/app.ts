@@ -1,9 +1,10 @@
-import express, { type Express } from "express";
+import express, { type Express, type RequestHandler } from "express";
 import { runs } from "./config/role";
 import type { Container } from "./container";
 import "./http/request";
 import { authenticate, authorize } from "./http/middleware/authenticate";
 import { adminPortOnly } from "./http/admin-listener";
+import { bySegment, inOrder } from "./http/in-order";
 import { errors, notFound } from "./http/middleware/errors";
 import { observe } from "./http/middleware/observe";
 import { openApiRoute } from "./http/openapi/route";
@@ -24,6 +25,7 @@ import { pages } from "./http/routes/pages";
 import { patientRoutes } from "./http/routes/patients";
 import { productRoutes } from "./http/routes/products";
 import { quotaRoutes } from "./http/routes/quotas";
+import { realtimeRoutes } from "./http/routes/realtime";
 import { sessionRoutes } from "./http/routes/session";
 import { taxRoutes } from "./http/routes/tax";
 import { userRoutes } from "./http/routes/users";
@@ -46,43 +48,66 @@ export function createApp(container: Container): Express {
   app.use(observe(logger, container));
   // 4 for operators and machines: no session
   const operatorsOnly = adminPortOnly(config.protection);
-  app.get("/metrics", operatorsOnly, async (request, response) => sendText(request, response, METRICS_TYPE, await instance.metricsText()));
-  app.use("/api/admin", operatorsOnly);
-  app.use("/api/health", healthRoutes(container));
+  const machines = bySegment({ admin: operatorsOnly, health: healthRoutes(container) });
+  const metrics: RequestHandler = async (request, response) => sendText(request, response, METRICS_TYPE, await instance.metricsText());
   // an instance for background work answers nothing else (A18)
-  if (!runs(config.role, "web")) return app.use(notFound(app), errors(logger));
-  // limits per address of logging in and of operators' changes, before anything is read
-  app.use("/api", limits.beforeAuthentication());
-  // who asks, and whether they may: session/access.ts has the table
-  app.use("/api", authorize(sessions, adminToken));
-  // the route's limit of the user and the tier of the company, in one call
-  app.use("/api", limits.afterAuthentication());
-  app.use("/api/admin/platform-admins", platformAdminRoutes(container));
-  app.use("/api/admin/queues", queueRoutes(container));
-  app.use("/api/admin", adminRoutes(container));
-  // 5 logging in; body limits are the routes' own
-  app.use("/api/auth", authRoutes(container));
-  // 6 the API of one company: authenticate → body → validate → route, tenant scope inside
-  const authenticated = authenticate(sessions);
-  app.use("/api/session", authenticated, sessionRoutes());
-  app.use("/api/company", authenticated, companyRoutes(container));
-  app.use("/api/users", authenticated, userRoutes(container));
-  app.use("/api/orders", authenticated, orderRoutes(container));
-  app.use("/api/patients", authenticated, patientRoutes(container));
-  app.use("/api/products", authenticated, productRoutes(container));
-  app.use("/api/exams", authenticated, examRoutes(container));
-  app.use("/api/tax", authenticated, taxRoutes(container));
-  app.use("/api/filings", authenticated, filingRoutes(container));
-  app.use("/api/chat", authenticated, chatRoutes(container));
-  app.use("/api/dashboard", authenticated, dashboardRoutes(container));
-  app.use("/api/jobs", authenticated, jobRoutes(container));
-  app.use("/api/documents", authenticated, documentRoutes(container));
-  app.use("/api/quotas", authenticated, quotaRoutes(container));
+  if (!runs(config.role, "web")) {
+    return app
+      .use(bySegment({ api: machines }))
+      .get("/metrics", operatorsOnly, metrics)
+      .use(notFound(app), errors(logger));
+  }
+  app.use(
+    bySegment({
+      api: inOrder(
+        machines,
+        // 5 limits per address of logging in and of operators' changes, before anything is read
+        limits.beforeAuthentication(),
+        // 6 who asks, and whether they may: session/access.ts has the table
+        authorize(sessions, adminToken),
+        // 7 the route's limit of the user and the tier of the company, in one call
+        limits.afterAuthentication(),
+        // 8 logging in; body limits are the routes' own
+        bySegment({ admin: operatorRoutes(container), auth: authRoutes(container) }),
+        // 9 the API of one company: authenticate → body → validate → route, tenant scope inside
+        companyApi(container),
+      ),
+    }),
+  );
+  app.get("/metrics", operatorsOnly, metrics);
   app.get("/openapi.json", openApiRoute(config));
-  // 7 the pages
+  // 10 the pages
   app.use(pages());
-  // 8 whatever is left
+  // 11 whatever is left
   app.use(notFound(app));
   app.use(errors(logger));
   return app;
+}
+
+/** What operators may do, below `/api/admin`. */
+function operatorRoutes(container: Container): RequestHandler {
+  return inOrder(bySegment({ "platform-admins": platformAdminRoutes(container), queues: queueRoutes(container) }), adminRoutes(container));
+}
+
+/** What users of a company may do; each of these needs a session. */
+function companyApi(container: Container): RequestHandler {
+  const routes = {
+    session: sessionRoutes(),
+    company: companyRoutes(container),
+    users: userRoutes(container),
+    orders: orderRoutes(container),
+    patients: patientRoutes(container),
+    products: productRoutes(container),
+    exams: examRoutes(container),
+    tax: taxRoutes(container),
+    filings: filingRoutes(container),
+    chat: chatRoutes(container),
+    dashboard: dashboardRoutes(container),
+    jobs: jobRoutes(container),
+    documents: documentRoutes(container),
+    quotas: quotaRoutes(container),
+    realtime: realtimeRoutes(container),
+  };
+  const authenticated = authenticate(container.sessions);
+  return bySegment(Object.fromEntries(Object.entries(routes).map(([segment, route]) => [segment, inOrder(authenticated, route)])));
 }

@@ -98,8 +98,9 @@ export interface Database extends Queries {
   writeMark(): WriteMark | undefined;
   figures(): DatabaseFigures;
   /**
-   * A number that is another one after every commit of any process; equal numbers mean that nothing was committed in between. Costs a
-   * microsecond or two. Absent where only a round trip could tell.
+   * A number that is another one after every commit; equal numbers mean that nothing was committed in between. What this process commits
+   * counts at once, what others commit from the next turn of the event loop on: a request that arrives after their answer sees it, unless
+   * it is pipelined behind one that was here before. Absent where only a round trip could tell.
    */
   changeMark?(): number;
   /** Proves that the database answers; milliseconds it took. */

@@ -25,9 +25,24 @@ export function refuseRequest(request: IncomingMessage): RawProblem | undefined 
     return { status: 431, kind: "too-many-headers", detail: `A request may have ${REQUEST_LIMITS.headers} header fields.` };
   }
   const repeated = repeatedHeader(rawHeaders);
-  if (repeated === undefined) return undefined;
-  return { status: 400, kind: "bad-request", detail: `The header ${repeated} may be given once only.` };
+  if (repeated !== undefined) return { status: 400, kind: "bad-request", detail: `The header ${repeated} may be given once only.` };
+  return foreignEncoding(rawHeaders) ? { status: 400, kind: "bad-request", detail: "Transfer-Encoding may be chunked only." } : undefined;
 }
+
+/**
+ * Where a body in another encoding ends is not known. Node's parser says so too, but only after the request was handed over, when it may
+ * have been answered already.
+ */
+function foreignEncoding(rawHeaders: readonly string[]): boolean {
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const raw = rawHeaders[index] ?? "";
+    if (raw.length !== TRANSFER_ENCODING.length || raw.toLowerCase() !== TRANSFER_ENCODING) continue;
+    if (rawHeaders[index + 1]?.trim().toLowerCase() !== "chunked") return true;
+  }
+  return false;
+}
+
+const TRANSFER_ENCODING = "transfer-encoding";
 
 function repeatedHeader(rawHeaders: readonly string[]): string | undefined {
   let seen = "";

@@ -22,8 +22,17 @@ function canonical(name: string): string {
   return name.replace(/(^|-)([a-z])/g, (_, dash: string, letter: string) => dash + letter.toUpperCase());
 }
 
-/** For JSON: nothing in it may be rendered, framed or run. */
+/**
+ * For JSON: nothing in it may be rendered, framed or run. Only the headers that mean something on an answer that is no page, as OWASP's
+ * REST security cheat sheet lists them; each header costs every answer about 0.2 µs of checking its name and value.
+ */
 export const API_HEADERS: FlatHeaders = capture({
+  crossOriginOpenerPolicy: false,
+  originAgentCluster: false,
+  xDnsPrefetchControl: false,
+  xDownloadOptions: false,
+  xPermittedCrossDomainPolicies: false,
+  xXssProtection: false,
   contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
 });
 

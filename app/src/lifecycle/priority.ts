@@ -21,7 +21,7 @@ export class PriorityClassifier {
   /** The credentials of this request were valid. */
   remember(request: IncomingMessage, paying: boolean): void {
     const key = credentialKey(request);
-    if (key !== undefined) this.#paying.set(key, paying);
+    if (key !== undefined && this.#paying.get(key) !== paying) this.#paying.set(key, paying);
   }
 
   /** `undefined`: never refused, because operators need it most when everything is overloaded. */

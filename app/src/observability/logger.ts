@@ -1,45 +1,40 @@
 import cluster from "node:cluster";
 import pino from "pino";
 import type { AppConfig } from "../config";
+import { LineBuffer } from "./line-buffer";
 
 export type Logger = pino.Logger;
 
 /**
- * Bytes collected before one write to stdout, about a hundred lines; a lone line still leaves after {@link FLUSH_INTERVAL_MS}. With
- * 4 KB a tenth of the time of a busy worker went into handing buffers to the thread that writes.
+ * Characters collected before one write to stdout, about fifty lines; a lone line still leaves after {@link FLUSH_INTERVAL_MS}.
+ * Workers share the stdout of their primary, usually a pipe, and a pipe keeps a write in one piece up to 4,096 bytes (PIPE_BUF of Linux):
+ * in larger ones the lines of two workers would be torn into each other.
  */
-const BUFFER_BYTES = 32 * 1024;
-
-/**
- * Most bytes of one write. Workers share the stdout of their primary, usually a pipe, and a pipe keeps a write in one piece up to 4,096
- * bytes (PIPE_BUF of Linux): in larger ones the lines of two workers would be torn into each other.
- */
-const MOST_WRITTEN = cluster.isWorker ? 4096 : 2 * BUFFER_BYTES;
+const MOST_COLLECTED = cluster.isWorker ? 4096 : 16 * 1024;
 
 /** Longest time a line waits in the buffer, in milliseconds. */
 const FLUSH_INTERVAL_MS = 250;
 
-let stdout: ReturnType<typeof pino.destination> | undefined;
+let stdout: pino.DestinationStream | undefined;
 
 /**
  * The process's one stdout stream: buffered, written without blocking, flushed when the process exits. It has no worker thread,
  * because the app is one bundled file and pino would have to load its transport from a path of its own.
  */
-function destination(): ReturnType<typeof pino.destination> {
+function destination(): pino.DestinationStream {
   if (stdout === undefined) {
-    const stream = pino.destination({
-      fd: 1,
-      sync: false,
-      minLength: Math.min(BUFFER_BYTES, MOST_WRITTEN - 1024),
-      maxWrite: MOST_WRITTEN,
-      periodicFlush: FLUSH_INTERVAL_MS,
-    });
+    const stream = pino.destination({ fd: 1, sync: false });
     // A reader that went away (`node main.js | head`) must not take the app down; there is nowhere left to report it.
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error;
     });
-    process.on("exit", () => stream.flushSync());
-    stdout = stream;
+    const lines = new LineBuffer(MOST_COLLECTED, (text) => stream.write(text));
+    setInterval(() => lines.flush(), FLUSH_INTERVAL_MS).unref();
+    process.on("exit", () => {
+      lines.flush();
+      stream.flushSync();
+    });
+    stdout = lines;
   }
   return stdout;
 }

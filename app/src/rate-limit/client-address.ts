@@ -10,12 +10,17 @@ const NETWORK_GROUPS = 4;
  * @param trustedProxies hops in front, see TRUST_PROXY.
  */
 export function clientAddress(request: IncomingMessage, trustedProxies: number): string {
+  return countedAddress(givenAddress(request, trustedProxies));
+}
+
+/** The client's address as the outermost trusted proxy gave it: what Express calls `request.ip`, which works it out by a few more steps. */
+export function givenAddress(request: IncomingMessage, trustedProxies: number): string {
   const peer = request.socket.remoteAddress ?? "";
-  if (trustedProxies === 0) return countedAddress(peer);
+  if (trustedProxies === 0) return peer;
   const forwarded = request.headers["x-forwarded-for"];
-  if (forwarded === undefined) return countedAddress(peer);
+  if (forwarded === undefined) return peer;
   const hops = (Array.isArray(forwarded) ? forwarded.join(",") : forwarded).split(",");
-  return countedAddress((hops[Math.max(0, hops.length - trustedProxies)] ?? peer).trim());
+  return (hops[Math.max(0, hops.length - trustedProxies)] ?? peer).trim();
 }
 
 /** An IPv4 address as it is, of an IPv6 address its /64; whatever is no address shares one name. */

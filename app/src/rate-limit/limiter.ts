@@ -12,7 +12,7 @@ import { limitHeader, policyHeader } from "./headers";
 import { type OutcomeCounts, outcomeCounts } from "./metrics";
 import { fallbackSpec, type LimitPolicy, type PolicyName, type RateLimitConfig, resolvePolicies } from "./policies";
 import { refusalProblem, refusalText, type Refused, refusedBy } from "./refusal";
-import { ADDRESS_LIMITS, guardClass, limitsOf, ROUTE_LIMITS } from "./routes";
+import { ADDRESS_LIMITS, guardClass, limitsOf, ROUTE_LIMITS, type RouteLimits } from "./routes";
 import { SampledLog } from "./sampled-log";
 import { createLimitStore } from "./store-chain";
 import type { Bucket, LimitStore, Outcome } from "./types";
@@ -54,6 +54,7 @@ export class RateLimits {
   readonly store: LimitStore;
   readonly guard: AddressGuard;
   readonly #sets = new Map<string, PolicySet>();
+  readonly #routeSets = new Map<RouteLimits, Map<PolicyName, PolicySet>>();
   readonly #concurrency: OutcomeCounts = outcomeCounts("concurrency", "guard");
   readonly #log: SampledLog;
 
@@ -141,7 +142,7 @@ export class RateLimits {
         next();
         return;
       }
-      const set = this.#set([...found.policies, tierOf(session.plan)]);
+      const set = this.#setOf(found, tierOf(session.plan));
       this.#hold(request, set, (policy) => (policy.scope === "company" ? session.companyId : userKey(session)), next);
     };
   }
@@ -157,6 +158,15 @@ export class RateLimits {
 
   close(): void {
     this.guard.close();
+  }
+
+  /** {@link #set} of a route and a tier, found without putting their names together. */
+  #setOf(route: RouteLimits, tier: PolicyName): PolicySet {
+    let byTier = this.#routeSets.get(route);
+    if (byTier === undefined) this.#routeSets.set(route, (byTier = new Map<PolicyName, PolicySet>()));
+    let set = byTier.get(tier);
+    if (set === undefined) byTier.set(tier, (set = this.#set([...route.policies, tier])));
+    return set;
   }
 
   /** The policies of these names that are in force. */

@@ -8,14 +8,8 @@ import type { LimitPolicy } from "./policies";
 /** Characters of a path that are repeated to the client. */
 const MOST_PATH = 200;
 
-/** Of the headers of every answer those that mean something on a document that nothing is rendered from. */
-const PROTECTIVE = ["Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Strict-Transport-Security"];
-
 /** Headers that every refusal before Express has, put together once. */
-const FIXED_HEADERS = [
-  ...API_HEADERS.flatMap((name, index) => (index % 2 === 0 && PROTECTIVE.includes(name) ? [name, API_HEADERS[index + 1] ?? ""] : [])),
-  ...["Cache-Control", "no-store", "Content-Type", "application/problem+json"],
-];
+const FIXED_HEADERS = [...API_HEADERS, "Cache-Control", "no-store", "Content-Type", "application/problem+json"];
 
 /** A path that is JSON text as it is; others are escaped first. */
 const PLAIN_PATH = /^[\w./~%-]*$/;

@@ -91,6 +91,8 @@ export class SessionStore {
   readonly #now: () => number;
   readonly #shared: SharedSessions | undefined;
   readonly #unchanged: UnchangedMemo<Session>;
+  #slideAt = Number.NaN;
+  #slideText = "";
   readonly #endedListeners = new Set<(idHashes: readonly string[]) => void>();
 
   constructor(database: Database, signer: TokenSigner, { now = Date.now, shared }: SessionStoreOptions = {}) {
@@ -116,6 +118,15 @@ export class SessionStore {
     });
     await this.forget(ended);
     return { token, expiresAt };
+  }
+
+  /**
+   * What {@link find} would resolve with, where that is known without waiting: nothing was written since it was last found, and it is too
+   * young to be prolonged. Always `undefined` with shared copies, which prolong it by being read.
+   */
+  remembered(token: string): Session | undefined {
+    const idHash = this.#shared === undefined ? this.#signer.verify(token) : undefined;
+    return idHash === undefined ? undefined : this.#young(idHash);
   }
 
   /** The session behind a token, its end moved on; `undefined` when it is forged, ended, expired or its user deactivated. */
@@ -177,10 +188,9 @@ export class SessionStore {
   }
 
   async #read(idHash: string): Promise<Session | undefined> {
-    const slideBelow = this.#iso(SESSION_LIFETIME_MS - SLIDE_INTERVAL_MS);
-    const known = this.#unchanged.get(idHash);
-    // Nothing was written since it was read, and it is too young to be prolonged.
-    if (known !== undefined && known.expiresAt >= slideBelow) return known;
+    const known = this.#young(idHash);
+    if (known !== undefined) return known;
+    const slideBelow = this.#slideBelow();
     const session = await this.#unchanged.read(idHash, async () => {
       const found = await this.#database.get<SessionUser>(FIND, [idHash, this.#iso(0)]);
       return found && { ...found, platformAdmin: found.platformAdmin === 1 };
@@ -189,6 +199,21 @@ export class SessionStore {
     const expiresAt = this.#expiry();
     await this.#database.run(SLIDE, [expiresAt, idHash, slideBelow]);
     return { ...session, expiresAt, prolonged: true };
+  }
+
+  #young(idHash: string): Session | undefined {
+    const known = this.#unchanged.get(idHash);
+    return known !== undefined && known.expiresAt >= this.#slideBelow() ? known : undefined;
+  }
+
+  /** Sessions that end before this are prolonged by being used. The same text for all requests of a millisecond. */
+  #slideBelow(): string {
+    const now = this.#now();
+    if (now !== this.#slideAt) {
+      this.#slideAt = now;
+      this.#slideText = new Date(now + SESSION_LIFETIME_MS - SLIDE_INTERVAL_MS).toISOString();
+    }
+    return this.#slideText;
   }
 
   #expiry(): string {

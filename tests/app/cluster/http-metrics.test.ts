@@ -14,7 +14,7 @@ describe("HTTP metrics", () => {
     orders.post("/:id/lines", () => Promise.reject(new Error("refused")));
     orders.post("/", () => Promise.reject(new Error("refused")));
     const app = express()
-      .use(observe(pino({ level: "silent" }), {} as ObservedParts))
+      .use(observe(pino({ level: "silent" }), { config: { trustProxy: 0 } } as ObservedParts))
       .use("/api/orders", orders);
     const refused: ErrorRequestHandler = (...[, , response]) => void response.status(400).end();
     // Express tells error handlers by their number of parameters.

@@ -42,8 +42,8 @@ describe("hardening: requests no honest client sends", () => {
     // A bare line feed ends no header line, and chunk sizes are what they say.
     for (const text of [
       `GET / HTTP/1.1\nHost: x\n\n`,
-      `POST /api/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n`,
-      `POST /api/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n`,
+      `POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n`,
+      `POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n`,
     ]) {
       assert.deepEqual(statuses(await raw(app, text)), [400], text);
     }

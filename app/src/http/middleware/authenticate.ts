@@ -1,4 +1,4 @@
-import type { Request, RequestHandler } from "express";
+import type { NextFunction, Request, RequestHandler } from "express";
 import type { Database } from "../../db/database";
 import type { TenantScope } from "../../db/tenant";
 import { accessOf, type Access } from "../../session/access";
@@ -23,9 +23,9 @@ function bearerToken(request: Request): string | undefined {
 
 /** Finds out who asks and refuses everyone else; afterwards {@link sessionOf} and {@link tenantOf} work. */
 export function authenticate(sessions: SessionStore): RequestHandler {
-  return async (request, _response, next) => {
-    if (request.session === undefined) await requireSession(request, sessions);
-    next();
+  return (request, _response, next) => {
+    if (request.session !== undefined) next();
+    else afterwards(requireSession(request, sessions), next);
   };
 }
 
@@ -34,32 +34,50 @@ export function authenticate(sessions: SessionStore): RequestHandler {
  * the company of the session by `TenantScope`.
  */
 export function authorize(sessions: SessionStore, adminToken: string): RequestHandler {
-  return async (request, _response, next) => {
-    await check(accessOf(request.method, `${request.baseUrl}${request.path}`), request, sessions, adminToken);
-    next();
+  return (request, _response, next) => {
+    afterwards(check(accessOf(request.method, `${request.baseUrl}${request.path}`), request, sessions, adminToken), next);
   };
 }
 
-async function check(access: Access, request: Request, sessions: SessionStore, adminToken: string): Promise<void> {
+/** Goes on at once where nothing had to be waited for: most sessions are remembered, and every promise costs a request about a microsecond. */
+function afterwards(pending: unknown, next: NextFunction): void {
+  if (pending instanceof Promise) pending.then(() => next()).catch(next);
+  else next();
+}
+
+/** @throws HttpProblem, or rejects with it. */
+function check(access: Access, request: Request, sessions: SessionStore, adminToken: string): void | Promise<void> {
   if (access === "public") return;
   if (access === "admin-token" || access === "platform-admin") {
     const bearer = bearerToken(request);
     if (bearer !== undefined && secretsEqual(bearer, adminToken)) return;
     if (access === "admin-token") throw needsAdminToken();
   }
-  const session = await requireSession(request, sessions);
+  const session = requireSession(request, sessions);
+  if (session instanceof Promise) return session.then((found) => checkRole(access, found));
+  checkRole(access, session);
+}
+
+function checkRole(access: Access, session: Session): void {
   if (access === "platform-admin" && !session.platformAdmin) {
     throw new HttpProblem("forbidden", "Only an operator of the platform may do this.");
   }
   if (access === "company-admin" && session.role !== "admin") throw new HttpProblem("forbidden", ONLY_COMPANY_ADMINS);
 }
 
-async function requireSession(request: Request, sessions: SessionStore): Promise<Session> {
+function requireSession(request: Request, sessions: SessionStore): Session | Promise<Session> {
   const bearer = bearerToken(request);
   const token = bearer ?? readCookie(request.headers.cookie, SESSION_COOKIE);
   // Browsers send cookies along with requests that other sites make them send; a bearer token nobody sends by accident.
   if (bearer === undefined && token !== undefined) refuseForeignOrigin(request);
-  const session = token === undefined ? undefined : await sessions.find(token);
+  const remembered = token === undefined ? undefined : sessions.remembered(token);
+  if (remembered !== undefined) return (request.session = remembered);
+  const found = token === undefined ? Promise.resolve(undefined) : sessions.find(token);
+  return found.then((session) => useSession(request, token, bearer, session));
+}
+
+/** What was found for the token of a request becomes its session. */
+function useSession(request: Request, token: string | undefined, bearer: string | undefined, session: Session | undefined): Session {
   if (session === undefined) {
     const detail = token === undefined ? "Log in first." : "The session has ended; log in again.";
     throw new HttpProblem("authentication-required", detail, { headers: { "WWW-Authenticate": "Bearer" } });

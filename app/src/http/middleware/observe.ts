@@ -3,6 +3,7 @@ import type { Container } from "../../container";
 import { rawLines, type Logger } from "../../observability/logger";
 import { requestEnded, requestStarted } from "../../observability/metrics";
 import { routeClass } from "../../observability/tenant-metrics";
+import { givenAddress } from "../../rate-limit/client-address";
 import { requestContext } from "./context";
 import { logRequest } from "./request-log";
 
@@ -10,7 +11,7 @@ import { logRequest } from "./request-log";
 const MOST_ID_CHARACTERS = 64;
 
 /** What {@link observe} reports to. */
-export interface ObservedParts extends Pick<Container, "tenantMetrics" | "admission"> {
+export interface ObservedParts extends Pick<Container, "tenantMetrics" | "admission" | "config"> {
   /** Whose request it was. @default the company of the session */
   readonly companyOf?: (request: Request) => string | undefined;
 }
@@ -21,6 +22,7 @@ export interface ObservedParts extends Pick<Container, "tenantMetrics" | "admiss
  */
 export function observe(logger: Logger, parts: ObservedParts): RequestHandler {
   const { tenantMetrics, admission, companyOf } = parts;
+  const { trustProxy } = parts.config;
   const write = rawLines(logger);
 
   /** One function for all responses: a closure for each would be made and thrown away. */
@@ -28,7 +30,7 @@ export function observe(logger: Logger, parts: ObservedParts): RequestHandler {
     const request = this.req;
     const durationMs = performance.now() - request.context.startedAt;
     requestEnded(request, this.statusCode, durationMs);
-    logRequest(write, request, this, durationMs);
+    logRequest(write, request, this, durationMs, givenAddress(request, trustProxy));
     const { session } = request;
     if (session !== undefined) admission.remember(request, session.plan !== "FREE");
     const companyId = companyOf === undefined ? session?.companyId : companyOf(request)?.slice(0, MOST_ID_CHARACTERS);
