@@ -1,20 +1,16 @@
 import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { App } from "../components/local/app";
-import { bundleApp } from "../components/local/image/bundle";
 import { Image, type ImageArgs } from "../components/local/image";
 import { LoadBalancer } from "../components/local/load-balancer";
 import { Network } from "../components/local/network";
 import { SecretFiles } from "../components/local/secret-files";
 import { Sqlite } from "../components/local/sqlite";
 import type { StackConfig } from "./config";
-import { appDirectory } from "./early";
+import { BUILD_DIRECTORY, bundledApp } from "./early";
 import { checkCapacity, publicHost } from "./host";
 import type { PhaseOutputs } from "./outputs";
 import { dockerHost } from "./preflight";
-
-/** Build contexts, relative to the project; not tracked. */
-const BUILD_DIRECTORY = ".build";
 
 /**
  * Phase `cluster`: one Docker host, the clustered app on an embedded database, behind a load balancer.
@@ -78,7 +74,7 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
  */
 async function appImage({ image }: StackConfig): Promise<{ reference: string } | Omit<BuiltImage, "platform">> {
   if (image !== undefined) return { reference: image };
-  const files = await bundleApp(appDirectory()).catch((error: unknown) => {
+  const files = await bundledApp().catch((error: unknown) => {
     throw new pulumi.RunError(`the app in app/ cannot be bundled: ${error instanceof Error ? error.message : String(error)}`);
   });
   return { repository: "app", files, contextDirectory: contextDirectory("app") };

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { build, type BuildOptions } from "esbuild";
+import type { BuildOptions } from "esbuild";
 import { installedOcrFiles, OCR_DIRECTORY } from "../../../app/src/ocr/files";
 import { type ContextFile, readContext } from "./context-hash";
+import { keptBundle } from "./kept-bundle";
 
 /** Modules that others load only when they are installed; they are not, and their absence is expected. */
 const OPTIONAL_MODULES = ["pg-native", "pino-pretty", "@napi-rs/nice"];
@@ -26,10 +27,11 @@ const PARTS = { migrations: ["src/db/migrations", "migrations"], public: ["publi
  * which would need an npm registry; see ARCHITECTURE.md.
  *
  * @param appDirectory directory with `src/main.ts` and `Dockerfile`.
+ * @param keptIn directory where bundles of former runs are found and this one is kept. @default it is made anew
  * @throws Error with esbuild's messages when the source does not compile.
  */
-export function bundleApp(appDirectory: string): Promise<ContextFile[]> {
-  return (bundles[appDirectory] ??= bundle(appDirectory));
+export function bundleApp(appDirectory: string, keptIn?: string): Promise<ContextFile[]> {
+  return (bundles[appDirectory] ??= buildContext(appDirectory, keptIn));
 }
 
 /** Bundles of this process, which lives for one update. */
@@ -65,21 +67,10 @@ export function bundleOptions() {
   } satisfies BuildOptions;
 }
 
-async function bundle(appDirectory: string): Promise<ContextFile[]> {
-  const result = await build({
-    entryPoints: { main: path.join(appDirectory, "src/main.ts"), ...THREAD_PROGRAMS(appDirectory) },
-    // Paths inside the bundle are relative to this, so that every checkout gives the same bytes.
-    absWorkingDir: appDirectory,
-    outdir: appDirectory,
-    write: false,
-    logLevel: "silent",
-    ...bundleOptions(),
-  });
-  const bundled = result.outputFiles.map((file) => ({
-    path: path.basename(file.path),
-    content: file.contents,
-    executable: false,
-  }));
+async function buildContext(appDirectory: string, keptIn: string | undefined): Promise<ContextFile[]> {
+  const make = (): Promise<ContextFile[]> => bundlePrograms(appDirectory);
+  // This module's text stands for all that decides how a bundle is made.
+  const programs = keptIn === undefined ? await make() : await keptBundle(keptIn, appDirectory, readFileSync(__filename, "utf8"), make);
   const dockerfile = readContext(appDirectory, (name) => name === "Dockerfile");
   const parts = Object.values(PARTS).flatMap(([from, to]) => {
     const directory = path.join(appDirectory, from);
@@ -91,5 +82,19 @@ async function bundle(appDirectory: string): Promise<ContextFile[]> {
     content: readFileSync(file),
     executable: false,
   }));
-  return [...bundled, ...dockerfile, ...parts, ...recogniser];
+  return [...programs, ...dockerfile, ...parts, ...recogniser];
+}
+
+async function bundlePrograms(appDirectory: string): Promise<ContextFile[]> {
+  const { build } = await import("esbuild");
+  const result = await build({
+    entryPoints: { main: path.join(appDirectory, "src/main.ts"), ...THREAD_PROGRAMS(appDirectory) },
+    // Paths inside the bundle are relative to this, so that every checkout gives the same bytes.
+    absWorkingDir: appDirectory,
+    outdir: appDirectory,
+    write: false,
+    logLevel: "silent",
+    ...bundleOptions(),
+  });
+  return result.outputFiles.map((file) => ({ path: path.basename(file.path), content: file.contents, executable: false }));
 }

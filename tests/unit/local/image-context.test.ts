@@ -5,6 +5,7 @@ import path from "node:path";
 import fc from "fast-check";
 import { imageName, referenceVersion } from "../../../components/local/image";
 import { bundleApp } from "../../../components/local/image/bundle";
+import { keptBundle } from "../../../components/local/image/kept-bundle";
 import { type ContextFile, contextTag, readContext } from "../../../components/local/image/context-hash";
 import { writeContext } from "../../../components/local/image/write-context";
 
@@ -111,11 +112,80 @@ describe("build context on disk", () => {
   });
 });
 
+describe("bundle that is kept", () => {
+  let around: string;
+  let made: number;
+  const program = (text: string): ContextFile[] => [{ path: "main.js", content: Buffer.from(text), executable: false }];
+  const ask = async (options = "as ever"): Promise<string> => {
+    const files = await keptBundle(path.join(around, "kept"), path.join(around, "app"), options, () =>
+      Promise.resolve(program(`made ${++made}`)),
+    );
+    assert.deepEqual(
+      files.map((entry) => entry.path),
+      ["main.js"],
+    );
+    return Buffer.from(files[0]!.content).toString();
+  };
+
+  beforeEach(() => {
+    around = mkdtempSync(path.join(tmpdir(), "phased-kept-"));
+    made = 0;
+    mkdirSync(path.join(around, "app/src"), { recursive: true });
+    mkdirSync(path.join(around, "node_modules"));
+    writeFileSync(path.join(around, "app/src/main.ts"), "one");
+    writeFileSync(path.join(around, "package-lock.json"), "{}");
+  });
+
+  afterEach(() => rmSync(around, { recursive: true, force: true }));
+
+  it("is made once, and again for other sources, other packages, other options", async () => {
+    assert.equal(await ask(), "made 1");
+    assert.equal(await ask(), "made 1");
+    writeFileSync(path.join(around, "app/src/main.ts"), "two");
+    assert.equal(await ask(), "made 2");
+    writeFileSync(path.join(around, "package-lock.json"), "{ }");
+    assert.equal(await ask(), "made 3");
+    writeFileSync(path.join(around, "node_modules/.package-lock.json"), "{}");
+    assert.equal(await ask(), "made 4");
+    assert.equal(await ask("another way"), "made 5");
+    writeFileSync(path.join(around, "app/src/more.ts"), "");
+    assert.equal(await ask(), "made 6");
+  });
+
+  it("is found again when the sources go back, and only the last four stay", async () => {
+    for (const text of ["a", "b", "c", "d", "e"]) {
+      writeFileSync(path.join(around, "app/src/main.ts"), text);
+      await ask();
+      // Which was used last is told by times of the file system, which two uses within a tick would share.
+      const used = readdirSync(path.join(around, "kept")).map((name) => path.join(around, "kept", name));
+      for (const place of used) utimesSync(place, new Date(), new Date(statSync(place).mtimeMs - 1000));
+    }
+    assert.equal(readdirSync(path.join(around, "kept")).length, 4);
+    writeFileSync(path.join(around, "app/src/main.ts"), "b");
+    assert.equal(await ask(), "made 2");
+    writeFileSync(path.join(around, "app/src/main.ts"), "a");
+    assert.equal(await ask(), "made 6");
+  });
+
+  it("keeps nothing of what could not be made, and two at the same time do not hinder each other", async () => {
+    const broken = keptBundle(path.join(around, "kept"), path.join(around, "app"), "", () => Promise.reject(new Error("does not compile")));
+    await assert.rejects(broken, /does not compile/);
+    await Promise.all([ask(), ask()]);
+    const kept = readdirSync(path.join(around, "kept"));
+    assert.equal(kept.length, 1, kept.join());
+    assert.match(await ask(), /^made [12]$/);
+  });
+});
+
 describe("bundle of the app", () => {
   it("is the same every time, and has the program, its migrations, its pages and the Dockerfile", async function () {
     this.timeout(30_000);
     const app = path.resolve(__dirname, "../../../app");
-    const [first, second] = [await bundleApp(app), await bundleApp(app)];
+    const first = await bundleApp(app);
+    const kept = mkdtempSync(path.join(tmpdir(), "phased-bundle-"));
+    // By another name of the same directory it is made anew instead of remembered.
+    const second = await bundleApp(`${app}/.`, kept);
+    rmSync(kept, { recursive: true, force: true });
     assert.equal(contextTag(second), contextTag(first));
     const names = first.map(({ path: name }) => name);
     assert.ok(names.includes("main.js") && names.includes("Dockerfile"), names.join());
