@@ -139,7 +139,7 @@ export async function createContainer(
   const events = new Events({ database, logger, kafka: config.kafka, appName: config.appName });
   const realtime = new Realtime({
     ...{ config: config.realtime, appName: config.appName, instanceId: instanceId(), redis: redis.cache },
-    ...{ admission, limits, sessions, logger },
+    ...{ admission, limits, sessions, logger, clustered: lifecycle.clustered },
   });
   events.onCommitted((event) => realtime.announce(event));
   const jobs = await JobService.open({ config, lifecycle, database, redis, logger });

@@ -105,6 +105,8 @@ async function start(): Promise<void> {
     inPrimary: async () => {
       (await import("./rate-limit/cluster-store.js")).keepCountsInPrimary();
       (await import("./jobs/runner-election.js")).electRunners();
+      (await import("./realtime/user-slots.js")).countConnectionsInPrimary();
+      (await import("./realtime/tickets.js")).keepTicketsInPrimary();
     },
     prepare: async (config) => (await import("./container.js")).prepare(config),
   });

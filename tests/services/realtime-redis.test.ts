@@ -8,7 +8,7 @@ import pino from "pino";
 import { type Backplane, RedisBackplane } from "../../app/src/realtime/backplane";
 import { RedisConnection } from "../../app/src/redis/client";
 import { backplaneContract, type BackplaneMembers, collector } from "../app/realtime/backplane-contract";
-import { TestSocket } from "../app/realtime/support";
+import { openAtOnce, TestSocket, ticketOf } from "../app/realtime/support";
 import { destroyInstances, startInstance, type Instance } from "../faults/support/instance";
 import { eventually } from "../support/services/container";
 import { type RedisService, startRedis } from "../support/services/redis";
@@ -165,6 +165,18 @@ describe("D7 D14 realtime between instances", function () {
     for (const socket of sockets) socket.socket.terminate();
   });
 
+  it("D7 D14 a ticket of one instance opens one WebSocket at any of them", async () => {
+    for (let round = 0; round < 4; round += 1) {
+      const ticket = await ticketOf(instances[round % 2]!.url, token);
+      const opened = await Promise.all(instances.map(({ url }) => openAtOnce(url, ticket, 3)));
+      assert.equal(opened.flat().length, 1);
+      opened.flat()[0]!.socket.terminate();
+    }
+    const elsewhere = await TestSocket.withTicket(instances[1]!.url, await ticketOf(instances[0]!.url, token));
+    await elsewhere.settle();
+    elsewhere.socket.terminate();
+  });
+
   it("D7 D14 Redis dies: every instance hears its own; back within 5 s, all hear all, and clients are told to look again", async () => {
     const [near, far] = await Promise.all(
       instances.map(({ url }) => Promise.all([1, 2, 3, 4].map(() => TestSocket.withToken(url, token)))),
@@ -177,6 +189,10 @@ describe("D7 D14 realtime between instances", function () {
       far!.every((socket) => !socket.types().includes("order.created")),
       "there is no way it could have come",
     );
+    const ticket = await ticketOf(instances[0]!.url, token);
+    const [opened, ...more] = await openAtOnce(instances[0]!.url, ticket, 3);
+    assert.ok(opened !== undefined && more.length === 0, "without Redis tickets are good at their own instance, once");
+    opened.socket.terminate();
     await redis.start();
     const backAt = performance.now();
     await Promise.all([...near!, ...far!].map((socket) => socket.got("resync")));

@@ -2,7 +2,7 @@
 export interface RealtimeConfig {
   /** REALTIME_MAX_CONNECTIONS of one worker; @default 10000 */
   readonly mostConnections: number;
-  /** REALTIME_MAX_PER_USER: connections of one user to one worker; @default 10 */
+  /** REALTIME_MAX_PER_USER: connections of one user to one instance, over all of its workers; @default 10 */
   readonly mostPerUser: number;
   /** REALTIME_PING_MS between two pings; a connection that misses one is ended, and so is one whose session has; @default 30000 */
   readonly pingMs: number;

@@ -8,9 +8,11 @@ import { refuseRequest } from "../http/request-guard";
 import { type Refused, sendRefusal } from "../rate-limit/refusal";
 import { readCookie, SESSION_COOKIE } from "../session/cookie";
 import type { Session } from "../session/session-store";
-import { CLOSE, type Connection, type Hub } from "./hub";
+import { CLOSE, type Connection, type Hub, userOf } from "./hub";
 import { closedTotal, upgradesTotal } from "./metrics";
 import { isOwnPage } from "./origin";
+import type { Tickets } from "./tickets";
+import type { UserSlots } from "./user-slots";
 
 /** Path of the WebSocket. */
 export const REALTIME_PATH = "/api/realtime";
@@ -29,13 +31,16 @@ const BEARER = /^Bearer +([\x21-\x7e]{1,4096})$/i;
 
 /** What becomes of an upgrade; `outcome` is its name in the metrics. */
 type Decision =
-  | { readonly outcome: "accepted"; readonly session: Session; readonly idHash: string }
+  | { readonly outcome: "accepted"; readonly session: Session; readonly idHash: string; readonly counted?: true }
   | { readonly outcome: string; readonly problem: RawProblem }
   | { readonly outcome: string; readonly limited: Refused };
 
 /** What the gateway needs of a worker. */
 export type GatewayParts = Pick<Container, "admission" | "limits" | "sessions" | "logger"> & {
   readonly hub: Hub;
+  readonly tickets: Tickets;
+  /** Absent in a single process, whose own count is all there is. */
+  readonly slots: UserSlots | undefined;
   readonly origins: readonly string[];
 };
 
@@ -75,6 +80,7 @@ export class Gateway {
     const onError = (error: Error): void => logger.debug({ reason: error.message }, "a connection broke while it was upgraded");
     socket.on("error", onError);
     this.#decide(request)
+      .then((decision) => this.#takePlace(decision, socket))
       .catch((error: unknown): Decision => {
         logger.error({ err: error }, "an upgrade failed");
         return denied("error", 503, "unavailable", "Try again in a moment.", 1);
@@ -101,7 +107,7 @@ export class Gateway {
   }
 
   async #decide(request: IncomingMessage): Promise<Decision> {
-    const { admission, limits, sessions, origins } = this.#parts;
+    const { admission, limits } = this.#parts;
     const malformed = refuseRequest(request);
     if (malformed !== undefined) return { outcome: "malformed", problem: malformed };
     if (request.url?.split("?", 1)[0] !== REALTIME_PATH)
@@ -111,13 +117,21 @@ export class Gateway {
     if (wait !== undefined) return denied("overload", 503, "overloaded", `The server has too much to do; try again in ${wait} s.`, wait);
     const limited = limits.admit(request);
     if (limited !== undefined) return { outcome: "rate-limited", limited };
+    return this.#authenticate(request);
+  }
+
+  async #authenticate(request: IncomingMessage): Promise<Decision> {
+    const { sessions, origins } = this.#parts;
     const bearer = BEARER.exec(request.headers.authorization ?? "")?.[1];
+    // Browsers send cookies along wherever a page connects to; a ticket or a bearer token nobody sends by accident.
+    const ticket = new URLSearchParams(request.url?.split("?", 2)[1]).get("ticket");
+    if (bearer === undefined && ticket !== null) return this.#redeem(ticket);
     const token = bearer ?? readCookie(request.headers.cookie, SESSION_COOKIE);
     if (bearer === undefined && !isOwnPage(request, origins)) {
       return denied("foreign-origin", 403, "forbidden", "A page of another site may not connect with a visitor's session.");
     }
     if (token === undefined) return denied("unauthenticated", 401, "authentication-required", "Log in first.");
-    const session = await this.#find(token);
+    const session = await this.#whilePending(() => sessions.find(token));
     const idHash = sessions.idOf(token);
     if (session === undefined || idHash === undefined) {
       return denied("unauthenticated", 401, "authentication-required", "The session has ended; log in again.");
@@ -125,21 +139,53 @@ export class Gateway {
     return { outcome: "accepted", session, idHash };
   }
 
+  async #redeem(ticket: string): Promise<Decision> {
+    const { sessions, tickets } = this.#parts;
+    const holder = await this.#whilePending(async () => {
+      const found = await tickets.redeem(ticket);
+      // The session may have ended since it got the ticket.
+      return found !== undefined && (await sessions.alive([found.idHash])).has(found.idHash) ? found : undefined;
+    });
+    if (holder !== undefined) return { outcome: "accepted", ...holder };
+    return denied("unauthenticated", 401, "authentication-required", "The ticket was used, is too old, or never was one; get another one.");
+  }
+
+  /** Takes a place of its user among those of all workers, handed back when the socket closes, whatever becomes of it. */
+  async #takePlace(decision: Decision, socket: Duplex): Promise<Decision> {
+    const { slots, hub, logger } = this.#parts;
+    if (!("session" in decision) || slots === undefined) return decision;
+    try {
+      const give = await this.#whilePending(() => slots.take(userOf(decision.session), hub.limits.mostPerUser));
+      if (give === undefined) return this.#userFull();
+      if (socket.destroyed) give();
+      else socket.once("close", give);
+      return { ...decision, counted: true };
+    } catch (error) {
+      logger.debug({ reason: String(error) }, "connections of a user are counted by this worker alone");
+      return decision;
+    }
+  }
+
+  #userFull(): Decision {
+    const detail = `A user may have ${this.#parts.hub.limits.mostPerUser} connections; close one first.`;
+    return denied("user-full", 429, "too-many-connections", detail, 10);
+  }
+
   /** Asked in the same turn in which the connection is added, so that those who come together do not all see the last place free. */
   #place(decision: Decision): Decision {
     if (!("session" in decision)) return decision;
     const { hub } = this.#parts;
-    const full = hub.refusal(decision.session);
+    const full = hub.refusal(decision.session, decision.counted === true);
     if (full === undefined) return decision;
     return full === "user-full"
-      ? denied(full, 429, "too-many-connections", `A user may have ${hub.limits.mostPerUser} connections; close one first.`, 10)
+      ? this.#userFull()
       : denied(full, 503, "unavailable", "There are too many connections; try again later.", 5);
   }
 
-  async #find(token: string): Promise<Session | undefined> {
+  async #whilePending<Result>(work: () => Promise<Result>): Promise<Result> {
     this.#pending += 1;
     try {
-      return await this.#parts.sessions.find(token);
+      return await work();
     } finally {
       this.#pending -= 1;
     }

@@ -7,7 +7,7 @@ import { closedTotal, connectionsGauge, deliveredTotal } from "./metrics";
 export interface HubLimits {
   /** Connections of this worker. */
   readonly mostConnections: number;
-  /** Connections of one user to this worker. */
+  /** Connections of one user to this instance; a worker that cannot ask the others applies it to its own. */
   readonly mostPerUser: number;
   /** A connection with more unsent bytes than this is closed: its client does not keep up, and its messages would fill the memory. */
   readonly mostBufferedBytes: number;
@@ -33,6 +33,9 @@ export interface Connection {
   answered: boolean;
 }
 
+/** What the connections of one user are counted under. */
+export const userOf = ({ companyId, userId }: Session): string => `${companyId} ${userId}`;
+
 /** The connections of one worker, by channel. */
 export class Hub {
   readonly limits: HubLimits;
@@ -52,17 +55,20 @@ export class Hub {
     return this.#connections;
   }
 
-  /** Why a session may not open another connection; `undefined` when it may. */
-  refusal({ companyId, userId }: Session): "worker-full" | "user-full" | undefined {
+  /**
+   * Why a session may not open another connection; `undefined` when it may.
+   * @param counted the user's connections were counted over all workers already.
+   */
+  refusal(session: Session, counted: boolean): "worker-full" | "user-full" | undefined {
     if (this.#connections.size >= this.limits.mostConnections) return "worker-full";
-    return (this.#perUser.get(`${companyId} ${userId}`) ?? 0) >= this.limits.mostPerUser ? "user-full" : undefined;
+    return !counted && (this.#perUser.get(userOf(session)) ?? 0) >= this.limits.mostPerUser ? "user-full" : undefined;
   }
 
   add(socket: WebSocket, session: Session, idHash: string): Connection {
     const connection: Connection = { socket, session, idHash, channels: channelsOf(session), answered: true };
     this.#connections.add(connection);
     connectionsGauge.set(this.#connections.size);
-    const user = `${session.companyId} ${session.userId}`;
+    const user = userOf(session);
     this.#perUser.set(user, (this.#perUser.get(user) ?? 0) + 1);
     for (const channel of connection.channels) {
       const members = this.#byChannel.get(channel) ?? new Set();
@@ -107,8 +113,7 @@ export class Hub {
   #remove(connection: Connection): void {
     this.#connections.delete(connection);
     connectionsGauge.set(this.#connections.size);
-    const { companyId, userId } = connection.session;
-    const user = `${companyId} ${userId}`;
+    const user = userOf(connection.session);
     const left = (this.#perUser.get(user) ?? 1) - 1;
     if (left === 0) this.#perUser.delete(user);
     else this.#perUser.set(user, left);

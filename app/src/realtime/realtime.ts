@@ -15,6 +15,8 @@ import type { RealtimeConfig } from "./config";
 import { Gateway } from "./gateway";
 import { CLOSE, Hub } from "./hub";
 import { closedTotal } from "./metrics";
+import { Tickets } from "./tickets";
+import { UserSlots } from "./user-slots";
 
 /** Unsent bytes of a connection above which it is given up: several thousand messages. */
 const MOST_BUFFERED_BYTES = 1024 * 1024;
@@ -30,6 +32,8 @@ export interface RealtimeOptions extends Pick<Container, "admission" | "limits" 
   readonly instanceId: string;
   /** `undefined`: messages stay within this instance. */
   readonly redis: RedisConnection | undefined;
+  /** Whether this process is one of several workers with a primary. */
+  readonly clustered: boolean;
   /** @default the other workers of this instance */
   readonly processes?: ProcessChannel;
 }
@@ -48,6 +52,7 @@ export interface RealtimeStatus {
 /** WebSockets of one worker, and how it reaches those of all others (feature D7). */
 export class Realtime {
   readonly gateway: Gateway;
+  readonly tickets: Tickets;
   readonly #options: RealtimeOptions;
   readonly #hub: Hub;
   readonly #backplanes: readonly Backplane[];
@@ -55,14 +60,18 @@ export class Realtime {
   readonly #timer: NodeJS.Timeout;
 
   constructor(options: RealtimeOptions) {
-    const { config, logger, appName, instanceId, redis, processes, admission, limits, sessions } = options;
+    const { config, logger, appName, instanceId, redis, clustered, processes, admission, limits, sessions } = options;
     this.#options = options;
     this.#hub = new Hub({
       mostConnections: config.mostConnections,
       mostPerUser: config.mostPerUser,
       mostBufferedBytes: MOST_BUFFERED_BYTES,
     });
-    this.gateway = new Gateway({ admission, limits, sessions, logger, hub: this.#hub, origins: config.origins });
+    this.tickets = new Tickets({ appName, clustered, redis, logger });
+    this.gateway = new Gateway({
+      ...{ admission, limits, sessions, logger, hub: this.#hub, origins: config.origins },
+      ...{ tickets: this.tickets, slots: clustered ? new UserSlots() : undefined },
+    });
     const listener: BackplaneListener = {
       message: (message) => this.#receive(message),
       gap: () => this.#tellAll({ type: "resync", at: new Date().toISOString(), data: {} }),

@@ -88,6 +88,9 @@ export async function useEveryOperation(client: ConformingClient): Promise<void>
   await ask(200, "POST", messages, token, { content: "And my orders?" }, { Accept: "text/event-stream" });
   await ask(200, "GET", messages, token);
 
+  await ask(201, "POST", "/api/realtime/ticket", token);
+  await ask(401, "POST", "/api/realtime/ticket");
+
   const job = await ask(202, "POST", "/api/jobs/tax-computations", token, { ...income, delayMs: 3_600_000 });
   await ask(200, "POST", `/api/jobs/${job.id}/cancel`, token);
   const upload = await client.request<{ document: Created }>("POST", "/api/documents?name=note.txt", {

@@ -21,8 +21,13 @@ export class TestSocket {
     socket.on("error", () => undefined);
   }
 
-  static async open(url: string, headers: Readonly<Record<string, string>>, options: ClientOptions = {}): Promise<TestSocket> {
-    const socket = new WebSocket(`${url.replace("http", "ws")}/api/realtime`, { headers, ...options });
+  /** @param options.query of the address, such as `?ticket=…` */
+  static async open(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    { query = "", ...options }: ClientOptions & { readonly query?: string } = {},
+  ): Promise<TestSocket> {
+    const socket = new WebSocket(`${url.replace("http", "ws")}/api/realtime${query}`, { headers, ...options });
     const opened = new TestSocket(socket);
     await new Promise<void>((resolve, reject) => socket.once("open", resolve).once("error", reject));
     return opened;
@@ -30,6 +35,10 @@ export class TestSocket {
 
   static withToken(url: string, token: string, options: ClientOptions = {}): Promise<TestSocket> {
     return TestSocket.open(url, { Authorization: `Bearer ${token}` }, options);
+  }
+
+  static withTicket(url: string, ticket: string): Promise<TestSocket> {
+    return TestSocket.open(url, {}, { query: `?ticket=${ticket}` });
   }
 
   types(): string[] {
@@ -50,6 +59,20 @@ export class TestSocket {
     this.socket.send('{"type":"ping"}');
     await this.got("pong", before + 1);
   }
+}
+
+/** Asks a server for a ticket. */
+export async function ticketOf(url: string, token: string): Promise<string> {
+  const headers = { Authorization: `Bearer ${token}`, Connection: "close" };
+  const answer = await fetch(`${url}/api/realtime/ticket`, { method: "POST", headers });
+  assert.equal(answer.status, 201, await answer.clone().text());
+  return ((await answer.json()) as { ticket: string }).ticket;
+}
+
+/** Opens a WebSocket with one ticket so many times at once. @returns those that were let in. */
+export async function openAtOnce(url: string, ticket: string, times: number): Promise<TestSocket[]> {
+  const attempts = await Promise.allSettled(Array.from({ length: times }, () => TestSocket.withTicket(url, ticket)));
+  return attempts.flatMap((attempt) => (attempt.status === "fulfilled" ? [attempt.value] : []));
 }
 
 /** An upgrade that has to be refused: status and problem document. */

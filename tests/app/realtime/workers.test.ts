@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { WebSocket } from "ws";
 import { destroyInstances, startInstance, type Instance } from "../../faults/support/instance";
 import { eventually } from "../../support/services/container";
-import { TestSocket } from "./support";
+import { openAtOnce, refusedUpgrade, TestSocket, ticketOf } from "./support";
 
 const PASSWORD = "correct horse battery";
 let count = 0;
@@ -93,6 +93,49 @@ describe("D7 realtime over the workers of an instance", function () {
     await fetch(`${instance.url}/api/auth/logout`, { method: "POST", headers: { Authorization: `Bearer ${token}` } });
     await Promise.all(sockets.map((socket) => socket.ended()));
     assert.ok(sockets.every(({ closed }) => closed?.code === 4001));
+  });
+
+  it("D7 the bound on a user's connections holds over all workers, and places come back, also of a worker that was killed", async () => {
+    const instance = await startInstance("app", { ...environment, WORKERS: "3", REALTIME_MAX_PER_USER: "4" });
+    const token = await signUp(instance);
+    const open = async (times: number): Promise<TestSocket[]> => {
+      // A connection that was handed to a worker in its last moment gets no answer.
+      const options = { handshakeTimeout: 3000 };
+      const attempts = await Promise.allSettled(Array.from({ length: times }, () => TestSocket.withToken(instance.url, token, options)));
+      return attempts.flatMap((attempt) => (attempt.status === "fulfilled" ? [attempt.value] : []));
+    };
+    const first = await open(20);
+    assert.equal(first.length, 4, "exactly as many as allowed, whichever workers they came to");
+    const refused = await refusedUpgrade(instance.url, { Authorization: `Bearer ${token}` });
+    assert.deepEqual([refused.status, refused.problem.detail], [429, "A user may have 4 connections; close one first."]);
+    await (await TestSocket.withToken(instance.url, await signUp(instance))).settle();
+    for (const socket of first) socket.socket.close();
+    // One after the other, so that each worker gets one at least.
+    const more: TestSocket[] = [];
+    const fill = async (): Promise<boolean> => {
+      more.push(...(await open(1)));
+      return more.filter(({ closed }) => closed === undefined).length === 4;
+    };
+    await eventually("all places are free again", fill);
+    assert.equal((await open(5)).length, 0);
+    // The last worker keeps the port, which is any one in tests.
+    const [, ...killed] = instance.lines.filter(({ msg }) => msg === "worker ready").map((line) => line["workerPid"] as number);
+    for (const pid of killed) instance.signal("SIGKILL", pid);
+    await eventually("their sockets are closed", () => more.filter(({ closed }) => closed !== undefined).length >= 2);
+    await eventually("the places at the killed workers are free again", fill);
+    assert.equal((await open(5)).length, 0);
+  });
+
+  it("D7 a ticket opens one WebSocket, whichever worker issued it and whichever is asked", async () => {
+    const instance = await startInstance("app", { ...environment, WORKERS: "3" });
+    const token = await signUp(instance);
+    for (let round = 0; round < 6; round += 1) {
+      const ticket = await ticketOf(instance.url, token);
+      const [socket, ...others] = await openAtOnce(instance.url, ticket, 6);
+      assert.ok(socket !== undefined && others.length === 0, `${others.length + 1} of 6 were let in by one ticket`);
+      await socket.settle();
+      assert.equal((await refusedUpgrade(instance.url, {}, `/api/realtime?ticket=${ticket}`)).status, 401);
+    }
   });
 
   it("D7 a rolling reload: every client is told to come back, does, and hears what follows", async () => {

@@ -9,6 +9,7 @@ import { orderOperations } from "../routes/orders";
 import { patientOperations } from "../routes/patients";
 import { productOperations } from "../routes/products";
 import { quotaOperations } from "../routes/quotas";
+import { realtimeOperations } from "../routes/realtime";
 import { taxOperations } from "../routes/tax";
 import { accountOperations } from "./accounts";
 import type { Operation } from "./operation";
@@ -26,6 +27,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...chatOperations,
   ...dashboardOperations,
   ...quotaOperations,
+  ...realtimeOperations,
   ...jobOperations,
   ...documentOperations,
   ...queueOperations,
