@@ -150,8 +150,9 @@ export class CompanyJobs {
   }
 
   /** One page of rows with what the queue knows about the open ones. */
-  present(rows: readonly CompanyJobRow[]): Promise<CompanyJobView[]> {
-    return Promise.all(rows.map(async (row) => present(row, row.outcome === "open" ? await this.lookUp(row.id) : undefined)));
+  async present(rows: readonly CompanyJobRow[]): Promise<CompanyJobView[]> {
+    const known = await this.lookUpAll(rows.filter(({ outcome }) => outcome === "open").map(({ id }) => id));
+    return rows.map((row) => present(row, known.get(row.id)));
   }
 
   /**
@@ -254,6 +255,16 @@ export class CompanyJobs {
     const row = await scope.table(companyJobs).find(id);
     if (row === undefined) throw new HttpProblem("not-found", "There is no such job.");
     return row;
+  }
+
+  private async lookUpAll(ids: readonly string[]): Promise<ReadonlyMap<string, JobRecord>> {
+    let known: readonly (JobRecord | undefined)[] = [];
+    try {
+      known = this.queue.getAll === undefined ? await Promise.all(ids.map((id) => this.lookUp(id))) : await this.queue.getAll(ids);
+    } catch (error) {
+      this.logger.debug({ jobs: ids.length, reason: errorText(error) }, "the queue could not be asked about jobs");
+    }
+    return new Map(known.flatMap((record) => (record === undefined ? [] : [[record.id, record]])));
   }
 
   /** What the queue knows; nothing while it is away, and then the row still tells the outcome. */

@@ -78,6 +78,12 @@ export class EmbeddedStore {
     return row === undefined ? undefined : toRecord(row);
   }
 
+  async getAll(ids: readonly string[]): Promise<JobRecord[]> {
+    if (ids.length === 0) return [];
+    const sql = `SELECT ${COLUMNS} FROM queued_jobs WHERE id IN (${ids.map(() => "?").join(", ")})`;
+    return (await this.database.all<Row>(sql, ids)).map(toRecord);
+  }
+
   cancel(id: string): Promise<"removed" | "requested" | "finished" | "unknown"> {
     return this.database.transaction(async (inside) => {
       if ((await inside.run("DELETE FROM queued_jobs WHERE id = ? AND state IN ('waiting', 'delayed')", [id])) === 1) return "removed";

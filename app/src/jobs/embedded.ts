@@ -67,6 +67,10 @@ export class EmbeddedJobQueue implements JobQueue {
     return this.store.get(id);
   }
 
+  getAll(ids: readonly string[]): Promise<JobRecord[]> {
+    return this.store.getAll(ids);
+  }
+
   cancel(id: string): Promise<"removed" | "requested" | "finished" | "unknown"> {
     return this.store.cancel(id);
   }

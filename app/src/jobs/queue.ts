@@ -106,6 +106,8 @@ export interface JobQueue {
   /** Adds a job. @returns its id. */
   add(queue: QueueName, payload: JsonObject, options?: JobOptions): Promise<string>;
   get(id: string): Promise<JobRecord | undefined>;
+  /** Those of these jobs that it knows, at most 100, by one query. Absent where each has to be asked for by itself. */
+  getAll?(ids: readonly string[]): Promise<JobRecord[]>;
   /**
    * - `removed`: it had not started and never will.
    * - `requested`: it runs; its worker is told within about a second.
