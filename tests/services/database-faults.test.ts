@@ -111,6 +111,39 @@ describe("C1 D4 Postgres under faults", function () {
       assert.deepEqual(await stored(), [1, 3], "and it goes on");
     }));
 
+  it("E8 a write of which it is not known whether it was kept may be on no replica, until the next one", () =>
+    throughProxy(
+      async (proxy, database) => {
+        const unseen = "FFFFFFFF/FFFFFFFF";
+        await insert(database, 1);
+        assert.notEqual(database.writeMark(), unseen);
+        proxy.onRequest = (chunk) => (isCommit(chunk) ? "cut-after" : "pass");
+        await assert.rejects(insert(database, 2), CommitUnknownError);
+        assert.equal(database.writeMark(), unseen);
+        proxy.onRequest = (chunk) => (chunk.includes("DELETE") ? "cut-after" : "pass");
+        await insert(database, 3);
+        assert.notEqual(database.writeMark(), unseen);
+        await assert.rejects(database.run("DELETE FROM kept"), CommitUnknownError);
+        assert.equal(database.writeMark(), unseen);
+      },
+      { replicas: [postgres.url] },
+    ));
+
+  it("a lost COMMIT stays unknown when there is no server to look it up, however often it may be repeated", () =>
+    throughProxy(
+      async (proxy, database) => {
+        proxy.onRequest = (chunk) => {
+          if (!isCommit(chunk)) return "pass";
+          proxy.target = undefined;
+          return "cut-after";
+        };
+        await assert.rejects(insert(database, 1, true), CommitUnknownError);
+        assert.deepEqual(await stored(), [1]);
+        proxy.target = postgres.port;
+      },
+      { retryMs: 500 },
+    ));
+
   it("a connection lost during COMMIT is repeated when that does no harm", () =>
     throughProxy(async (proxy, database) => {
       for (const [id, verdict] of [

@@ -143,6 +143,21 @@ describe("E8 read replicas", function () {
       assert.deepEqual(errors, []);
     }));
 
+  it("whoever has been answered by the primary is not answered by an older replica afterwards", () =>
+    withReplicas(
+      async (database) => {
+        const reader = database.reader();
+        const who = async (): Promise<number | undefined> => (await reader.get<Who>(WHO))?.replica;
+        assert.equal(await who(), 1);
+        await Promise.all(replicas.map((replica) => replica.stop()));
+        assert.equal(await who(), 0);
+        await Promise.all(replicas.map((replica) => replica.start()));
+        await eventually("both are read again", () => database.figures().replicas.every(({ healthy }) => healthy));
+        assert.deepEqual([await who(), (await ask(database)).replica], [0, 1]);
+      },
+      { retryMs: 3000 },
+    ));
+
   it("one replica paused under reads: those that wait for it are answered elsewhere as soon as that is noticed", () =>
     withReplicas(async (database) => {
       await replicas[1].pause();
