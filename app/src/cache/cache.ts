@@ -3,6 +3,7 @@ import { broadcast, onBroadcast } from "../cluster/channel";
 import { observeChanges } from "../db/changes";
 import type { Database, Queries } from "../db/database";
 import type { Logger } from "../observability/logger";
+import { contentTag } from "./content-tag";
 import type { DatabaseGenerations, GenerationSet, RedisGenerations } from "./generations";
 import { generationName, WHOLE_COMPANY } from "./generations";
 import { type CacheEntry, LocalLevel, type LocalLevelOptions } from "./local-level";
@@ -306,7 +307,7 @@ function isFailure(error: unknown): boolean {
 
 function entryOf(value: unknown, stamp: string, freshUntil: number): CacheEntry {
   const text = value === undefined ? "null" : JSON.stringify(value);
-  return { text, etag: `"${createHash("sha256").update(text).digest("base64url").slice(0, 22)}"`, stamp, freshUntil };
+  return { text, etag: contentTag(text), stamp, freshUntil };
 }
 
 function shortKey(key: string): string {

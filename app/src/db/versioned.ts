@@ -40,6 +40,11 @@ export async function changeVersioned<Row extends VersionedRow>(
   return { ...row, ...definedOnly(changes) };
 }
 
+/** The time of a change of a row without a version: later than the change before, so that no two look alike; ISO 8601. */
+export function changeTime({ updatedAt }: Pick<VersionedRow, "updatedAt">): string {
+  return new Date(Math.max(Date.now(), Date.parse(updatedAt) + 1)).toISOString();
+}
+
 /** @throws HttpProblem when the caller has seen another version. */
 export function requireVersion(row: VersionedRow, what: string, expected: number | undefined): void {
   if (expected === undefined || expected === row.version) return;

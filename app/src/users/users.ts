@@ -3,8 +3,10 @@ import { ConstraintError } from "../db/database";
 import { createId } from "../db/id";
 import { users, type Role, type UserRow } from "../db/tables";
 import type { TenantScope } from "../db/tenant";
+import { changeTime } from "../db/versioned";
 import { publish } from "../events/outbox";
 import type { ListDefinition } from "../http/pagination";
+import { changedMeanwhile, requireTag } from "../http/precondition";
 import { HttpProblem } from "../http/problem";
 import { endSessions } from "../session/session-store";
 
@@ -76,13 +78,17 @@ export interface UserUpdate {
 
 /**
  * Changes a user. A new password, a new role and deactivation end the user's sessions.
- * @throws HttpProblem when there is no such user, or the company would be left without an active admin.
+ * @param expected tag of the user as the caller has seen it (`If-Match`); `undefined` changes whatever is there.
+ * @throws HttpProblem when there is no such user, it is not what the caller has seen, or the company would be left without an active admin.
  */
-export function updateUser(scope: TenantScope, id: string, changes: UserChanges): Promise<UserUpdate> {
+export function updateUser(scope: TenantScope, id: string, changes: UserChanges, expected?: string): Promise<UserUpdate> {
   return scope.transaction(async (inside) => {
     const table = inside.table(users);
     const before = await getUser(inside, id);
-    await table.update(id, { ...changes, updatedAt: new Date().toISOString() });
+    requireTag(before, "user", expected);
+    const asSeen = expected === undefined ? {} : { updatedAt: before.updatedAt };
+    const updated = await table.update(id, { ...changes, updatedAt: changeTime(before) }, asSeen);
+    if (!updated && expected !== undefined) throw changedMeanwhile("user", expected);
     const after = await getUser(inside, id);
     // Who is deactivated does not count, so that a company can exchange its people.
     if (before.status === "active" && after.status === "deactivated") await releaseQuota(inside, "users");

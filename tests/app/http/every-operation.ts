@@ -54,6 +54,7 @@ export async function useEveryOperation(client: ConformingClient): Promise<void>
     await ask(401, "GET", where);
   }
   await ask(200, "PATCH", "/api/company", token, { name: "D" });
+  await ask(412, "PATCH", "/api/company", token, { name: "E" }, { "If-Match": `"${"x".repeat(22)}"` });
 
   const user = await ask(201, "POST", "/api/users", token, { email: "u@example.org", name: "U", password: PASSWORD });
   await ask(200, "PATCH", `/api/users/${user.id}`, token, { name: "V" });

@@ -44,6 +44,47 @@ describe("API: company and users", () => {
     assert.equal((await login()).status, 200);
   });
 
+  it("If-Match: of several who have seen the same company or user one changes it, and the tag is that of the cached answer", async () => {
+    const { token } = await app.signUp();
+    const user = await app.addUser(token);
+    for (const where of ["/api/company", `/api/users/${user.userId}`]) {
+      const patch = (name: string, tag: string) => app.request("PATCH", where, { token, json: { name }, headers: { "If-Match": tag } });
+      const seen = (await app.request("GET", where, { token })).headers.get("etag") ?? "";
+      const answers = await Promise.all(["A", "B", "C"].map((name) => patch(name, seen)));
+      assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 412, 412], where);
+      const changed = answers.find(({ status }) => status === 200);
+      const shown = await app.request("GET", where, { token });
+      assert.deepEqual([shown.body, shown.headers.get("etag")], [changed?.body, changed?.headers.get("etag")]);
+      const problem = await app.refusal(412, "PATCH", where, { token, json: { name: "D" }, headers: { "If-Match": seen } });
+      assert.match(problem.detail, /^The (company|user) has been changed meanwhile; read it again\.$/);
+      assert.deepEqual((await app.request("GET", where, { token })).body, shown.body, "a refused change changes nothing");
+      const current = shown.headers.get("etag") ?? "";
+      assert.equal((await patch("E", `W/${current}`)).status, 200, "a proxy that compresses weakens tags");
+      assert.equal((await patch("F", "*")).status, 200);
+      for (const wrong of ["1", '"1"', `${current}, "x"`, '""']) {
+        const refused = await app.refusal(400, "PATCH", where, { token, json: { name: "G" }, headers: { "If-Match": wrong } });
+        assert.equal(refused.errors?.[0]?.field, "If-Match");
+      }
+      assert.equal((await app.request<{ name: string }>("GET", where, { token })).body.name, "F");
+    }
+  });
+
+  it("If-Match guards locking a user out, and a new password though nothing that is shown changes but the time", async () => {
+    const { token } = await app.signUp();
+    const { userId } = await app.addUser(token);
+    const where = `/api/users/${userId}`;
+    const seen = (await app.request("GET", where, { token })).headers.get("etag") ?? "";
+    const headers = { "If-Match": seen };
+    assert.equal((await app.request("PATCH", where, { token, json: { password: "another password" }, headers })).status, 200);
+    await app.refusal(412, "PATCH", where, { token, json: { password: "a third password" }, headers });
+    await app.refusal(412, "POST", `${where}/deactivate`, { token, headers });
+    const current = (await app.request("GET", where, { token })).headers.get("etag") ?? "";
+    const locked = await app.request("POST", `${where}/deactivate`, { token, headers: { "If-Match": current } });
+    assert.equal(locked.status, 200);
+    const now = { "If-Match": locked.headers.get("etag") ?? "" };
+    assert.equal((await app.request("POST", `${where}/activate`, { token, headers: now })).status, 200);
+  });
+
   it("ends a user's sessions with a new password, a new role and deactivation", async () => {
     const { token } = await app.signUp();
     const changes: [string, string, object | undefined][] = [

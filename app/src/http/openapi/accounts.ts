@@ -29,7 +29,9 @@ const signedIn = {
   headers: ["Set-Cookie"],
 } as const;
 const loggedOut = { 204: { description: "Logged out", headers: ["Set-Cookie"] as const } };
-const oneUser = { 200: { description: "As it is now", schema: userSchema } };
+const etag = ["ETag"] as const;
+const oneUser = { 200: { description: "As it is now", schema: userSchema, headers: etag } };
+const oneCompany = { description: "As it is now", schema: companySchema, headers: etag };
 
 /** Signing up and in, the company and its users. */
 export const accountOperations: readonly Operation[] = [
@@ -78,7 +80,7 @@ export const accountOperations: readonly Operation[] = [
     method: "get",
     path: "/api/company",
     summary: "The company of whoever asks",
-    answers: { 200: { description: "As it is now", schema: companySchema }, 304: UNCHANGED },
+    answers: { 200: oneCompany, 304: UNCHANGED },
   },
   {
     tag: "company",
@@ -86,7 +88,8 @@ export const accountOperations: readonly Operation[] = [
     path: "/api/company",
     summary: "Renames the company",
     body: companyChangesSchema,
-    answers: { 200: { description: "As it is now", schema: companySchema } },
+    versioned: true,
+    answers: { 200: oneCompany },
   },
   ...resource({
     tag: "users",
@@ -96,10 +99,9 @@ export const accountOperations: readonly Operation[] = [
     listItem: userSchema,
     create: newUserSchema,
     change: userChangesSchema,
-    versioned: false,
   }),
-  { tag: "users", method: "post", path: "/api/users/{id}/deactivate", summary: "Locks a user out", answers: oneUser },
-  { tag: "users", method: "post", path: "/api/users/{id}/activate", summary: "Lets a user in again", answers: oneUser },
+  { tag: "users", method: "post", path: "/api/users/{id}/deactivate", summary: "Locks a user out", versioned: true, answers: oneUser },
+  { tag: "users", method: "post", path: "/api/users/{id}/activate", summary: "Lets a user in again", versioned: true, answers: oneUser },
   {
     tag: "admin",
     method: "post",

@@ -7,6 +7,7 @@ import { sendCached } from "../cached";
 import { name } from "../fields";
 import { requireCompanyAdmin, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
+import { contentHeaders, expectedTag } from "../precondition";
 import { sendJson } from "../respond";
 import { validate } from "../validate";
 
@@ -22,8 +23,10 @@ export function companyRoutes(container: Container): Router {
   });
 
   router.patch("/", requireCompanyAdmin, jsonBody(), async (request, response) => {
+    const expected = expectedTag(request);
     const changes = validate(companyChangesSchema, request.body, "The request body");
-    sendJson(request, response, 200, await updateCompany(tenantOf(request, database), changes));
+    const company = await updateCompany(tenantOf(request, database), changes, expected);
+    sendJson(request, response, 200, company, contentHeaders(company));
   });
 
   return router;

@@ -9,6 +9,7 @@ import { email, name, password, role } from "../fields";
 import { requireCompanyAdmin, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
 import { listPage, parseListRequest } from "../pagination";
+import { contentHeaders, expectedTag } from "../precondition";
 import { sendJson } from "../respond";
 import { pathId, validate } from "../validate";
 
@@ -20,7 +21,7 @@ export function userRoutes(container: Container): Router {
   const { database, accounts, sessions } = container;
   const router = Router();
   const change = async (request: Request, changes: UserChanges): Promise<User> => {
-    const { user, endedSessions } = await updateUser(tenantOf(request, database), pathId(request), changes);
+    const { user, endedSessions } = await updateUser(tenantOf(request, database), pathId(request), changes, expectedTag(request));
     await sessions.forget(endedSessions);
     return user;
   };
@@ -37,7 +38,7 @@ export function userRoutes(container: Container): Router {
     const { password: clear, ...user } = validate(newUserSchema, request.body, "The request body");
     const passwordHash = await accounts.hash(clear);
     const created = await tenantOf(request, database).transaction((inside) => createUser(inside, { ...user, passwordHash }));
-    sendJson(request, response, 201, created, { location: `/api/users/${created.id}` });
+    sendJson(request, response, 201, created, { location: `/api/users/${created.id}`, ...contentHeaders(created) });
   });
 
   router.get("/:id", async (request, response) => {
@@ -52,15 +53,17 @@ export function userRoutes(container: Container): Router {
       ...(changes.role !== undefined && { role: changes.role }),
       ...(changes.password !== undefined && { passwordHash: await accounts.hash(changes.password) }),
     });
-    sendJson(request, response, 200, updated);
+    sendJson(request, response, 200, updated, contentHeaders(updated));
   });
 
   router.post("/:id/deactivate", async (request, response) => {
-    sendJson(request, response, 200, await change(request, { status: "deactivated" }));
+    const user = await change(request, { status: "deactivated" });
+    sendJson(request, response, 200, user, contentHeaders(user));
   });
 
   router.post("/:id/activate", async (request, response) => {
-    sendJson(request, response, 200, await change(request, { status: "active" }));
+    const user = await change(request, { status: "active" });
+    sendJson(request, response, 200, user, contentHeaders(user));
   });
 
   return router;
