@@ -1,12 +1,19 @@
+import { randomBytes } from "node:crypto";
 import type { Request } from "express";
 import type { Cache } from "../cache/cache";
 import type { Database, Queries, WriteMark } from "../db/database";
 import { TenantScope } from "../db/tenant";
 import { isMark, laterMark, UNSEEN } from "../db/write-mark";
-import { readCookie } from "../session/cookie";
 
-/** Carries the mark of browsers. */
-export const WRITE_MARK_COOKIE = "wm";
+/**
+ * Carries the mark of browsers. Each process has a cookie of its own: answers to changes made in parallel may arrive in another order
+ * than the changes were made, and of two cookies of one name the older would take the place of the newer.
+ */
+const WRITE_MARK_COOKIE = "wm-";
+const OWN_COOKIE = `${WRITE_MARK_COOKIE}${randomBytes(4).toString("hex")}`;
+
+/** Of answers whose last write nobody knows yet. */
+const STREAM_COOKIE = `${WRITE_MARK_COOKIE}stream`;
 
 /** Carries the mark of clients with a token, both ways. */
 export const WRITE_MARK_HEADER = "Write-Mark";
@@ -23,7 +30,7 @@ const MARGIN_SECONDS = 120;
  *
  * Writes, and whatever decides about one, are the primary's; so are sessions. GET and HEAD of the API may be answered by a replica. The
  * client carries the place of its last write in the primary's log, because it is the only thing that all instances have in common that
- * costs neither a further write to the database nor a server that may be away: a browser as a cookie that ends when no replica that is
+ * costs neither a further write to the database nor a server that may be away: a browser as cookies that end when no replica that is
  * read can lack the write; a client with a token by sending back the header Write-Mark of the last answer that had one. Such a client
  * need not know any of this: without the header it reads from the primary.
  *
@@ -66,16 +73,18 @@ export async function cachedScopeOf(
 export function tellWriteMark(request: Request, database: Database): void {
   const { maxLagMs } = database;
   if (maxLagMs === undefined) return;
-  const sent = sentMark(request);
-  const before = sent !== undefined && isMark(sent) ? sent : undefined;
   request.context.addHeaders ??= (list, contentType) => {
     // A stream goes on writing after its headers.
-    const own = contentType?.startsWith("text/event-stream") === true ? UNSEEN : database.writeMark();
+    const isStream = contentType?.startsWith("text/event-stream") === true;
+    // The process's last write is never before the request's.
+    const own = isStream ? UNSEEN : database.writeMark();
     if (own === undefined) return;
-    // The process's own last write is never before the request's; a request that wrote nothing takes nothing back.
-    const mark = laterMark(own, before);
-    list.push(WRITE_MARK_HEADER, mark);
-    if (request.headers.authorization === undefined) list.push("Set-Cookie", markCookie(mark, maxLagMs, request.secure));
+    if (request.headers.authorization === undefined) {
+      list.push("Set-Cookie", markCookie(isStream ? STREAM_COOKIE : OWN_COOKIE, own, maxLagMs, request.secure));
+    }
+    // One that replaces what it was sent must not go back behind it; that of a stream is over with the next change.
+    const sent = headerMark(request);
+    list.push(WRITE_MARK_HEADER, sent !== undefined && isMark(sent) && sent !== UNSEEN ? laterMark(own, sent) : own);
   };
 }
 
@@ -90,14 +99,27 @@ function readerOf(request: Request, database: Database): Queries {
   return mark === undefined && request.headers.authorization === undefined ? database.reader() : database;
 }
 
-/** As it was sent, whatever it is. */
-function sentMark(request: Request): string | undefined {
-  const header = request.headers["write-mark"];
-  if (header !== undefined) return String(header);
-  return request.headers.authorization === undefined ? readCookie(request.headers.cookie, WRITE_MARK_COOKIE) : undefined;
+function headerMark({ headers }: Request): string | undefined {
+  const header = headers["write-mark"];
+  return header === undefined ? undefined : String(header);
 }
 
-function markCookie(mark: WriteMark, maxLagMs: number, secure: boolean): string {
+/** As it was sent, whatever it is; of several cookies the latest. */
+function sentMark(request: Request): string | undefined {
+  const { headers } = request;
+  if (headers["write-mark"] !== undefined || headers.authorization !== undefined) return headerMark(request);
+  let latest: string | undefined;
+  for (const part of headers.cookie?.split(";") ?? []) {
+    const cookie = part.trim();
+    if (!cookie.startsWith(WRITE_MARK_COOKIE)) continue;
+    const mark = cookie.slice(cookie.indexOf("=") + 1);
+    if (!isMark(mark)) return mark;
+    latest = laterMark(mark, latest);
+  }
+  return latest;
+}
+
+function markCookie(name: string, mark: WriteMark, maxLagMs: number, secure: boolean): string {
   const seconds = Math.ceil(maxLagMs / 1000) + MARGIN_SECONDS;
-  return `${WRITE_MARK_COOKIE}=${mark}; Path=/api; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure ? "; Secure" : ""}`;
+  return `${name}=${mark}; Path=/api; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure ? "; Secure" : ""}`;
 }
