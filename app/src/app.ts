@@ -64,7 +64,7 @@ export function createApp(container: Container): Express {
         // 5 limits per address of logging in and of operators' changes, before anything is read
         limits.beforeAuthentication(),
         // 6 who asks, and whether they may: session/access.ts has the table
-        authorize(sessions, adminToken),
+        authorize(sessions, adminToken, (request, session) => limits.beginEarly(request, session)),
         // 7 the route's limit of the user and the tier of the company, in one call
         limits.afterAuthentication(),
         // 8 logging in; body limits are the routes' own

@@ -48,6 +48,12 @@ interface Guarded extends IncomingMessage {
   [ADMITTED]?: GuardedClient | undefined;
 }
 
+/** What was begun early for a request, see {@link RateLimits.beginEarly}. */
+const BEGUN = Symbol("limits begun early");
+interface Begun extends Request {
+  [BEGUN]?: { readonly set: PolicySet; readonly user: string; readonly outcome: Promise<Outcome> };
+}
+
 /** All limits of one worker: guards before Express, limits of addresses before authentication, of users and companies after it. */
 export class RateLimits {
   readonly policies: ReadonlyMap<PolicyName, LimitPolicy>;
@@ -143,8 +149,27 @@ export class RateLimits {
         return;
       }
       const set = this.#setOf(found, tierOf(session.plan));
-      this.#hold(request, set, (policy) => (policy.scope === "company" ? session.companyId : userKey(session)), next);
+      const begun = (request as Begun)[BEGUN];
+      if (begun?.set === set && begun.user === userKey(session)) {
+        begun.outcome.then((outcome) => this.#settle(request, set, outcome, next)).catch(next);
+      } else this.#hold(request, set, keyFor(session), next);
     };
+  }
+
+  /**
+   * Begins what {@link afterAuthentication} will ask, for the session that a request is expected to have, where it is asked over the
+   * network: the answer then comes in the same round trip as that to who is asking. If it is not this session it was counted for nothing.
+   */
+  beginEarly(request: Request, session: Session): void {
+    if (this.store.kind !== "redis") return;
+    const found = limitsOf(ROUTE_LIMITS, request.method, pathOf(request));
+    if (found === undefined) return;
+    const set = this.#setOf(found, tierOf(session.plan));
+    if (set.policies.length === 0) return;
+    const outcome = Promise.resolve(this.store.consume(bucketsOf(set.policies, keyFor(session))));
+    // Whoever takes it hears of a failure; nobody may.
+    outcome.catch(() => undefined);
+    (request as Begun)[BEGUN] = { set, user: userKey(session), outcome };
   }
 
   /** Holds something that is no HTTP request of Express against policies, such as a message of a WebSocket. @returns the refusal. */
@@ -236,6 +261,11 @@ function notApi({ name }: LimitPolicy): boolean {
 
 function pathOf(request: Request): string {
   return `${request.baseUrl}${request.path}`;
+}
+
+/** Whom a policy counts for a session. */
+function keyFor(session: Session): (policy: LimitPolicy) => string {
+  return ({ scope }) => (scope === "company" ? session.companyId : userKey(session));
 }
 
 function userKey({ companyId, userId }: Session): string {

@@ -1,3 +1,4 @@
+import type { Writable } from "node:stream";
 import { Redis, type RedisOptions } from "ioredis";
 import type { Logger } from "../observability/logger";
 import { CircuitBreaker } from "./circuit-breaker";
@@ -65,6 +66,8 @@ export class RedisConnection {
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
   private everReady = false;
+  /** The connection whose writes wait for the end of this turn. */
+  private gathering: Writable | undefined;
 
   /** Begins to connect at once; {@link started} tells when there is an outcome. */
   constructor({ url, name, commandTimeoutMs, logger }: RedisConnectionOptions) {
@@ -103,6 +106,7 @@ export class RedisConnection {
   async call<T>(work: (redis: Redis) => Promise<T>): Promise<T> {
     if (!this.available()) throw new RedisUnavailableError(this.name, this.lastError ?? "not connected");
     try {
+      this.gather();
       const value = await this.withDeadline(work(this.redis));
       this.breaker.succeeded();
       return value;
@@ -115,6 +119,18 @@ export class RedisConnection {
         ? error
         : new RedisUnavailableError(this.name, (error as Error).message, { cause: error });
     }
+  }
+
+  /** Lets all commands of one turn of the event loop leave in one write: with 30 requests at a time each write cost 10 µs of a request. */
+  private gather(): void {
+    const { stream } = this.redis as { readonly stream?: Writable };
+    if (stream === undefined || this.gathering === stream) return;
+    this.gathering = stream;
+    stream.cork();
+    setImmediate(() => {
+      this.gathering = undefined;
+      stream.uncork();
+    });
   }
 
   /** Calls back each time the server can be used (again), from the first connection on. @returns how to stop. */

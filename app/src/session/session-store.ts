@@ -1,6 +1,7 @@
 import type { Database } from "../db/database";
 import { sessions, type Role } from "../db/tables";
 import { TenantScope } from "../db/tenant";
+import { latest } from "../bounded";
 import { UnchangedMemo } from "../db/unchanged";
 import type { TokenSigner } from "./token";
 
@@ -91,6 +92,7 @@ export class SessionStore {
   readonly #now: () => number;
   readonly #shared: SharedSessions | undefined;
   readonly #unchanged: UnchangedMemo<Session>;
+  readonly #recent = latest<string, Session>(MOST_REMEMBERED);
   #slideAt = Number.NaN;
   #slideText = "";
   readonly #endedListeners = new Set<(idHashes: readonly string[]) => void>();
@@ -129,12 +131,24 @@ export class SessionStore {
     return idHash === undefined ? undefined : this.#young(idHash);
   }
 
+  /**
+   * The session that this process last found for a token, which may have ended since: to begin what only makes sense if it has not. Only
+   * with shared copies.
+   */
+  recent(token: string): Session | undefined {
+    const idHash = this.#signer.verify(token);
+    return idHash === undefined ? undefined : this.#recent.get(idHash);
+  }
+
   /** The session behind a token, its end moved on; `undefined` when it is forged, ended, expired or its user deactivated. */
   async find(token: string): Promise<Session | undefined> {
     const idHash = this.#signer.verify(token);
     if (idHash === undefined) return undefined;
     const copy = await this.#shared?.read(idHash);
-    if (copy !== undefined && this.#now() - copy.checkedAt < SLIDE_INTERVAL_MS) return copy;
+    if (copy !== undefined && this.#now() - copy.checkedAt < SLIDE_INTERVAL_MS) {
+      if (this.#recent.get(idHash)?.plan !== copy.plan) this.#recent.set(idHash, copy);
+      return copy;
+    }
     const session = await this.#read(idHash);
     if (this.#shared === undefined) return session;
     if (session !== undefined) await this.#shared.write(idHash, { ...session, checkedAt: this.#now() });

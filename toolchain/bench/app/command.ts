@@ -155,10 +155,19 @@ async function withRedis(
     return work(undefined);
   }
   try {
-    await work(service.url);
+    await work(process.platform === "linux" ? await direct(service) : service.url);
   } finally {
     await service.remove();
   }
+}
+
+/** The server without Docker's proxy in front, as the containers of a stack reach it. */
+async function direct({ url, container }: { readonly url: string; readonly container: string }): Promise<string> {
+  const { containerAddress } = await import("../../../tests/support/services/container.js");
+  const { REDIS_PORT } = await import("../../../components/local/redis/index.js");
+  const target = new URL(url);
+  target.host = `${await containerAddress(container)}:${REDIS_PORT}`;
+  return target.href;
 }
 
 function chooseParts(only: string | undefined): ReadonlySet<Part> {

@@ -9,12 +9,14 @@ export const SECRETS: Readonly<Record<string, string>> = {
 
 /** A limit that no run reaches: what is measured is counting, not refusing. */
 const FAR_AWAY = "999999999/1m";
+/** Where requests are spread, thousands of them may come at once as well. */
+const FAR_AWAY_SPREAD = `${FAR_AWAY} burst 9999999`;
 
 /** Every limit on, and none in the way; the guard against overload as well, because a saturated core is what is measured. */
 export const FAR_LIMITS: Readonly<Record<string, string>> = {
   OVERLOAD_DELAY_MS: "60000",
   RATE_LIMIT_CONCURRENCY: "999999",
-  ...Object.fromEntries(POLICY_NAMES.map((name) => [policyVariable(name), FAR_AWAY])),
+  ...Object.fromEntries(POLICY_NAMES.map((name) => [policyVariable(name), name === "steady" ? FAR_AWAY_SPREAD : FAR_AWAY])),
 };
 
 /** After the first request of an hour everything of an address is refused, before Express. */

@@ -33,11 +33,17 @@ export function authenticate(sessions: SessionStore): RequestHandler {
  * Lets a request pass that has what {@link accessOf} asks for. The one place where access is decided; what comes after it is narrowed to
  * the company of the session by `TenantScope`.
  */
-export function authorize(sessions: SessionStore, adminToken: string): RequestHandler {
+export function authorize(sessions: SessionStore, adminToken: string, begin: BeginEarly = () => undefined): RequestHandler {
   return (request, _response, next) => {
-    afterwards(check(accessOf(request.method, `${request.baseUrl}${request.path}`), request, sessions, adminToken), next);
+    afterwards(check(accessOf(request.method, `${request.baseUrl}${request.path}`), request, sessions, adminToken, begin), next);
   };
 }
+
+/**
+ * Called where a session has to be looked up elsewhere, with the one that the token led to the last time: what needs another answer from
+ * there can be asked in the same round trip. The session may turn out to have ended.
+ */
+export type BeginEarly = (request: Request, expected: Session) => void;
 
 /** Goes on at once where nothing had to be waited for: most sessions are remembered, and every promise costs a request about a microsecond. */
 function afterwards(pending: unknown, next: NextFunction): void {
@@ -46,14 +52,14 @@ function afterwards(pending: unknown, next: NextFunction): void {
 }
 
 /** @throws HttpProblem, or rejects with it. */
-function check(access: Access, request: Request, sessions: SessionStore, adminToken: string): void | Promise<void> {
+function check(access: Access, request: Request, sessions: SessionStore, adminToken: string, begin: BeginEarly): void | Promise<void> {
   if (access === "public") return;
   if (access === "admin-token" || access === "platform-admin") {
     const bearer = bearerToken(request);
     if (bearer !== undefined && secretsEqual(bearer, adminToken)) return;
     if (access === "admin-token") throw needsAdminToken();
   }
-  const session = requireSession(request, sessions);
+  const session = requireSession(request, sessions, begin);
   if (session instanceof Promise) return session.then((found) => checkRole(access, found));
   checkRole(access, session);
 }
@@ -65,13 +71,15 @@ function checkRole(access: Access, session: Session): void {
   if (access === "company-admin" && session.role !== "admin") throw new HttpProblem("forbidden", ONLY_COMPANY_ADMINS);
 }
 
-function requireSession(request: Request, sessions: SessionStore): Session | Promise<Session> {
+function requireSession(request: Request, sessions: SessionStore, begin?: BeginEarly): Session | Promise<Session> {
   const bearer = bearerToken(request);
   const token = bearer ?? readCookie(request.headers.cookie, SESSION_COOKIE);
   // Browsers send cookies along with requests that other sites make them send; a bearer token nobody sends by accident.
   if (bearer === undefined && token !== undefined) refuseForeignOrigin(request);
   const remembered = token === undefined ? undefined : sessions.remembered(token);
   if (remembered !== undefined) return (request.session = remembered);
+  const expected = token === undefined || begin === undefined ? undefined : sessions.recent(token);
+  if (expected !== undefined) begin?.(request, expected);
   const found = token === undefined ? Promise.resolve(undefined) : sessions.find(token);
   return found.then((session) => useSession(request, token, bearer, session));
 }
