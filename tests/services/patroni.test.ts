@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { patroniConfig, patroniSharedConfig } from "../../components/local/postgres";
 import { eventually } from "../support/services/container";
-import { startPatroni, streaming, type PatroniGroup, type PatroniNode } from "../support/services/patroni";
+import { PATRONI_MEMORY_MB, startPatroni, streaming, type PatroniGroup, type PatroniNode } from "../support/services/patroni";
 
 const insert = "INSERT INTO acknowledged (id) VALUES ($1)";
 
@@ -63,6 +63,24 @@ describe("A7 F2 Postgres under Patroni", function () {
         assert.equal(inOneUnit(row!.now), inOneUnit(value), `${node.name}: ${name}`);
       }
     }
+  });
+
+  it("A7 all that a server can take at the same time fits into its container, with Patroni beside it", async () => {
+    const [server] = await primary.sql<Record<"shared" | "work" | "maintenance" | "vacuum" | "workers" | "connections", number>>(
+      `SELECT pg_size_bytes(current_setting('shared_memory_size')) / 1048576.0::float8 AS shared,
+         pg_size_bytes(current_setting('work_mem')) / 1048576.0::float8 AS work,
+         pg_size_bytes(current_setting('maintenance_work_mem')) / 1048576.0::float8 AS maintenance,
+         pg_size_bytes(current_setting('autovacuum_work_mem')) / 1048576.0::float8 AS vacuum,
+         current_setting('autovacuum_max_workers')::int AS workers, current_setting('max_connections')::int AS connections`,
+    );
+    const { shared, work, maintenance, vacuum, workers, connections } = server!;
+    const patroniKb = Number(
+      await primary.exec(["bash", "-c", "grep -h VmRSS /proc/$(pgrep --oldest --full bin/patroni)/status | tr -dc 0-9"]),
+    );
+    assert.ok(patroniKb > 10_000, `${patroniKb} kB are no Patroni`);
+    const all = shared + maintenance + workers * vacuum + connections * (2 + work) + patroniKb / 1024;
+    assert.ok(all <= PATRONI_MEMORY_MB, `${all.toFixed(1)} of ${PATRONI_MEMORY_MB} MiB: ${JSON.stringify(server)}`);
+    assert.ok(all > 0.8 * PATRONI_MEMORY_MB, "and most of it is used");
   });
 
   it("A7 checksums of data pages are on, passwords are kept as SCRAM, and every connection needs one", async () => {

@@ -7,6 +7,7 @@ export {
   KAFKA_DATA_DIRECTORY,
   KAFKA_EXTERNAL_PORT,
   KAFKA_PORT,
+  kafkaMemory,
   renderServerProperties,
   type BrokerSettings,
 } from "./server-properties";

@@ -27,6 +27,25 @@ export interface BrokerSettings {
   readonly retentionHours?: number;
 }
 
+const HOST = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i;
+const ADDRESS = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?:\d{1,5}$/i;
+
+/** What a broker needs beside its heap, MiB: the virtual machine itself, its threads, and buffers of the network. */
+const BESIDE_HEAP_MB = 384;
+
+/** Below that a broker spends its time collecting garbage, or does not start at all. */
+const LEAST_HEAP_MB = 192;
+
+/**
+ * Memory of a broker's container, and the heap options that go with it (data-plane.md: 256 to 384 MiB of heap).
+ * @throws RangeError when the heap is no whole number of at least 192 MiB.
+ */
+export function kafkaMemory(heapMb: number): { readonly containerMb: number; readonly heapOptions: string } {
+  if (!Number.isInteger(heapMb) || heapMb < LEAST_HEAP_MB)
+    throw new RangeError(`heapMb: ${heapMb} is not allowed; use a whole number of MiB from ${LEAST_HEAP_MB}.`);
+  return { containerMb: heapMb + BESIDE_HEAP_MB, heapOptions: `-Xms${heapMb}m -Xmx${heapMb}m` };
+}
+
 const defaults = {
   partitions: 12,
   retentionHours: 168,
@@ -38,13 +57,21 @@ const defaults = {
 
 /**
  * `server.properties` of one broker in KRaft combined mode: no ZooKeeper, no separate controllers.
- * @throws RangeError when the broker is not among the hosts.
+ * @throws RangeError when the broker is not among the hosts, and for values the file could not hold.
  */
 export function renderServerProperties(settings: BrokerSettings): string {
   const { nodeId, hosts, external, partitions = defaults.partitions, retentionHours = defaults.retentionHours } = settings;
   const host = hosts[nodeId - 1];
   if (host === undefined)
     throw new RangeError(`nodeId ${nodeId} is not allowed; use a number from 1 to ${hosts.length}, the count of hosts`);
+  for (const name of hosts) {
+    if (!HOST.test(name)) throw new RangeError(`hosts: ${JSON.stringify(name)} is not allowed; use letters, digits, dots and dashes.`);
+  }
+  if (external !== undefined && !ADDRESS.test(external))
+    throw new RangeError(`external: ${JSON.stringify(external)} is not allowed; use host:port.`);
+  for (const [name, value] of Object.entries({ partitions, retentionHours })) {
+    if (!Number.isInteger(value) || value < 1) throw new RangeError(`${name}: ${value} is not allowed; use a whole number from 1.`);
+  }
   const replicas = Math.min(defaults.replicas, hosts.length);
   const inSync = replicas === defaults.replicas ? 2 : 1;
   const listeners = [

@@ -22,6 +22,40 @@ export interface PgbouncerSettings {
 
 const SETTING = /^[\w.-]{1,253}$/;
 
+/** More than any server of this stack carries. */
+const MOST_CONNECTIONS = 10_000;
+
+/** Each client is a file descriptor, and containers get 16,384 of them. */
+const MOST_CLIENTS = 12_000;
+
+/** Name of PgBouncer's own console. */
+const CONSOLE = "pgbouncer";
+
+/** Connections PgBouncer may open: its pool, and its reserve. */
+export interface PgbouncerPool {
+  readonly poolSize: number;
+  readonly reservePoolSize: number;
+}
+
+/** The sizes that settings lead to. */
+export function pgbouncerPool({ poolSize = 20, reservePoolSize = poolSize < 10 ? 0 : 5 }: PgbouncerSettings): PgbouncerPool {
+  return { poolSize, reservePoolSize };
+}
+
+/**
+ * Connections of a server that are no pool's: the three Postgres keeps for superusers, Patroni and pg_rewind, migrations (which go past
+ * PgBouncer, one for each instance that starts), exporters, backups and people. Replicas are not among them: Postgres counts those apart.
+ */
+export const RESERVED_CONNECTIONS = 30;
+
+/**
+ * `max_connections` for a server behind these PgBouncers, so that none of them is ever refused: all of their pools full, and the reserve.
+ * After a failover every one of them may be at the same server.
+ */
+export function postgresConnections(pgbouncers: readonly PgbouncerSettings[]): number {
+  return pgbouncers.map(pgbouncerPool).reduce((sum, pool) => sum + pool.poolSize + pool.reservePoolSize, RESERVED_CONNECTIONS);
+}
+
 /**
  * `pgbouncer.ini` (manual of 1.24). What differs from its defaults, and why:
  * transaction mode, for many clients on few connections; prepared statements are known to it, so that drivers may use them;
@@ -31,20 +65,23 @@ const SETTING = /^[\w.-]{1,253}$/;
  * @throws RangeError for a setting that the file could not hold.
  */
 export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
-  const { serverHost, serverPort = 5432, database = "app", poolSize = 20, maxClients = 2000 } = settings;
-  const { reservePoolSize = poolSize < 10 ? 0 : 5 } = settings;
+  const { serverHost, serverPort = 5432, database = "app", maxClients = 2000 } = settings;
+  const { poolSize, reservePoolSize } = pgbouncerPool(settings);
   for (const [name, value] of Object.entries({ serverHost, database })) {
-    if (!SETTING.test(value))
-      throw new RangeError(`${name}: "${value}" is not allowed; use letters, digits, dots, dashes and underscores.`);
+    if (!SETTING.test(value) || value === CONSOLE) {
+      throw new RangeError(
+        `${name}: ${JSON.stringify(value)} is not allowed; use letters, digits, dots, dashes and underscores, but not "${CONSOLE}".`,
+      );
+    }
   }
-  for (const [name, value, least] of [
-    ["serverPort", serverPort, 1],
-    ["poolSize", poolSize, 1],
-    ["reservePoolSize", reservePoolSize, 0],
-    ["maxClients", maxClients, 1],
+  for (const [name, value, least, most] of [
+    ["serverPort", serverPort, 1, 65_535],
+    ["poolSize", poolSize, 1, MOST_CONNECTIONS],
+    ["reservePoolSize", reservePoolSize, 0, MOST_CONNECTIONS],
+    ["maxClients", maxClients, 1, MOST_CLIENTS],
   ] as const) {
-    if (!Number.isInteger(value) || value < least)
-      throw new RangeError(`${name}: ${value} is not allowed; use a whole number from ${least}.`);
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new RangeError(`${name}: ${value} is not allowed; use a whole number from ${least} to ${most}.`);
   }
   const lines = {
     listen_addr: "0.0.0.0",
@@ -58,6 +95,8 @@ export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
     max_client_conn: maxClients,
     default_pool_size: poolSize,
     reserve_pool_size: reservePoolSize,
+    // Pools are per user; this holds for all of them together, so that the server's connections can be reckoned with.
+    max_db_connections: poolSize + reservePoolSize,
     reserve_pool_timeout: 2,
     max_prepared_statements: 200,
     server_login_retry: 1,

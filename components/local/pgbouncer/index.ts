@@ -3,7 +3,17 @@ import path from "node:path";
 import type { ContextFile } from "../image/context-hash";
 import { type PgbouncerSettings, renderPgbouncerConfig } from "./config";
 
-export { PGBOUNCER_PORT, PGBOUNCER_USERS_PATH, renderPgbouncerConfig, renderPgbouncerUsers, type PgbouncerSettings } from "./config";
+export {
+  PGBOUNCER_PORT,
+  PGBOUNCER_USERS_PATH,
+  pgbouncerPool,
+  postgresConnections,
+  renderPgbouncerConfig,
+  renderPgbouncerUsers,
+  RESERVED_CONNECTIONS,
+  type PgbouncerPool,
+  type PgbouncerSettings,
+} from "./config";
 
 /** The build context of one PgBouncer's image. */
 export function pgbouncerContext(settings: PgbouncerSettings): ContextFile[] {

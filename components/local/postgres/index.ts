@@ -11,7 +11,14 @@ export {
   renderPatroniConfig,
   type PatroniSettings,
 } from "./patroni";
-export { LEAST_MEMORY_MB, postgresMemory, postgresSettings, type PostgresSettings, type PostgresSizing } from "./settings";
+export {
+  LEAST_CONNECTIONS,
+  LEAST_MEMORY_MB,
+  postgresMemory,
+  postgresSettings,
+  type PostgresSettings,
+  type PostgresSizing,
+} from "./settings";
 
 /** The build context of the image all Postgres nodes run. */
 export function postgresContext(): ContextFile[] {

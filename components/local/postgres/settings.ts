@@ -1,8 +1,8 @@
 /** What the settings of a Postgres server depend on. */
 export interface PostgresSizing {
-  /** The container's memory limit in MiB, at least 128. */
+  /** The container's memory limit in MiB, a whole number from 128. */
   readonly memoryMb: number;
-  /** Connections it accepts: those of all pools, and about 30 for replication, monitoring and people. */
+  /** Connections it accepts, from 25; see `postgresConnections` of PgBouncer. */
   readonly maxConnections: number;
 }
 
@@ -12,34 +12,51 @@ export type PostgresSettings = Readonly<Record<string, string>>;
 /** Least memory with which a server is of any use, MiB. */
 export const LEAST_MEMORY_MB = 128;
 
-/** Resident memory of a connection that does nothing, MiB; measured below 2 after a few statements, the rest is for its plans and caches. */
-const CONNECTION_MB = 4;
+/** Patroni takes no less: it would silently use Postgres' default of 100 instead. */
+export const LEAST_CONNECTIONS = 25;
+
+/** Memory of a connection beside what it sorts, MiB: below 2 after a few statements, measured; 0.05 are its place in shared memory. */
+const CONNECTION_MB = 2.05;
 
 /** Shared buffers: a quarter of the memory, the start that the manual recommends (chapter 19.4). */
 const SHARED_SHARE = 0.25;
 
-/** For maintenance (vacuum, index builds); three autovacuum workers and one session may use it at a time. */
+/** Shared memory beside the shared buffers, as `shared_memory_size` tells: write-ahead buffers of 1/32 of them, and tables of locks. */
+const SHARED_BESIDE_SHARE = 0.06;
+const SHARED_BESIDE_MB = 8;
+
+/** For each piece of maintenance (vacuum, index builds). */
 const MAINTENANCE_SHARE = 0.03;
 
+/** Autovacuum workers; one session may build an index beside them. */
+const AUTOVACUUM_WORKERS = 3;
+
+/** Below this every sort would go to disk, kB; Postgres itself takes 64. */
+const LEAST_WORK_KB = 256;
+const MOST_WORK_KB = 64 * 1024;
+
 /**
- * Memory settings of a server, such that all connections busy at the same time stay within the container's limit: shared buffers, the
- * connections themselves, one sort for every second connection, and maintenance. What is left is the kernel's cache of the files.
+ * Memory settings of a server, such that all connections sorting at the same time stay within the container's limit: shared memory, all
+ * connections, a sort for each of them, and maintenance. What is left is the kernel's cache of the files.
  *
  * @throws RangeError when the memory does not carry the connections.
  */
 export function postgresMemory({ memoryMb, maxConnections }: PostgresSizing): PostgresSettings {
-  if (!Number.isFinite(memoryMb) || memoryMb < LEAST_MEMORY_MB) {
-    throw new RangeError(`Postgres memory of ${memoryMb} MiB is too little; give at least ${LEAST_MEMORY_MB}.`);
+  if (!Number.isInteger(memoryMb) || memoryMb < LEAST_MEMORY_MB) {
+    throw new RangeError(`Postgres memory of ${memoryMb} MiB is not allowed; give a whole number of at least ${LEAST_MEMORY_MB}.`);
+  }
+  if (!Number.isInteger(maxConnections) || maxConnections < LEAST_CONNECTIONS) {
+    throw new RangeError(`maxConnections: ${maxConnections} is not allowed; use a whole number from ${LEAST_CONNECTIONS}.`);
   }
   const shared = Math.floor(memoryMb * SHARED_SHARE);
   const maintenance = Math.max(4, Math.floor(memoryMb * MAINTENANCE_SHARE));
-  const left = memoryMb - shared - 2 * maintenance - (maxConnections * CONNECTION_MB) / 2;
-  if (left < 0) {
-    const most = Math.floor((2 * (memoryMb - shared - 2 * maintenance)) / CONNECTION_MB);
+  const beside = Math.ceil(shared * SHARED_BESIDE_SHARE) + SHARED_BESIDE_MB;
+  const forConnections = memoryMb - shared - beside - (AUTOVACUUM_WORKERS + 1) * maintenance;
+  const workKb = Math.min(MOST_WORK_KB, Math.floor((forConnections / maxConnections - CONNECTION_MB) * 1024));
+  if (workKb < LEAST_WORK_KB) {
+    const most = Math.floor(forConnections / (CONNECTION_MB + LEAST_WORK_KB / 1024));
     throw new RangeError(`${memoryMb} MiB of memory carry at most ${most} Postgres connections, not ${maxConnections}; give more memory.`);
   }
-  // Half of the connections sort at the same time; the least that Postgres takes is 64 kB, and below 1 MB every sort goes to disk.
-  const workKb = Math.max(1024, Math.min(64 * 1024, Math.floor((left * 1024 * 0.5) / Math.max(1, maxConnections / 2))));
   return {
     max_connections: String(maxConnections),
     shared_buffers: `${shared}MB`,
@@ -47,6 +64,7 @@ export function postgresMemory({ memoryMb, maxConnections }: PostgresSizing): Po
     work_mem: `${workKb}kB`,
     maintenance_work_mem: `${maintenance}MB`,
     autovacuum_work_mem: `${maintenance}MB`,
+    autovacuum_max_workers: String(AUTOVACUUM_WORKERS),
     // Without a limit one query's temporary files could fill the volume.
     temp_file_limit: `${memoryMb * 8}MB`,
   };

@@ -4,7 +4,15 @@ import type { ContextFile } from "../image/context-hash";
 import { type RedisSettings, renderRedisConfig } from "./redis-config";
 
 export { REDIS_APP_USER, renderRedisAcl } from "./acl";
-export { REDIS_ACL_PATH, REDIS_DATA_DIRECTORY, REDIS_PORT, renderRedisConfig, type RedisRole, type RedisSettings } from "./redis-config";
+export {
+  REDIS_ACL_PATH,
+  REDIS_DATA_DIRECTORY,
+  REDIS_PORT,
+  redisContainerMb,
+  renderRedisConfig,
+  type RedisRole,
+  type RedisSettings,
+} from "./redis-config";
 
 /** The build context of one Redis server's image. */
 export function redisContext(settings: RedisSettings): ContextFile[] {

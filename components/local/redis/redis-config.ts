@@ -10,6 +10,8 @@ export const REDIS_DATA_DIRECTORY = "/data";
 /** Where the ACL file with the users and the hashes of their passwords is expected: a volume as well. */
 export const REDIS_ACL_PATH = "/run/secrets/redis.acl";
 
+const LEAST_REDIS_MB = 16;
+
 const defaults = {
   /** Feature B3. Redis needs 32 file descriptors more than this. */
   maxClients: 10_000,
@@ -25,6 +27,23 @@ const defaults = {
   latencyThresholdMs: 20,
 } as const;
 
+/** Of Redis itself and its connections' buffers before they count as data, MiB. */
+const REDIS_BASE_MB = 32;
+
+/**
+ * Memory limit of a container whose Redis holds up to so much data, MiB. While the append-only file is rewritten a copy of the process
+ * writes it, and every page that changes meanwhile is there twice: half of the data again is what that may take. Above it the kernel would
+ * kill Redis at the worst moment, when it is full and busy.
+ *
+ * @throws RangeError when the memory is no whole number of at least 16 MiB.
+ */
+export function redisContainerMb(maxMemoryMb: number): number {
+  if (!Number.isInteger(maxMemoryMb) || maxMemoryMb < LEAST_REDIS_MB) {
+    throw new RangeError(`maxMemoryMb: ${maxMemoryMb} is not allowed; use a whole number of MiB from ${LEAST_REDIS_MB}.`);
+  }
+  return maxMemoryMb + Math.ceil(maxMemoryMb / 2) + REDIS_BASE_MB;
+}
+
 /** What differs between two Redis servers. */
 export interface RedisSettings {
   /**
@@ -32,7 +51,7 @@ export interface RedisSettings {
    * - `limits`: rate limits and job queues. `noeviction`: losing a counter lifts a limit, losing a job loses work.
    */
   readonly role: RedisRole;
-  /** Most memory for data, MiB (feature B3: 4096 in production). The container's limit has to exceed it by about half for rewrites of the append-only file. */
+  /** Most memory for data, MiB (feature B3: 4096 in production). The container's limit follows from it: {@link redisContainerMb}. */
   readonly maxMemoryMb: number;
 }
 
@@ -42,8 +61,8 @@ export interface RedisSettings {
  * @throws RangeError when the memory is no whole number of at least 16 MiB.
  */
 export function renderRedisConfig({ role, maxMemoryMb }: RedisSettings): string {
-  if (!Number.isInteger(maxMemoryMb) || maxMemoryMb < 16) {
-    throw new RangeError(`maxMemoryMb of redis-${role} is ${maxMemoryMb}; allowed is a whole number of MiB from 16`);
+  if (!Number.isInteger(maxMemoryMb) || maxMemoryMb < LEAST_REDIS_MB) {
+    throw new RangeError(`maxMemoryMb of redis-${role} is ${maxMemoryMb}; allowed is a whole number of MiB from ${LEAST_REDIS_MB}`);
   }
   const lines = [
     "# Rendered by components/local/redis/redis-config.ts.",

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { busiestCompanies, warmCache } from "../../../app/src/cache/warm";
+import { testDatabase } from "../../support/test-database";
 import { ADMIN_TOKEN, PASSWORD, TestApp } from "../http/support";
 
 describe("B6, D6 the cache behind the API", () => {
@@ -85,7 +86,8 @@ describe("B6, D6 the cache behind the API", () => {
       };
       await app.signUp();
       assert.deepEqual(await asked(), ["sessions", "cache_generations"], "somebody else wrote something");
-      assert.deepEqual(await asked(), []);
+      // Only a database in a file can say at no cost that nothing was written.
+      assert.deepEqual(await asked(), testDatabase() === "sqlite" ? [] : ["sessions", "cache_generations"]);
     } finally {
       Object.assign(database, { all, get });
     }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { eventually } from "../../support/services/container";
+import { testDatabase } from "../../support/test-database";
 import { ADMIN_TOKEN, TestApp } from "../http/support";
 
 interface JobView {
@@ -115,7 +116,7 @@ describe("D5 background jobs through the API", function () {
     const admin = { token: ADMIN_TOKEN };
     const { queue, company } = app.container.jobs;
     const queues = await app.request<{ driver: string; data: { queue: string; paused: boolean }[] }>("GET", "/api/admin/queues", admin);
-    assert.deepEqual([queues.body.driver, queues.body.data.length], ["sqlite", 3]);
+    assert.deepEqual([queues.body.driver, queues.body.data.length], [testDatabase(), 3]);
     await app.request("POST", "/api/admin/queues/tax-computation/pause", admin);
     app.container.jobs.start();
     const accepted = await compute(INPUT);
@@ -161,7 +162,9 @@ describe("D5 background jobs through the API", function () {
     return new TenantScope(running.container.database, me.body.company.id);
   }
 
-  it("D5 a queue that lost its memory gets every open job again, and what ended unnoticed is noted", async () => {
+  it("D5 a queue that lost its memory gets every open job again, and what ended unnoticed is noted", async function () {
+    // The queue is robbed of its table here; on Postgres the tables are BullMQ's own business.
+    if (testDatabase() !== "sqlite") this.skip();
     const { company, queue } = app.container.jobs;
     const lost = await compute(INPUT);
     await app.container.database.run("DELETE FROM queued_jobs");

@@ -6,6 +6,7 @@ import {
   KAFKA_DATA_DIRECTORY,
   KAFKA_EXTERNAL_PORT,
   kafkaContext,
+  kafkaMemory,
   renderServerProperties,
 } from "../../../components/local/kafka";
 import { kafkaImageStep } from "../../../toolchain/machine/kafka-image";
@@ -33,6 +34,7 @@ export async function startKafka({ brokers: count = 1, heapMb = 256 }: KafkaServ
   const network = serviceName("kafka-network");
   await dockerCommand(["network", "create", "--label", `phased-stack.stack=${network}`, network]);
   const hosts = Array.from({ length: count }, (_, index) => `kafka-${index + 1}`);
+  const memory = kafkaMemory(heapMb);
   const clusterId = randomBytes(16).toString("base64url");
   const start = (host: string, index: number): Promise<ServiceContainer> =>
     startService({
@@ -40,8 +42,8 @@ export async function startKafka({ brokers: count = 1, heapMb = 256 }: KafkaServ
       image,
       internalPort: KAFKA_EXTERNAL_PORT,
       create: [
-        ...["--network", network, "--network-alias", host, "--memory", `${heapMb + 384}m`, "--cap-drop", "ALL"],
-        ...["--env", `KAFKA_CLUSTER_ID=${clusterId}`, "--env", `KAFKA_HEAP_OPTS=-Xms${heapMb}m -Xmx${heapMb}m`],
+        ...["--network", network, "--network-alias", host, "--memory", `${memory.containerMb}m`, "--cap-drop", "ALL"],
+        ...["--env", `KAFKA_CLUSTER_ID=${clusterId}`, "--env", `KAFKA_HEAP_OPTS=${memory.heapOptions}`],
       ],
       volumes: [KAFKA_DATA_DIRECTORY],
       files: [

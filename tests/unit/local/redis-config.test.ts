@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
-import { redisContext, renderRedisAcl, renderRedisConfig, type RedisSettings } from "../../../components/local/redis";
+import { hardened } from "../../../components/local/common";
+import { redisContainerMb, redisContext, renderRedisAcl, renderRedisConfig, type RedisSettings } from "../../../components/local/redis";
 
 function lines(settings: RedisSettings): string[] {
   return renderRedisConfig(settings).trimEnd().split("\n");
@@ -45,6 +46,27 @@ describe("redis.conf", () => {
         assert.ok(lines({ role, maxMemoryMb }).includes(`maxmemory ${maxMemoryMb}mb`));
       }),
     );
+  });
+
+  it("B3 the container holds the data and what a rewrite of the append-only file may copy of it (property)", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 16, max: 1_000_000 }), (maxMemoryMb) => {
+        const limit = redisContainerMb(maxMemoryMb);
+        assert.ok(Number.isInteger(limit));
+        assert.ok(limit - maxMemoryMb >= maxMemoryMb / 2 + 16, `${limit} for ${maxMemoryMb}`);
+        assert.ok(limit <= maxMemoryMb * 1.5 + 64, "and no more than that");
+      }),
+    );
+    for (const wrong of [0, 15, 20.5, Number.NaN])
+      assert.throws(() => redisContainerMb(wrong), /maxMemoryMb: .+ is not allowed; use a whole number of MiB from 16\./);
+  });
+
+  it("B3 every line is a name and a value, and 10,000 clients fit into the descriptors that containers get", () => {
+    for (const line of [...cache, ...limits].filter((text) => !text.startsWith("#")))
+      assert.match(line, /^[a-z-]+ (?:""|[^"'#\s]+(?: [^"'#\s]+)?)$/);
+    const clients = Number(cache.find((line) => line.startsWith("maxclients "))?.split(" ")[1]);
+    const [descriptors] = hardened({ service: "redis", memoryMb: 64, stopSeconds: 10, tmpMb: 1 }).ulimits as { soft: number }[];
+    assert.ok(descriptors!.soft >= clients + 32, "Redis keeps 32 for itself and lowers maxclients otherwise");
   });
 
   it("too little memory is refused, with the value and what is allowed", () => {

@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  pgbouncerContext,
+  type PgbouncerSettings,
+  postgresConnections,
+  renderPgbouncerConfig,
+  renderPgbouncerUsers,
+  RESERVED_CONNECTIONS,
+} from "../../../components/local/pgbouncer";
+import { postgresMemory } from "../../../components/local/postgres";
+import { oddText, unlessRefused } from "./odd-text";
+
+/** `pgbouncer.ini` as its own reader takes it: sections of `key = value`, from the first `=`; `;` and `#` begin a comment line. */
+function read(text: string): Map<string, Map<string, string>> {
+  const sections = new Map<string, Map<string, string>>();
+  let section = new Map<string, string>();
+  for (const line of text.split(/\r\n|\r|\n/)) {
+    if (line === "" || /^[;#]/.test(line)) continue;
+    const header = /^\[(\w+)\]$/.exec(line);
+    if (header !== null) {
+      section = new Map();
+      sections.set(header[1]!, section);
+      continue;
+    }
+    const [, name, value] = /^([\w.-]+) = (.*)$/.exec(line) ?? assert.fail(`no setting: ${JSON.stringify(line)}`);
+    assert.ok(!section.has(name!), `${name} is there twice`);
+    section.set(name!, value!);
+  }
+  return sections;
+}
+
+const base: PgbouncerSettings = { serverHost: "haproxy" };
+const settingsOf = (settings: PgbouncerSettings): Map<string, string> => read(renderPgbouncerConfig(settings)).get("pgbouncer")!;
+const NAMES = [...settingsOf(base).keys()];
+
+const pool = fc.record({
+  serverHost: fc.constant("haproxy"),
+  poolSize: fc.integer({ min: 1, max: 200 }),
+  reservePoolSize: fc.option(fc.nat(40), { nil: undefined }),
+});
+
+describe("A8 pgbouncer.ini", () => {
+  it("A8 transaction mode for 1,000 clients and more, back in a second after a failover, dead servers noticed in seconds", () => {
+    const settings = settingsOf(base);
+    const expected = {
+      pool_mode: "transaction",
+      auth_type: "scram-sha-256",
+      default_pool_size: "20",
+      max_prepared_statements: "200",
+      server_login_retry: "1",
+      server_connect_timeout: "2",
+      server_lifetime: "600",
+      query_wait_timeout: "25",
+      tcp_user_timeout: "5000",
+    };
+    for (const [name, value] of Object.entries(expected)) assert.equal(settings.get(name), value, name);
+    assert.ok(Number(settings.get("max_client_conn")) >= 1000);
+    assert.equal(read(renderPgbouncerConfig(base)).get("databases")!.get("app"), "host=haproxy port=5432 dbname=app");
+  });
+
+  it("A8 all pools of all PgBouncers, full, leave Postgres its reserve; and Postgres can be given so many (property)", () => {
+    fc.assert(
+      fc.property(fc.array(pool, { minLength: 1, maxLength: 6 }), (given) => {
+        const settings = given.map(({ reservePoolSize, ...rest }) => ({
+          ...rest,
+          ...(reservePoolSize !== undefined && { reservePoolSize }),
+        }));
+        const maxConnections = postgresConnections(settings);
+        let opened = 0;
+        for (const rendered of settings.map(settingsOf)) {
+          const most = Number(rendered.get("max_db_connections"));
+          // For however many users: the limit of the database holds for all of them.
+          assert.equal(most, Number(rendered.get("default_pool_size")) + Number(rendered.get("reserve_pool_size")));
+          opened += most;
+        }
+        assert.ok(opened <= maxConnections - RESERVED_CONNECTIONS);
+        assert.equal(opened, maxConnections - RESERVED_CONNECTIONS, "and nothing is wasted");
+        assert.equal(postgresMemory({ memoryMb: 8192, maxConnections })["max_connections"], String(maxConnections));
+      }),
+    );
+    assert.equal(postgresConnections([base, base]), 2 * 25 + 30);
+  });
+
+  it("A8 whatever the names, the file has the same settings, or they are refused in one sentence (property)", () => {
+    fc.assert(
+      fc.property(fc.constantFrom("serverHost" as const, "database" as const), oddText, (field, text) => {
+        const given = { ...base, [field]: text };
+        const rendered = unlessRefused(() => renderPgbouncerConfig(given));
+        if (rendered === undefined) return;
+        const sections = read(rendered);
+        assert.deepEqual([...sections.keys()], ["databases", "pgbouncer"]);
+        assert.deepEqual([...sections.get("pgbouncer")!.keys()], NAMES);
+        const { serverHost, database = "app" }: PgbouncerSettings = given;
+        assert.deepEqual([...sections.get("databases")!], [[database, `host=${serverHost} port=5432 dbname=${database}`]]);
+      }),
+    );
+    assert.throws(() => renderPgbouncerConfig({ ...base, database: "pgbouncer" }), /database: "pgbouncer" is not allowed; use letters/);
+  });
+
+  it("numbers outside of their range are refused, naming field, value and range (property)", () => {
+    const wrong = fc.oneof(
+      fc.integer({ max: -1 }),
+      fc.integer({ min: 70_000 }),
+      fc.constant(Number.NaN),
+      fc.constant(1.5),
+      fc.constant(Infinity),
+    );
+    fc.assert(
+      fc.property(fc.constantFrom("serverPort", "poolSize", "reservePoolSize", "maxClients"), wrong, (field, value) => {
+        assert.throws(
+          () => renderPgbouncerConfig({ ...base, [field]: value }),
+          new RegExp(`^RangeError: ${field}: .+ is not allowed; use a whole number from [01] to \\d+\\.$`),
+        );
+      }),
+    );
+  });
+
+  it("another pool is another context, and so another image", () => {
+    const ini = (poolSize: number): string => Buffer.from(pgbouncerContext({ ...base, poolSize })[1]!.content).toString();
+    assert.notEqual(ini(20), ini(21));
+    assert.match(ini(21), /^default_pool_size = 21$/m);
+  });
+});
+
+describe("A8 users of PgBouncer", () => {
+  /** As PgBouncer reads it: two quoted words a line, a doubled quote is one. */
+  const parse = (text: string): [name: string, password: string][] =>
+    text
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => {
+        const [, name, password] = /^"((?:[^"]|"")*)" "((?:[^"]|"")*)"$/.exec(line) ?? assert.fail(`no user: ${JSON.stringify(line)}`);
+        return [name!.replaceAll('""', '"'), password!.replaceAll('""', '"')];
+      });
+
+  it("A8 any password comes back as it was, and adds no user (property)", () => {
+    fc.assert(
+      fc.property(oddText, oddText, (one, other) => {
+        const text = unlessRefused(() => renderPgbouncerUsers({ app: one, monitor: other }));
+        if (text === undefined) assert.match(`${one}${other}`, /[\r\n\0]/);
+        else assert.deepEqual(parse(text), [["app", one], ["monitor", other]]); // prettier-ignore
+      }),
+    );
+  });
+
+  it("a password of two lines is refused without repeating it", () => {
+    assert.throws(
+      () => renderPgbouncerUsers({ app: 'hush\n"admin" "x"' }),
+      (error: Error) => error instanceof RangeError && !error.message.includes("hush"),
+    );
+  });
+});
