@@ -141,6 +141,7 @@ describe("bench app: figures against their targets", () => {
       node: "24.0.0",
       generator: "wrk" as const,
       pinned: true,
+      awake: true,
       rounds: 5,
       seconds: 3,
       connections: 32,

@@ -14,7 +14,7 @@ import { measureLadder } from "./ladder";
 import { findGenerator, type LoadSettings } from "./load";
 import { companies, idleWorker } from "./memory";
 import { buildServers } from "./servers";
-import { machine, type Surroundings } from "./surroundings";
+import { keepAwake, machine, type Surroundings } from "./surroundings";
 
 /** Heading of BENCHMARKS.md under which the dated sections go. */
 const HEADING = "## The app (`npm run bench app`)";
@@ -71,12 +71,14 @@ async function benchApp(options: AppOptions): Promise<void> {
   const say = (text: string): void =>
     console.error(colours.dim(`[${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}`));
   const before = loadavg()[0] ?? 0;
-  const measured = await measure(parts, rounds, load, options.redis, say);
+  const letSleep = keepAwake();
+  const measured = await measure(parts, rounds, load, options.redis, say).finally(letSleep);
   const figures = appFigures(measured);
   const where: Surroundings = {
     ...machine(),
     ...load,
     rounds,
+    awake: letSleep !== undefined,
     generator: findGenerator(),
     failed: failedRequests(measured),
     loadAverage: [before, loadavg()[0] ?? 0],

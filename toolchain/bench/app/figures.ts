@@ -199,7 +199,8 @@ export function appSection(figures: readonly AppFigure[], where: Surroundings): 
   return [
     `### ${where.date}, ${where.machine}`,
     "",
-    `Node ${where.node}, load by ${where.generator}${where.pinned ? ", server and load on a core each" : ", not pinned"}; ` +
+    `Node ${where.node}, load by ${where.generator}${where.pinned ? ", server and load on a core each" : ", not pinned"}, ` +
+      `${where.awake ? "cores kept from halting" : "cores left to halt"}; ` +
       `${where.rounds} pairs of ${where.seconds} s in turn, ${where.connections} connections kept alive, no pipelining, ` +
       `first pair not counted, ratios are medians of the pairs' own ratios, ${where.failed} failed requests. ` +
       `Load average of the machine before and after: ${where.loadAverage.map((load) => load.toFixed(1)).join(" and ")}. ` +
