@@ -39,14 +39,15 @@ escaped() {
 }
 
 create_cluster() {
-  local draft="$PGDATA.new" replication app
+  local draft="$PGDATA.new" superuser replication app
   # Looked at first: a command substitution inside another command would not end the script.
+  superuser=$(secret POSTGRES_PASSWORD)
   replication=$(secret REPLICATION_PASSWORD)
   app=$(secret APP_PASSWORD)
   # A directory that was not finished (the container was killed meanwhile) is of no use.
   rm -rf "$draft"
   # Text sorts by code point, as in SQLite, whatever the operating system's locale library thinks this year.
-  initdb --pgdata="$draft" --username=postgres --pwfile=<(secret POSTGRES_PASSWORD) --data-checksums --encoding=UTF8 \
+  initdb --pgdata="$draft" --username=postgres --pwfile=<(printf %s "$superuser") --data-checksums --encoding=UTF8 \
     --locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C.UTF-8 --auth-local=scram-sha-256 --auth-host=scram-sha-256
   cat > "$draft/pg_hba.conf" <<'HBA'
 # Every connection needs a password. Only the container's private network, and the published port of a test, lead here.
@@ -68,9 +69,11 @@ quoted() {
 }
 
 copy_primary() {
-  local host=${PRIMARY_HOST:?entrypoint: PRIMARY_HOST: not set; give the name of the primary} port=${PRIMARY_PORT:-5432} draft="$PGDATA.new"
-  local passfile="${PGDATA%/*}/replication.pgpass"
-  (umask 077 && printf '%s:%s:*:replicator:%s\n' "$host" "$port" "$(escaped "$(secret REPLICATION_PASSWORD)")" > "$passfile")
+  [[ -n ${PRIMARY_HOST:-} ]] || fail "PRIMARY_HOST: not set; give the name of the primary."
+  local host=$PRIMARY_HOST port=${PRIMARY_PORT:-5432} draft="$PGDATA.new"
+  local passfile="${PGDATA%/*}/replication.pgpass" password
+  password=$(secret REPLICATION_PASSWORD)
+  (umask 077 && printf '%s:%s:*:replicator:%s\n' "$host" "$port" "$(escaped "$password")" > "$passfile")
   until pg_isready --quiet --host="$host" --port="$port" --username=replicator; do sleep 0.2; done
   rm -rf "$draft"
   pg_basebackup --pgdata="$draft" --checkpoint=fast --wal-method=stream --write-recovery-conf \
@@ -115,7 +118,8 @@ case $role in
     start_patroni "${1:-/etc/patroni/patroni.yml}"
     ;;
   create-app)
-    create_app "${1:?entrypoint: create-app: no URL; give that of the server}"
+    [[ $# -gt 0 ]] || fail "create-app: no URL; give that of the server."
+    create_app "$1"
     ;;
   *)
     fail "role \"$role\" is unknown; use primary, replica, patroni or create-app."

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+const ENTRYPOINT = path.resolve(__dirname, "../../../components/local/postgres/entrypoint.sh");
+
+const ENVIRONMENT = {
+  POSTGRES_PASSWORD: "of the superuser",
+  REPLICATION_PASSWORD: "of 'replicas'",
+  REWIND_PASSWORD: 'of "rewind"',
+  PRIMARY_HOST: "nobody.invalid",
+  APP_PASSWORD: "of $the \\app",
+  PATRONI_PASSWORD: "of the API",
+};
+
+describe("entrypoint of the Postgres image", () => {
+  let directory: string;
+  beforeEach(() => (directory = mkdtempSync(path.join(tmpdir(), "phased-entrypoint-"))));
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  /** Runs the script with programs of the test's own in front of all others. */
+  function run(args: readonly string[], environment: Readonly<Record<string, string>>) {
+    const { status, stdout, stderr } = spawnSync("bash", [ENTRYPOINT, ...args], {
+      env: { PATH: `${directory}:/usr/bin:/bin`, PGDATA: path.join(directory, "data", "node"), ...environment },
+      encoding: "utf8",
+      timeout: 10_000,
+    });
+    return { status, stdout, stderr };
+  }
+
+  function program(name: string, body: string): void {
+    writeFileSync(path.join(directory, name), `#!/bin/bash\n${body}\n`);
+    chmodSync(path.join(directory, name), 0o755);
+  }
+
+  it("refuses a role it does not know, with those it knows", () => {
+    const { status, stderr } = run(["master"], ENVIRONMENT);
+    assert.deepEqual([status, stderr], [64, 'entrypoint: role "master" is unknown; use primary, replica, patroni or create-app.\n']);
+  });
+
+  it("says in one sentence what else is missing", () => {
+    const { PRIMARY_HOST: host, ...others } = ENVIRONMENT;
+    assert.ok(host);
+    const replica = run(["replica"], others);
+    assert.deepEqual([replica.status, replica.stderr], [64, "entrypoint: PRIMARY_HOST: not set; give the name of the primary.\n"]);
+    const nowhere = run(["create-app"], ENVIRONMENT);
+    assert.deepEqual([nowhere.status, nowhere.stderr], [64, "entrypoint: create-app: no URL; give that of the server.\n"]);
+  });
+
+  for (const [role, names] of Object.entries({
+    primary: ["POSTGRES_PASSWORD", "REPLICATION_PASSWORD", "APP_PASSWORD"],
+    replica: ["REPLICATION_PASSWORD"],
+    patroni: ["POSTGRES_PASSWORD", "REPLICATION_PASSWORD", "REWIND_PASSWORD", "PATRONI_PASSWORD"],
+    "create-app": ["APP_PASSWORD"],
+  })) {
+    it(`${role} without one of its passwords ends with one sentence, and has done nothing`, () => {
+      for (const tool of ["initdb", "pg_isready", "pg_basebackup", "postgres", "patroni", "psql"]) program(tool, `touch ${directory}/ran`);
+      for (const name of names) {
+        const args = [role, "postgres://somewhere"];
+        const absent = run(args, Object.fromEntries(Object.entries(ENVIRONMENT).filter(([other]) => other !== name)));
+        assert.deepEqual([absent.status, absent.stderr], [64, `entrypoint: ${name}: not set; give it or ${name}_FILE.\n`]);
+        const unreadable = run(args, { ...ENVIRONMENT, [`${name}_FILE`]: `${directory}/nothing` });
+        assert.deepEqual(
+          [unreadable.status, unreadable.stderr],
+          [64, `entrypoint: ${name}_FILE: ${directory}/nothing cannot be read; give the path of a readable file.\n`],
+        );
+      }
+      assert.equal(existsSync(path.join(directory, "ran")), false);
+    });
+  }
+
+  it("hands Patroni its passwords, from files as from variables, and starts it with the configuration it was given", () => {
+    program(
+      "patroni",
+      'for name in SUPERUSER REPLICATION REWIND RESTAPI; do v=PATRONI_${name}_PASSWORD; echo "$name ${!v}"; done; echo "with $*"',
+    );
+    const file = path.join(directory, "rewind-password");
+    writeFileSync(file, `${ENVIRONMENT.REWIND_PASSWORD}\n`);
+    const { REWIND_PASSWORD: rewind, ...others } = ENVIRONMENT;
+    const { stdout, stderr } = run(["patroni", "/etc/other.yml"], { ...others, REWIND_PASSWORD_FILE: file });
+    assert.equal(stderr, "");
+    assert.equal(
+      stdout,
+      `SUPERUSER ${others.POSTGRES_PASSWORD}\nREPLICATION ${others.REPLICATION_PASSWORD}\nREWIND ${rewind}\nRESTAPI ${others.PATRONI_PASSWORD}\nwith /etc/other.yml\n`,
+    );
+  });
+
+  it("makes the app's user with its password quoted, through standard input, and keeps the statement out of the server's log", () => {
+    program("psql", `cat > ${directory}/sql; printf '%s\\n' "$@" > ${directory}/arguments; printf %s "$PGOPTIONS" > ${directory}/options`);
+    const { status, stderr } = run(["create-app", "host=/run/x dbname=postgres"], {
+      ...ENVIRONMENT,
+      APP_PASSWORD: 'it\'s $HOME \\ "x"',
+      PGOPTIONS: "-c synchronous_commit=local",
+    });
+    assert.deepEqual([status, stderr], [0, ""]);
+    const read = (name: string): string => readFileSync(path.join(directory, name), "utf8");
+    assert.equal(read("sql"), `CREATE ROLE app LOGIN PASSWORD 'it''s $HOME \\ "x"';\nCREATE DATABASE app OWNER app;\n`);
+    assert.doesNotMatch(read("arguments"), /it's/);
+    assert.match(read("arguments"), /^host=\/run\/x dbname=postgres$/m);
+    assert.match(read("options"), /^-c synchronous_commit=local .*-c log_min_error_statement=panic/);
+  });
+});
