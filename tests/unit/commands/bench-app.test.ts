@@ -134,6 +134,21 @@ describe("bench app: figures against their targets", () => {
     });
   });
 
+  it("D12 a slow Redis may add 250 ms and fail nobody, and too many requests may cost a fifth of what is served", () => {
+    const report = (p99: number, failed = 0) => ({
+      ...{ sent: 100, statuses: { 200: 100 }, errors: {}, failed, p50: 1, p95: 1, p99, max: p99, rate: 100 },
+    });
+    const figures = (p99: number, failed: number, goodput: number) =>
+      appFigures({
+        slowRedis: { well: report(5), slow: report(p99, failed) },
+        overload: { capacity: 100, goodput, report: report(300) },
+      });
+    const results = (list: ReturnType<typeof appFigures>) => [met(list, "slow-redis"), met(list, "goodput")];
+    assert.deepEqual(results(figures(254, 0, 80)), [true, true]);
+    assert.deepEqual(results(figures(256, 0, 79)), [false, false]);
+    assert.deepEqual(results(figures(10, 1, 100)), [false, true]);
+  });
+
   it("writes a dated section that replaces the one of the same day and machine", () => {
     const where = {
       date: "2026-11-21",

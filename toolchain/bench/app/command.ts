@@ -10,6 +10,7 @@ import { insertSection } from "../figures";
 import { measureAnswers } from "./answers";
 import { measureCapacity } from "./capacity";
 import { APP_HEAD, appFigures, appRow, appSection, failedRequests, type Measurements } from "./figures";
+import { measureOverload, measureSlowRedis } from "./faults";
 import { measureLadder } from "./ladder";
 import { findGenerator, type LoadSettings } from "./load";
 import { companies, idleWorker } from "./memory";
@@ -19,7 +20,7 @@ import { keepAwake, machine, type Surroundings } from "./surroundings";
 /** Heading of BENCHMARKS.md under which the dated sections go. */
 const HEADING = "## The app (`npm run bench app`)";
 
-const PARTS = ["ladder", "capacity", "answers", "memory", "companies"] as const;
+const PARTS = ["ladder", "capacity", "answers", "faults", "memory", "companies"] as const;
 type Part = (typeof PARTS)[number];
 
 /** How many companies are compared with how many, and requests sent to each: every one of the many is asked twice. */
@@ -52,7 +53,7 @@ export function registerApp(bench: Command): void {
     .addHelpText(
       "after",
       `
-Takes about 8 minutes. Servers get one core and the load another; run it on a machine with nothing else to do. The load is made by wrk
+Takes about 9 minutes. Servers get one core and the load another; run it on a machine with nothing else to do. The load is made by wrk
 where it is installed, else by autocannon, which is slower itself. Nothing is left behind, also after Ctrl-C.
 
 Examples:
@@ -119,6 +120,12 @@ async function measure(
     if (parts.has("answers")) {
       const { rates, compression } = await measureAnswers(directory, say);
       Object.assign(measured, { rates, compression });
+    }
+    if (parts.has("faults")) {
+      await withRedis(redis, say, async (redisUrl) => {
+        if (redisUrl !== undefined) measured.slowRedis = await measureSlowRedis(directory, redisUrl, say);
+      });
+      measured.overload = await measureOverload(directory, generator, say);
     }
     if (parts.has("memory")) {
       say("an idle worker");

@@ -1,5 +1,6 @@
 import type { Surroundings } from "./surroundings";
 import type { CompressionResult, RateResult } from "./answers";
+import type { OverloadResult, SlowRedisResult } from "./faults";
 import type { CompaniesResult } from "./memory";
 import { type PairResult, pairResult, type PairRuns } from "./pairs";
 
@@ -11,6 +12,8 @@ export interface Measurements {
   readonly compression?: CompressionResult;
   /** Bytes. */
   readonly idleWorker?: number | undefined;
+  readonly slowRedis?: SlowRedisResult;
+  readonly overload?: OverloadResult;
   readonly companies?: readonly [few: CompaniesResult, many: CompaniesResult];
 }
 
@@ -44,6 +47,8 @@ const CAPACITY_LEAST = 2;
 const SAVED_LEAST = 0.6;
 const IDLE_MOST_BYTES = 90 * 1024 * 1024;
 const FLAT_MOST = 1.2;
+const ADDED_P99_MOST_MS = 250;
+const GOODPUT_LEAST = 0.8;
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -54,6 +59,8 @@ export function appFigures(measured: Measurements): AppFigure[] {
     ...(measured.capacity === undefined ? [] : [capacityFigure(pairResult(measured.capacity))]),
     ...(measured.rates ?? []).map(rateFigure),
     ...(measured.compression === undefined ? [] : compressionFigures(measured.compression)),
+    ...(measured.slowRedis === undefined ? [] : [slowRedisFigure(measured.slowRedis)]),
+    ...(measured.overload === undefined ? [] : overloadFigures(measured.overload)),
     ...(measured.idleWorker === undefined ? [] : [idleFigure(measured.idleWorker)]),
     ...(measured.companies === undefined ? [] : companyFigures(measured.companies)),
   ];
@@ -133,6 +140,38 @@ function compressionFigures({ plain, gzip, brotli, probeP99 }: CompressionResult
       id: "compression-probe",
       what: "health probe while 100 such lists a second are compressed",
       value: `p99 ${probeP99.toFixed(1)} ms`,
+      target: "–",
+      met: undefined,
+    },
+  ];
+}
+
+function slowRedisFigure({ well, slow }: SlowRedisResult): AppFigure {
+  const added = slow.p99 - well.p99;
+  return {
+    id: "slow-redis",
+    what: "p99 added by a Redis that answers 500 ms later",
+    value: `${added.toFixed(0)} ms (${well.p99.toFixed(1)} → ${slow.p99.toFixed(1)} ms, ${slow.failed} failed)`,
+    target: `< ${ADDED_P99_MOST_MS} ms, 0 failed`,
+    met: added < ADDED_P99_MOST_MS && slow.failed === 0,
+  };
+}
+
+function overloadFigures({ capacity, goodput, report }: OverloadResult): AppFigure[] {
+  const ratio = goodput / capacity;
+  const unanswered = Object.values(report.errors).reduce((sum, count) => sum + count, 0);
+  return [
+    {
+      id: "goodput",
+      what: "served at 5 × capacity ÷ capacity, one worker, 10 ms of CPU a request",
+      value: `${ratio.toFixed(2)} (${goodput.toFixed(0)}/s ÷ ${capacity.toFixed(0)}/s, ${unanswered} without an answer)`,
+      target: `≥ ${GOODPUT_LEAST.toFixed(2)}`,
+      met: ratio >= GOODPUT_LEAST,
+    },
+    {
+      id: "overload-latency",
+      what: "answers at 5 × capacity, served and refused, from when each was due",
+      value: `p50 ${report.p50.toFixed(0)}, p99 ${report.p99.toFixed(0)}, longest ${report.max.toFixed(0)} ms`,
       target: "–",
       met: undefined,
     },

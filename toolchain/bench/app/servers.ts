@@ -71,6 +71,8 @@ export interface AppOptions {
   readonly environment: Readonly<Record<string, string>>;
   /** One core as the peers, or all. @default true */
   readonly pin?: boolean;
+  /** File to run. @default the bundled app */
+  readonly program?: string;
 }
 
 /** Starts the bundled app and waits until it is ready. */
@@ -86,7 +88,7 @@ export async function startApp(directory: string, options: AppOptions): Promise<
     SHUTDOWN_TIMEOUT_MS: "1000",
     ...options.environment,
   };
-  const child = start([path.join(directory, "app", "main.js")], environment, options.pin ?? true);
+  const child = start([options.program ?? path.join(directory, "app", "main.js")], environment, options.pin ?? true);
   const url = `http://127.0.0.1:${port}`;
   try {
     await ready(child, url);
