@@ -1,6 +1,7 @@
 import v8 from "node:v8";
 import vm from "node:vm";
 import type { ClusterConfig } from "../config";
+import { allowedMb } from "./memory-allowance";
 import type { WorkerMemory } from "./types";
 
 /** From this share of its limit on a worker collects garbage ahead of need (feature A3). */
@@ -77,7 +78,7 @@ const BYTES_PER_MB = 1024 ** 2;
 export function sampleMemory(config: Pick<ClusterConfig, "heapMb" | "residentLimitMb">): WorkerMemory {
   const { rss, heapUsed } = process.memoryUsage();
   const heapLimitBytes = config.heapMb === undefined ? v8.getHeapStatistics().heap_size_limit : config.heapMb * BYTES_PER_MB;
-  const residentBytes = config.residentLimitMb === undefined ? undefined : config.residentLimitMb * BYTES_PER_MB;
+  const residentBytes = config.residentLimitMb === undefined ? undefined : (config.residentLimitMb + allowedMb()) * BYTES_PER_MB;
   const pressure = memoryPressure(
     { oldGenerationBytes: oldGenerationBytes(), rssBytes: rss },
     { heapBytes: heapLimitBytes, residentBytes },

@@ -14,11 +14,11 @@ export interface QueueDefinition {
 
 /**
  * A computation takes a millisecond; extracting the text of a PDF of a hundred pages was measured at 1 to 2 s; checksums run at the
- * speed of the disk; reading an image may take 45 s (`threads.ts`), after another one that did as well. The timeouts leave room for a loaded machine, and are what ends a file made to hang the parser.
+ * speed of the disk; reading an image may take 60 s (`threads.ts`), after another one that did as well. The timeouts leave room for a loaded machine, and are what ends a file made to hang the parser.
  */
 export const DEFINITIONS: Readonly<Record<QueueName, QueueDefinition>> = {
   "tax-computation": { attempts: 3, timeoutMs: 10_000, concurrency: 4 },
-  "ocr-processing": { attempts: 3, timeoutMs: 120_000, concurrency: 2 },
+  "ocr-processing": { attempts: 3, timeoutMs: 150_000, concurrency: 2 },
   "document-processing": { attempts: 5, timeoutMs: 120_000, concurrency: 2 },
 };
 

@@ -2,6 +2,8 @@ import { existsSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { Piscina } from "piscina";
+import { allowMemory } from "../cluster/memory-allowance";
+import { THREAD_MB } from "../ocr/settings";
 import { PermanentJobError } from "./queue";
 import type { ThreadAnswer, ThreadAnswers, ThreadTask } from "./thread";
 
@@ -12,9 +14,13 @@ const defaults = {
   heapMb: 256,
   /** Threads of one process at most; requests are served on the same CPUs. */
   mostThreads: 2,
-  /** Longest reading of one image, ms: a page of A4 at 300 dpi full of text was measured at 5 s. */
-  imageTimeoutMs: 45_000,
+  /** Longest reading of one image, ms: a page of A4 at 300 dpi full of text was measured at 5 s, and at 22 s on a machine with twice its load. */
+  imageTimeoutMs: 60_000,
+  /** A thread that ends has given its memory back after this, ms. */
+  endingMs: 2000,
 } as const;
+
+type ImageTask = Extract<ThreadTask, { kind: "image-text" }>;
 
 /** Threads for the CPU work of jobs. The first task starts the first one. */
 export class Threads {
@@ -22,6 +28,8 @@ export class Threads {
   /** A thread of its own for images, so that there is never more than one recogniser with its memory. */
   private readonly imagePool = createPool(1);
   private lastImage: Promise<unknown> = Promise.resolve();
+  private giveBackMemory: () => void = () => undefined;
+  private idle: NodeJS.Timeout | undefined;
 
   constructor(private readonly imageTimeoutMs: number = defaults.imageTimeoutMs) {}
 
@@ -30,31 +38,49 @@ export class Threads {
     task: ThreadTask & { readonly kind: Kind },
     signal: AbortSignal,
   ): Promise<ThreadAnswers[Kind]> {
-    const answer = await (task.kind === "image-text" ? this.afterOthers(task, signal) : this.pool.run(task, { signal }));
+    const any: ThreadTask = task;
+    const answer = await (any.kind === "image-text" ? this.afterOthers(any, signal) : this.pool.run(any, withSignal(any, signal)));
     if ("unreadable" in answer) throw new PermanentJobError(answer.unreadable);
     return answer.value as ThreadAnswers[Kind];
   }
 
   async close(): Promise<void> {
     await Promise.all([this.pool.destroy(), this.imagePool.destroy()]);
+    clearTimeout(this.idle);
+    this.giveBackMemory();
   }
 
   /** Images wait for each other here, and the clock of each runs from its turn. */
-  private afterOthers(task: ThreadTask, signal: AbortSignal): Promise<ThreadAnswer> {
+  private afterOthers(task: ImageTask, signal: AbortSignal): Promise<ThreadAnswer> {
     const turn = this.lastImage.then(async () => {
       signal.throwIfAborted();
+      this.takeMemory(task.settings.memoryMb + THREAD_MB);
       const deadline = AbortSignal.timeout(this.imageTimeoutMs);
       try {
-        return await this.imagePool.run(task, { signal: AbortSignal.any([signal, deadline]) });
+        return await this.imagePool.run(task, withSignal(task, AbortSignal.any([signal, deadline])));
       } catch (error) {
         if (!deadline.aborted || signal.aborted) throw error;
         // It would take as long the next time.
         return { unreadable: `The text of the image was not found within ${this.imageTimeoutMs} ms; send a smaller or a clearer one.` };
+      } finally {
+        // The recogniser stays as long as its thread.
+        this.idle = setTimeout(() => this.giveBackMemory(), defaults.idleTimeoutMs + defaults.endingMs).unref();
       }
     });
     this.lastImage = turn.catch(() => undefined);
     return turn;
   }
+
+  private takeMemory(mb: number): void {
+    clearTimeout(this.idle);
+    this.giveBackMemory();
+    this.giveBackMemory = allowMemory(mb);
+  }
+}
+
+/** Content moves into the thread instead of being copied; its owner has no further use for it. */
+function withSignal(task: ThreadTask, signal: AbortSignal): { readonly signal: AbortSignal; readonly transferList?: ArrayBuffer[] } {
+  return "content" in task ? { signal, transferList: [task.content.buffer as ArrayBuffer] } : { signal };
 }
 
 function createPool(maxThreads: number): Piscina<ThreadTask, ThreadAnswer> {

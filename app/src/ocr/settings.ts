@@ -11,7 +11,7 @@ const LEAST_MEMORY_MB = 32;
 const WORKER_MB = 100;
 
 /** A thread with its heap and the recogniser's compiled code, MiB; measured 45 beside WebAssembly's own memory. */
-const THREAD_MB = 60;
+export const THREAD_MB = 60;
 
 /**
  * How images are read in this instance: with as much memory as its cgroup leaves beside its workers, so that an image that wants more

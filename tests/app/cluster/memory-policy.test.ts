@@ -1,8 +1,21 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { memoryPressure, MemoryPolicy, oldGenerationBytes, type MemoryAction } from "../../../app/src/cluster/memory-monitor";
+import { allowedMb, allowMemory } from "../../../app/src/cluster/memory-allowance";
+import { memoryPressure, MemoryPolicy, oldGenerationBytes, sampleMemory, type MemoryAction } from "../../../app/src/cluster/memory-monitor";
 
 describe("memory policy", () => {
+  it("A3 what was allowed for a while on top of a worker's share counts as no pressure, and does again once it is given back", () => {
+    const config = { heapMb: 100_000, residentLimitMb: 1 };
+    const before = sampleMemory(config).pressure;
+    assert.ok(before > 1);
+    const [one, two] = [allowMemory(100_000), allowMemory(50_000)];
+    assert.equal(allowedMb(), 150_000);
+    assert.ok(sampleMemory(config).pressure < 0.5);
+    for (const giveBack of [one, one, two]) giveBack();
+    assert.equal(allowedMb(), 0);
+    assert.ok(sampleMemory(config).pressure > 1);
+  });
+
   it("A3 collects at 85 % at most once a minute", () => {
     let now = 0;
     const policy = new MemoryPolicy(60_000, () => now);

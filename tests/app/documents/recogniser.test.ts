@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomFillSync } from "node:crypto";
 import fc from "fast-check";
+import { allowedMb } from "../../../app/src/cluster/memory-allowance";
 import { loadConfig } from "../../../app/src/config";
 import { PermanentJobError } from "../../../app/src/jobs/queue";
 import { Threads } from "../../../app/src/jobs/threads";
@@ -46,12 +47,14 @@ describe("D5 recogniser of text in images", function () {
       const cancelled = new AbortController();
       const running = patient.run({ ...job, content: new Uint8Array(noise) }, cancelled.signal);
       const waiting = patient.run({ ...job, content: new Uint8Array(invoiceImage("invoice.png")) }, never);
+      assert.ok(allowedMb() >= settings.memoryMb, "a worker that reads an image has room for it");
       setTimeout(() => cancelled.abort(new Error("cancelled")), 200);
       await assert.rejects(running);
       assertInvoice((await waiting).text);
     } finally {
       await Promise.all([hurried.close(), patient.close()]);
     }
+    assert.equal(allowedMb(), 0);
   });
 
   it("D5 the orientation a camera noted, in either order of bytes; upright whatever else there is (property)", () => {
