@@ -49,6 +49,45 @@ describe("E1 C1 requests with a key on Postgres", function () {
     }
   });
 
+  it("F2 a commit that no standby has confirmed is not answered with success by a repeat, until one has", async () => {
+    const APP_NAME = "waits-for-a-standby";
+    const app = await TestApp.start({ DATABASE_URL: await postgres.createDatabase(), APP_NAME });
+    const standby = async (name: string): Promise<void> => {
+      await postgres.admin(
+        name === "" ? "ALTER SYSTEM RESET synchronous_standby_names" : `ALTER SYSTEM SET synchronous_standby_names = '${name}'`,
+      );
+      await postgres.admin("SELECT pg_reload_conf()");
+      await eventually("the setting is in force", async () => {
+        return (await postgres.admin<{ is: string }>("SELECT current_setting('synchronous_standby_names') AS is"))[0]?.is === name;
+      });
+    };
+    try {
+      const { token } = await app.signUp();
+      const create = () =>
+        app.request<Row>("POST", "/api/patients", { token, json: newPatient(), headers: { "Idempotency-Key": "confirmed" } });
+      await standby("nobody");
+      for (const time of ["first", "repeat"]) {
+        let answered = false;
+        const answer = create().finally(() => (answered = true));
+        // Whoever waits is cancelled, which commits on the primary alone.
+        await eventually("it is answered", async () => {
+          await postgres.admin(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND wait_event = 'SyncRep'",
+            [APP_NAME],
+          );
+          return answered;
+        });
+        assert.equal((await answer).status, 503, `${time}: ${(await answer).text}`);
+      }
+      await standby("");
+      const confirmed = await create();
+      assert.deepEqual([confirmed.status, confirmed.headers.get("idempotent-replayed")], [201, "true"], confirmed.text);
+    } finally {
+      await standby("");
+      await app.remove();
+    }
+  });
+
   describe("the connection is lost during COMMIT", () => {
     let proxy: TcpProxy;
     let app: TestApp;

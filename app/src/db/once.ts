@@ -29,6 +29,9 @@ const PURGE_ROWS = 500;
 
 const FIND = "SELECT fingerprint, answer FROM idempotency_keys WHERE company_id = ? AND user_id = ? AND key = ? AND created_at > ?";
 
+/** Changes nothing, and yet is a write. */
+const CONFIRM = "UPDATE idempotency_keys SET created_at = created_at WHERE company_id = ? AND user_id = ? AND key = ?";
+
 /** What is there already is over its time, or it would have been found. */
 const KEEP = `INSERT INTO idempotency_keys (company_id, user_id, key, fingerprint, answer, created_at) VALUES (?, ?, ?, ?, ?, ?)
   ON CONFLICT (company_id, user_id, key)
@@ -57,6 +60,8 @@ export async function doOnce<Result>(
   const known = await transaction.get<{ fingerprint: string; answer: string }>(FIND, [companyId, userId, key, since]);
   if (known !== undefined) {
     if (known.fingerprint !== fingerprint) throw new KeyReusedError();
+    // The first commit may be waiting for a standby still, or may have given up on it. One that comes after it is confirmed with it.
+    await transaction.run(CONFIRM, [companyId, userId, key]);
     return { result: JSON.parse(known.answer) as Result, isRepeated: true };
   }
   const result = await work();
