@@ -14,7 +14,7 @@ const defaults = {
   heapMb: 256,
   /** Threads of one process at most; requests are served on the same CPUs. */
   mostThreads: 2,
-  /** Longest reading of one image, ms: a page of A4 at 300 dpi full of text was measured at 5 s, and at 22 s on a machine with twice its load. */
+  /** Longest reading of one image, ms: a page of A4 at 300 dpi full of text was measured at 5 s, and at 22 s where others kept all CPUs busy. */
   imageTimeoutMs: 60_000,
   /** A thread that ends has given its memory back after this, ms. */
   endingMs: 2000,
