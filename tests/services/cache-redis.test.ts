@@ -34,7 +34,7 @@ async function openRig(redis: RedisService, appName: string, commandTimeoutMs: n
   const directory = mkdtempSync(path.join(tmpdir(), "phased-cache-"));
   let now = Date.now();
   const start = async (): Promise<RedisProcess> => {
-    const database = await SqliteDatabase.open({ file: path.join(directory, "app.db") });
+    const database = await SqliteDatabase.open({ file: path.join(directory, "app.db"), changeMarkHoldsMs: 0 });
     await migrate(database, MIGRATIONS);
     const connection = new RedisConnection({ url: redis.url, name: "cache", commandTimeoutMs, logger });
     await connection.started();

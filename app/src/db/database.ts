@@ -99,8 +99,8 @@ export interface Database extends Queries {
   figures(): DatabaseFigures;
   /**
    * A number that is another one after every commit; equal numbers mean that nothing was committed in between. What this process commits
-   * counts at once, what others commit from the next turn of the event loop on: a request that arrives after their answer sees it, unless
-   * it is pipelined behind one that was here before. Absent where only a round trip could tell.
+   * counts at once, what others commit 0.2 ms later at the latest, before a client that was answered can ask here. Absent where only a
+   * round trip could tell.
    */
   changeMark?(): number;
   /** Proves that the database answers; milliseconds it took. */

@@ -20,7 +20,7 @@ describeCacheContract("memory only, two processes on one SQLite file", false, as
   const directory = mkdtempSync(path.join(tmpdir(), "phased-cache-"));
   const file = path.join(directory, "app.db");
   const rig = await memoryOnlyRig(async () => {
-    const database = await SqliteDatabase.open({ file });
+    const database = await SqliteDatabase.open({ file, changeMarkHoldsMs: 0 });
     await migrate(database, MIGRATIONS);
     return database;
   });
