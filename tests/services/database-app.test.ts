@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { PASSWORD, TestApp } from "../app/http/support";
+import { createId } from "../../app/src/db/id";
+import { applyEvent } from "../../app/src/events/effects";
+import { orderCreated } from "../app/events/support";
+import { ADMIN_TOKEN, PASSWORD, TestApp } from "../app/http/support";
 import { startPostgres, type PostgresGroup } from "../support/services/postgres";
 
 interface Order {
@@ -11,6 +14,11 @@ interface Order {
 interface List {
   readonly data: Order[];
   readonly page: { readonly hasMore: boolean; readonly nextCursor: string | null; readonly total?: number };
+}
+
+interface ActivityPage {
+  readonly data: { readonly number: number }[];
+  readonly page: { readonly nextCursor: string | null };
 }
 
 describe("C1 D4 the app on Postgres", function () {
@@ -83,5 +91,43 @@ describe("C1 D4 the app on Postgres", function () {
     const { body } = await app.request<{ phase: string; database: { kind: string; status: string } }>("GET", "/health");
     assert.deepEqual([body.phase, body.database.kind, body.database.status], ["database", "postgres", "up"]);
     assert.ok(app.log.every((line) => Number(line["level"]) < 50));
+  });
+
+  it("If-Match: of several who have seen the same company or user, on connections of their own, one changes it", async () => {
+    const { token } = await app.signUp();
+    const { userId } = await app.addUser(token);
+    for (const where of ["/api/company", `/api/users/${userId}`]) {
+      const seen = (await app.request("GET", where, { token })).headers.get("etag") ?? "";
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, (_, n) =>
+          app.request("PATCH", where, { token, json: { name: `Name ${n}` }, headers: { "If-Match": seen } }),
+        ),
+      );
+      assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 412, 412, 412, 412, 412, 412, 412], where);
+      const changed = answers.find(({ status }) => status === 200);
+      const shown = await app.request("GET", where, { token });
+      assert.deepEqual([shown.body, shown.headers.get("etag")], [changed?.body, changed?.headers.get("etag")]);
+    }
+  });
+
+  it("E9 the activity log of operators, in pages by cursor", async () => {
+    const companyId = createId();
+    for (let number = 1; number <= 5; number++) {
+      const event = { id: createId(), companyId, number, occurredAt: new Date().toISOString(), ...orderCreated(number) };
+      assert.ok(await app.container.database.transaction((transaction) => applyEvent(transaction, event)));
+    }
+    const numbers: number[] = [];
+    for (let cursor = ""; ;) {
+      const where = `/api/admin/activity?companyId=${companyId}&limit=2&sort=occurredAt${cursor}`;
+      const { status, body, text } = await app.request<ActivityPage>("GET", where, { token: ADMIN_TOKEN });
+      assert.equal(status, 200, text);
+      numbers.push(...body.data.map(({ number }) => number));
+      if (body.page.nextCursor === null) break;
+      cursor = `&cursor=${body.page.nextCursor}`;
+    }
+    assert.deepEqual(
+      numbers.sort((one, two) => one - two),
+      [1, 2, 3, 4, 5],
+    );
   });
 });
