@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createApp } from "../../../app/src/app";
 import { accessOf } from "../../../app/src/session/access";
 import type { OpenApiDocument } from "../../../app/src/http/openapi/document";
-import { TestApp } from "./support";
+import { PASSWORD, TestApp } from "./support";
 
 /** Parts of Express's router; it keeps the paths as they were written. */
 interface Layer {
@@ -38,6 +38,14 @@ describe("OpenAPI description", () => {
 
   const described = (): string[] =>
     Object.entries(document.paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`));
+
+  it("E5 names the cookie that logging in sets", async () => {
+    const answer = await app.request("POST", "/api/auth/signup", {
+      json: { companyName: "C", name: "A", email: "cookie@example.org", password: PASSWORD },
+    });
+    const { cookie } = document.components.securitySchemes as { readonly cookie: { readonly name: string } };
+    assert.ok(answer.headers.get("set-cookie")?.startsWith(`${cookie.name}=`), cookie.name);
+  });
 
   it("E5 has every route that Express has, and no other", () => {
     const { router } = createApp(app.container) as unknown as { router: { stack: readonly Layer[] } };

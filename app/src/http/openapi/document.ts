@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { accessOf, type Access } from "../../session/access";
+import { SESSION_COOKIE } from "../../session/cookie";
 import type { Answer, Operation } from "./operation";
 
 /** An OpenAPI 3.1 document as far as this module builds it. */
@@ -103,7 +104,7 @@ export function buildDocument(operations: readonly Operation[], title: string, v
       schemas: { Problem: outputSchema(problemSchema) },
       securitySchemes: {
         session: { type: "http", scheme: "bearer", description: "The token of signing up or logging in" },
-        cookie: { type: "apiKey", in: "cookie", name: "session" },
+        cookie: { type: "apiKey", in: "cookie", name: SESSION_COOKIE },
         adminToken: { type: "http", scheme: "bearer", description: "The admin token of the installation" },
       },
     },
