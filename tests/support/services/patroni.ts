@@ -170,9 +170,11 @@ export async function streaming({ nodes, primaries }: PatroniGroup): Promise<Pat
   await eventually("one primary, and every other node a synchronous standby", async () => {
     [primary] = await primaries();
     const standbys = await primary?.sql<{ state: string; sync_state: string }>("SELECT state, sync_state FROM pg_stat_replication");
-    return (
-      standbys?.length === nodes.length - 1 && standbys.every(({ state, sync_state: sync }) => state === "streaming" && sync === "quorum")
-    );
+    if (standbys?.length !== nodes.length - 1) return false;
+    if (!standbys.every(({ state, sync_state: sync }) => state === "streaming" && sync === "quorum")) return false;
+    // Patroni has to know as well: it hands over to nobody else.
+    const others = await Promise.all(nodes.filter((node) => node !== primary).map((node) => node.api("GET", "/quorum")));
+    return others.every(({ status }) => status === 200);
   });
   return primary!;
 }
