@@ -42,8 +42,8 @@ export class Admission {
   }
 
   /** The credentials of the request were valid; @param paying whether its company is on a plan that costs something. */
-  remember(request: IncomingMessage, paying: boolean): void {
-    this.#priorities.remember(request, paying);
+  remember(request: IncomingMessage, session: object, paying: boolean): void {
+    this.#priorities.remember(request, session, paying);
   }
 
   /** Figures of the event loop from outside, instead of waiting for the guard's own; for tests. */

@@ -16,10 +16,17 @@ const TOKEN = /(?:^Bearer +|(?:^|;)\s*sid=)([\w-]{22})/i;
  * whoever writes a made-up token into a header is as anonymous as without one.
  */
 export class PriorityClassifier {
+  /** Sessions that were noted with their present plan. */
+  readonly #noted = new WeakMap<object, boolean>();
   readonly #paying = latest<string, boolean>(MOST_REMEMBERED);
 
-  /** The credentials of this request were valid. */
-  remember(request: IncomingMessage, paying: boolean): void {
+  /**
+   * The credentials of this request were valid.
+   * @param session what they led to, the same object for as long as it is remembered.
+   */
+  remember(request: IncomingMessage, session: object, paying: boolean): void {
+    if (this.#noted.get(session) === paying) return;
+    this.#noted.set(session, paying);
     const key = credentialKey(request);
     if (key !== undefined && this.#paying.get(key) !== paying) this.#paying.set(key, paying);
   }

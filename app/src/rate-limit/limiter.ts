@@ -6,11 +6,12 @@ import type { Logger } from "../observability/logger";
 import type { RedisConnection } from "../redis/client";
 import type { Session } from "../session/session-store";
 import { secretsEqual } from "../session/token";
+import { bucketsFor, bucketsOf, userKey } from "./buckets";
 import { clientAddress } from "./client-address";
 import { AddressGuard, type GuardedClient } from "./guard";
 import { limitHeader, policyHeader } from "./headers";
 import { type OutcomeCounts, outcomeCounts } from "./metrics";
-import { fallbackSpec, type LimitPolicy, type PolicyName, type RateLimitConfig, resolvePolicies } from "./policies";
+import { type LimitPolicy, type PolicyName, type RateLimitConfig, resolvePolicies } from "./policies";
 import { refusalProblem, refusalText, type Refused, refusedBy } from "./refusal";
 import { ADDRESS_LIMITS, guardClass, limitsOf, ROUTE_LIMITS, type RouteLimits } from "./routes";
 import { SampledLog } from "./sampled-log";
@@ -135,7 +136,13 @@ export class RateLimits {
         return;
       }
       const address = clientAddress(request, this.options.trustProxy);
-      this.#hold(request, this.#set(found.policies), () => address, next);
+      const set = this.#set(found.policies);
+      this.#hold(
+        request,
+        set,
+        bucketsOf(set.policies, () => address),
+        next,
+      );
     };
   }
 
@@ -152,7 +159,7 @@ export class RateLimits {
       const begun = (request as Begun)[BEGUN];
       if (begun?.set === set && begun.user === userKey(session)) {
         begun.outcome.then((outcome) => this.#settle(request, set, outcome, next)).catch(next);
-      } else this.#hold(request, set, keyFor(session), next);
+      } else this.#hold(request, set, bucketsFor(set.policies, session), next);
     };
   }
 
@@ -166,7 +173,7 @@ export class RateLimits {
     if (found === undefined) return;
     const set = this.#setOf(found, tierOf(session.plan));
     if (set.policies.length === 0) return;
-    const outcome = Promise.resolve(this.store.consume(bucketsOf(set.policies, keyFor(session))));
+    const outcome = Promise.resolve(this.store.consume(bucketsFor(set.policies, session)));
     // Whoever takes it hears of a failure; nobody may.
     outcome.catch(() => undefined);
     (request as Begun)[BEGUN] = { set, user: userKey(session), outcome };
@@ -205,12 +212,12 @@ export class RateLimits {
     return created;
   }
 
-  #hold(request: Request, set: PolicySet, keyOf: (policy: LimitPolicy) => string, next: (error?: unknown) => void): void {
+  #hold(request: Request, set: PolicySet, buckets: readonly Bucket[], next: (error?: unknown) => void): void {
     if (set.policies.length === 0) {
       next();
       return;
     }
-    const outcome = this.store.consume(bucketsOf(set.policies, keyOf));
+    const outcome = this.store.consume(buckets);
     if (outcome instanceof Promise) outcome.then((later) => this.#settle(request, set, later, next)).catch(next);
     else this.#settle(request, set, outcome, next);
   }
@@ -263,15 +270,6 @@ function pathOf(request: Request): string {
   return `${request.baseUrl}${request.path}`;
 }
 
-/** Whom a policy counts for a session. */
-function keyFor(session: Session): (policy: LimitPolicy) => string {
-  return ({ scope }) => (scope === "company" ? session.companyId : userKey(session));
-}
-
-function userKey({ companyId, userId }: Session): string {
-  return `${companyId}:${userId}`;
-}
-
 /** Companies on a plan that is not known are on the smallest. */
 function tierOf(plan: string): PolicyName {
   const tiers: Readonly<Record<string, PolicyName | undefined>> = {
@@ -280,15 +278,6 @@ function tierOf(plan: string): PolicyName {
     ENTERPRISE: "tier-enterprise",
   };
   return tiers[plan] ?? "tier-free";
-}
-
-function bucketsOf(policies: readonly LimitPolicy[], keyOf: (policy: LimitPolicy) => string): Bucket[] {
-  return policies.map((policy) => ({
-    spec: policy.spec,
-    key: `${policy.name}:${keyOf(policy)}`,
-    ...(policy.fallback === "strict" && { fallbackSpec: fallbackSpec(policy) }),
-    ...(policy.dryRun && { force: true }),
-  }));
 }
 
 /** How long an answer is held back: see {@link LimitPolicy.slow}. */

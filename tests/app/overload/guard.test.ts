@@ -143,8 +143,8 @@ describe("overload: how important a request is", () => {
     const classifier = new PriorityClassifier();
     const free = { authorization: `Bearer ${token("f")}` };
     const paying = { cookie: `other=1; sid=${token("p")}` };
-    classifier.remember(request("GET", "/api/orders", free), false);
-    classifier.remember(request("GET", "/api/orders", paying), true);
+    classifier.remember(request("GET", "/api/orders", free), {}, false);
+    classifier.remember(request("GET", "/api/orders", paying), {}, true);
     const cases: [Priority | undefined, IncomingMessage][] = [
       [undefined, request("GET", "/api/health/full")],
       [undefined, request("GET", "/metrics")],

@@ -32,7 +32,7 @@ export function observe(logger: Logger, parts: ObservedParts): RequestHandler {
     requestEnded(request, this.statusCode, durationMs);
     logRequest(write, request, this, durationMs, givenAddress(request, trustProxy));
     const { session } = request;
-    if (session !== undefined) admission.remember(request, session.plan !== "FREE");
+    if (session !== undefined) admission.remember(request, session, session.plan !== "FREE");
     const companyId = companyOf === undefined ? session?.companyId : companyOf(request)?.slice(0, MOST_ID_CHARACTERS);
     if (companyId !== undefined) {
       tenantMetrics.record(companyId, routeClass(request.method, request.originalUrl), this.statusCode, durationMs);
