@@ -42,16 +42,18 @@ export class FallbackStore implements LimitStore {
     return this.#ask(buckets);
   }
 
-  async #ask(buckets: readonly Bucket[]): Promise<Outcome> {
-    let outcome: Outcome;
-    try {
-      outcome = await this.first.consume(buckets);
-    } catch (error) {
+  #ask(buckets: readonly Bucket[]): Outcome | Promise<Outcome> {
+    const taken = (outcome: Outcome): Outcome => {
+      this.#remember(buckets, outcome);
+      return outcome;
+    };
+    const failed = (error: unknown): Outcome | Promise<Outcome> => {
       this.options.failed(error as Error);
       return this.second.consume(this.#continued(buckets));
-    }
-    this.#remember(buckets, outcome);
-    return outcome;
+    };
+    const outcome = this.first.consume(buckets);
+    // Without await: the promises of a request that is counted elsewhere are a tenth of its time.
+    return outcome instanceof Promise ? outcome.then(taken, failed) : taken(outcome);
   }
 
   #remember(buckets: readonly Bucket[], { states }: Outcome): void {

@@ -20,24 +20,26 @@ export class RedisStore implements LimitStore {
   constructor(private readonly connection: RedisConnection) {}
 
   /** @throws RedisUnavailableError (rejects) at once while Redis is away. */
-  async consume(buckets: readonly Bucket[]): Promise<Outcome> {
-    const parameters = encode(buckets);
-    const reply = await this.connection.call((redis) => evaluate(redis, buckets.length, parameters));
-    return decode(reply, buckets.length);
+  consume(buckets: readonly Bucket[]): Promise<Outcome> {
+    let parameters = this.#encoded.get(buckets);
+    if (parameters === undefined) this.#encoded.set(buckets, (parameters = encode(buckets)));
+    const asked = parameters;
+    return this.connection.call((redis) => evaluate(redis, buckets.length, asked)).then((reply) => decode(reply, buckets.length));
   }
+
+  /** Lists of buckets that stay the same from request to request are turned into arguments once. */
+  readonly #encoded = new WeakMap<readonly Bucket[], readonly string[]>();
 }
 
-async function evaluate(redis: Redis, keys: number, parameters: (string | number)[]): Promise<number[]> {
-  try {
-    return (await redis.evalsha(SHA, keys, ...parameters)) as number[];
-  } catch (error) {
+function evaluate(redis: Redis, keys: number, parameters: readonly string[]): Promise<number[]> {
+  return redis.evalsha(SHA, keys, ...parameters).catch((error: unknown) => {
     // A server that was restarted has forgotten its scripts; EVAL teaches it again. The failed call has counted nothing.
     if (!isReply(error) || !error.message.startsWith("NOSCRIPT")) throw error;
-    return (await redis.eval(CONSUME_SCRIPT, keys, ...parameters)) as number[];
-  }
+    return redis.eval(CONSUME_SCRIPT, keys, ...parameters);
+  }) as Promise<number[]>;
 }
 
-function encode(buckets: readonly Bucket[]): (string | number)[] {
+function encode(buckets: readonly Bucket[]): string[] {
   const parameters: (string | number)[] = buckets.map(({ key }) => PREFIX + key);
   for (const { spec, cost = 1, force = false } of buckets) {
     const { algorithm, limit, windowMs, burst = 1, penalty } = spec;
@@ -45,7 +47,7 @@ function encode(buckets: readonly Bucket[]): (string | number)[] {
     parameters.push(penalty?.strikes ?? 0, penalty?.strikeWindowMs ?? 0, penalty?.blockMs ?? 0, penalty?.mostBlockMs ?? 0);
   }
   if (parameters.length !== buckets.length * (1 + ARGUMENTS_PER_BUCKET)) throw new Error("the arguments do not fit the script");
-  return parameters;
+  return parameters.map(String);
 }
 
 function decode(reply: readonly number[], buckets: number): Outcome {

@@ -26,11 +26,13 @@ export async function connectRedis({ url, limitsUrl, commandTimeoutMs }: RedisCo
   const client = await import("./client.js");
   const connect = (name: string, target: string | undefined): RedisConnection | undefined =>
     target === undefined ? undefined : new client.RedisConnection({ url: target, name, commandTimeoutMs, logger });
-  const connections = { cache: connect("cache", url), limits: connect("limits", limitsUrl) };
-  await Promise.all([connections.cache?.started(), connections.limits?.started()]);
-  return connections;
+  const cache = connect("cache", url);
+  // One server, one connection: what a request asks of both then leaves in one write and comes back in one read.
+  const limits = limitsUrl === url ? cache : connect("limits", limitsUrl);
+  await Promise.all([cache?.started(), limits?.started()]);
+  return { cache, limits };
 }
 
 export async function closeRedis({ cache, limits }: RedisConnections): Promise<void> {
-  await Promise.all([cache?.close(), limits?.close()]);
+  await Promise.all([cache?.close(), limits === cache ? undefined : limits?.close()]);
 }

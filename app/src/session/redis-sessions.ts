@@ -1,3 +1,4 @@
+import { latest } from "../bounded";
 import type { RedisFence } from "../cache/fence";
 import type { Logger } from "../observability/logger";
 import type { RedisConnection } from "../redis/client";
@@ -6,6 +7,9 @@ import { SESSION_LIFETIME_MS, type SharedSession, type SharedSessions } from "./
 
 /** Stands in for a session that was ended, so that a process which read it from the database a moment before cannot put it back. */
 const REVOKED = "revoked";
+
+/** Copies kept as they were parsed; about 700 bytes each. */
+const MOST_DECODED = 2000;
 
 /** Keeps a copy unless the session was revoked. KEYS[1] the session; ARGV: copy, lifetime in ms, the word for revoked. */
 const WRITE = `if redis.call("GET", KEYS[1]) == ARGV[3] then return 0 end
@@ -21,6 +25,7 @@ export class RedisSessions implements SharedSessions {
   readonly #connection: RedisConnection;
   readonly #fence: RedisFence;
   readonly #logger: Logger;
+  readonly #last = latest<string, { readonly text: string; readonly session: SharedSession }>(MOST_DECODED);
 
   constructor(connection: RedisConnection, fence: RedisFence, logger: Logger) {
     this.#connection = connection;
@@ -35,11 +40,20 @@ export class RedisSessions implements SharedSessions {
       const text = await this.#connection.call((redis) => redis.getex(`${prefix}session:${idHash}`, "PX", SESSION_LIFETIME_MS));
       // Asked again: the epoch may have been raised, or the connection lost, while the answer was on its way.
       if (text === null || text === REVOKED || this.#fence.prefix() !== prefix) return undefined;
-      return decode(text);
+      return this.#decoded(idHash, text);
     } catch (error) {
       this.#note(error, "a session could not be read from Redis");
       return undefined;
     }
+  }
+
+  /** The same object for the same text: it is not parsed again, and whoever keeps something for a session finds it. */
+  #decoded(idHash: string, text: string): SharedSession {
+    const known = this.#last.get(idHash);
+    if (known?.text === text) return known.session;
+    const session = decode(text);
+    this.#last.set(idHash, { text, session });
+    return session;
   }
 
   async write(idHash: string, session: SharedSession): Promise<void> {
