@@ -39,7 +39,10 @@ describe("D13 a thousand users at a time", function () {
       try {
         for (const page of PAGES) {
           await delay(Math.random() * THINK_MS);
-          const request: FloodRequest = { url: `${instance.url}${page}`, headers: { authorization: `Bearer ${tokens[number % COMPANIES]}` } };
+          const request: FloodRequest = {
+            url: `${instance.url}${page}`,
+            headers: { authorization: `Bearer ${tokens[number % COMPANIES]}` },
+          };
           const { status } = await send(request, agent);
           statuses[status] = (statuses[status] ?? 0) + 1;
         }
