@@ -1,4 +1,5 @@
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
+import { latest } from "../bounded";
 import type { Database } from "./database";
 
 /**
@@ -12,7 +13,7 @@ export class UnchangedMemo<Value extends object> {
   /** @param max most values kept; the one not asked for the longest goes first. */
   constructor(database: Database, max: number) {
     this.#database = database;
-    this.#values = new LRUCache({ max });
+    this.#values = latest(max);
   }
 
   /** What `read` gave for the key, if that still holds. */

@@ -52,8 +52,11 @@ export const SLIDE_INTERVAL_MS = 60_000;
 /** Expired sessions removed at each login, so that the table stays as large as its use without a job of its own. */
 const EXPIRED_PER_LOGIN = 20;
 
-/** Sessions remembered while the database does not change. */
-const MOST_REMEMBERED = 2000;
+/**
+ * Sessions remembered while the database does not change; about 500 bytes each. As many as companies are counted at a time: with fewer,
+ * ten thousand of them in turn would find none of theirs, and leave the garbage of each behind.
+ */
+const MOST_REMEMBERED = 12_000;
 
 /** Sessions one user may have; logging in once more ends the oldest. */
 export const MOST_SESSIONS_PER_USER = 100;
