@@ -24,36 +24,29 @@ export function refuseRequest(request: IncomingMessage): RawProblem | undefined 
   if (rawHeaders.length > 2 * REQUEST_LIMITS.headers) {
     return { status: 431, kind: "too-many-headers", detail: `A request may have ${REQUEST_LIMITS.headers} header fields.` };
   }
-  const repeated = repeatedHeader(rawHeaders);
-  if (repeated !== undefined) return { status: 400, kind: "bad-request", detail: `The header ${repeated} may be given once only.` };
-  return foreignEncoding(rawHeaders) ? { status: 400, kind: "bad-request", detail: "Transfer-Encoding may be chunked only." } : undefined;
+  const wrong = wrongHeader(rawHeaders);
+  return wrong === undefined ? undefined : { status: 400, kind: "bad-request", detail: wrong };
 }
 
 /**
- * Where a body in another encoding ends is not known. Node's parser says so too, but only after the request was handed over, when it may
- * have been answered already.
+ * Where a body in another encoding than `chunked` ends is not known. Node's parser says so too, but only after the request was handed over,
+ * when it may have been answered already.
  */
-function foreignEncoding(rawHeaders: readonly string[]): boolean {
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const raw = rawHeaders[index] ?? "";
-    if (raw.length !== TRANSFER_ENCODING.length || raw.toLowerCase() !== TRANSFER_ENCODING) continue;
-    if (rawHeaders[index + 1]?.trim().toLowerCase() !== "chunked") return true;
-  }
-  return false;
-}
-
 const TRANSFER_ENCODING = "transfer-encoding";
 
-function repeatedHeader(rawHeaders: readonly string[]): string | undefined {
+/** What is wrong with the headers, in one pass over them. */
+function wrongHeader(rawHeaders: readonly string[]): string | undefined {
   let seen = "";
+  let foreignEncoding = false;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const raw = rawHeaders[index] ?? "";
-    // All of them have 4, 12, 13 or 14 letters: most fields are passed by their length alone.
-    if (raw.length !== 4 && (raw.length < 12 || raw.length > 14)) continue;
+    // Single ones have 4, 12, 13 or 14 letters: most fields are passed by their length alone.
+    if (raw.length !== 4 && (raw.length < 12 || raw.length > 14) && raw.length !== TRANSFER_ENCODING.length) continue;
     const name = raw.toLowerCase();
+    if (name === TRANSFER_ENCODING) foreignEncoding ||= rawHeaders[index + 1]?.trim().toLowerCase() !== "chunked";
     if (!SINGLE.has(name)) continue;
-    if (seen.includes(`${name} `)) return name;
+    if (seen.includes(`${name} `)) return `The header ${name} may be given once only.`;
     seen += `${name} `;
   }
-  return undefined;
+  return foreignEncoding ? "Transfer-Encoding may be chunked only." : undefined;
 }

@@ -16,7 +16,7 @@ import { refusalProblem, refusalText, type Refused, refusedBy } from "./refusal"
 import { ADDRESS_LIMITS, guardClass, limitsOf, ROUTE_LIMITS, type RouteLimits } from "./routes";
 import { SampledLog } from "./sampled-log";
 import { createLimitStore } from "./store-chain";
-import type { Bucket, LimitStore, Outcome } from "./types";
+import type { LimitStore, Outcome } from "./types";
 
 /** Header by which an operator's own load is let through: the admin token. Its requests are counted, but not refused. */
 export const BYPASS_HEADER = "x-rate-limit-bypass";
@@ -129,20 +129,14 @@ export class RateLimits {
   /** Express middleware for `/api`, before authentication and before the body: limits per address of the routes in {@link ADDRESS_LIMITS}. */
   beforeAuthentication(): RequestHandler {
     return (request, _response, next) => {
-      const path = pathOf(request);
-      const found = limitsOf(ADDRESS_LIMITS, request.method, path);
-      if (found === undefined) {
+      const found = limitsOf(ADDRESS_LIMITS, request.method, pathOf(request));
+      const set = found === undefined ? undefined : this.#set(found.policies);
+      if (set === undefined || set.policies.length === 0) {
         next();
         return;
       }
       const address = clientAddress(request, this.options.trustProxy);
-      const set = this.#set(found.policies);
-      this.#hold(
-        request,
-        set,
-        bucketsOf(set.policies, () => address),
-        next,
-      );
+      this.#hold(request, set, this.store.consume(bucketsOf(set.policies, () => address)), next);
     };
   }
 
@@ -150,16 +144,14 @@ export class RateLimits {
   afterAuthentication(): RequestHandler {
     return (request, _response, next) => {
       const { session } = request;
-      const found = session === undefined ? undefined : limitsOf(ROUTE_LIMITS, request.method, pathOf(request));
-      if (session === undefined || found === undefined) {
+      const set = session === undefined ? undefined : this.#setFor(request, session);
+      if (session === undefined || set === undefined) {
         next();
         return;
       }
-      const set = this.#setOf(found, tierOf(session.plan));
       const begun = (request as Begun)[BEGUN];
-      if (begun?.set === set && begun.user === userKey(session)) {
-        begun.outcome.then((outcome) => this.#settle(request, set, outcome, next)).catch(next);
-      } else this.#hold(request, set, bucketsFor(set.policies, session), next);
+      const isBegun = begun?.set === set && begun.user === userKey(session);
+      this.#hold(request, set, isBegun ? begun.outcome : this.store.consume(bucketsFor(set.policies, session)), next);
     };
   }
 
@@ -169,10 +161,8 @@ export class RateLimits {
    */
   beginEarly(request: Request, session: Session): void {
     if (this.store.kind !== "redis") return;
-    const found = limitsOf(ROUTE_LIMITS, request.method, pathOf(request));
-    if (found === undefined) return;
-    const set = this.#setOf(found, tierOf(session.plan));
-    if (set.policies.length === 0) return;
+    const set = this.#setFor(request, session);
+    if (set === undefined) return;
     const outcome = Promise.resolve(this.store.consume(bucketsFor(set.policies, session)));
     // Whoever takes it hears of a failure; nobody may.
     outcome.catch(() => undefined);
@@ -192,13 +182,19 @@ export class RateLimits {
     this.guard.close();
   }
 
-  /** {@link #set} of a route and a tier, found without putting their names together. */
-  #setOf(route: RouteLimits, tier: PolicyName): PolicySet {
+  /**
+   * What a request of a session is held against, found without putting the names of its policies together; `undefined` when nothing of it
+   * is in force.
+   */
+  #setFor(request: Request, session: Session): PolicySet | undefined {
+    const route = limitsOf(ROUTE_LIMITS, request.method, pathOf(request));
+    if (route === undefined) return undefined;
+    const tier = tierOf(session.plan);
     let byTier = this.#routeSets.get(route);
     if (byTier === undefined) this.#routeSets.set(route, (byTier = new Map<PolicyName, PolicySet>()));
     let set = byTier.get(tier);
     if (set === undefined) byTier.set(tier, (set = this.#set([...route.policies, tier])));
-    return set;
+    return set.policies.length === 0 ? undefined : set;
   }
 
   /** The policies of these names that are in force. */
@@ -212,12 +208,7 @@ export class RateLimits {
     return created;
   }
 
-  #hold(request: Request, set: PolicySet, buckets: readonly Bucket[], next: (error?: unknown) => void): void {
-    if (set.policies.length === 0) {
-      next();
-      return;
-    }
-    const outcome = this.store.consume(buckets);
+  #hold(request: Request, set: PolicySet, outcome: Outcome | Promise<Outcome>, next: (error?: unknown) => void): void {
     if (outcome instanceof Promise) outcome.then((later) => this.#settle(request, set, later, next)).catch(next);
     else this.#settle(request, set, outcome, next);
   }

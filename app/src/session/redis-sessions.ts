@@ -8,8 +8,8 @@ import { SESSION_LIFETIME_MS, type SharedSession, type SharedSessions } from "./
 /** Stands in for a session that was ended, so that a process which read it from the database a moment before cannot put it back. */
 const REVOKED = "revoked";
 
-/** Copies kept as they were parsed; about 700 bytes each. */
-const MOST_DECODED = 2000;
+/** Copies kept as they were parsed, as many as sessions are remembered without Redis; about 700 bytes each. */
+const MOST_DECODED = 12_000;
 
 /** Keeps a copy unless the session was revoked. KEYS[1] the session; ARGV: copy, lifetime in ms, the word for revoked. */
 const WRITE = `if redis.call("GET", KEYS[1]) == ARGV[3] then return 0 end
@@ -45,6 +45,10 @@ export class RedisSessions implements SharedSessions {
       this.#note(error, "a session could not be read from Redis");
       return undefined;
     }
+  }
+
+  recent(idHash: string): SharedSession | undefined {
+    return this.#last.get(idHash)?.session;
   }
 
   /** The same object for the same text: it is not parsed again, and whoever keeps something for a session finds it. */

@@ -1,7 +1,6 @@
 import type { Database } from "../db/database";
 import { sessions, type Role } from "../db/tables";
 import { TenantScope } from "../db/tenant";
-import { latest } from "../bounded";
 import { UnchangedMemo } from "../db/unchanged";
 import type { TokenSigner } from "./token";
 
@@ -34,6 +33,8 @@ export interface SharedSession extends Session {
 export interface SharedSessions {
   /** The copy, its life prolonged to a whole lifetime; `undefined` when there is none or nobody answers. */
   read(idHash: string): Promise<SharedSession | undefined>;
+  /** The copy that this process read last, if it still has it; it may be out of date. */
+  recent(idHash: string): SharedSession | undefined;
   /** Keeps a copy, unless the session was revoked meanwhile. */
   write(idHash: string, session: SharedSession): Promise<void>;
   /** Once it resolves, no process finds a copy of these again. */
@@ -95,7 +96,6 @@ export class SessionStore {
   readonly #now: () => number;
   readonly #shared: SharedSessions | undefined;
   readonly #unchanged: UnchangedMemo<Session>;
-  readonly #recent = latest<string, Session>(MOST_REMEMBERED);
   #slideAt = Number.NaN;
   #slideText = "";
   readonly #endedListeners = new Set<(idHashes: readonly string[]) => void>();
@@ -140,7 +140,7 @@ export class SessionStore {
    */
   recent(token: string): Session | undefined {
     const idHash = this.#signer.verify(token);
-    return idHash === undefined ? undefined : this.#recent.get(idHash);
+    return idHash === undefined ? undefined : this.#shared?.recent(idHash);
   }
 
   /** The session behind a token, its end moved on; `undefined` when it is forged, ended, expired or its user deactivated. */
@@ -148,10 +148,7 @@ export class SessionStore {
     const idHash = this.#signer.verify(token);
     if (idHash === undefined) return undefined;
     const copy = await this.#shared?.read(idHash);
-    if (copy !== undefined && this.#now() - copy.checkedAt < SLIDE_INTERVAL_MS) {
-      if (this.#recent.get(idHash)?.plan !== copy.plan) this.#recent.set(idHash, copy);
-      return copy;
-    }
+    if (copy !== undefined && this.#now() - copy.checkedAt < SLIDE_INTERVAL_MS) return copy;
     const session = await this.#read(idHash);
     if (this.#shared === undefined) return session;
     if (session !== undefined) await this.#shared.write(idHash, { ...session, checkedAt: this.#now() });
