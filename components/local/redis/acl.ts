@@ -18,7 +18,8 @@ const APP_COMMANDS = "+@all -@admin -@dangerous +info +client|list";
  * - `default` is off: nobody can log in as it, and a client that does not say who it is gets nothing. Its rights stay whole, because Redis
  *   replays its append-only file as this user: without them a restart refuses, and so loses, every transaction and script in it.
  * - `app` may use every key and channel, but no dangerous command.
- * - `health` has no secret and may do nothing but PING: the container's health check.
+ * - `health` has no secret and may do nothing but PING, for the container's health check, and INFO, for `npm run status`: figures of the
+ *   server, no key and no value.
  *
  * @param password of `app`.
  * @throws RangeError when the password is shorter than 16 characters.
@@ -33,7 +34,7 @@ export function renderRedisAcl(password: string): string {
   return [
     "user default off resetpass ~* &* +@all",
     `user ${REDIS_APP_USER} on #${hash} ~* &* ${APP_COMMANDS}`,
-    "user health on nopass resetkeys resetchannels -@all +ping",
+    "user health on nopass resetkeys resetchannels -@all +ping +info",
     "",
   ].join("\n");
 }

@@ -97,11 +97,11 @@ describe("users of Redis", () => {
     );
   });
 
-  it("who does not log in gets nothing, the health check may only PING, the app nothing dangerous", () => {
+  it("who does not log in gets nothing, the health check may only PING and see figures, the app nothing dangerous", () => {
     const [anonymous = "", app = "", health = ""] = renderRedisAcl("0123456789abcdef").split("\n");
     assert.match(anonymous, /^user default off resetpass /);
     assert.match(app, /^user app on #[0-9a-f]{64} ~\* &\* \+@all -@admin -@dangerous/);
-    assert.match(health, /^user health on nopass resetkeys resetchannels -@all \+ping$/);
+    assert.match(health, /^user health on nopass resetkeys resetchannels -@all \+ping \+info$/);
   });
 
   it("a password that could be guessed is refused without repeating it", () => {
