@@ -26,16 +26,34 @@ export type DatabaseConnection =
   | { readonly kind: "sqlite"; /** Absolute path of the database file in the app's container. */ readonly path: string }
   | {
       readonly kind: "postgres";
+      /** What leads to the primary, whichever node that is: a pooler, as a rule. */
       readonly primary: Connection;
-      readonly readers: readonly Connection[];
+      /**
+       * Every server by itself, the primary among them: which of them may be read as a replica is for the app to see, and can change at
+       * any time. A pooler has a database for each.
+       */
+      readonly readers: readonly (Connection & { readonly database: string })[];
       readonly database: string;
+      /** Whom the app works as: reads and writes rows, changes no table. */
       readonly user: string;
       readonly password: SecretFile;
+      /** URL, with password, of the primary without a pooler, as the owner of the tables: for migrations. */
+      readonly directUrl: SecretFile;
     };
+
+/** Redis, in its two roles; each file holds a URL with user and password. */
+export interface RedisConnection {
+  /** Cache, sessions, messages between instances. */
+  readonly cache: SecretFile;
+  /** Rate limits and job queues: nothing is evicted. */
+  readonly limits: SecretFile;
+}
 
 /** Everything a phase hands to the app. Absent services are `undefined`: the app then uses its built-in fallback. */
 export interface BackingServices {
   readonly database: DatabaseConnection;
+  readonly redis?: RedisConnection | undefined;
+  readonly kafka?: { /** Where clients connect first. */ readonly brokers: readonly Connection[] } | undefined;
   readonly sessionSecret: SecretFile;
   readonly adminToken: SecretFile;
 }

@@ -8,13 +8,28 @@ const defaults = {
   mountPath: "/run/secrets",
   /** 48 letters and digits are 285 bits. */
   generatedLength: 48,
-  /** The app runs as a user this component does not know; nobody else is in its container. */
+  /**
+   * The services run as users this component does not know, and nobody else is in their containers. On the host the directory of the
+   * volume keeps others out: Docker's own is root's, and an image may bring /run/secrets as its user's own.
+   */
   permissions: "0444",
 } as const;
 
-export interface SecretFilesArgs<Name extends string> {
+/** What is generated becomes part of a resource's name, and dashes in it would make two files one resource. */
+const GENERATED_NAME = /^[a-z][a-z0-9_]*$/;
+const RENDERED_NAME = /^[a-z](?:[a-z0-9_-]|\.(?!\.))*$/;
+
+/** Files that are put together, by name. */
+type Contents<Name extends string> = Readonly<Record<Name, pulumi.Input<string>>>;
+type Values<Name extends string> = Readonly<Record<Name, pulumi.Output<string>>>;
+
+export interface SecretFilesArgs<Generated extends string, Rendered extends string = never, Hidden extends Generated = never> {
   /** Secrets to generate once and keep, as file names, e.g. `session_secret`. They never change on their own. */
-  readonly generate: readonly Name[];
+  readonly generate: readonly Generated[];
+  /** Those of them that become no file: they are only for what {@link render} puts together, and for {@link SecretFiles.values}. @default none */
+  readonly withoutFile?: readonly Hidden[];
+  /** Files whose content is put together, of the generated secrets and of others, e.g. `redis.acl`. Names may hold dots and dashes. */
+  readonly render?: (generated: Values<Generated>) => Contents<Rendered>;
   /** Any image that is on the host; the container made of it only carries the files and is never started. */
   readonly image: pulumi.Input<string>;
   /** Changes to the child resources before they are created. */
@@ -27,36 +42,45 @@ export interface SecretFilesArgs<Name extends string> {
 }
 
 /**
- * Secrets as files in a volume, for containers with a read-only root.
+ * Secrets as files in a volume, for containers with a read-only root. One for each service: a container sees its own secrets only.
  *
  * Docker refuses to upload a file into a container whose root is read-only, so a second container, created and never started,
  * mounts the volume and receives the upload. Values are in neither an environment variable nor `docker inspect`, and encrypted in
  * Pulumi's state. {@link revision} changes when a secret does; a container that labels itself with it is replaced then.
  */
-export class SecretFiles<Name extends string> extends pulumi.ComponentResource {
-  /** Where each secret lies inside a container that mounts {@link mount}. */
-  readonly files: Readonly<Record<Name, SecretFile>>;
-  /** The values themselves, marked secret. */
-  readonly values: Readonly<Record<Name, pulumi.Output<string>>>;
+export class SecretFiles<Generated extends string, Rendered extends string = never, Hidden extends Generated = never>
+  extends pulumi.ComponentResource
+{
+  /** Where each file lies inside a container that mounts {@link mount}. */
+  readonly files: Readonly<Record<Exclude<Generated, Hidden> | Rendered, SecretFile>>;
+  /** The values themselves, generated or put together, marked secret. */
+  readonly values: Values<Generated | Rendered>;
   readonly mount: VolumeMount;
   /** Stands for the current content without telling anything about it: the id of the container that wrote it. */
   readonly revision: pulumi.Output<string>;
-  private readonly passwords: Readonly<Record<Name, random.RandomPassword>>;
+  private readonly passwords: Readonly<Record<Generated, random.RandomPassword>>;
   private readonly volume: docker.Volume;
   private readonly writer: docker.Container;
 
-  constructor(name: string, args: SecretFilesArgs<Name>, opts?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, args: SecretFilesArgs<Generated, Rendered, Hidden>, opts?: pulumi.ComponentResourceOptions) {
     super("phased-stack:local:SecretFiles", name, {}, opts);
-    const bad = args.generate.filter((file) => !/^[a-z][a-z0-9_]*$/.test(file));
-    if (bad.length > 0) throw new Error(`${name}: not usable as file names: ${bad.join(", ")}; use lower-case letters, digits and _`);
-
+    refuse(name, args.generate, GENERATED_NAME, "lower-case letters, digits and _");
     this.passwords = record(args.generate, (file) => this.createPassword(name, file, args));
-    this.values = record(args.generate, (file) => pulumi.secret(this.passwords[file].result));
-    this.files = record(args.generate, (file) => ({ path: `${defaults.mountPath}/${file}` }));
+    const generated = record(args.generate, (file) => pulumi.secret(this.passwords[file].result));
+    const contents = args.render?.(generated) ?? ({} as Contents<Rendered>);
+    const rendered = Object.keys(contents) as Rendered[];
+    refuse(name, rendered, RENDERED_NAME, "lower-case letters, digits, _, - and single dots");
+    const twice = rendered.filter((file) => (args.generate as readonly string[]).includes(file));
+    if (twice.length > 0) throw new Error(`${name}: both generated and rendered: ${twice.join(", ")}; give them different names`);
+
+    this.values = { ...generated, ...record(rendered, (file) => pulumi.secret(contents[file])) };
+    const hidden: readonly string[] = args.withoutFile ?? [];
+    const written = [...args.generate.filter((file): file is Exclude<Generated, Hidden> => !hidden.includes(file)), ...rendered];
+    this.files = record(written, (file) => ({ path: `${defaults.mountPath}/${file}` }));
     this.volume = new docker.Volume(
       ...transformed(args.transform?.volume, `${name}-volume`, { labels: labels("secrets") }, { parent: this }),
     );
-    this.writer = this.createWriter(name, args);
+    this.writer = this.createWriter(name, written, args);
     this.mount = { volumeName: this.volume.name, containerPath: defaults.mountPath, readOnly: true };
     this.revision = this.writer.id;
     this.registerOutputs({ files: this.files, volumeName: this.volume.name, revision: this.revision });
@@ -64,22 +88,25 @@ export class SecretFiles<Name extends string> extends pulumi.ComponentResource {
 
   /** The resources this component is made of. */
   get nodes(): {
-    readonly passwords: Readonly<Record<Name, random.RandomPassword>>;
+    readonly passwords: Readonly<Record<Generated, random.RandomPassword>>;
     readonly volume: docker.Volume;
     readonly writer: docker.Container;
   } {
     return { passwords: this.passwords, volume: this.volume, writer: this.writer };
   }
 
-  private createPassword(name: string, file: Name, args: SecretFilesArgs<Name>): random.RandomPassword {
+  private createPassword(name: string, file: Generated, args: SecretFilesArgs<Generated, Rendered, Hidden>): random.RandomPassword {
     const resourceName = `${name}-${file.replaceAll("_", "-")}`;
     return new random.RandomPassword(
       ...transformed(args.transform?.password, resourceName, { length: defaults.generatedLength, special: false }, { parent: this }),
     );
   }
 
-  private createWriter(name: string, args: SecretFilesArgs<Name>): docker.Container {
-    const files = [...args.generate].sort();
+  private createWriter(
+    name: string,
+    files: readonly (Generated | Rendered)[],
+    args: SecretFilesArgs<Generated, Rendered, Hidden>,
+  ): docker.Container {
     return new docker.Container(
       ...transformed(
         args.transform?.writer,
@@ -92,7 +119,7 @@ export class SecretFiles<Name extends string> extends pulumi.ComponentResource {
           mustRun: false,
           networkMode: "none",
           volumes: [{ volumeName: this.volume.name, containerPath: defaults.mountPath }],
-          uploads: files.map((file) => ({
+          uploads: [...files].sort().map((file) => ({
             file: `${defaults.mountPath}/${file}`,
             content: this.values[file],
             permissions: defaults.permissions,
@@ -108,6 +135,11 @@ export class SecretFiles<Name extends string> extends pulumi.ComponentResource {
       ),
     );
   }
+}
+
+function refuse(name: string, files: readonly string[], allowed: RegExp, use: string): void {
+  const bad = files.filter((file) => !allowed.test(file));
+  if (bad.length > 0) throw new Error(`${name}: not usable as file names: ${bad.join(", ")}; use ${use}`);
 }
 
 function record<Name extends string, Value>(names: readonly Name[], make: (name: Name) => Value): Readonly<Record<Name, Value>> {
