@@ -4,10 +4,23 @@ export const PGBOUNCER_PORT = 6432;
 /** Where its users and their passwords are; on the stack's secrets volume. */
 export const PGBOUNCER_USERS_PATH = "/run/secrets/pgbouncer-users";
 
+/** Who may pause, resume and reload it. */
+export const PGBOUNCER_OPERATOR = "operator";
+
+/** Who may look at its figures (SHOW POOLS): the exporter's user, who is one of Postgres, too. */
+export const PGBOUNCER_MONITOR = "monitor";
+
 /** How PgBouncer is set up. Durations are seconds. */
 export interface PgbouncerSettings {
   /** Host name of the one server behind it: Postgres, or the HAProxy that knows the primary. Never a list: PgBouncer would take them in turn. */
   readonly serverHost: string;
+  /**
+   * Host names of the servers themselves, at port 5432: each gets a database of its own, {@link nodeDatabase}. Replicas are read one by
+   * one, because what one of them has replayed says nothing about another. @default none
+   */
+  readonly nodes?: readonly string[];
+  /** Connections to each of {@link nodes}. @default the same as poolSize */
+  readonly nodePoolSize?: number;
   /** @default 5432 */
   readonly serverPort?: number;
   /** Name of the database, for clients and on the server. @default "app" */
@@ -35,11 +48,19 @@ const CONSOLE = "pgbouncer";
 export interface PgbouncerPool {
   readonly poolSize: number;
   readonly reservePoolSize: number;
+  /** To each node by itself; 0 without nodes. */
+  readonly nodePoolSize: number;
 }
 
 /** The sizes that settings lead to. */
-export function pgbouncerPool({ poolSize = 20, reservePoolSize = poolSize < 10 ? 0 : 5 }: PgbouncerSettings): PgbouncerPool {
-  return { poolSize, reservePoolSize };
+export function pgbouncerPool(settings: PgbouncerSettings): PgbouncerPool {
+  const { poolSize = 20, reservePoolSize = poolSize < 10 ? 0 : 5, nodePoolSize = poolSize, nodes = [] } = settings;
+  return { poolSize, reservePoolSize, nodePoolSize: nodes.length === 0 ? 0 : nodePoolSize };
+}
+
+/** What PgBouncer calls the database on one node, e.g. `app_pg-1`. */
+export function nodeDatabase(node: string, database = "app"): string {
+  return `${database}_${node}`;
 }
 
 /**
@@ -50,10 +71,12 @@ export const RESERVED_CONNECTIONS = 30;
 
 /**
  * `max_connections` for a server behind these PgBouncers, so that none of them is ever refused: all of their pools full, and the reserve.
- * After a failover every one of them may be at the same server.
+ * After a failover every one of them may be at the same server, which has been read as a replica until then.
  */
 export function postgresConnections(pgbouncers: readonly PgbouncerSettings[]): number {
-  return pgbouncers.map(pgbouncerPool).reduce((sum, pool) => sum + pool.poolSize + pool.reservePoolSize, RESERVED_CONNECTIONS);
+  return pgbouncers
+    .map(pgbouncerPool)
+    .reduce((sum, pool) => sum + pool.poolSize + pool.reservePoolSize + pool.nodePoolSize, RESERVED_CONNECTIONS);
 }
 
 /**
@@ -65,9 +88,9 @@ export function postgresConnections(pgbouncers: readonly PgbouncerSettings[]): n
  * @throws RangeError for a setting that the file could not hold.
  */
 export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
-  const { serverHost, serverPort = 5432, database = "app", maxClients = 2000 } = settings;
-  const { poolSize, reservePoolSize } = pgbouncerPool(settings);
-  for (const [name, value] of Object.entries({ serverHost, database })) {
+  const { serverHost, serverPort = 5432, nodes = [], database = "app", maxClients = 2000 } = settings;
+  const { poolSize, reservePoolSize, nodePoolSize } = pgbouncerPool(settings);
+  for (const [name, value] of [["serverHost", serverHost], ["database", database], ...nodes.map((node) => ["nodes", node] as const)]) {
     if (!SETTING.test(value) || value === CONSOLE) {
       throw new RangeError(
         `${name}: ${JSON.stringify(value)} is not allowed; use letters, digits, dots, dashes and underscores, but not "${CONSOLE}".`,
@@ -78,6 +101,7 @@ export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
     ["serverPort", serverPort, 1, 65_535],
     ["poolSize", poolSize, 1, MOST_CONNECTIONS],
     ["reservePoolSize", reservePoolSize, 0, MOST_CONNECTIONS],
+    ["nodePoolSize", nodes.length === 0 ? 1 : nodePoolSize, 1, MOST_CONNECTIONS],
     ["maxClients", maxClients, 1, MOST_CLIENTS],
   ] as const) {
     if (!Number.isInteger(value) || value < least || value > most)
@@ -89,8 +113,8 @@ export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
     unix_socket_dir: "",
     auth_type: "scram-sha-256",
     auth_file: PGBOUNCER_USERS_PATH,
-    // Who may look at its figures (SHOW POOLS), which is what the exporter does.
-    stats_users: "app",
+    admin_users: PGBOUNCER_OPERATOR,
+    stats_users: PGBOUNCER_MONITOR,
     pool_mode: "transaction",
     max_client_conn: maxClients,
     default_pool_size: poolSize,
@@ -119,9 +143,12 @@ export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
     log_disconnections: 0,
     stats_period: 60,
   };
+  const nodePool = `pool_size=${nodePoolSize} reserve_pool_size=0 max_db_connections=${nodePoolSize}`;
   return [
     "[databases]",
-    `${database} = host=${serverHost} port=${serverPort} dbname=${database}`,
+    // In quotes, because names may have dashes.
+    `"${database}" = host=${serverHost} port=${serverPort} dbname=${database}`,
+    ...nodes.map((node) => `"${nodeDatabase(node, database)}" = host=${node} port=5432 dbname=${database} ${nodePool}`),
     "",
     "[pgbouncer]",
     ...Object.entries(lines).map(([name, value]) => `${name} = ${value}`),
