@@ -11,6 +11,7 @@ import { BUILD_DIRECTORY, bundledApp } from "./early";
 import { checkCapacity, publicHost } from "./host";
 import type { PhaseOutputs } from "./outputs";
 import { dockerHost } from "./preflight";
+import { loadBalancerTls } from "./tls";
 
 /**
  * Phase `cluster`: one Docker host, the clustered app on an embedded database, behind a load balancer.
@@ -61,6 +62,7 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
     apiLimit: { requestsPerSecond: config.apiRequestsPerSecond, burst: config.apiBurst },
     chatLimit: { requestsPerSecond: config.chatRequestsPerSecond, burst: config.chatBurst },
     maxBodyMb: config.maxBodyMb,
+    ...loadBalancerTls(config),
     platform,
     contextDirectory: contextDirectory("load-balancer"),
   });

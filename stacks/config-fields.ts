@@ -58,6 +58,13 @@ export const ipAddress: Field<string> = {
   example: "127.0.0.1",
 };
 
+/** Path of a file on the machine that runs the program. */
+export const filePath: Field<string> = {
+  schema: z.string().min(1).max(4096),
+  allowed: "a path on the machine that runs pulumi, relative to the project's directory or absolute",
+  example: "/etc/letsencrypt/live/shop.example.com/fullchain.pem",
+};
+
 /** Reference of an image with a tag or digest, in Docker's grammar. */
 export const imageReference: Field<string> = {
   schema: z

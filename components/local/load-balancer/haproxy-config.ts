@@ -1,6 +1,7 @@
 import { APP_PORT, READY_PATH } from "../../contract";
+import { assertTls, redirectFrontend, TLS_PORT, tlsBind, tlsGlobals, type TlsSettings, transportSecurity } from "./tls";
 
-/** Port the load balancer listens on inside its container; above 1024, so that it needs no privilege. */
+/** Port of plain HTTP inside the load balancer's container; above 1024, so that it needs no privilege. */
 export const LOAD_BALANCER_PORT = 8080;
 
 /** Port of health, statistics and Prometheus metrics; reachable inside the network only, never published. */
@@ -28,6 +29,8 @@ export interface HaproxySettings {
   readonly maxBodyBytes: number;
   /** Connections held at once; more wait in the kernel's backlog. */
   readonly maxConnections: number;
+  /** @default plain HTTP */
+  readonly tls?: TlsSettings | undefined;
 }
 
 /**
@@ -59,6 +62,7 @@ export function renderHaproxyConfig(settings: HaproxySettings): string {
     ...rateTable("limit_api"),
     ...rateTable("limit_chat"),
     ...publicFrontend(settings),
+    ...redirectFrontend(LOAD_BALANCER_PORT, settings.tls),
     ...internalFrontend(),
     ...appBackends(settings),
   ]
@@ -77,9 +81,10 @@ function assertSettings(settings: HaproxySettings): void {
     if (!Number.isInteger(value) || value < 0 || value > 100_000_000) throw new RangeError(`not a usable rate: ${value}`);
   }
   if (!/^[a-z][a-z0-9-]*$/.test(upstream)) throw new RangeError(`not a host name: ${upstream}`);
+  if (settings.tls !== undefined) assertTls(settings.tls);
 }
 
-function globalSection({ maxConnections }: HaproxySettings): string[] {
+function globalSection({ maxConnections, tls }: HaproxySettings): string[] {
   return [
     "global",
     "    log stdout format raw local0 info",
@@ -89,6 +94,7 @@ function globalSection({ maxConnections }: HaproxySettings): string[] {
     // SIGUSR1 (the image's stop signal) finishes the requests in flight; clients that never hang up must not hold that up.
     "    hard-stop-after 10s",
     "    ssl-server-verify required",
+    ...tlsGlobals(tls),
     "",
   ];
 }
@@ -152,9 +158,10 @@ function rateTable(name: string): string[] {
 }
 
 function publicFrontend(settings: HaproxySettings): string[] {
+  const { tls } = settings;
   return [
     "frontend public",
-    `    bind :${LOAD_BALANCER_PORT}`,
+    tls === undefined ? `    bind :${LOAD_BALANCER_PORT}` : `    bind :${TLS_PORT} ${tlsBind(tls)}`,
     "    option httplog",
     `    log-format "${ACCESS_LOG}"`,
     "",
@@ -169,7 +176,7 @@ function publicFrontend(settings: HaproxySettings): string[] {
     "    http-request del-header Forwarded",
     "    http-request del-header X-Real-IP",
     "    http-request set-header X-Forwarded-For %[src]",
-    "    http-request set-header X-Forwarded-Proto http",
+    `    http-request set-header X-Forwarded-Proto ${tls === undefined ? "http" : "https"}`,
     "    http-request set-header X-Forwarded-Host %[req.hdr(Host)]",
     "",
     "    # Metrics are for Prometheus inside the network.",
@@ -182,7 +189,7 @@ function publicFrontend(settings: HaproxySettings): string[] {
     "    # Only what is safe to do twice may be sent again; a refused connection was never sent at all and is always retried.",
     "    http-request disable-l7-retry unless METH_GET or { method OPTIONS }",
     "",
-    ...responseRules(),
+    ...responseRules(tls),
     "    use_backend app_unchecked if { nbsrv(app) eq 0 }",
     "    default_backend app",
     "",
@@ -215,15 +222,15 @@ function rateLimit(table: string, condition: string, { requestsPerSecond, burst 
   ];
 }
 
-function responseRules(): string[] {
+function responseRules(tls: TlsSettings | undefined): string[] {
   const defaults = { "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "strict-origin-when-cross-origin" };
   return [
-    "    # Answers of the load balancer itself carry these too; the app may choose stricter ones. No HSTS without TLS.",
+    "    # Answers of the load balancer itself carry these too; the app may choose stricter ones. HSTS with TLS only.",
     ...Object.entries(defaults).map(
       ([name, value]) => `    http-after-response set-header ${name} ${value} unless { res.hdr(${name}) -m found }`,
     ),
     "    http-after-response set-header X-Request-ID %[var(txn.request_id)] if { var(txn.request_id) -m found }",
-    "    http-after-response del-header Strict-Transport-Security",
+    transportSecurity(tls),
     "    http-after-response del-header Server",
     "    http-after-response del-header X-Powered-By",
     "",

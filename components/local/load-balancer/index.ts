@@ -1,12 +1,15 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import path from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { hardened, transformed, type Transform } from "../common";
+import { hardened, labels, transformed, type Transform, type VolumeMount } from "../common";
 import { BOOT_TIMEOUT_SECONDS, MAX_INSTANCES } from "../app";
 import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
+import { SecretFiles } from "../secret-files";
 import { LOAD_BALANCER_PORT, type RateLimit, renderHaproxyConfig } from "./haproxy-config";
+import { GENERATED_PEM, TLS_PORT } from "./tls";
 
 const defaults = {
   alias: "load-balancer",
@@ -17,6 +20,8 @@ const defaults = {
   /** It starts beside the app and is healthy once an instance is ready: longer than an instance may take. */
   bootTimeoutSeconds: BOOT_TIMEOUT_SECONDS + 15,
   tmpMb: 16,
+  /** Where {@link SecretFiles} puts the user's own certificate. */
+  ownPem: "/run/secrets/tls.pem",
 } as const;
 
 /**
@@ -24,6 +29,13 @@ const defaults = {
  * nothing about the load balancer: it has to own the port, and is therefore down for a moment whenever it is replaced.
  */
 const SLOTS = 3 * MAX_INSTANCES;
+
+/** Where the certificate of the public port comes from. */
+export type LoadBalancerTls =
+  /** Made in the container, self-signed for {@link LoadBalancerArgs.publicHost} and this machine's names, kept in a volume, renewed there. */
+  | { readonly kind: "generated" }
+  /** The user's own: certificate, chain and key as one text without empty lines. A change is taken over within two seconds, without a restart. */
+  | { readonly kind: "own"; readonly pem: pulumi.Input<string> };
 
 export interface LoadBalancerArgs {
   /** Port to publish on the Docker host. A change replaces the load balancer: it is down for about two seconds. */
@@ -42,6 +54,10 @@ export interface LoadBalancerArgs {
   readonly chatLimit: RateLimit;
   /** Largest request body in MiB. A change replaces the load balancer. */
   readonly maxBodyMb: number;
+  /** TLS 1.2 and newer on {@link port}, HTTP/2 included. Switching it on or off replaces the load balancer. @default plain HTTP */
+  readonly tls?: LoadBalancerTls | undefined;
+  /** With TLS: port of plain HTTP, which redirects to {@link port}. A change replaces the load balancer. @default none */
+  readonly redirectPort?: number | undefined;
   /** Platform of the Docker host, e.g. `linux/amd64`. */
   readonly platform: string;
   /** Directory for the image's build context, relative to the project. */
@@ -50,6 +66,8 @@ export interface LoadBalancerArgs {
   readonly transform?: {
     readonly image?: Transform<docker.ImageArgs>;
     readonly container?: Transform<docker.ContainerArgs>;
+    /** Of the generated certificate. */
+    readonly volume?: Transform<docker.VolumeArgs>;
   };
 }
 
@@ -57,27 +75,37 @@ export interface LoadBalancerArgs {
  * HAProxy in front of the app: the only container with a published port.
  *
  * Its configuration is part of its image. So the build checks it (`haproxy -c`) before the running load balancer is touched, the
- * image's tag covers it, and nothing has to be mounted. It holds no secret.
+ * image's tag covers it, and nothing has to be mounted. It holds no secret: with TLS the key is in a volume.
  */
 export class LoadBalancer extends pulumi.ComponentResource {
   /** Address of the app for its users, without a trailing slash. */
   readonly url: pulumi.Output<string>;
   private readonly image: Image;
+  private readonly secrets: SecretFiles<never, "tls.pem"> | undefined;
+  private readonly certificate: docker.Volume | undefined;
   private readonly container: docker.Container;
 
   constructor(name: string, args: LoadBalancerArgs, opts?: pulumi.ComponentResourceOptions) {
     super("phased-stack:local:LoadBalancer", name, {}, opts);
     this.image = this.createImage(name, args);
+    this.secrets = this.createSecrets(name, args);
+    this.certificate = this.createCertificate(name, args);
     this.container = this.createContainer(name, args);
-    const address = `http://${args.publicHost.includes(":") ? `[${args.publicHost}]` : args.publicHost}:${args.port}`;
+    const scheme = args.tls === undefined ? "http" : "https";
+    const address = `${scheme}://${args.publicHost.includes(":") ? `[${args.publicHost}]` : args.publicHost}:${args.port}`;
     // Known only once the container is: whoever waits for the address may use it.
     this.url = this.container.id.apply(() => address);
     this.registerOutputs({ url: this.url });
   }
 
   /** The resources this component is made of. */
-  get nodes(): { readonly image: Image; readonly container: docker.Container } {
-    return { image: this.image, container: this.container };
+  get nodes(): {
+    readonly image: Image;
+    readonly secrets: SecretFiles<never, "tls.pem"> | undefined;
+    readonly certificate: docker.Volume | undefined;
+    readonly container: docker.Container;
+  } {
+    return { image: this.image, secrets: this.secrets, certificate: this.certificate, container: this.container };
   }
 
   private createImage(name: string, args: LoadBalancerArgs): Image {
@@ -88,7 +116,25 @@ export class LoadBalancer extends pulumi.ComponentResource {
     return new Image(`${name}-image`, { source, ...transform }, { parent: this });
   }
 
+  private createSecrets(name: string, { tls }: LoadBalancerArgs): SecretFiles<never, "tls.pem"> | undefined {
+    if (tls?.kind !== "own") return undefined;
+    const render = (): { "tls.pem": pulumi.Output<string> } => ({ "tls.pem": pulumi.secret(tls.pem) });
+    return new SecretFiles(`${name}-tls`, { generate: [], render, image: this.image.reference }, { parent: this });
+  }
+
+  private createCertificate(name: string, { tls, transform }: LoadBalancerArgs): docker.Volume | undefined {
+    if (tls?.kind !== "generated") return undefined;
+    return new docker.Volume(
+      ...transformed(transform?.volume, `${name}-certificate`, { labels: labels("load-balancer") }, { parent: this }),
+    );
+  }
+
   private createContainer(name: string, args: LoadBalancerArgs): docker.Container {
+    const published = [
+      { internal: args.tls === undefined ? LOAD_BALANCER_PORT : TLS_PORT, external: args.port },
+      ...(args.redirectPort === undefined ? [] : [{ internal: LOAD_BALANCER_PORT, external: args.redirectPort }]),
+    ];
+    const { command, mount } = this.certificateSource(args);
     return new docker.Container(
       ...transformed(
         args.transform?.container,
@@ -97,19 +143,38 @@ export class LoadBalancer extends pulumi.ComponentResource {
           ...hardened({ service: "load-balancer", ...defaults }),
           image: this.image.reference,
           networksAdvanced: [{ name: args.networkName, aliases: [defaults.alias] }],
-          ports: [{ internal: LOAD_BALANCER_PORT, external: args.port, ip: args.publishAddress }],
+          ports: published.map((port) => ({ ...port, ip: args.publishAddress })),
+          ...(command === undefined ? {} : { command }),
+          ...(mount === undefined ? {} : { volumes: [{ ...mount }] }),
           wait: true,
           waitTimeout: defaults.bootTimeoutSeconds,
         },
         // Two containers cannot own one port: the provider's default, said here because everything depends on it.
-        { parent: this, deleteBeforeReplace: true },
+        // The certificate has to be there at the start; what comes later is handed over by start.sh.
+        { parent: this, deleteBeforeReplace: true, ...(this.secrets === undefined ? {} : { dependsOn: [this.secrets] }) },
       ),
     );
   }
+
+  /** What start.sh is told, and the volume the certificate is in. */
+  private certificateSource({ publicHost }: LoadBalancerArgs): { readonly command?: string[]; readonly mount?: VolumeMount } {
+    if (this.secrets !== undefined) return { command: ["watch", this.secrets.files["tls.pem"].path], mount: this.secrets.mount };
+    if (this.certificate === undefined) return {};
+    const mount = { volumeName: this.certificate.name, containerPath: path.posix.dirname(GENERATED_PEM) };
+    return { command: ["generate", GENERATED_PEM, subjectAltNames(publicHost)], mount };
+  }
+}
+
+/** Names of a generated certificate, as OpenSSL writes them: the public one, and those of this machine. */
+export function subjectAltNames(publicHost: string): string {
+  const names = [...new Set([publicHost, "localhost", "127.0.0.1", "::1"])];
+  return names.map((name) => `${isIP(name) === 0 ? "DNS" : "IP"}:${name}`).join(",");
 }
 
 /** The build context of the load balancer's image. */
-export function loadBalancerContext(args: Pick<LoadBalancerArgs, "upstream" | "apiLimit" | "chatLimit" | "maxBodyMb">): ContextFile[] {
+export function loadBalancerContext(
+  args: Pick<LoadBalancerArgs, "upstream" | "apiLimit" | "chatLimit" | "maxBodyMb" | "tls" | "redirectPort"> & { readonly port?: number },
+): ContextFile[] {
   const config = renderHaproxyConfig({
     upstream: args.upstream,
     slots: SLOTS,
@@ -117,9 +182,17 @@ export function loadBalancerContext(args: Pick<LoadBalancerArgs, "upstream" | "a
     chatLimit: args.chatLimit,
     maxBodyBytes: args.maxBodyMb * 1024 * 1024,
     maxConnections: defaults.maxConnections,
+    tls: args.tls && {
+      pemPath: args.tls.kind === "own" ? defaults.ownPem : GENERATED_PEM,
+      redirectTo: args.redirectPort === undefined ? undefined : args.port,
+    },
   });
   return [
-    { path: "Dockerfile", content: readFileSync(path.join(__dirname, "Dockerfile")), executable: false },
+    ...["Dockerfile", "start.sh"].map((name) => ({
+      path: name,
+      content: readFileSync(path.join(__dirname, name)),
+      executable: name === "start.sh",
+    })),
     { path: "haproxy.cfg", content: Buffer.from(config), executable: false },
   ];
 }
