@@ -17,6 +17,8 @@ describe("E8 read replicas", function () {
     await database.run("CREATE TABLE numbers (id BIGINT PRIMARY KEY)");
     await database.close();
   });
+  // Each test by itself, in any order and any number of times.
+  beforeEach(() => postgres.admin("TRUNCATE numbers"));
   after(() => postgres.remove());
 
   async function withReplicas(work: (database: PostgresDatabase) => Promise<void>, options: OpenOptions = {}): Promise<void> {
