@@ -7,6 +7,7 @@ import { Network } from "../components/local/network";
 import { SecretFiles } from "../components/local/secret-files";
 import { Sqlite } from "../components/local/sqlite";
 import type { StackConfig } from "./config";
+import { CLUSTER_APP_MEMORY_MB } from "./config-keys";
 import { BUILD_DIRECTORY, bundledApp } from "./early";
 import { checkCapacity, publicHost } from "./host";
 import type { PhaseOutputs } from "./outputs";
@@ -31,7 +32,7 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
   const app = new App("app", {
     image: image.reference,
     instances: config.appInstances,
-    memoryMb: config.appMemoryMb,
+    memoryMb: config.appMemoryMb ?? CLUSTER_APP_MEMORY_MB,
     cpus: config.appCpus,
     networkName: network.networkName,
     services: {

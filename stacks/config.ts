@@ -74,7 +74,9 @@ function setCommand(key: string, field: Field<unknown>): string {
 function tellUnused(given: Given, { phase }: StackConfig): void {
   const unused = unusedKeys(given, phase);
   if (unused.length === 0) return;
-  void pulumi.log.info(`without effect in phase ${phase}, kept for the phase that uses ${unused.length === 1 ? "it" : "them"}: ${unused.join(", ")}`);
+  void pulumi.log.info(
+    `without effect in phase ${phase}, kept for the phase that uses ${unused.length === 1 ? "it" : "them"}: ${unused.join(", ")}`,
+  );
 }
 
 function withDefaults(given: Given, stack: string): StackConfig {

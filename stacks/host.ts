@@ -1,24 +1,23 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { StackConfig } from "./config";
+import { CLUSTER_APP_MEMORY_MB } from "./config-keys";
 import type { DockerHost } from "./preflight";
 
 /**
  * Compares limits with what the Docker host has; Docker itself would refuse them late and one by one.
  * @throws RunError listing what does not fit.
  */
-export function checkCapacity(
-  config: Pick<StackConfig, "appCpus" | "appMemoryMb" | "appInstances">,
-  host: Pick<DockerHost, "cpus" | "memoryMb">,
-): void {
+export function checkCapacity(config: Pick<StackConfig, "appCpus" | "appMemoryMb">, host: Pick<DockerHost, "cpus" | "memoryMb">): void {
   const violations: string[] = [];
   if (config.appCpus !== undefined && config.appCpus > host.cpus) {
     violations.push(
       `appCpus is ${config.appCpus}; allowed: at most ${host.cpus}, the CPUs of the Docker host. Fix: pulumi config set appCpus ${host.cpus}`,
     );
   }
-  if (config.appMemoryMb > host.memoryMb) {
+  const { appMemoryMb = CLUSTER_APP_MEMORY_MB } = config;
+  if (appMemoryMb > host.memoryMb) {
     violations.push(
-      `appMemoryMb is ${config.appMemoryMb}; allowed: at most ${host.memoryMb}, the memory of the Docker host in MiB. ` +
+      `appMemoryMb is ${appMemoryMb}; allowed: at most ${host.memoryMb}, the memory of the Docker host in MiB. ` +
         `Fix: pulumi config set appMemoryMb ${Math.floor(host.memoryMb / 2)}`,
     );
   }

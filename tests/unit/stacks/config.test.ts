@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import fc from "fast-check";
-import { type ConfigSource, loadConfig, neededMemoryMb, type StackConfig } from "../../../stacks/config";
+import { type ConfigSource, loadConfig, type StackConfig } from "../../../stacks/config";
+import { neededMemoryMb } from "../../../stacks/config-checks";
 import { closest, editDistance } from "../../../stacks/did-you-mean";
 
 function source(values: Record<string, string>, stack = "dev", secrets: readonly string[] = []): ConfigSource {
