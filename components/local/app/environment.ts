@@ -1,4 +1,20 @@
+import type { Unwrap } from "@pulumi/pulumi";
 import { APP_PORT, type BackingServices, DRAIN_DELAY_SECONDS, SHUTDOWN_TIMEOUT_SECONDS } from "../../contract";
+
+/** What an instance does (feature A18): serve the API, run background jobs, or consume events. */
+export type AppRole = "web" | "jobs" | "consumer";
+
+/** Connections of one instance to Postgres, which its workers share. */
+export interface AppPools {
+  /** Most to the primary, or the pooler. @default 20 */
+  readonly max?: number;
+  /** Kept open when idle. @default 5 */
+  readonly min?: number;
+  /** Most to each of the servers that are read. @default 30 */
+  readonly replicaMax?: number;
+  /** Kept open when idle. @default 5 */
+  readonly replicaMin?: number;
+}
 
 /** Workers of one instance: a number, or one a CPU as far as memory reaches. */
 export type Workers = number | "auto";
@@ -17,6 +33,11 @@ export interface AppSettings {
   readonly uvThreadpoolSize?: number | undefined;
   /** Lowest level that is logged. @default "info" */
   readonly logLevel?: string;
+  /** @default all of them */
+  readonly role?: AppRole | undefined;
+  /** Where uploaded documents are kept, on a volume that all instances share. @default beside the SQLite database */
+  readonly documentsPath?: string | undefined;
+  readonly pools?: AppPools | undefined;
   /** Proxies in front whose `X-Forwarded-For` is to be believed. @default 0 */
   readonly trustedProxies?: number;
   /** More variables, plain values only. They may not change the ones above. */
@@ -40,7 +61,9 @@ export const CONTRACT_VARIABLES: readonly string[] = [
   "LOG_LEVEL",
   "DRAIN_DELAY_MS",
   "SHUTDOWN_TIMEOUT_MS",
+  "ROLE",
   "SQLITE_PATH",
+  "DOCUMENTS_PATH",
   "SESSION_SECRET",
   "SESSION_SECRET_FILE",
   "ADMIN_TOKEN",
@@ -53,14 +76,18 @@ export function isContractVariable(name: string): boolean {
   return CONTRACT_VARIABLES.includes(name) || SERVICE_VARIABLES.test(name);
 }
 
+/** @throws Error when an extra variable belongs to the contract. */
+export function refuseContractVariables({ extra = {} }: AppSettings): void {
+  const clash = Object.keys(extra).filter(isContractVariable);
+  if (clash.length > 0) throw new Error(`variables of the app contract cannot be set by hand: ${clash.join(", ")}`);
+}
+
 /**
- * The app's environment, sorted: a different order must not look like a different container.
+ * The app's environment, sorted: a different order must not look like a different container. No secret is in it, only paths of files.
  * @throws Error when an extra variable belongs to the contract.
  */
-export function appEnvironment(services: BackingServices, settings: AppSettings): Record<string, string> {
-  const clash = Object.keys(settings.extra ?? {}).filter(isContractVariable);
-  if (clash.length > 0) throw new Error(`variables of the app contract cannot be set by hand: ${clash.join(", ")}`);
-  if (services.database.kind !== "sqlite") throw new Error("the local app of phase cluster runs on sqlite");
+export function appEnvironment(services: Unwrap<BackingServices>, settings: AppSettings): Record<string, string> {
+  refuseContractVariables(settings);
   const environment: Record<string, string | undefined> = {
     ...settings.extra,
     NODE_ENV: "production",
@@ -75,10 +102,32 @@ export function appEnvironment(services: BackingServices, settings: AppSettings)
     LOG_LEVEL: settings.logLevel ?? "info",
     DRAIN_DELAY_MS: String(DRAIN_DELAY_SECONDS * 1000),
     SHUTDOWN_TIMEOUT_MS: String(SHUTDOWN_TIMEOUT_SECONDS * 1000),
-    SQLITE_PATH: services.database.path,
+    ROLE: settings.role,
+    DOCUMENTS_PATH: settings.documentsPath,
+    ...databaseVariables(services.database, settings.pools),
+    REDIS_URL_FILE: services.redis?.cache.path,
+    REDIS_LIMITS_URL_FILE: services.redis?.limits.path,
+    KAFKA_BROKERS: services.kafka?.brokers.map(({ host, port }) => `${host}:${port}`).join(","),
     SESSION_SECRET_FILE: services.sessionSecret.path,
     ADMIN_TOKEN_FILE: services.adminToken.path,
   };
   const present = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return Object.fromEntries(present.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function databaseVariables(database: Unwrap<BackingServices["database"]>, pools: AppPools = {}): Record<string, string | undefined> {
+  if (database.kind === "sqlite") return { SQLITE_PATH: database.path };
+  const address = ({ host, port }: { readonly host: string; readonly port: number }, name: string): string =>
+    `postgres://${encodeURIComponent(database.user)}@${host}:${port}/${encodeURIComponent(name)}`;
+  return {
+    DATABASE_URL: address(database.primary, database.database),
+    DATABASE_PASSWORD_FILE: database.password.path,
+    DATABASE_DIRECT_URL_FILE: database.directUrl.path,
+    DATABASE_READ_REPLICAS:
+      database.readers.length === 0 ? undefined : database.readers.map((reader) => address(reader, reader.database)).join(","),
+    DB_POOL_MAX: pools.max?.toString(),
+    DB_POOL_MIN: pools.min?.toString(),
+    DB_REPLICA_POOL_MAX: pools.replicaMax?.toString(),
+    DB_REPLICA_POOL_MIN: pools.replicaMin?.toString(),
+  };
 }

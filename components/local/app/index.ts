@@ -2,11 +2,11 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { type BackingServices, DRAIN_DELAY_SECONDS, SHUTDOWN_TIMEOUT_SECONDS } from "../../contract";
 import { hardened, transformed, type Transform, type VolumeMount } from "../common";
-import { appEnvironment, type AppSettings } from "./environment";
+import { appEnvironment, type AppRole, type AppSettings, refuseContractVariables } from "./environment";
+
+export type { AppPools, AppRole, AppSettings } from "./environment";
 
 const defaults = {
-  /** Name under which all instances answer in the network. */
-  alias: "app",
   /** Added to drain delay and shutdown timeout: time for the process to end before it is killed. */
   stopMarginSeconds: 7,
   tmpMb: 64,
@@ -20,6 +20,9 @@ export const STOP_SECONDS = DRAIN_DELAY_SECONDS + SHUTDOWN_TIMEOUT_SECONDS + def
 
 /** Most instances one Docker host is meant for. */
 export const MAX_INSTANCES = 50;
+
+/** Names under which all instances of a role answer in the network; they are also their services' names. */
+const ALIASES: Readonly<Record<AppRole, string>> = { web: "app", jobs: "jobs", consumer: "consumer" };
 
 export interface AppArgs {
   /** Image to run. It has to carry a HEALTHCHECK: an instance counts as started when that passes. */
@@ -35,7 +38,7 @@ export interface AppArgs {
   /** What the phase hands to the app. */
   readonly services: BackingServices;
   readonly settings: AppSettings;
-  /** Volumes with the database and the secrets. */
+  /** Volumes with the database, documents and secrets. */
   readonly mounts: readonly VolumeMount[];
   /** Replaces the instances, one by one in place of the old, whenever it changes: the content of their secrets. */
   readonly secretsRevision: pulumi.Input<string>;
@@ -46,16 +49,21 @@ export interface AppArgs {
 /**
  * The app on one Docker host: N equal containers behind one network alias. They publish no port, so an old and a new one can live
  * side by side: a replacement is created, has to become healthy, and only then the old one drains and goes.
+ *
+ * With a `role` in its settings an instance does one part of the work: one component for each role, all on the same image and services.
  */
 export class App extends pulumi.ComponentResource {
   /** Name under which the instances are found in the network. */
-  readonly alias: string = defaults.alias;
+  readonly alias: string;
   /** Physical names of the containers. */
   readonly containerNames: pulumi.Output<string[]>;
   private readonly containers: readonly docker.Container[];
 
   constructor(name: string, args: AppArgs, opts?: pulumi.ComponentResourceOptions) {
     super("phased-stack:local:App", name, {}, opts);
+    this.alias = ALIASES[args.settings.role ?? "web"];
+    // Said here, and not where the environment is put together: that may be later, when values of services are known.
+    refuseContractVariables(args.settings);
     if (!Number.isInteger(args.instances) || args.instances < 1 || args.instances > MAX_INSTANCES) {
       throw new Error(`${name}: instances is ${args.instances}; allowed: an integer from 1 to ${MAX_INSTANCES}`);
     }
@@ -71,13 +79,13 @@ export class App extends pulumi.ComponentResource {
 
   private createContainer(name: string, args: AppArgs): docker.Container {
     const common = hardened({
-      service: "app",
+      service: this.alias,
       memoryMb: args.memoryMb,
       cpus: args.cpus,
       stopSeconds: STOP_SECONDS,
       tmpMb: defaults.tmpMb,
     });
-    const environment = appEnvironment(args.services, args.settings);
+    const environment = pulumi.output(args.services).apply((services) => appEnvironment(services, args.settings));
     return new docker.Container(
       ...transformed(
         args.transform?.container,
@@ -85,12 +93,12 @@ export class App extends pulumi.ComponentResource {
         {
           ...common,
           image: args.image,
-          envs: Object.entries(environment).map(([key, value]) => `${key}=${value}`),
+          envs: environment.apply((variables) => Object.entries(variables).map(([key, value]) => `${key}=${value}`)),
           labels: [
             ...(common.labels as docker.types.input.ContainerLabel[]),
             { label: "phased-stack.secrets", value: args.secretsRevision },
           ],
-          networksAdvanced: [{ name: args.networkName, aliases: [defaults.alias] }],
+          networksAdvanced: [{ name: args.networkName, aliases: [this.alias] }],
           volumes: args.mounts.map((mount) => ({ ...mount })),
           wait: true,
           waitTimeout: BOOT_TIMEOUT_SECONDS,

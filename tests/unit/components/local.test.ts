@@ -14,11 +14,11 @@ import { SecretFiles } from "../../../components/local/secret-files";
 import { Sqlite } from "../../../components/local/sqlite";
 import { canary, isMarkedSecret, Recorder, settled, valueOf } from "../../support/pulumi-mocks";
 
-const services: AppArgs["services"] = {
+const services = {
   database: { kind: "sqlite", path: "/data/app.db" },
   sessionSecret: { path: "/run/secrets/session_secret" },
   adminToken: { path: "/run/secrets/admin_token" },
-};
+} satisfies AppArgs["services"];
 
 const appArgs: AppArgs = {
   image: "localhost/test/app:1",
