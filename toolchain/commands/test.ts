@@ -27,28 +27,57 @@ interface Suite {
   readonly timeout?: number;
 }
 
-const SUITES: readonly Suite[] = [
-  { id: "typecheck", what: "TypeScript, strict", check: ["tsc", "--noEmit"] },
-  { id: "lint", what: "ESLint, type-aware", check: ["eslint", "."] },
-  { id: "format", what: "Prettier", check: ["prettier", "--check", "--log-level", "warn", "."] },
-  {
-    id: "unit",
-    what: "pure functions, components under mocks, stack config, toolchain",
-    files: "tests/unit/**/*.test.ts",
-    timeout: 30_000,
-  },
-  { id: "app", what: "the app's API, database and cluster logic", files: "tests/app/**/*.test.ts", timeout: 30_000 },
-  { id: "faults", what: "the cluster manager under kill, stop, leak, reload", files: "tests/faults/**/*.test.ts", timeout: 120_000 },
-  {
-    id: "services",
-    what: "the app on real Postgres, PgBouncer, Redis and Kafka",
-    files: "tests/services/**/*.test.ts",
-    timeout: 120_000,
-  },
-  { id: "browser", what: "the pages and their modules in headless Chromium", files: "tests/browser/**/*.test.ts", timeout: 120_000 },
-  { id: "conformance", what: "the providers' behaviour, property by property", files: "tests/conformance/**/*.test.ts", timeout: 120_000 },
-  { id: "integration", what: "pulumi up on real Docker", files: "tests/integration/**/*.test.ts", timeout: 600_000 },
+/**
+ * What runs when. Suites of one line run at the same time as those of the other lines of its group, because they mostly wait for
+ * containers and each other's processes while the others compute; groups run one after the other. The suite that measures how quickly a
+ * killed worker is replaced, and the one that brings up whole stacks, have the machine to themselves.
+ */
+const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
+  [
+    [
+      {
+        id: "unit",
+        what: "pure functions, components under mocks, stack config, toolchain",
+        files: "tests/unit/**/*.test.ts",
+        timeout: 30_000,
+      },
+    ],
+    [
+      { id: "typecheck", what: "TypeScript, strict", check: ["tsc", "--noEmit"] },
+      { id: "lint", what: "ESLint, type-aware", check: ["eslint", "."] },
+      { id: "format", what: "Prettier", check: ["prettier", "--check", "--log-level", "warn", "."] },
+    ],
+  ],
+  [[{ id: "app", what: "the app's API, database and cluster logic", files: "tests/app/**/*.test.ts", timeout: 30_000 }]],
+  [[{ id: "faults", what: "the cluster manager under kill, stop, leak, reload", files: "tests/faults/**/*.test.ts", timeout: 120_000 }]],
+  [
+    [
+      {
+        id: "services",
+        what: "the app on real Postgres, PgBouncer, Redis and Kafka",
+        files: "tests/services/**/*.test.ts",
+        timeout: 120_000,
+      },
+    ],
+    [
+      {
+        id: "browser",
+        what: "the pages and their modules in headless Chromium",
+        files: "tests/browser/**/*.test.ts",
+        timeout: 120_000,
+      },
+      {
+        id: "conformance",
+        what: "the providers' behaviour, property by property",
+        files: "tests/conformance/**/*.test.ts",
+        timeout: 120_000,
+      },
+    ],
+  ],
+  [[{ id: "integration", what: "pulumi up on real Docker", files: "tests/integration/**/*.test.ts", timeout: 600_000 }]],
 ];
+
+const SUITES: readonly Suite[] = GROUPS.flat(2);
 
 /** Suites that need more than npm's packages. */
 const NEEDS_DOCKER: ReadonlySet<string> = new Set(["services", "conformance", "integration"]);
@@ -91,21 +120,25 @@ async function run(options: TestOptions): Promise<void> {
   const rows: string[] = [];
   const started = Date.now();
   try {
-    for (const suite of suites) {
+    const runSuite = async (suite: Suite, output: Output): Promise<void> => {
       const begun = Date.now();
-      heading(`${suite.id}: ${suite.what}`, begun - started);
-      const result = suite.check ? await runCheck(suite, environment) : await runMocha(suite, options, environment);
+      output.write(heading(`${suite.id}: ${suite.what}`, begun - started));
+      const result = suite.check ? await runCheck(suite, environment, output) : await runMocha(suite, options, environment, output);
       total.passed += result.passed;
       total.failed.push(...result.failed.map((title) => `${suite.id}: ${title}`));
       total.skipped += result.skipped;
       rows.push(summaryRow(suite, result, Date.now() - begun));
-      if (options.bail && result.failed.length > 0) break;
+    };
+    for (const group of GROUPS) {
+      const lines = group.map((line) => line.filter((suite) => suites.includes(suite))).filter((line) => line.length > 0);
+      await inParallel(lines, runSuite);
+      if (options.bail && total.failed.length > 0) break;
     }
   } finally {
     await sweep(prefix);
   }
 
-  heading("summary", Date.now() - started);
+  process.stdout.write(heading("summary", Date.now() - started));
   for (const row of rows) console.log(row);
   for (const title of total.failed) console.log(colours.red(`  failed: ${title}`));
   const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
@@ -117,6 +150,28 @@ async function run(options: TestOptions): Promise<void> {
     throw new UserError(
       `no test ran: --grep ${JSON.stringify(options.grep)} matches no title in ${suites.map((suite) => suite.id).join(", ")}`,
     );
+}
+
+/** Where the output of a suite goes. */
+interface Output {
+  write(text: string): void;
+  /** Of a child process. */
+  readonly stdio: "inherit" | "pipe";
+}
+
+const LIVE: Output = { write: (text) => void process.stdout.write(text), stdio: "inherit" };
+
+/** Runs lines of suites side by side. The first one's output appears as it comes; that of the others once theirs is complete, so that it stays readable. */
+async function inParallel(lines: readonly (readonly Suite[])[], runSuite: (suite: Suite, output: Output) => Promise<void>): Promise<void> {
+  const kept: string[] = [];
+  const results = await Promise.allSettled(
+    lines.map(async (line, index) => {
+      const output: Output = index === 0 ? LIVE : { write: (text) => void kept.push(text), stdio: "pipe" };
+      for (const suite of line) await runSuite(suite, output);
+    }),
+  );
+  process.stdout.write(kept.join(""));
+  for (const result of results) if (result.status === "rejected") throw result.reason;
 }
 
 /** A Chromium for the browser suite, where one can be installed; elsewhere its tests are skipped and say why. */
@@ -136,15 +191,15 @@ function selectSuites(only: string | undefined): readonly Suite[] {
   return SUITES.filter((suite) => wanted.includes(suite.id));
 }
 
-async function runCheck(suite: Suite, env: NodeJS.ProcessEnv): Promise<Totals> {
+async function runCheck(suite: Suite, env: NodeJS.ProcessEnv, output: Output): Promise<Totals> {
   const [program = "", ...args] = suite.check ?? [];
-  const code = await runProgram(path.join(ROOT, "node_modules", ".bin", program), args, env);
+  const code = await runProgram(path.join(ROOT, "node_modules", ".bin", program), args, env, output);
   return code === 0
     ? { passed: 1, failed: [], skipped: 0 }
     : { passed: 0, failed: [`${program} ended with exit code ${code}`], skipped: 0 };
 }
 
-async function runMocha(suite: Suite, options: TestOptions, env: NodeJS.ProcessEnv): Promise<Totals> {
+async function runMocha(suite: Suite, options: TestOptions, env: NodeJS.ProcessEnv, output: Output): Promise<Totals> {
   const totals = path.join(ROOT, ".phased", `totals-${suite.id}.json`);
   rmSync(totals, { force: true });
   const args = [
@@ -157,7 +212,7 @@ async function runMocha(suite: Suite, options: TestOptions, env: NodeJS.ProcessE
     ...(process.stdout.isTTY ? [] : ["--no-color"]),
     suite.files ?? "",
   ];
-  const code = await runProgram(path.join(ROOT, "node_modules", ".bin", "mocha"), args, { ...env, PHASED_TEST_TOTALS: totals });
+  const code = await runProgram(path.join(ROOT, "node_modules", ".bin", "mocha"), args, { ...env, PHASED_TEST_TOTALS: totals }, output);
   if (!existsSync(totals)) return { passed: 0, failed: [`mocha ended with exit code ${code} before it could report`], skipped: 0 };
   const result = JSON.parse(readFileSync(totals, "utf8")) as Totals;
   // A suite that ends non-zero with no failed test has crashed after its tests; that is a failure of its own.
@@ -165,18 +220,19 @@ async function runMocha(suite: Suite, options: TestOptions, env: NodeJS.ProcessE
   return result;
 }
 
-function runProgram(file: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+function runProgram(file: string, args: readonly string[], env: NodeJS.ProcessEnv, output: Output): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd: ROOT, env, stdio: ["ignore", "inherit", "inherit"] });
+    const child = spawn(file, args, { cwd: ROOT, env, stdio: ["ignore", output.stdio, output.stdio] });
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", (text: string) => output.write(text));
     child.once("error", reject);
-    child.once("exit", (code, signal) => {
+    child.once("close", (code, signal) => {
       resolve(code ?? (signal === "SIGINT" ? 130 : 1));
     });
   });
 }
 
-function heading(text: string, elapsed: number): void {
-  console.log(colours.bold(`\n[${(elapsed / 1000).toFixed(0).padStart(4)} s] ${text}`));
+function heading(text: string, elapsed: number): string {
+  return colours.bold(`\n[${(elapsed / 1000).toFixed(0).padStart(4)} s] ${text}\n`);
 }
 
 function summaryRow(suite: Suite, result: Totals, took: number): string {
