@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { writeContext } from "../../components/local/image/write-context";
-import { loadBalancerContext } from "../../components/local/load-balancer";
+import { loadBalancerContext, subjectAltNames } from "../../components/local/load-balancer";
+import { GENERATED_PEM } from "../../components/local/load-balancer/tls";
 import { freePort } from "./project";
 
 /** Runs the docker command; returns what it printed. */
@@ -18,6 +19,10 @@ export function docker(args: readonly string[], input?: string): string {
 export interface LoadBalancerRig {
   readonly name: string;
   readonly url: string;
+  /** With TLS: plain HTTP, which redirects. */
+  readonly redirectUrl: string;
+  /** Puts another certificate into the volume, as a second `pulumi up` does. */
+  replaceCertificate(pem: string): void;
   /** Starts Node containers, all at once, under the alias the load balancer looks for; returns their names. */
   startUpstreams(count: number, script: string): Promise<string[]>;
   healthStatus(): string;
@@ -26,18 +31,27 @@ export interface LoadBalancerRig {
 
 export type RigLimits = Pick<Parameters<typeof loadBalancerContext>[0], "apiLimit" | "chatLimit">;
 
+/** Starts the load balancer with TLS. */
+export interface RigTls {
+  /** The user's own certificate and key; without it one is generated in the container. */
+  readonly pem?: string;
+}
+
 /** Builds and starts the load balancer with one upstream; ready when it is healthy. */
-export async function loadBalancerRig(limits: RigLimits, firstUpstream: string): Promise<LoadBalancerRig> {
+export async function loadBalancerRig(limits: RigLimits, firstUpstream: string, tls?: RigTls): Promise<LoadBalancerRig> {
   const name = `${process.env["PHASED_TEST_PREFIX"] ?? "test-local"}-lb-${randomBytes(3).toString("hex")}`;
   const image = `localhost/${name}:1`;
-  // The sweep of an interrupted run finds containers and networks by this label.
-  const common = ["create", "--label", `phased-stack.stack=${name}`, "--network", name];
+  // The sweep of an interrupted run finds containers, networks and volumes by this label.
+  const label = ["--label", `phased-stack.stack=${name}`];
+  const common = ["create", ...label, "--network", name];
   const upstreams: string[] = [];
-  const context = mkdtempSync(path.join(tmpdir(), "phased-lb-"));
-  const port = await freePort();
+  const directory = mkdtempSync(path.join(tmpdir(), "phased-lb-"));
+  const [port, redirectPort] = [await freePort(), await freePort()];
+  let writers = 0;
   const rig: LoadBalancerRig = {
     name,
-    url: `http://127.0.0.1:${port}`,
+    url: `http${tls === undefined ? "" : "s"}://127.0.0.1:${port}`,
+    redirectUrl: `http://127.0.0.1:${redirectPort}`,
     async startUpstreams(count, script) {
       const added = Array.from({ length: count }, (_, index) => `${name}-app-${upstreams.length + index}`);
       upstreams.push(...added);
@@ -47,23 +61,42 @@ export async function loadBalancerRig(limits: RigLimits, firstUpstream: string):
       await Promise.all(added.map((upstream) => promisify(execFile)("docker", ["start", upstream])));
       return added;
     },
+    replaceCertificate(pem) {
+      const writer = `${name}-writer-${(writers += 1)}`;
+      writeFileSync(path.join(directory, "tls.pem"), pem, { mode: 0o444 });
+      docker(["create", ...label, "--name", writer, "--volume", `${name}:/run/secrets`, image]);
+      docker(["cp", path.join(directory, "tls.pem"), `${writer}:/run/secrets/tls.pem`]);
+      docker(["rm", writer]);
+    },
     healthStatus: () => docker(["inspect", "--format", "{{.State.Health.Status}}", name]).trim(),
     remove() {
       docker(["rm", "--force", "--volumes", name, ...upstreams]);
       docker(["network", "rm", name]);
+      docker(["volume", "rm", "--force", name]);
       docker(["image", "rm", image]);
+      rmSync(directory, { recursive: true, force: true });
     },
   };
-  try {
-    writeContext(context, loadBalancerContext({ upstream: "app", ...limits, maxBodyMb: 1 }));
-    // The host's network: an engine without a default bridge builds as well.
-    docker(["build", "--quiet", "--network", "host", "--tag", image, context]);
-  } finally {
-    rmSync(context, { recursive: true, force: true });
-  }
-  docker(["network", "create", "--label", `phased-stack.stack=${name}`, name]);
+  const kind =
+    tls === undefined ? undefined : tls.pem === undefined ? ({ kind: "generated" } as const) : ({ kind: "own", pem: "" } as const);
+  const context = path.join(directory, "context");
+  writeContext(context, loadBalancerContext({ upstream: "app", ...limits, maxBodyMb: 1, tls: kind, redirectPort, port }));
+  // The host's network: an engine without a default bridge builds as well.
+  docker(["build", "--quiet", "--network", "host", "--tag", image, context]);
+  docker(["network", "create", ...label, name]);
   await rig.startUpstreams(1, firstUpstream);
-  docker([...common, "--name", name, "--read-only", "--cap-drop", "ALL", "--publish", `127.0.0.1:${port}:8080`, image]);
+  const command: string[] = [];
+  const options: string[] = [];
+  if (tls !== undefined) {
+    docker(["volume", "create", ...label, name]);
+    if (tls.pem === undefined) command.push("generate", GENERATED_PEM, subjectAltNames("127.0.0.1"));
+    else command.push("watch", "/run/secrets/tls.pem");
+    if (tls.pem !== undefined) rig.replaceCertificate(tls.pem);
+    options.push("--volume", tls.pem === undefined ? `${name}:${path.dirname(GENERATED_PEM)}` : `${name}:/run/secrets:ro`);
+    options.push("--publish", `127.0.0.1:${redirectPort}:8080`);
+  }
+  const published = ["--publish", `127.0.0.1:${port}:${tls === undefined ? 8080 : 8443}`, ...options];
+  docker([...common, "--name", name, "--read-only", "--cap-drop", "ALL", ...published, image, ...command]);
   docker(["start", name]);
   await until("the load balancer is healthy", () => rig.healthStatus() === "healthy");
   return rig;

@@ -17,7 +17,7 @@ look_seconds=2
 looks_per_check=1800
 
 say() {
-  printf '{"level":"%s","message":"%s"}\n' "$1" "${2//[\"\\]/\'}" >&2
+  printf '{"level":"%s","message":"%s"}\n' "$1" "${2//[\"\\]/\'}"
 }
 
 # Made beside and moved into place, so that whoever reads the file reads a whole one.

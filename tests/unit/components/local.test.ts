@@ -217,6 +217,41 @@ describe("local components", () => {
       assert.equal(await valueOf(new LoadBalancer("lb", { ...args(), publicHost: "::1" }).url), "http://[::1]:4001");
     });
 
+    it("B1 own certificate: a secret in a volume; another one changes neither the image nor the container", async () => {
+      const balancer = (name: string, pem: string): LoadBalancer =>
+        new LoadBalancer(name, { ...args(), contextDirectory: path.join(directory, name), tls: { kind: "own", pem } });
+      const [one, other] = [balancer("tls-a", "canary-key-1"), balancer("tls-b", "canary-key-2")];
+      assert.equal(await valueOf(one.url), "https://box:4001");
+      assert.equal(one.nodes.image.version, other.nodes.image.version);
+      await settled();
+      const { inputs, dependencies } = recorder.get("tls-a-haproxy");
+      assert.deepEqual(inputs["ports"], [{ internal: 8443, external: 4001, ip: "0.0.0.0" }]);
+      assert.deepEqual(inputs["command"], ["watch", "/run/secrets/tls.pem"]);
+      // The volumes of the two are different ones, of one stack they are the same.
+      assert.deepEqual({ ...recorder.get("tls-b-haproxy").inputs, volumes: [] }, { ...inputs, volumes: [] });
+      const writer = recorder.get("tls-a-tls-writer");
+      assert.ok(
+        dependencies.some((urn) => urn.endsWith("::tls-a-tls-writer")),
+        "the certificate is there before HAProxy starts",
+      );
+      assert.ok(writer.secrets.includes("canary-key-1"));
+      assert.ok(recorder.resources.every(({ plain }) => !plain.includes("canary-key")));
+    });
+
+    it("B1 generated certificate: in a volume of its own, for the public name and this machine; plain HTTP redirects", async () => {
+      const balancer = new LoadBalancer("tls-c", { ...args(), tls: { kind: "generated" }, redirectPort: 4080 });
+      assert.equal(await valueOf(balancer.url), "https://box:4001");
+      await settled();
+      const { inputs } = recorder.get("tls-c-haproxy");
+      assert.deepEqual(inputs["command"], ["generate", "/var/lib/haproxy-tls/tls.pem", "DNS:box,DNS:localhost,IP:127.0.0.1,IP:::1"]);
+      assert.deepEqual(inputs["ports"], [
+        { internal: 8443, external: 4001, ip: "0.0.0.0" },
+        { internal: 8080, external: 4080, ip: "0.0.0.0" },
+      ]);
+      const [volume] = inputs["volumes"] as Record<string, unknown>[];
+      assert.equal(volume?.["containerPath"], "/var/lib/haproxy-tls");
+    });
+
     it("another limit is another image; another port is not", async () => {
       const version = (name: string, change: Partial<LoadBalancerArgs>): string => {
         const contextDirectory = path.join(directory, name);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { COMMAND_PORT } from "../../../components/local/load-balancer/tls";
 import {
   type HaproxySettings,
   INTERNAL_PORT,
@@ -91,6 +92,30 @@ describe("haproxy.cfg", () => {
     );
   });
 
+  it("B1 with TLS: 1.2 and newer, HTTP/2, HSTS, and the app knows", () => {
+    const secured = renderHaproxyConfig({ ...settings, tls: { pemPath: "/run/secrets/tls.pem" } });
+    const lines = section(secured, "frontend public");
+    assert.ok(lines.includes("bind :8443 ssl crt /run/secrets/tls.pem alpn h2,http/1.1"));
+    assert.ok(lines.includes("http-request set-header X-Forwarded-Proto https"));
+    assert.ok(lines.some((line) => line.startsWith("http-after-response set-header Strict-Transport-Security max-age=31536000")));
+    assert.match(section(secured, "global").join("\n"), /ssl-default-bind-options ssl-min-ver TLSv1\.2 /);
+    // Only the internal port speaks plain HTTP then.
+    assert.deepEqual(
+      secured.split("\n").filter((line) => line.startsWith("    bind") && !line.includes("ssl")),
+      [`    bind :${INTERNAL_PORT}`],
+    );
+    assert.ok(secured.includes(`stats socket ipv4@127.0.0.1:${COMMAND_PORT} level admin`));
+    assert.ok(!config.includes("stats socket"), "without TLS nothing listens for commands");
+  });
+
+  it("B1 redirects plain HTTP on a port of its own, if there is one, and serves nothing there", () => {
+    const redirect = (redirectTo: number): string =>
+      section(renderHaproxyConfig({ ...settings, tls: { pemPath: "/run/secrets/tls.pem", redirectTo } }), "frontend redirect").join("\n");
+    assert.ok(redirect(3443).includes("http-request redirect code 308 location https://%[req.hdr(Host),regsub(:[0-9]+$,)]:3443%[pathq]"));
+    assert.ok(redirect(443).includes("location https://%[req.hdr(Host),regsub(:[0-9]+$,)]%[pathq]"));
+    assert.ok(!redirect(443).includes("backend"));
+  });
+
   it("whatever the settings, numbers appear where they belong and braces, quotes and sections are whole", () => {
     const rate = fc.record({ requestsPerSecond: fc.nat(1_000_000), burst: fc.nat(1_000_000) });
     const any = fc.record({
@@ -100,6 +125,13 @@ describe("haproxy.cfg", () => {
       chatLimit: rate,
       maxBodyBytes: fc.integer({ min: 1, max: 2 ** 40 }),
       maxConnections: fc.integer({ min: 1, max: 100_000 }),
+      tls: fc.option(
+        fc.record({
+          pemPath: fc.constant("/run/secrets/tls.pem"),
+          redirectTo: fc.option(fc.integer({ min: 1, max: 65_535 }), { nil: undefined }),
+        }),
+        { nil: undefined },
+      ),
     });
     fc.assert(
       fc.property(any, (given) => {
@@ -131,6 +163,8 @@ describe("haproxy.cfg", () => {
       { chatLimit: { requestsPerSecond: 1, burst: 0.5 } },
       { upstream: "app\n    bind :80" },
       { upstream: "" },
+      { tls: { pemPath: "/run/tls.pem no-alpn" } },
+      { tls: { pemPath: "/run/tls.pem", redirectTo: 0 } },
     ];
     for (const change of bad) assert.throws(() => renderHaproxyConfig({ ...settings, ...change }), RangeError, JSON.stringify(change));
   });
