@@ -17,7 +17,7 @@ describe("cache and clock on Postgres", function () {
   before(async () => (postgres = await startPostgres()));
   after(() => postgres.remove());
 
-  const open = () => openDatabase(loadConfig({ NODE_ENV: "test", DATABASE_URL: postgres.url }), logger);
+  const open = () => openDatabase(loadConfig({ NODE_ENV: "test", ...postgres.environment }), logger);
 
   describeCacheContract("memory only, two processes on one Postgres", false, () =>
     memoryOnlyRig(async () => {

@@ -23,7 +23,7 @@ describe("company metrics on Postgres", function () {
   after(() => postgres.remove());
 
   it("E7 what instances count at the same time adds up in every period; problems and retention work as on SQLite", async () => {
-    const open = () => openDatabase(loadConfig({ NODE_ENV: "test", DATABASE_URL: postgres.url }), silent);
+    const open = () => openDatabase(loadConfig({ NODE_ENV: "test", ...postgres.environment }), silent);
     const databases = await Promise.all([open(), open(), open()]);
     await migrate(databases[0], readMigrations(MIGRATIONS));
     const now = (): number => NOON;

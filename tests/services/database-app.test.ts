@@ -27,7 +27,7 @@ describe("C1 D4 the app on Postgres", function () {
   let app: TestApp;
   before(async () => {
     postgres = await startPostgres();
-    app = await TestApp.start({ DATABASE_URL: postgres.url });
+    app = await TestApp.start(postgres.environment);
   });
   after(async () => {
     await app.remove();
@@ -87,7 +87,7 @@ describe("C1 D4 the app on Postgres", function () {
 
   it("starts again on a schema that is there, and tells what it runs on", async () => {
     await app.stop();
-    await app.run({ DATABASE_URL: postgres.url });
+    await app.run(postgres.environment);
     const { body } = await app.request<{ phase: string; database: { kind: string; status: string } }>("GET", "/health");
     assert.deepEqual([body.phase, body.database.kind, body.database.status], ["database", "postgres", "up"]);
     assert.ok(app.log.every((line) => Number(line["level"]) < 50));

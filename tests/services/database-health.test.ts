@@ -26,8 +26,8 @@ describe("D4 D11 E9 health of the database and its pools", function () {
   before(async () => {
     postgres = await startPostgres({ replicas: 1 });
     app = await TestApp.start({
-      DATABASE_URL: postgres.url,
-      DATABASE_READ_REPLICAS: postgres.replicas.map(({ url }) => url).join(","),
+      ...postgres.environment,
+      DATABASE_READ_REPLICAS: postgres.replicas.map(({ appUrl }) => appUrl).join(","),
       WORKERS: "1",
       DB_POOL_MAX: "4",
       DB_RETRY_MS: "1000",

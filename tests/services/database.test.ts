@@ -10,7 +10,7 @@ describe("C1 D4 the database on Postgres", function () {
   after(() => postgres.remove());
 
   describeDatabaseContract("Postgres", async () => {
-    const database = await openPostgres(await postgres.createDatabase());
+    const database = await openPostgres((await postgres.createDatabase()).url);
     return { database, close: () => database.close() };
   });
 

@@ -57,7 +57,7 @@ describe("E5 E6 D10 the domain on Postgres", function () {
   let other: TestApp;
   before(async () => {
     postgres = await startPostgres();
-    const shared = { DATABASE_URL: postgres.url, CHAT_LATENCY_MS: "0", SESSION_SECRET: "one secret for both of the instances" };
+    const shared = { ...postgres.environment, CHAT_LATENCY_MS: "0", SESSION_SECRET: "one secret for both of the instances" };
     app = await TestApp.start(shared);
     other = await TestApp.start(shared);
   });

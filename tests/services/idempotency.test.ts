@@ -17,11 +17,11 @@ describe("E1 C1 requests with a key on Postgres", function () {
   before(async () => (postgres = await startPostgres()));
   after(() => postgres.remove());
 
-  describeIdempotency("Postgres", async () => TestApp.start({ DATABASE_URL: await postgres.createDatabase() }));
+  describeIdempotency("Postgres", async () => TestApp.start((await postgres.createDatabase()).environment));
 
   it("the same key at two instances at the same moment: created once, and nobody hears of two", async () => {
-    const DATABASE_URL = await postgres.createDatabase();
-    const apps = [await TestApp.start({ DATABASE_URL }), await TestApp.start({ DATABASE_URL })];
+    const { environment } = await postgres.createDatabase();
+    const apps = [await TestApp.start(environment), await TestApp.start(environment)];
     try {
       // Two instances have the same secret only if it is given to them: a login of each.
       const [one, two] = apps;
@@ -51,7 +51,7 @@ describe("E1 C1 requests with a key on Postgres", function () {
 
   it("F2 a commit that no standby has confirmed is not answered with success by a repeat, until one has", async () => {
     const APP_NAME = "waits-for-a-standby";
-    const app = await TestApp.start({ DATABASE_URL: await postgres.createDatabase(), APP_NAME });
+    const app = await TestApp.start({ ...(await postgres.createDatabase()).environment, APP_NAME });
     const standby = async (name: string): Promise<void> => {
       await postgres.admin(
         name === "" ? "ALTER SYSTEM RESET synchronous_standby_names" : `ALTER SYSTEM SET synchronous_standby_names = '${name}'`,
@@ -93,10 +93,11 @@ describe("E1 C1 requests with a key on Postgres", function () {
     let app: TestApp;
     let token: string;
     before(async () => {
-      const url = new URL(await postgres.createDatabase());
+      const { appUrl, environment } = await postgres.createDatabase();
+      const url = new URL(appUrl);
       proxy = await startTcpProxy(postgres.port);
       url.port = String(proxy.port);
-      app = await TestApp.start({ DATABASE_URL: url.href, DB_RETRY_MS: "3000" });
+      app = await TestApp.start({ ...environment, DATABASE_URL: url.href, DB_RETRY_MS: "3000" });
       ({ token } = await app.signUp());
     });
     after(async () => {

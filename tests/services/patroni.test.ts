@@ -45,16 +45,15 @@ describe("A7 F2 Postgres under Patroni", function () {
   before(async () => {
     group = await startPatroni(2);
     await settle();
-    await primary.sql("CREATE TABLE acknowledged (id integer PRIMARY KEY)", [], "app");
+    await primary.sql("CREATE TABLE acknowledged (id integer PRIMARY KEY)", [], "owner");
   });
   after(() => group?.remove());
 
   it("A7 every node runs with what was rendered: cluster-wide settings from etcd, its own from its file", async () => {
-    for (const [index, node] of group.nodes.entries()) {
-      const settings = group.settings[index]!;
-      const shared = patroniSharedConfig(settings);
+    const shared = patroniSharedConfig(group.settings);
+    const { parameters } = patroniConfig(group.settings).postgresql;
+    for (const node of group.nodes) {
       assert.deepEqual((await node.api("GET", "/config")).body, shared);
-      const { parameters } = patroniConfig(settings).postgresql;
       for (const [name, value] of Object.entries({ ...shared.postgresql.parameters, ...parameters })) {
         const [row] = await node.sql<{ now: string }>("SELECT current_setting($1) AS now", [name]);
         assert.equal(inOneUnit(row!.now), inOneUnit(value), `${node.name}: ${name}`);
@@ -93,7 +92,10 @@ describe("A7 F2 Postgres under Patroni", function () {
         roles.map(({ rolname, scram, rolsuper }) => [rolname, scram, rolsuper]),
         [
           ["app", true, false],
+          ["monitor", true, false],
+          ["owner", true, false],
           ["postgres", true, true],
+          ["readonly", true, false],
           ["replicator", true, false],
           ["rewinder", true, false],
         ],
@@ -103,14 +105,14 @@ describe("A7 F2 Postgres under Patroni", function () {
       assert.deepEqual([...new Set(rules.map((rule) => `${rule.auth_method} ${rule.error ?? "fine"}`))], ["scram-sha-256 fine"]);
     }
     const settings = await primary.sql<{ owner: string }>("SELECT pg_get_userbyid(datdba) AS owner FROM pg_database WHERE datname = 'app'");
-    assert.deepEqual(settings, [{ owner: "app" }]);
+    assert.deepEqual(settings, [{ owner: "owner" }]);
   });
 
   it("A7 the image gives no password away: not in the configuration, and not to the programs that Patroni starts", async () => {
     const environment = await primary.exec(["bash", "-c", "for f in /proc/[0-9]*/environ; do tr '\\0' '\\n' < $f; done | sort -u"]);
     assert.match(environment, /^POSTGRES_PASSWORD_FILE=/m);
     const secrets = (await primary.exec(["bash", "-c", "for f in /run/secrets/*; do cat $f; echo; done"])).trim().split("\n");
-    assert.equal(secrets.length, 5);
+    assert.equal(secrets.length, 8);
     const commands = await primary.exec(["bash", "-c", "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $f; echo; done"]);
     assert.match(commands, /postgres -D/);
     const config = await primary.exec(["cat", "/etc/patroni/patroni.yml"]);

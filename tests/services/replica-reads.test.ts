@@ -58,8 +58,8 @@ for (const shared of [false, true]) {
       postgres = await startPostgres({ replicas: 1 });
       redis = shared ? await startRedis({ role: "cache" }) : undefined;
       const environment = {
-        DATABASE_URL: postgres.url,
-        DATABASE_READ_REPLICAS: postgres.replicas.map(({ url }) => url).join(","),
+        ...postgres.environment,
+        DATABASE_READ_REPLICAS: postgres.replicas.map(({ appUrl }) => appUrl).join(","),
         SESSION_SECRET: "the same secret for both of the instances",
         DB_REPLICA_CHECK_MS: "30",
         // A replica that stands still goes on being read here: what is proven is not that it is left after a while.

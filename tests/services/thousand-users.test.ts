@@ -22,7 +22,7 @@ describe("D13 a thousand users at a time", function () {
     programs();
     [postgres, redis] = await Promise.all([startPostgres(), startRedis({ role: "cache" })]);
     // Pools of four connections a worker: what a stack of three instances leaves each of its workers.
-    const services = { DATABASE_URL: postgres.url, REDIS_URL: redis.url, REDIS_COMMAND_TIMEOUT_MS: "10000", DB_POOL_MAX: "8" };
+    const services = { ...postgres.environment, REDIS_URL: redis.url, REDIS_COMMAND_TIMEOUT_MS: "10000", DB_POOL_MAX: "8" };
     instance = await startInstance("app", { ...services, ...NO_ADDRESS_LIMITS, RATE_LIMITS: "off" });
   });
   after(async () => {

@@ -1,4 +1,4 @@
-import { startPostgres, type PostgresGroup } from "./services/postgres";
+import { startPostgres, type PostgresGroup, type PostgresUrls } from "./services/postgres";
 
 /**
  * The database of tests that do not care which one it is: SQLite, a file each. With `PHASED_TEST_DATABASE=postgres` in the environment, or
@@ -17,8 +17,8 @@ export function testDatabase(): "sqlite" | "postgres" {
   return wanted;
 }
 
-/** The URL of an empty database of one's own, gone with its server at the end; `undefined` where a file of SQLite is wanted. */
-export async function freshPostgres(): Promise<string | undefined> {
+/** An empty database of one's own, gone with its server at the end; `undefined` where a file of SQLite is wanted. */
+export async function freshPostgres(): Promise<PostgresUrls | undefined> {
   if (wanted === "sqlite") return undefined;
   server ??= startPostgres();
   return (await server).createDatabase();

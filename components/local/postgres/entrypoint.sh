@@ -1,19 +1,32 @@
 #!/bin/bash
 # Starts one Postgres node. The first argument is its role, everything after it goes to the server (`-c name=value`).
 #
-#   primary            creates the cluster when the volume is empty, then serves it
-#   replica            copies PRIMARY_HOST when the volume is empty, then follows it
-#   patroni [FILE]     Patroni decides the role; FILE is its configuration, by default /etc/patroni/patroni.yml
-#   create-app URL     creates the user and the database `app`; Patroni calls it once, in the cluster's first primary
+#   primary              creates the cluster when the volume is empty, then serves it
+#   replica              copies PRIMARY_HOST when the volume is empty, then follows it
+#   patroni [FILE]       Patroni decides the role; FILE is its configuration, by default /etc/patroni/patroni.yml
+#   create-database URL  creates the database `app` and the roles that use it; Patroni calls it once, in the cluster's first primary
+#   healthcheck          whether this node serves: with Patroni as primary, or as a standby that could take over
 #
 # Environment (each secret also as NAME_FILE):
 #   POSTGRES_PASSWORD     password of the superuser `postgres`
 #   REPLICATION_PASSWORD  password of `replicator`
-#   APP_PASSWORD          password of `app`, who owns the database `app`
+#   OWNER_PASSWORD        password of `owner`, who owns the database `app` and its schema: for migrations
+#   APP_PASSWORD          password of `app`, who reads and writes rows there, and creates nothing
+#   READONLY_PASSWORD     password of `readonly`, who reads them
+#   MONITOR_PASSWORD      password of `monitor`, who sees the server's figures and no rows
 #   REWIND_PASSWORD       with Patroni: password of `rewinder`, who may read files for pg_rewind
 #   PATRONI_PASSWORD      with Patroni: password of the user `patroni` of its REST API, for what changes something
+#   PATRONI_NAME          with Patroni: name of this node in the cluster and on the network; see patroni.ts for the others of Patroni's own
 #   PRIMARY_HOST, PRIMARY_PORT (5432)   for a replica
 set -euo pipefail
+# A command substitution that fails ends the script as well.
+shopt -s inherit_errexit
+
+# Longest planned switchover when a primary is told to stop, in seconds; Patroni's own takes over after that.
+readonly HAND_OVER_SECONDS=20
+
+# Beside this script on a developer's machine, see the Dockerfile for the image.
+readonly SHARE=${POSTGRES_SHARE:-/usr/local/share/postgres}
 
 fail() {
   echo "entrypoint: $1" >&2
@@ -39,11 +52,12 @@ escaped() {
 }
 
 create_cluster() {
-  local draft="$PGDATA.new" superuser replication app
-  # Looked at first: a command substitution inside another command would not end the script.
+  local draft="$PGDATA.new" superuser replication roles
+  local single=(postgres --single -D "$PGDATA.new" -c log_statement=none -c log_min_error_statement=panic)
+  # Looked at first: a command substitution inside of another command would not end the script.
   superuser=$(secret POSTGRES_PASSWORD)
   replication=$(secret REPLICATION_PASSWORD)
-  app=$(secret APP_PASSWORD)
+  roles=$(database_roles)
   # A directory that was not finished (the container was killed meanwhile) is of no use.
   rm -rf "$draft"
   # Text sorts by code point, as in SQLite, whatever the operating system's locale library thinks this year.
@@ -55,13 +69,31 @@ local all         all        scram-sha-256
 host  all         all        all scram-sha-256
 host  replication replicator all scram-sha-256
 HBA
-  # Single-user mode: no other connection can see the server half set up.
+  # Single-user mode: no other connection can see the server half set up. It would go on after an error, and end well.
   {
     printf "CREATE ROLE replicator LOGIN REPLICATION PASSWORD %s;\n" "$(quoted "$replication")"
-    printf "CREATE ROLE app LOGIN PASSWORD %s;\n" "$(quoted "$app")"
-    printf "CREATE DATABASE app OWNER app;\n"
-  } | postgres --single -D "$draft" -c log_statement=none -c log_min_error_statement=panic postgres > /dev/null
+    printf "%s\n" "$roles"
+  } | "${single[@]}" -c exit_on_error=on postgres > /dev/null
+  "${single[@]}" -c exit_on_error=on app < "$SHARE/privileges.sql" > /dev/null
   mv "$draft" "$PGDATA"
+}
+
+# SQL that makes the roles and the database, one statement a line. Functions that Patroni's roles need are not the public's either.
+database_roles() {
+  local owner app readonly monitor
+  owner=$(secret OWNER_PASSWORD)
+  app=$(secret APP_PASSWORD)
+  readonly=$(secret READONLY_PASSWORD)
+  monitor=$(secret MONITOR_PASSWORD)
+  printf "CREATE ROLE owner LOGIN PASSWORD %s;\n" "$(quoted "$owner")"
+  printf "CREATE ROLE app LOGIN PASSWORD %s;\n" "$(quoted "$app")"
+  printf "CREATE ROLE readonly LOGIN PASSWORD %s;\n" "$(quoted "$readonly")"
+  printf "ALTER ROLE readonly SET default_transaction_read_only = on;\n"
+  printf "CREATE ROLE monitor LOGIN PASSWORD %s IN ROLE pg_monitor;\n" "$(quoted "$monitor")"
+  printf "CREATE DATABASE app OWNER owner;\n"
+  # PUBLIC is everybody: without this `app` could make temporary tables in a database it has no business in.
+  printf "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;\n"
+  printf "GRANT CONNECT ON DATABASE postgres TO monitor;\n"
 }
 
 quoted() {
@@ -82,25 +114,50 @@ copy_primary() {
 }
 
 # Through standard input: arguments can be seen by every process of the container.
-create_app() {
-  local app quiet="-c log_statement=none -c log_min_error_statement=panic -c log_min_duration_statement=-1"
-  app=$(secret APP_PASSWORD)
+create_database() {
+  local roles quiet="-c log_statement=none -c log_min_error_statement=panic -c log_min_duration_statement=-1"
+  roles=$(database_roles)
   {
-    printf "CREATE ROLE app LOGIN PASSWORD %s;\n" "$(quoted "$app")"
-    printf "CREATE DATABASE app OWNER app;\n"
+    printf "%s\n" "$roles"
+    # pg_rewind looks at the server through this database. Patroni makes its roles after this, or completes what it finds.
+    printf "CREATE ROLE rewinder;\n"
+    printf "GRANT CONNECT ON DATABASE postgres TO rewinder;\n"
+    printf '\\connect app\n'
+    cat "$SHARE/privileges.sql"
   } | PGOPTIONS="${PGOPTIONS:-} $quiet" psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$1"
 }
 
-# Patroni takes these out of its environment as it reads them, so that no program it starts has them.
-start_patroni() {
-  local superuser replication rewind api
+# Runs Patroni until it ends. Told to stop, a primary hands over first, while clients wait instead of failing.
+# Patroni takes the passwords out of its environment as it reads them, so that no program it starts has them.
+run_patroni() {
+  local superuser replication rewind api patroni status=0
   superuser=$(secret POSTGRES_PASSWORD)
   replication=$(secret REPLICATION_PASSWORD)
   rewind=$(secret REWIND_PASSWORD)
   api=$(secret PATRONI_PASSWORD)
-  export PATRONI_SUPERUSER_PASSWORD=$superuser PATRONI_REPLICATION_PASSWORD=$replication
-  export PATRONI_REWIND_PASSWORD=$rewind PATRONI_RESTAPI_PASSWORD=$api
-  exec patroni "$1"
+  python3 "$SHARE/node.py" settings "$1"
+  PATRONI_SUPERUSER_PASSWORD=$superuser PATRONI_REPLICATION_PASSWORD=$replication PATRONI_REWIND_PASSWORD=$rewind \
+    PATRONI_RESTAPI_PASSWORD=$api patroni "$1" &
+  patroni=$!
+  trap 'trap "" TERM INT; printf %s "$api" | python3 "$SHARE/node.py" hand-over "$HAND_OVER_SECONDS" || true; kill -TERM "$patroni" || true' TERM INT
+  # A signal ends the first wait, after what the trap says.
+  wait "$patroni" || status=$?
+  if kill -0 "$patroni" 2> /dev/null; then
+    status=0
+    wait "$patroni" || status=$?
+  fi
+  return "$status"
+}
+
+# Without a client program: this runs every few seconds.
+patroni_serves() {
+  local answer
+  exec 3<> /dev/tcp/127.0.0.1/8008
+  printf 'GET /patroni HTTP/1.0\r\n\r\n' >&3
+  answer=$(cat <&3)
+  [[ $answer == *'"state": "running"'* ]] || return 1
+  # Streaming alone would not do: Patroni hands over to nobody who does not confirm writes.
+  [[ $answer == *'"role": "primary"'* || ($answer == *'"replication_state": "streaming"'* && $answer == *'"quorum_standby": true'*) ]]
 }
 
 role=${1:-primary}
@@ -115,13 +172,17 @@ case $role in
     exec postgres -D "$PGDATA" -c "listen_addresses=*" "$@"
     ;;
   patroni)
-    start_patroni "${1:-/etc/patroni/patroni.yml}"
+    [[ -n ${PATRONI_NAME:-} ]] || fail "PATRONI_NAME: not set; give the name of this node in the cluster."
+    run_patroni "${1:-/etc/patroni/patroni.yml}"
     ;;
-  create-app)
-    [[ $# -gt 0 ]] || fail "create-app: no URL; give that of the server."
-    create_app "$1"
+  create-database)
+    [[ $# -gt 0 ]] || fail "create-database: no URL; give that of the server."
+    create_database "$1"
+    ;;
+  healthcheck)
+    if [[ -n ${PATRONI_NAME:-} ]]; then patroni_serves; else pg_isready --quiet; fi
     ;;
   *)
-    fail "role \"$role\" is unknown; use primary, replica, patroni or create-app."
+    fail "role \"$role\" is unknown; use primary, replica, patroni, create-database or healthcheck."
     ;;
 esac

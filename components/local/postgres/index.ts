@@ -1,4 +1,13 @@
-import { type ContextFile, readContext } from "../image/context-hash";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { hardened, labels, transformed, type Transform } from "../common";
+import { Image } from "../image";
+import type { ContextFile } from "../image/context-hash";
+import { SecretFiles } from "../secret-files";
+import { PATRONI_STOP_SIGNAL, patroniEnvironment, type PatroniSettings, renderPatroniConfig } from "./patroni";
+import { PASSWORD_NAMES, passwordFiles, type PasswordName, type SharedPassword } from "./roles";
 
 export {
   PATRONI_API_USER,
@@ -6,11 +15,13 @@ export {
   PATRONI_PORT,
   PATRONI_STOP_SIGNAL,
   patroniConfig,
+  patroniEnvironment,
   patroniSharedConfig,
   POSTGRES_PORT,
   renderPatroniConfig,
   type PatroniSettings,
 } from "./patroni";
+export { PASSWORD_NAMES, PASSWORD_VARIABLES, passwordFiles, type PasswordName } from "./roles";
 export {
   LEAST_CONNECTIONS,
   LEAST_MEMORY_MB,
@@ -20,7 +31,187 @@ export {
   type PostgresSizing,
 } from "./settings";
 
-/** The build context of the image all Postgres nodes run. */
-export function postgresContext(): ContextFile[] {
-  return readContext(__dirname, (name) => name === "Dockerfile" || name === "entrypoint.sh");
+/** Directory of a node's data: a volume. */
+export const POSTGRES_DATA_DIRECTORY = "/var/lib/postgresql/data";
+
+/** Fewest and most nodes: a standby is what makes a failover, and more than four of them only cost. */
+export const POSTGRES_NODES = { least: 2, most: 5 } as const;
+
+const defaults = {
+  /** Longest planned switchover (20 s, see entrypoint.sh), Postgres' own stop (`primary_stop_timeout`, 10 s), and as much again for a slow disk. */
+  stopSeconds: 60,
+  /** The first start of a standby copies the primary, and is healthy once it streams; a rejoin rewinds. */
+  bootTimeoutSeconds: 1800,
+  tmpMb: 64,
+  /** Least shared memory for parallel queries, MiB: Docker's own default. */
+  leastShmMb: 64,
+} as const;
+
+export interface PostgresArgs {
+  /** Number of nodes, 2 to 5: one primary, the others follow it. Scaling down deletes the volumes of the last ones. */
+  readonly nodes: number;
+  /** Memory limit of each node in MiB, from 192; swap is off. A change replaces the nodes one after the other, the primary last. */
+  readonly memoryMb: number;
+  /** CPU limit of each node in cores. @default no limit */
+  readonly cpus?: number | undefined;
+  /** Connections each node accepts, from 25: see `postgresConnections` of PgBouncer. A change replaces the nodes one after the other. */
+  readonly maxConnections: number;
+  /** Without a standby to confirm writes: `strict` refuses them, `available` goes on with one copy. A change replaces the nodes one after the other. */
+  readonly durability: "strict" | "available";
+  /** Refuse to delete the data: Pulumi's `protect`, and the volumes stay on the host even when the stack is destroyed. */
+  readonly protect: boolean;
+  /** Name of the network to be on. */
+  readonly networkName: pulumi.Input<string>;
+  /** Platform of the Docker host, e.g. `linux/amd64`. */
+  readonly platform: string;
+  /** Directory for the image's build context, relative to the project. */
+  readonly contextDirectory: string;
+  /** Host names of the etcd members. */
+  readonly etcdHosts: readonly string[];
+  /** Node that is primary now, e.g. `pg-2`: it is replaced last, so that every update has one switchover at most. @default none is known */
+  readonly primary?: string | undefined;
+  /** Changes to the child resources before they are created. */
+  readonly transform?: {
+    readonly image?: Transform<docker.ImageArgs>;
+    /** A change of `name` or `driver` replaces the volume: THE DATA OF THAT NODE IS LOST unless it is protected. */
+    readonly volume?: Transform<docker.VolumeArgs>;
+    readonly container?: Transform<docker.ContainerArgs>;
+  };
+}
+
+/**
+ * Postgres 17 under Patroni: equal nodes, one of which is primary at a time; who that is, the nodes agree on in etcd. Each has a volume of
+ * its own. Nodes are created, and replaced, one after the other; the next one is touched only once the one before is primary or streams
+ * from it again. A node that is stopped while it is primary hands over first.
+ *
+ * What others are told of it are plain names, known before a container is: an output of a container would make everybody who uses it be
+ * replaced together with the node.
+ */
+export class Postgres extends pulumi.ComponentResource {
+  /** Names of the nodes in the cluster and on the network: `pg-1` … */
+  readonly nodeNames: readonly string[];
+  /** Passwords by role, marked secret; `patroni` is that of Patroni's REST API. */
+  readonly passwords: Readonly<Record<SharedPassword, pulumi.Output<string>>>;
+  private readonly image: Image;
+  private readonly secrets: SecretFiles<PasswordName>;
+  private readonly volumes: readonly docker.Volume[];
+  private readonly containers: readonly docker.Container[];
+
+  constructor(name: string, args: PostgresArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("phased-stack:local:Postgres", name, {}, opts);
+    const { least, most } = POSTGRES_NODES;
+    if (!Number.isInteger(args.nodes) || args.nodes < least || args.nodes > most) {
+      throw new Error(`${name}: nodes is ${args.nodes}; allowed: an integer from ${least} to ${most}`);
+    }
+    this.nodeNames = Array.from({ length: args.nodes }, (_, index) => `pg-${index + 1}`);
+    this.image = this.createImage(name, args);
+    this.secrets = new SecretFiles(`${name}-secrets`, { generate: PASSWORD_NAMES, image: this.image.reference }, { parent: this });
+    const { superuser, owner, app, readonly, monitor, patroni } = this.secrets.values;
+    this.passwords = { superuser, owner, app, readonly, monitor, patroni };
+    const volumes = new Map(this.nodeNames.map((node) => [node, this.createVolume(`${name}-${node}-data`, args)]));
+    const containers = this.createContainers(name, args, volumes, opts?.dependsOn);
+    this.volumes = [...volumes.values()];
+    this.containers = this.nodeNames.flatMap((node) => containers.get(node) ?? []);
+    this.registerOutputs({ nodeNames: this.nodeNames });
+  }
+
+  /** The resources this component is made of; volumes and containers in the order of {@link nodeNames}. */
+  get nodes(): {
+    readonly image: Image;
+    readonly secrets: SecretFiles<PasswordName>;
+    readonly volumes: readonly docker.Volume[];
+    readonly containers: readonly docker.Container[];
+  } {
+    return { image: this.image, secrets: this.secrets, volumes: this.volumes, containers: this.containers };
+  }
+
+  private createImage(name: string, args: PostgresArgs): Image {
+    const { contextDirectory, platform } = args;
+    const source = { repository: "postgres", files: postgresContext(args), contextDirectory, platform };
+    const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
+    return new Image(`${name}-image`, { source, ...transform }, { parent: this });
+  }
+
+  private createVolume(name: string, args: PostgresArgs): docker.Volume {
+    return new docker.Volume(
+      ...transformed(
+        args.transform?.volume,
+        name,
+        { labels: labels("postgres") },
+        // A new label must never cost the data: Docker cannot relabel a volume, the provider would replace it.
+        { parent: this, protect: args.protect, retainOnDelete: args.protect, ignoreChanges: ["labels"] },
+      ),
+    );
+  }
+
+  /** One after the other; the first waits for what the whole component waits for, and goes before it when the stack is destroyed. */
+  private createContainers(
+    name: string,
+    args: PostgresArgs,
+    volumes: ReadonlyMap<string, docker.Volume>,
+    after: pulumi.ResourceOptions["dependsOn"],
+  ): ReadonlyMap<string, docker.Container> {
+    let before = after;
+    const ordered = [...volumes].sort(([one], [two]) => Number(one === args.primary) - Number(two === args.primary));
+    return new Map(
+      ordered.map(([node, volume]) => {
+        const container = this.createContainer(`${name}-${node}`, { node, volume, before }, args);
+        before = [container];
+        return [node, container];
+      }),
+    );
+  }
+
+  private createContainer(name: string, { node, volume, before }: Node, args: PostgresArgs): docker.Container {
+    const { memoryMb, cpus } = args;
+    const common = hardened({ service: "postgres", ...defaults, memoryMb, cpus });
+    const environment = { ...patroniEnvironment(node), ...passwordFiles() };
+    return new docker.Container(
+      ...transformed(
+        args.transform?.container,
+        name,
+        {
+          ...common,
+          image: this.image.reference,
+          command: ["patroni"],
+          envs: Object.entries(environment).map(([key, value]) => `${key}=${value}`),
+          labels: [...labels("postgres"), { label: "phased-stack.node", value: node }],
+          networksAdvanced: [{ name: args.networkName, aliases: [node] }],
+          volumes: [{ volumeName: volume.name, containerPath: POSTGRES_DATA_DIRECTORY }, { ...this.secrets.mount }],
+          // The socket, and the passwords Patroni writes for libpq; both are the server's own (uid 10002, see the Dockerfile).
+          tmpfs: {
+            ...(common.tmpfs as Record<string, string>),
+            "/var/run/postgresql": "rw,noexec,nosuid,nodev,size=8m,uid=10002,gid=10002,mode=2775",
+          },
+          shmSize: Math.max(defaults.leastShmMb, Math.floor(memoryMb / 4)),
+          stopSignal: PATRONI_STOP_SIGNAL,
+          wait: true,
+          waitTimeout: defaults.bootTimeoutSeconds,
+        },
+        // Two containers cannot own one volume: the provider's default, said here because the data depends on it.
+        { parent: this, deleteBeforeReplace: true, ...(before !== undefined && { dependsOn: before }) },
+      ),
+    );
+  }
+}
+
+/** One node, and what has to be there before it. */
+interface Node {
+  readonly node: string;
+  readonly volume: docker.Volume;
+  readonly before: pulumi.ResourceOptions["dependsOn"];
+}
+
+/**
+ * The build context of the image all nodes of a cluster run: Patroni's configuration is part of it, so that a change is a new tag.
+ * @throws RangeError for what {@link patroniConfig} refuses.
+ */
+export function postgresContext(settings: PatroniSettings): ContextFile[] {
+  const own = (name: string, executable = false): ContextFile => ({
+    path: name,
+    content: readFileSync(path.join(__dirname, name)),
+    executable,
+  });
+  const config = { path: "patroni.yml", content: Buffer.from(renderPatroniConfig(settings)), executable: false };
+  return [own("Dockerfile"), own("entrypoint.sh", true), own("node.py"), own("privileges.sql"), config];
 }

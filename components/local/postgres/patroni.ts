@@ -7,7 +7,7 @@ export const POSTGRES_PORT = 5432;
 /** Port of Patroni's REST API: `/primary`, `/replica`, `/switchover` … */
 export const PATRONI_PORT = 8008;
 
-/** Where a node expects its configuration. It holds no secret: passwords come as files, see entrypoint.sh. */
+/** Where the image has the configuration of all nodes. It holds no secret: passwords come as files, see entrypoint.sh. */
 export const PATRONI_CONFIG_PATH = "/etc/patroni/patroni.yml";
 
 /** User of the REST API's requests that change something; its password is PATRONI_PASSWORD(_FILE). */
@@ -19,10 +19,8 @@ export const PATRONI_STOP_SIGNAL = "SIGTERM";
 /** Resident memory of Patroni itself, MiB: 41 were measured with an idle cluster. It shares the container's limit with Postgres. */
 const PATRONI_MB = 64;
 
-/** What a node of the cluster depends on. */
+/** What a cluster depends on: the same for all of its nodes. */
 export interface PatroniSettings extends PostgresSizing {
-  /** Host name of this node on the network, and its name in the cluster. */
-  readonly name: string;
   /** Host names of the etcd members. */
   readonly etcdHosts: readonly string[];
   /** Name of the cluster: below `/service/<scope>/` in etcd. @default "postgres" */
@@ -55,6 +53,11 @@ const SHARED_SETTINGS: ReadonlySet<string> = new Set([
 const OWN_SETTINGS: ReadonlySet<string> = new Set(["hot_standby"]);
 
 const NAME = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+function checkName(field: string, value: string): void {
+  if (NAME.test(value)) return;
+  throw new RangeError(`${field}: ${JSON.stringify(value)} is not allowed; use lower-case letters, digits and dashes, a letter first.`);
+}
 
 function pick(settings: PostgresSettings, wanted: (name: string) => boolean): PostgresSettings {
   return Object.fromEntries(Object.entries(settings).filter(([name]) => wanted(name)));
@@ -99,32 +102,23 @@ function serverSettings({ memoryMb, maxConnections }: PostgresSizing): PostgresS
 }
 
 /**
- * Configuration of one node, for Patroni 4.0. It needs three roles in Postgres: `postgres` (superuser), `replicator` and `rewinder`, which
- * Patroni creates, and on first use has the image create the user and the database `app`.
+ * Configuration of all nodes, for Patroni 4.0; a node adds its name by {@link patroniEnvironment}. It needs three roles in Postgres:
+ * `postgres` (superuser), `replicator` and `rewinder`, which Patroni creates, and on first use has the image create the database `app` and
+ * the roles that use it.
  *
  * @throws RangeError for names that are no host names, and for memory that does not carry the connections.
  */
 export function patroniConfig(settings: PatroniSettings) {
-  const { name, etcdHosts, scope = "postgres" } = settings;
-  const names: readonly (readonly [field: string, value: string])[] = [
-    ["name", name],
-    ["scope", scope],
-    ...etcdHosts.map((host) => ["etcdHosts", host] as const),
-  ];
-  for (const [field, value] of names) {
-    if (!NAME.test(value)) {
-      throw new RangeError(`${field}: ${JSON.stringify(value)} is not allowed; use lower-case letters, digits and dashes, a letter first.`);
-    }
-  }
+  const { etcdHosts, scope = "postgres" } = settings;
+  checkName("scope", scope);
+  for (const host of etcdHosts) checkName("etcdHosts", host);
   if (etcdHosts.length === 0) throw new RangeError("etcdHosts: [] is not allowed; give the host name of at least one etcd member.");
   const parameters = pick(serverSettings(settings), (setting) => !SHARED_SETTINGS.has(setting) && !OWN_SETTINGS.has(setting));
   return {
     scope,
-    name,
     log: { level: "INFO" },
     restapi: {
       listen: `0.0.0.0:${PATRONI_PORT}`,
-      connect_address: `${name}:${PATRONI_PORT}`,
       authentication: { username: PATRONI_API_USER },
     },
     etcd3: { hosts: etcdHosts.map((host) => `${host}:${ETCD_PORT}`), protocol: "http" },
@@ -140,11 +134,10 @@ export function patroniConfig(settings: PatroniSettings) {
         { "auth-local": "scram-sha-256" },
         { "auth-host": "scram-sha-256" },
       ],
-      post_bootstrap: "entrypoint.sh create-app",
+      post_bootstrap: "entrypoint.sh create-database",
     },
     postgresql: {
       listen: `0.0.0.0:${POSTGRES_PORT}`,
-      connect_address: `${name}:${POSTGRES_PORT}`,
       data_dir: "/var/lib/postgresql/data/node",
       bin_dir: "/usr/lib/postgresql/17/bin",
       // Written by Patroni for pg_basebackup and the standby's connection; on a tmpfs.
@@ -169,4 +162,18 @@ export function patroniConfig(settings: PatroniSettings) {
 /** {@link patroniConfig} as the text of the file: JSON, which is YAML, and leaves no value to be read as something else. */
 export function renderPatroniConfig(settings: PatroniSettings): string {
   return `${JSON.stringify(patroniConfig(settings), null, 2)}\n`;
+}
+
+/**
+ * What differs between the nodes, as Patroni reads it from the environment.
+ * @param name host name of the node on the network, and its name in the cluster.
+ * @throws RangeError for a name that is no host name.
+ */
+export function patroniEnvironment(name: string): Readonly<Record<string, string>> {
+  checkName("name", name);
+  return {
+    PATRONI_NAME: name,
+    PATRONI_POSTGRESQL_CONNECT_ADDRESS: `${name}:${POSTGRES_PORT}`,
+    PATRONI_RESTAPI_CONNECT_ADDRESS: `${name}:${PATRONI_PORT}`,
+  };
 }

@@ -165,7 +165,7 @@ describe("E6 quotas by plan", () => {
     this.timeout(60_000);
     const { companyId, userId } = await app.signUp();
     await use(companyId, "patients", 500 - 61);
-    const where = app.databaseUrl ?? path.join(app.directory, "app.db");
+    const where = app.postgres?.appUrl ?? path.join(app.directory, "app.db");
     const children = [1, 2, 3, 4].map(() =>
       spawn(process.execPath, ["--import", "tsx", path.join(__dirname, "quota-writer.ts"), where, companyId, userId, "50"], {
         stdio: ["ignore", "pipe", "inherit"],

@@ -9,6 +9,7 @@ import { loadConfig } from "../../../app/src/config";
 import { closeContainer, createContainer, prepare, type Container, type Instance } from "../../../app/src/container";
 import { registry } from "../../../app/src/observability/metrics";
 import { listen, type AppServer } from "../../../app/src/server";
+import type { PostgresUrls } from "../../support/services/postgres";
 import { freshPostgres } from "../../support/test-database";
 
 /** Cheap, because tests sign up often; what it costs in production has its own test. */
@@ -54,14 +55,13 @@ export class TestApp {
 
   private constructor(
     readonly directory: string,
-    /** Of its own Postgres database; `undefined` on SQLite. */
-    readonly databaseUrl: string | undefined,
+    /** Its own Postgres database; `undefined` on SQLite. */
+    readonly postgres: PostgresUrls | undefined,
     private started: { readonly container: Container; readonly server: AppServer } | undefined,
   ) {}
 
   static async start(environment: Readonly<Record<string, string>> = {}): Promise<TestApp> {
-    const databaseUrl = await freshPostgres();
-    const app = new TestApp(mkdtempSync(path.join(tmpdir(), "phased-app-")), databaseUrl, undefined);
+    const app = new TestApp(mkdtempSync(path.join(tmpdir(), "phased-app-")), await freshPostgres(), undefined);
     await app.run(environment);
     return app;
   }
@@ -92,7 +92,7 @@ export class TestApp {
       // Tests send more from one address than any person; those about limits switch them on.
       RATE_LIMITS: "off",
       SQLITE_PATH: path.join(this.directory, "app.db"),
-      ...(this.databaseUrl !== undefined && { DATABASE_URL: this.databaseUrl }),
+      ...this.postgres?.environment,
       ...environment,
     });
     const logger = pino({ level: "info" }, { write: (line: string) => this.log.push(JSON.parse(line) as Record<string, unknown>) });

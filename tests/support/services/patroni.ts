@@ -1,16 +1,18 @@
 import { randomBytes } from "node:crypto";
-import path from "node:path";
 import { Client } from "pg";
 import { ETCD_DATA_DIRECTORY, ETCD_PORT, etcdArguments, etcdContext } from "../../../components/local/etcd";
 import {
+  PASSWORD_NAMES,
+  passwordFiles,
+  type PasswordName,
   PATRONI_API_USER,
-  PATRONI_CONFIG_PATH,
   PATRONI_PORT,
   PATRONI_STOP_SIGNAL,
-  POSTGRES_PORT,
+  patroniEnvironment,
   type PatroniSettings,
+  POSTGRES_DATA_DIRECTORY,
+  POSTGRES_PORT,
   postgresContext,
-  renderPatroniConfig,
 } from "../../../components/local/postgres";
 import { dockerCommand, eventually, type ServiceContainer, serviceImage, serviceName, startService } from "./container";
 
@@ -18,8 +20,8 @@ import { dockerCommand, eventually, type ServiceContainer, serviceImage, service
 export interface PatroniNode extends ServiceContainer {
   /** Its name in the cluster, and its host name on the network. */
   readonly name: string;
-  /** Runs statements as superuser, or as the user `app` in its database, on a connection of its own. */
-  sql<Row extends object>(sql: string, values?: readonly unknown[], user?: "postgres" | "app"): Promise<Row[]>;
+  /** Runs statements as superuser in the database `postgres`, or as another user in the database `app`, on a connection of its own. */
+  sql<Row extends object>(sql: string, values?: readonly unknown[], user?: SqlUser): Promise<Row[]>;
   /** Asks Patroni's REST API; status 0 while nothing answers. */
   api(
     method: "GET" | "POST",
@@ -29,11 +31,16 @@ export interface PatroniNode extends ServiceContainer {
   ): Promise<{ readonly status: number; readonly body: unknown }>;
 }
 
+export type SqlUser = "postgres" | "owner" | "app" | "readonly" | "monitor";
+
 /** One etcd and the nodes, on a private network. */
 export interface PatroniGroup {
   readonly nodes: readonly PatroniNode[];
-  /** What the nodes were given. */
-  readonly settings: readonly PatroniSettings[];
+  /** Name of the network. */
+  readonly network: string;
+  readonly password: (name: PasswordName) => string;
+  /** What all nodes were given. */
+  readonly settings: PatroniSettings;
   /** Nodes that say of themselves that they are primary: never two. */
   readonly primaries: () => Promise<PatroniNode[]>;
   remove(): Promise<void>;
@@ -43,23 +50,17 @@ export const PATRONI_MEMORY_MB = 448;
 export const PATRONI_MAX_CONNECTIONS = 60;
 
 const SECRETS = "/run/secrets";
-/** By file name: every role has a password of its own. */
-const ROLES = ["POSTGRES_PASSWORD", "REPLICATION_PASSWORD", "REWIND_PASSWORD", "APP_PASSWORD", "PATRONI_PASSWORD"] as const;
-type Passwords = Readonly<Record<(typeof ROLES)[number], string>>;
+type Passwords = Readonly<Record<PasswordName, string>>;
 
 /** Starts a cluster from the project's own images, configured as the stack does it; ready when every node has its role. */
 export async function startPatroni(count = 2): Promise<PatroniGroup> {
-  const [image, etcdImage] = [await serviceImage("postgres", postgresContext()), await serviceImage("etcd", etcdContext())];
+  const settings = { etcdHosts: ["etcd-1"], memoryMb: PATRONI_MEMORY_MB, maxConnections: PATRONI_MAX_CONNECTIONS };
+  const [image, etcdImage] = [await serviceImage("postgres", postgresContext(settings)), await serviceImage("etcd", etcdContext())];
   const network = serviceName("patroni-network");
   await dockerCommand(["network", "create", "--label", `phased-stack.stack=${network}`, network]);
   // Odd on purpose: passwords go through a shell, SQL, a connection string and a password file.
-  const passwords = Object.fromEntries(ROLES.map((role) => [role, `'"\\$:${randomBytes(12).toString("hex")} #`])) as unknown as Passwords;
-  const settings = Array.from({ length: count }, (_, index) => ({
-    name: `pg-${index + 1}`,
-    etcdHosts: ["etcd-1"],
-    memoryMb: PATRONI_MEMORY_MB,
-    maxConnections: PATRONI_MAX_CONNECTIONS,
-  }));
+  const passwords = Object.fromEntries(PASSWORD_NAMES.map((name) => [name, `'"\\$:${randomBytes(12).toString("hex")} #`])) as Passwords;
+  const names = Array.from({ length: count }, (_, index) => `pg-${index + 1}`);
   const started: ServiceContainer[] = [];
   const remove = async (): Promise<void> => {
     await Promise.all(started.map((service) => service.remove()));
@@ -67,7 +68,7 @@ export async function startPatroni(count = 2): Promise<PatroniGroup> {
   };
   try {
     started.push(await startEtcd(etcdImage, network));
-    const outcomes = await Promise.allSettled(settings.map((node) => startNode(image, network, node, passwords)));
+    const outcomes = await Promise.allSettled(names.map((name) => startNode({ image, network, name, passwords })));
     const nodes = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
     started.push(...nodes);
     const failed = outcomes.find((outcome) => outcome.status === "rejected");
@@ -76,7 +77,7 @@ export async function startPatroni(count = 2): Promise<PatroniGroup> {
       const answers = await Promise.all(nodes.map(async (node) => ({ node, status: (await node.api("GET", "/primary")).status })));
       return answers.filter(({ status }) => status === 200).map(({ node }) => node);
     };
-    return { nodes, settings, primaries, remove };
+    return { nodes, network, settings, password: (name) => passwords[name], primaries, remove };
   } catch (error) {
     await remove();
     throw error;
@@ -99,35 +100,40 @@ function startEtcd(image: string, network: string): Promise<ServiceContainer> {
   });
 }
 
-async function startNode(image: string, network: string, settings: PatroniSettings, passwords: Passwords): Promise<PatroniNode> {
-  const { name } = settings;
+interface NodeOptions {
+  readonly image: string;
+  readonly network: string;
+  readonly name: string;
+  readonly passwords: Passwords;
+}
+
+async function startNode({ image, network, name, passwords }: NodeOptions): Promise<PatroniNode> {
+  const environment = { ...patroniEnvironment(name), ...passwordFiles(SECRETS) };
   const service = await startService({
     kind: `patroni-${name}`,
     image,
     internalPort: POSTGRES_PORT,
     create: [
       ...["--network", network, "--network-alias", name, "--hostname", name, "--publish", `127.0.0.1::${PATRONI_PORT}`],
-      ...["--memory", `${settings.memoryMb}m`, "--shm-size", "64m", "--stop-signal", PATRONI_STOP_SIGNAL],
+      ...["--memory", `${PATRONI_MEMORY_MB}m`, "--shm-size", "64m", "--stop-signal", PATRONI_STOP_SIGNAL],
       ...["--read-only", "--tmpfs", "/tmp", "--tmpfs", "/var/run/postgresql:uid=10002,gid=10002,mode=2775"],
       ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
-      ...ROLES.flatMap((role) => ["--env", `${role}_FILE=${SECRETS}/${role}`]),
+      ...Object.entries(environment).flatMap(([key, value]) => ["--env", `${key}=${value}`]),
     ],
-    volumes: ["/var/lib/postgresql/data", path.dirname(PATRONI_CONFIG_PATH), SECRETS],
+    volumes: [POSTGRES_DATA_DIRECTORY, SECRETS],
     command: ["patroni"],
-    files: [
-      { path: PATRONI_CONFIG_PATH, content: renderPatroniConfig(settings) },
-      ...ROLES.map((role) => ({ path: `${SECRETS}/${role}`, content: passwords[role] })),
-    ],
+    files: PASSWORD_NAMES.map((file) => ({ path: `${SECRETS}/${file}`, content: passwords[file] })),
     ready: async ({ container }) => (await ask(container, "GET", "/health")).status === 200,
   });
   return {
     ...service,
     name,
     api: (method: "GET" | "POST", where: string, body?: object, as = PATRONI_API_USER) =>
-      ask(service.container, method, where, body, as === PATRONI_API_USER ? passwords.PATRONI_PASSWORD : undefined),
-    sql: async <Row extends object>(sql: string, values: readonly unknown[] = [], user: "postgres" | "app" = "postgres") => {
-      const password = user === "app" ? passwords.APP_PASSWORD : passwords.POSTGRES_PASSWORD;
-      const client = new Client({ host: service.host, port: service.port, user, password, database: user, connectionTimeoutMillis: 2000 });
+      ask(service.container, method, where, body, as === PATRONI_API_USER ? passwords.patroni : undefined),
+    sql: async <Row extends object>(sql: string, values: readonly unknown[] = [], user: SqlUser = "postgres") => {
+      const { host, port } = service;
+      const [password, database] = user === "postgres" ? [passwords.superuser, "postgres"] : [passwords[user], "app"];
+      const client = new Client({ host, port, user, password, database, connectionTimeoutMillis: 2000 });
       // A server that goes down says so to idle connections too; the query under way fails by itself.
       client.on("error", () => undefined);
       await client.connect();

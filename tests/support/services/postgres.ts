@@ -1,18 +1,34 @@
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { Client } from "pg";
-import { postgresContext, postgresSettings } from "../../../components/local/postgres";
+import {
+  PASSWORD_NAMES,
+  PASSWORD_VARIABLES,
+  type PasswordName,
+  postgresContext,
+  postgresSettings,
+} from "../../../components/local/postgres";
 import { dockerCommand, eventually, serviceImage, serviceName, startService, type ServiceContainer } from "./container";
 
-/** A Postgres server of a test. */
-export interface PostgresService extends ServiceContainer {
-  /** The user `app`, who owns the database `app`: what goes into DATABASE_URL. */
+/** How a database of a test is reached. */
+export interface PostgresUrls {
+  /** As the user `owner`, who owns it: for tests that make tables of their own. */
   readonly url: string;
+  /** As the user `app`, who reads and writes rows, and creates nothing. */
+  readonly appUrl: string;
+  /** What the app is given: it migrates as the owner, and does everything else as `app`. */
+  readonly environment: { readonly DATABASE_URL: string; readonly DATABASE_DIRECT_URL: string };
+}
+
+/** A Postgres server of a test; the URLs are those of its database `app`. */
+export interface PostgresService extends ServiceContainer, PostgresUrls {
   /** The superuser, for looking into the server and for faults. */
   readonly adminUrl: string;
   /** Runs statements as superuser on a connection of its own; the rows of the last one. */
   admin<Row extends object>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
-  /** A further empty database of the user `app`; its URL. */
-  createDatabase(): Promise<string>;
+  /** A further empty database, with the privileges of the first one. */
+  createDatabase(): Promise<PostgresUrls>;
   /** Name under which containers of {@link network} reach it. */
   readonly networkHost: string;
 }
@@ -22,6 +38,7 @@ export interface PostgresGroup extends PostgresService {
   readonly replicas: readonly PostgresService[];
   readonly network: string;
   readonly appPassword: string;
+  readonly password: (role: Role) => string;
   /** Waits until every replica has replayed what the primary has written so far. */
   replicated(): Promise<void>;
 }
@@ -33,23 +50,32 @@ export interface PostgresGroupOptions {
   readonly settings?: readonly string[];
 }
 
+/** Roles that log in to the database `app`. */
+type Role = "owner" | "app" | "readonly" | "monitor";
+
+/** What the image does to the database `app`. */
+const PRIVILEGES = readFileSync(path.resolve(__dirname, "../../../components/local/postgres/privileges.sql"), "utf8");
+
 /** Memory of one server, MiB; its settings follow from it, as in the stack. */
 const MEMORY_MB = 384;
 
 /** Starts Postgres from the project's own image, without Patroni: one primary and, if wanted, replicas of it. */
 export async function startPostgres({ replicas = 0, settings = [] }: PostgresGroupOptions = {}): Promise<PostgresGroup> {
-  const image = await serviceImage("postgres", postgresContext());
+  const sizing = { memoryMb: MEMORY_MB, maxConnections: 100 };
+  // The image's configuration of Patroni is not read here.
+  const image = await serviceImage("postgres", postgresContext({ memoryMb: 512, maxConnections: 25, etcdHosts: ["etcd-1"] }));
   const network = serviceName("postgres-network");
   await dockerCommand(["network", "create", "--label", `phased-stack.stack=${network}`, network]);
-  const passwords = { POSTGRES_PASSWORD: secret(), REPLICATION_PASSWORD: secret(), APP_PASSWORD: secret() };
+  const passwords = Object.fromEntries(PASSWORD_NAMES.map((name) => [name, secret()])) as Record<PasswordName, string>;
   const started: PostgresService[] = [];
   const remove = async (): Promise<void> => {
     await Promise.all(started.map((service) => service.remove()));
     await dockerCommand(["network", "rm", network]);
   };
   const start = async (role: "primary" | "replica", alias: string): Promise<PostgresService> => {
-    const environment = { ...passwords, PRIMARY_HOST: "primary" };
-    const server = { ...postgresSettings({ memoryMb: MEMORY_MB, maxConnections: 100 }), hot_standby_feedback: "on" };
+    const variables = PASSWORD_NAMES.map((name) => [PASSWORD_VARIABLES[name], passwords[name]] as const);
+    const environment = { ...Object.fromEntries(variables), PRIMARY_HOST: "primary" };
+    const server = { ...postgresSettings(sizing), hot_standby_feedback: "on" };
     const service = await startService({
       kind: `postgres-${role}`,
       image,
@@ -65,9 +91,9 @@ export async function startPostgres({ replicas = 0, settings = [] }: PostgresGro
         role,
         ...[...Object.entries(server).map(([name, value]) => `${name}=${value}`), ...settings].flatMap((text) => ["-c", text]),
       ],
-      ready: ({ port }) => answers(urlOf("app", passwords.APP_PASSWORD, port)),
+      ready: ({ port }) => answers(urlOf("app", passwords.app, port)),
     });
-    const made = withUrls(service, alias, passwords.APP_PASSWORD, passwords.POSTGRES_PASSWORD);
+    const made = withUrls(service, alias, passwords);
     started.push(made);
     return made;
   };
@@ -78,7 +104,8 @@ export async function startPostgres({ replicas = 0, settings = [] }: PostgresGro
       ...primary,
       replicas: followers,
       network,
-      appPassword: passwords.APP_PASSWORD,
+      appPassword: passwords.app,
+      password: (role) => passwords[role],
       remove,
       async replicated() {
         const [row] = await primary.admin<{ lsn: string }>("SELECT pg_current_wal_lsn()::text AS lsn");
@@ -103,29 +130,39 @@ function urlOf(user: string, password: string, port: number, database = "app"): 
   return `postgres://${user}:${password}@127.0.0.1:${port}/${database}`;
 }
 
-function withUrls(service: ServiceContainer, networkHost: string, appPassword: string, adminPassword: string): PostgresService {
-  const adminUrl = urlOf("postgres", adminPassword, service.port);
-  const admin = async <Row extends object>(sql: string, values: readonly unknown[] = []): Promise<Row[]> => {
-    const client = new Client({ connectionString: adminUrl, connectionTimeoutMillis: 5000 });
-    await client.connect();
-    try {
-      return (await client.query<Row>(sql, [...values])).rows;
-    } finally {
-      await client.end();
-    }
-  };
+function urlsOf({ owner, app }: Readonly<Record<PasswordName, string>>, port: number, database = "app"): PostgresUrls {
+  const [url, appUrl] = [urlOf("owner", owner, port, database), urlOf("app", app, port, database)];
+  return { url, appUrl, environment: { DATABASE_URL: appUrl, DATABASE_DIRECT_URL: url } };
+}
+
+function withUrls(service: ServiceContainer, networkHost: string, passwords: Readonly<Record<PasswordName, string>>): PostgresService {
+  const adminUrl = urlOf("postgres", passwords.superuser, service.port);
+  const admin = <Row extends object>(sql: string, values: readonly unknown[] = []): Promise<Row[]> => rowsOf<Row>(adminUrl, sql, values);
   return {
     ...service,
+    ...urlsOf(passwords, service.port),
     networkHost,
-    url: urlOf("app", appPassword, service.port),
     adminUrl,
     admin,
     async createDatabase() {
       const name = `test_${randomBytes(6).toString("hex")}`;
-      await admin(`CREATE DATABASE ${name} OWNER app`);
-      return urlOf("app", appPassword, service.port, name);
+      await admin(`CREATE DATABASE ${name} OWNER owner`);
+      await rowsOf(urlOf("postgres", passwords.superuser, service.port, name), PRIVILEGES);
+      return urlsOf(passwords, service.port, name);
     },
   };
+}
+
+/** Rows of a statement on a connection of its own. */
+async function rowsOf<Row extends object>(connectionString: string, sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+  const client = new Client({ connectionString, connectionTimeoutMillis: 5000 });
+  await client.connect();
+  try {
+    // Without values several statements may come at once.
+    return (await (values.length === 0 ? client.query<Row>(sql) : client.query<Row>(sql, [...values]))).rows;
+  } finally {
+    await client.end();
+  }
 }
 
 async function answers(url: string): Promise<boolean> {

@@ -4,14 +4,19 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-const ENTRYPOINT = path.resolve(__dirname, "../../../components/local/postgres/entrypoint.sh");
+const COMPONENT = path.resolve(__dirname, "../../../components/local/postgres");
+const ENTRYPOINT = path.join(COMPONENT, "entrypoint.sh");
 
 const ENVIRONMENT = {
   POSTGRES_PASSWORD: "of the superuser",
   REPLICATION_PASSWORD: "of 'replicas'",
   REWIND_PASSWORD: 'of "rewind"',
   PRIMARY_HOST: "nobody.invalid",
+  OWNER_PASSWORD: "of the owner",
   APP_PASSWORD: "of $the \\app",
+  READONLY_PASSWORD: "of a reader",
+  MONITOR_PASSWORD: "of the monitor",
+  PATRONI_NAME: "pg-1",
   PATRONI_PASSWORD: "of the API",
 };
 
@@ -23,7 +28,7 @@ describe("entrypoint of the Postgres image", () => {
   /** Runs the script with programs of the test's own in front of all others. */
   function run(args: readonly string[], environment: Readonly<Record<string, string>>) {
     const { status, stdout, stderr } = spawnSync("bash", [ENTRYPOINT, ...args], {
-      env: { PATH: `${directory}:/usr/bin:/bin`, PGDATA: path.join(directory, "data", "node"), ...environment },
+      env: { PATH: `${directory}:/usr/bin:/bin`, PGDATA: path.join(directory, "data", "node"), POSTGRES_SHARE: COMPONENT, ...environment },
       encoding: "utf8",
       timeout: 10_000,
     });
@@ -37,7 +42,10 @@ describe("entrypoint of the Postgres image", () => {
 
   it("refuses a role it does not know, with those it knows", () => {
     const { status, stderr } = run(["master"], ENVIRONMENT);
-    assert.deepEqual([status, stderr], [64, 'entrypoint: role "master" is unknown; use primary, replica, patroni or create-app.\n']);
+    assert.deepEqual(
+      [status, stderr],
+      [64, 'entrypoint: role "master" is unknown; use primary, replica, patroni, create-database or healthcheck.\n'],
+    );
   });
 
   it("says in one sentence what else is missing", () => {
@@ -45,18 +53,23 @@ describe("entrypoint of the Postgres image", () => {
     assert.ok(host);
     const replica = run(["replica"], others);
     assert.deepEqual([replica.status, replica.stderr], [64, "entrypoint: PRIMARY_HOST: not set; give the name of the primary.\n"]);
-    const nowhere = run(["create-app"], ENVIRONMENT);
-    assert.deepEqual([nowhere.status, nowhere.stderr], [64, "entrypoint: create-app: no URL; give that of the server.\n"]);
+    const nowhere = run(["create-database"], ENVIRONMENT);
+    assert.deepEqual([nowhere.status, nowhere.stderr], [64, "entrypoint: create-database: no URL; give that of the server.\n"]);
+    const { PATRONI_NAME: name, ...nameless } = ENVIRONMENT;
+    assert.ok(name);
+    const node = run(["patroni"], nameless);
+    assert.deepEqual([node.status, node.stderr], [64, "entrypoint: PATRONI_NAME: not set; give the name of this node in the cluster.\n"]);
   });
 
   for (const [role, names] of Object.entries({
-    primary: ["POSTGRES_PASSWORD", "REPLICATION_PASSWORD", "APP_PASSWORD"],
+    primary: ["POSTGRES_PASSWORD", "REPLICATION_PASSWORD", "OWNER_PASSWORD", "APP_PASSWORD", "READONLY_PASSWORD", "MONITOR_PASSWORD"],
     replica: ["REPLICATION_PASSWORD"],
     patroni: ["POSTGRES_PASSWORD", "REPLICATION_PASSWORD", "REWIND_PASSWORD", "PATRONI_PASSWORD"],
-    "create-app": ["APP_PASSWORD"],
+    "create-database": ["OWNER_PASSWORD", "APP_PASSWORD", "READONLY_PASSWORD", "MONITOR_PASSWORD"],
   })) {
     it(`${role} without one of its passwords ends with one sentence, and has done nothing`, () => {
-      for (const tool of ["initdb", "pg_isready", "pg_basebackup", "postgres", "patroni", "psql"]) program(tool, `touch ${directory}/ran`);
+      for (const tool of ["initdb", "pg_isready", "pg_basebackup", "postgres", "patroni", "psql", "python3"])
+        program(tool, `touch ${directory}/ran`);
       for (const name of names) {
         const args = [role, "postgres://somewhere"];
         const absent = run(args, Object.fromEntries(Object.entries(ENVIRONMENT).filter(([other]) => other !== name)));
@@ -76,6 +89,7 @@ describe("entrypoint of the Postgres image", () => {
       "patroni",
       'for name in SUPERUSER REPLICATION REWIND RESTAPI; do v=PATRONI_${name}_PASSWORD; echo "$name ${!v}"; done; echo "with $*"',
     );
+    program("python3", `printf '%s\\n' "$*" > ${directory}/settings`);
     const file = path.join(directory, "rewind-password");
     writeFileSync(file, `${ENVIRONMENT.REWIND_PASSWORD}\n`);
     const { REWIND_PASSWORD: rewind, ...others } = ENVIRONMENT;
@@ -85,18 +99,29 @@ describe("entrypoint of the Postgres image", () => {
       stdout,
       `SUPERUSER ${others.POSTGRES_PASSWORD}\nREPLICATION ${others.REPLICATION_PASSWORD}\nREWIND ${rewind}\nRESTAPI ${others.PATRONI_PASSWORD}\nwith /etc/other.yml\n`,
     );
+    assert.equal(readFileSync(path.join(directory, "settings"), "utf8"), `${COMPONENT}/node.py settings /etc/other.yml\n`);
   });
 
-  it("makes the app's user with its password quoted, through standard input, and keeps the statement out of the server's log", () => {
+  it("makes the roles with their passwords quoted, through standard input, and keeps the statement out of the server's log", () => {
     program("psql", `cat > ${directory}/sql; printf '%s\\n' "$@" > ${directory}/arguments; printf %s "$PGOPTIONS" > ${directory}/options`);
-    const { status, stderr } = run(["create-app", "host=/run/x dbname=postgres"], {
+    const { status, stderr } = run(["create-database", "host=/run/x dbname=postgres"], {
       ...ENVIRONMENT,
       APP_PASSWORD: 'it\'s $HOME \\ "x"',
       PGOPTIONS: "-c synchronous_commit=local",
     });
     assert.deepEqual([status, stderr], [0, ""]);
     const read = (name: string): string => readFileSync(path.join(directory, name), "utf8");
-    assert.equal(read("sql"), `CREATE ROLE app LOGIN PASSWORD 'it''s $HOME \\ "x"';\nCREATE DATABASE app OWNER app;\n`);
+    const sql = read("sql").split("\n");
+    for (const line of [
+      "CREATE ROLE owner LOGIN PASSWORD 'of the owner';",
+      `CREATE ROLE app LOGIN PASSWORD 'it''s $HOME \\ "x"';`,
+      "CREATE ROLE readonly LOGIN PASSWORD 'of a reader';",
+      "CREATE ROLE monitor LOGIN PASSWORD 'of the monitor' IN ROLE pg_monitor;",
+      "CREATE DATABASE app OWNER owner;",
+    ])
+      assert.ok(sql.includes(line), line);
+    const privileges = readFileSync(path.join(COMPONENT, "privileges.sql"), "utf8");
+    assert.ok(read("sql").endsWith(`\n\\connect app\n${privileges}`), "in the app's database");
     assert.doesNotMatch(read("arguments"), /it's/);
     assert.match(read("arguments"), /^host=\/run\/x dbname=postgres$/m);
     assert.match(read("options"), /^-c synchronous_commit=local .*-c log_min_error_statement=panic/);

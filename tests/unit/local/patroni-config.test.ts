@@ -11,7 +11,7 @@ import {
 } from "../../../components/local/postgres";
 import { oddText, unlessRefused } from "./odd-text";
 
-const node: PatroniSettings = { name: "pg-1", etcdHosts: ["etcd-1"], memoryMb: 1024, maxConnections: 100 };
+const node: PatroniSettings = { etcdHosts: ["etcd-1"], memoryMb: 1024, maxConnections: 100 };
 
 /** Settings that Patroni 4.0 takes from etcd only, or sets itself: `ConfigHandler.CMDLINE_OPTIONS` of its source. */
 const CLUSTER_WIDE = new Set(
@@ -82,7 +82,7 @@ describe("F2 configuration of Patroni", () => {
 
   it("names that are no host names are refused in one sentence, and never change anything else (property)", () => {
     fc.assert(
-      fc.property(fc.constantFrom("name", "scope", "etcdHosts"), oddText, (field, text) => {
+      fc.property(fc.constantFrom("scope", "etcdHosts"), oddText, (field, text) => {
         const given = { ...node, [field]: field === "etcdHosts" ? ["etcd-1", text] : text };
         const config = unlessRefused(() => patroniConfig(given));
         if (config !== undefined) assert.match(text, /^[a-z][a-z0-9-]*$/);
@@ -93,8 +93,9 @@ describe("F2 configuration of Patroni", () => {
   });
 
   it("the image has the command that makes the app's user, and the directories the configuration names", () => {
-    const files = new Map(postgresContext().map((file) => [file.path, Buffer.from(file.content).toString()]));
-    assert.deepEqual([...files.keys()].sort(), ["Dockerfile", "entrypoint.sh"]);
+    const files = new Map(postgresContext(node).map((file) => [file.path, Buffer.from(file.content).toString()]));
+    assert.deepEqual([...files.keys()].sort(), ["Dockerfile", "entrypoint.sh", "node.py", "patroni.yml", "privileges.sql"]);
+    assert.equal(files.get("patroni.yml"), renderPatroniConfig(node));
     const { bootstrap, postgresql } = patroniConfig(node);
     const [program = "", command = ""] = bootstrap.post_bootstrap.split(" ");
     assert.match(files.get("Dockerfile")!, new RegExp(`COPY ${program} `));
