@@ -10,6 +10,9 @@ function appDirectory(): string {
 /** What the program makes from the sources, below the project's directory; ignored by git and made again when it is gone. */
 export const BUILD_DIRECTORY = ".build";
 
+/** Bundles of the Postgres operator from former runs, found again by what they were made from. */
+export const OPERATOR_BUNDLES = path.join(BUILD_DIRECTORY, "operator-bundles");
+
 /** The bundled app, made once for each state of its sources. */
 export function bundledApp(): Promise<ContextFile[]> {
   return bundleApp(appDirectory(), path.join(BUILD_DIRECTORY, "bundles"));

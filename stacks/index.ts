@@ -6,6 +6,7 @@ import { type PhaseOutputs, stackOutputs } from "./outputs";
 /** The phases of this version. Each is loaded only when it is chosen: a local stack never pays for a cloud's libraries. */
 const phases: Partial<Record<Phase, (config: StackConfig) => Promise<PhaseOutputs>>> = {
   cluster: async (config) => (await import("./cluster.js")).cluster(config),
+  database: async (config) => (await import("./database.js")).database(config),
 };
 
 /** The program: validated configuration → the chosen phase (which checks its target first) → the same outputs in every phase. */
@@ -18,7 +19,7 @@ async function program(): Promise<Record<string, pulumi.Output<string>>> {
 
 function missingPhase(phase: Phase): string {
   const available = Object.keys(phases).join(", ");
-  return `phase ${phase} is not part of this version, which provides phase ${available} only; go back with: pulumi config set phase cluster`;
+  return `phase ${phase} is not part of this version, which provides phase ${available}; go back with: pulumi config set phase cluster`;
 }
 
 export = program;

@@ -1,0 +1,97 @@
+import * as pulumi from "@pulumi/pulumi";
+import { App } from "../components/local/app";
+import { Etcd } from "../components/local/etcd";
+import { Image } from "../components/local/image";
+import { Network } from "../components/local/network";
+import { PgBouncer } from "../components/local/pgbouncer";
+import { Postgres } from "../components/local/postgres";
+import { PostgresOperator, postgresOperatorContext } from "../components/local/postgres-operator";
+import { PostgresProxy } from "../components/local/postgres-proxy";
+import { Redis } from "../components/local/redis";
+import { Sqlite } from "../components/local/sqlite";
+import type { StackConfig } from "./config";
+import { appSecrets, appServices, type Backends } from "./database-services";
+import { OPERATOR_BUNDLES } from "./early";
+import { checkCapacity } from "./host";
+import { appSettings, appSource, contextDirectory, imageSource, loadBalancer } from "./local";
+import type { PhaseOutputs } from "./outputs";
+import { dockerHost } from "./preflight";
+import { currentPrimary } from "./primary";
+import { type AppPools, sizing } from "./sizing";
+import { planTable } from "./sizing-table";
+
+/**
+ * Phase `database`: one Docker host with Postgres that fails over by itself, PgBouncer, two Redis servers, and the app in several
+ * instances behind a load balancer. What phase `cluster` has too keeps its name, and so its identity and its data.
+ * @throws RunError when Docker is unreachable or the plan does not fit, before anything is registered.
+ */
+export async function database(config: StackConfig): Promise<PhaseOutputs> {
+  const [host, source, program, primary] = await Promise.all([
+    dockerHost(),
+    appSource(config),
+    postgresOperatorContext(OPERATOR_BUNDLES),
+    currentPrimary(),
+  ]);
+  checkCapacity(config, host);
+  const plan = sizing(config, host);
+  await pulumi.log.info(planTable(plan, host));
+
+  const network = new Network("network");
+  const image = new Image("app-image", { source: imageSource(source, host) });
+  // Its SQLite file rests, for the way back to phase cluster; uploaded documents stay in use.
+  const files = new Sqlite("database", { protect: config.protect });
+  const { networkName } = network;
+  const stateless = (name: string) => ({ networkName, platform: host.platform, contextDirectory: contextDirectory(name) });
+  const stateful = (name: string) => ({ ...stateless(name), protect: config.protect });
+
+  const etcd = new Etcd("etcd", { ...stateful("etcd"), ...plan.etcd });
+  const { durability } = config;
+  const postgresArgs = { ...stateful("postgres"), ...plan.postgres, durability, etcdHosts: etcd.hosts, primary };
+  const postgres = new Postgres("postgres", postgresArgs, { dependsOn: [etcd] });
+  const { nodeNames: nodes, passwords } = postgres;
+  const postgresProxy = new PostgresProxy("postgres-proxy", { ...stateless("postgres-proxy"), ...plan.postgresProxy, nodes });
+  const { app: appPassword, readonly, monitor, patroni: patroniPassword } = passwords;
+  const users = { app: appPassword, readonly, monitor };
+  const pgbouncer = new PgBouncer("pgbouncer", { ...stateless("pgbouncer"), ...plan.pgbouncer, users });
+  new PostgresOperator("postgres-operator", {
+    ...stateless("postgres-operator"),
+    ...plan.postgresOperator,
+    program,
+    etcdHosts: etcd.hosts,
+    nodes,
+    patroniPassword,
+    pgbouncer,
+  });
+  const redisCache = new Redis("redis-cache", { ...stateful("redis-cache"), ...plan.redisCache, role: "cache" });
+  const redisLimits = new Redis("redis-limits", { ...stateful("redis-limits"), ...plan.redisLimits, role: "limits" });
+
+  const backends: Backends = { postgres, postgresProxy, pgbouncer, redisCache, redisLimits };
+  const secrets = appSecrets(backends, image.reference);
+  const runtime = {
+    image: image.reference,
+    networkName,
+    services: appServices(backends, secrets),
+    mounts: [files.mount, secrets.mount],
+    secretsRevision: secrets.revision,
+  };
+  const settings = ({ poolMax: max, replicaPoolMax: replicaMax }: AppPools) => ({
+    ...appSettings(config, image),
+    documentsPath: `${files.mount.containerPath}/documents`,
+    pools: { max, replicaMax },
+  });
+  const after = { dependsOn: [postgres, postgresProxy, pgbouncer, redisCache, redisLimits] };
+  const web = { ...settings(plan.app), role: "web", workers: plan.app.workers } as const;
+  const app = new App("app", { ...runtime, ...plan.app, settings: web }, after);
+  const jobs = { ...settings(plan.jobs), role: "jobs", workers: 1 } as const;
+  new App("jobs", { ...runtime, ...plan.jobs, instances: 1, settings: jobs }, after);
+  const { url } = loadBalancer(config, host, network, app);
+
+  return {
+    appUrl: url,
+    adminToken: secrets.values.admin_token,
+    databaseHost: pgbouncer.host,
+    databaseReaderHost: postgresProxy.host,
+    databasePassword: appPassword,
+    redisHost: redisCache.host,
+  };
+}

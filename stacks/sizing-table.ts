@@ -1,0 +1,48 @@
+import { patroniConfig, patroniSharedConfig } from "../components/local/postgres";
+import { pgbouncerPool } from "../components/local/pgbouncer";
+import type { DockerHost } from "./preflight";
+import { containersOf, type Plan } from "./sizing";
+
+/** The plan as a table for people: every container with its limits, and what it is set to. */
+export function planTable(plan: Plan, host: Pick<DockerHost, "cpus" | "memoryMb">): string {
+  const notes = notesOf(plan);
+  const rows = containersOf(plan).map(({ name, count, limits }) => [
+    name,
+    String(count),
+    mebibytes(limits.memoryMb),
+    limits.cpus === undefined ? "all" : String(limits.cpus),
+    notes[name] ?? "",
+  ]);
+  const header = ["container", "count", "memory", "CPUs", "set to"];
+  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) => (column === 1 || column === 2 || column === 3 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .join("  ")
+      .trimEnd();
+  return [
+    `plan for this Docker host (${host.cpus} CPUs, ${mebibytes(host.memoryMb)}): ${mebibytes(plan.totalMb)} at most of ${mebibytes(plan.budgetMb)}`,
+    line(header),
+    ...rows.map(line),
+  ].join("\n");
+}
+
+function notesOf(plan: Plan): Readonly<Record<string, string>> {
+  const { app, jobs, postgres, pgbouncer, redisCache, redisLimits } = plan;
+  const settings = { memoryMb: postgres.memoryMb, maxConnections: postgres.maxConnections, etcdHosts: ["etcd-1"] };
+  const own = patroniConfig(settings).postgresql.parameters as Readonly<Record<string, string>>;
+  const shared = patroniSharedConfig(settings).postgresql.parameters;
+  const pool = pgbouncerPool(pgbouncer.settings);
+  return {
+    app: `${app.workers} worker${app.workers === 1 ? "" : "s"} each, pool ${app.poolMax} + ${app.replicaPoolMax} a server`,
+    jobs: `pool ${jobs.poolMax} + ${jobs.replicaPoolMax} a server`,
+    postgres: `shared_buffers ${own["shared_buffers"]}, work_mem ${own["work_mem"]}, max_connections ${shared["max_connections"]}`,
+    pgbouncer: `pool ${pool.poolSize} + ${pool.reservePoolSize} in reserve, ${pool.nodePoolSize} a server, ${pgbouncer.settings.maxClients} clients`,
+    "redis-cache": `maxmemory ${redisCache.maxMemoryMb} MiB`,
+    "redis-limits": `maxmemory ${redisLimits.maxMemoryMb} MiB`,
+  };
+}
+
+function mebibytes(memoryMb: number): string {
+  return `${memoryMb} MiB`;
+}
