@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -88,7 +88,8 @@ export async function startApp(directory: string, options: AppOptions): Promise<
     SHUTDOWN_TIMEOUT_MS: "1000",
     ...options.environment,
   };
-  const child = start([options.program ?? path.join(directory, "app", "main.js")], environment, options.pin ?? true);
+  const program = options.program ?? path.join(directory, "app", "main.js");
+  const child = start([...imageOptions(), program], environment, options.pin ?? true);
   const url = `http://127.0.0.1:${port}`;
   try {
     await ready(child, url);
@@ -97,6 +98,15 @@ export async function startApp(directory: string, options: AppOptions): Promise<
     throw error;
   }
   return { pid: child.pid ?? 0, url, stop: () => stop(child) };
+}
+
+/** What the image gives Node on its command line. @throws Error when its Dockerfile does not start `node … main.js` any more. */
+function imageOptions(): string[] {
+  const text = readFileSync(path.join(ROOT, "app/Dockerfile"), "utf8");
+  const entry = JSON.parse(/^ENTRYPOINT (\[.*\])$/m.exec(text)?.[1] ?? "[]") as readonly string[];
+  const [from, to] = [entry.indexOf("node"), entry.indexOf("main.js")];
+  if (from === -1 || to < from) throw new Error(`app/Dockerfile starts ${JSON.stringify(entry)}, which is not: node [options] main.js`);
+  return entry.slice(from + 1, to);
 }
 
 /** Its own environment only: settings of whoever measures must not reach what is measured. */
