@@ -1,0 +1,162 @@
+import { randomUUID } from "node:crypto";
+import { Agent, request } from "node:http";
+import { UserError, messageOf } from "../lib/errors";
+import type { Recorder } from "./recorder";
+
+const defaults = {
+  /** Orders a second; the rate of data-plane.md's prototype. */
+  writesPerSecond: 40,
+  /** Single orders read a second. Together with the writes below what the load balancer lets one client do (100 a second). */
+  readsPerSecond: 20,
+  /** Companies that share the writes: numbering its orders, each company writes one after the other. */
+  companies: 8,
+  /** Twice the app's deadline for retries (15 s). */
+  timeoutMs: 30_000,
+  /** Requests under way at once. What would be more than that is not sent, and counts as failed. */
+  mostUnderWay: 600,
+} as const;
+
+/** A company that signed up for one run. */
+interface Tenant {
+  readonly companyId: string;
+  readonly token: string;
+  /** An order that existed before the fault. */
+  order: string | undefined;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/**
+ * Clients of the app: they sign up, then write orders at a fixed rate, whether or not earlier ones were answered (open loop), and read
+ * others. Each order has an `Idempotency-Key` of its own, with which the app can tell after a lost connection whether it was written; the
+ * clients themselves never ask twice. An order counts as acknowledged when it was answered 201, with its id.
+ */
+export class HttpLoad {
+  readonly #agent = new Agent({ keepAlive: true });
+  #tenants: Tenant[] = [];
+  #timers: NodeJS.Timeout[] = [];
+  #underWay = 0;
+  #turn = 0;
+  readonly #companies: string[] = [];
+
+  /** @param headers of every request; the stack's admin token lets a client past the app's limits. */
+  constructor(
+    private readonly url: string,
+    private readonly recorder: Recorder,
+    private readonly headers: Readonly<Record<string, string>> = {},
+  ) {}
+
+  /** Companies that were used so far. */
+  get companies(): readonly string[] {
+    return this.#companies;
+  }
+
+  /**
+   * Signs new companies up, which write from now on: a plan allows each only so many orders.
+   * @throws UserError when the app does not let them.
+   */
+  async signUp(): Promise<void> {
+    const tenants: Tenant[] = [];
+    for (let n = 0; n < defaults.companies; n += 1) tenants.push(await this.#newTenant());
+    this.#tenants = tenants;
+    this.#companies.push(...tenants.map(({ companyId }) => companyId));
+  }
+
+  /** Starts to write and read. */
+  start(): void {
+    this.#every(1000 / defaults.writesPerSecond, () => void this.#write());
+    this.#every(1000 / defaults.readsPerSecond, () => void this.#read());
+  }
+
+  /** Sends no more and gives up what is under way. */
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#timers = [];
+    this.#agent.destroy();
+  }
+
+  /** Calls at a fixed rate, also when the event loop was late: then as often as was missed. */
+  #every(intervalMs: number, call: () => void): void {
+    let due = performance.now();
+    const timer = setInterval(() => {
+      for (; due <= performance.now(); due += intervalMs) call();
+    }, intervalMs / 2);
+    this.#timers.push(timer);
+  }
+
+  async #newTenant(): Promise<Tenant> {
+    const unique = randomUUID();
+    const account = { companyName: `Chaos ${unique}`, name: "Chaos", email: `chaos-${unique}@example.com`, password: `pass ${unique}` };
+    const { status, text } = await this.#ask("POST", "/api/auth/signup", {}, account);
+    if (status !== 201) throw new UserError(`signing a company up was answered ${status}: ${text.slice(0, 200)}`);
+    const { token, company } = JSON.parse(text) as { token: string; company: { id: string } };
+    return { token, companyId: company.id, order: undefined };
+  }
+
+  async #write(): Promise<void> {
+    const tenant = this.#next();
+    if (tenant === undefined) return;
+    const sentAt = Date.now();
+    if (this.#underWay >= defaults.mostUnderWay) {
+      this.recorder.fail({ channel: "app", at: sentAt, why: `not sent: ${defaults.mostUnderWay} requests are under way` });
+      return;
+    }
+    const fail = (why: string): void => this.recorder.fail({ channel: "app", at: Date.now(), why });
+    try {
+      const headers = { authorization: `Bearer ${tenant.token}`, "idempotency-key": randomUUID() };
+      const { status, text } = await this.#ask("POST", "/api/orders", headers, { customerName: "Chaos", totalCents: 100 });
+      if (status !== 201) {
+        fail(`${status} ${text.slice(0, 160)}`);
+        return;
+      }
+      const { id } = JSON.parse(text) as { id: string };
+      const at = Date.now();
+      tenant.order ??= id;
+      this.recorder.acknowledge({ channel: "app", id, at, tookMs: at - sentAt });
+    } catch (error) {
+      fail(messageOf(error));
+    }
+  }
+
+  async #read(): Promise<void> {
+    const tenant = this.#next();
+    if (tenant?.order === undefined || this.#underWay >= defaults.mostUnderWay) return;
+    const fail = (why: string): void => this.recorder.fail({ channel: "read", at: Date.now(), why });
+    try {
+      const { status, text } = await this.#ask("GET", `/api/orders/${tenant.order}`, { authorization: `Bearer ${tenant.token}` });
+      if (status !== 200) fail(`${status} ${text.slice(0, 160)}`);
+    } catch (error) {
+      fail(messageOf(error));
+    }
+  }
+
+  #next(): Tenant | undefined {
+    this.#turn += 1;
+    return this.#tenants[this.#turn % this.#tenants.length];
+  }
+
+  #ask(method: string, path: string, headers: Readonly<Record<string, string>>, body?: unknown): Promise<Answer> {
+    const payload = body === undefined ? undefined : JSON.stringify(body);
+    const typed = { ...this.headers, ...headers, ...(payload !== undefined && { "content-type": "application/json" }) };
+    this.#underWay += 1;
+    return new Promise<Answer>((resolve, reject) => {
+      const outgoing = request(`${this.url}${path}`, { agent: this.#agent, method, headers: typed });
+      // The whole answer, not only a quiet connection.
+      const deadline = setTimeout(() => outgoing.destroy(new Error(`no answer within ${defaults.timeoutMs / 1000} s`)), defaults.timeoutMs);
+      const fail = (error: Error): void => reject(new Error((error as NodeJS.ErrnoException).code ?? error.message));
+      outgoing.once("close", () => clearTimeout(deadline));
+      outgoing.once("error", fail);
+      outgoing.once("response", (response) => {
+        let text = "";
+        response.setEncoding("utf8");
+        response.on("data", (chunk: string) => (text += chunk));
+        response.once("error", fail);
+        response.once("end", () => resolve({ status: response.statusCode ?? 0, text }));
+      });
+      outgoing.end(payload);
+    }).finally(() => (this.#underWay -= 1));
+  }
+}
