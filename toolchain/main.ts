@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   env: 'print the environment for the plain Pulumi CLI: eval "$(npm run -s env)"',
   prepare: "prepare the machine: Docker Engine, Pulumi CLI, plugins, base images",
   bench: "measure: provisioning time and more",
+  chaos: "break a stack of phase database in every way there is",
   test: "prove the project: types, lint, unit, integration",
 };
 
