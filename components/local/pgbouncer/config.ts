@@ -97,6 +97,8 @@ export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
       );
     }
   }
+  const twice = nodes.find((node, index) => nodes.indexOf(node) !== index);
+  if (twice !== undefined) throw new RangeError(`nodes: "${twice}" is there twice; name each server once.`);
   for (const [name, value, least, most] of [
     ["serverPort", serverPort, 1, 65_535],
     ["poolSize", poolSize, 1, MOST_CONNECTIONS],

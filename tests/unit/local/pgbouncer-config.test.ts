@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
+  nodeDatabase,
   pgbouncerContext,
   type PgbouncerSettings,
   postgresConnections,
@@ -23,9 +24,11 @@ function read(text: string): Map<string, Map<string, string>> {
       sections.set(header[1]!, section);
       continue;
     }
-    const [, name, value] = /^([\w.-]+) = (.*)$/.exec(line) ?? assert.fail(`no setting: ${JSON.stringify(line)}`);
-    assert.ok(!section.has(name!), `${name} is there twice`);
-    section.set(name!, value!);
+    // Names of databases are in quotes when they have more than letters, digits and underscores.
+    const [, quoted, plain, value] = /^(?:"([^"]+)"|(\w+)) = (.*)$/.exec(line) ?? assert.fail(`no setting: ${JSON.stringify(line)}`);
+    const name = quoted ?? plain!;
+    assert.ok(!section.has(name), `${name} is there twice`);
+    section.set(name, value!);
   }
   return sections;
 }
@@ -38,6 +41,8 @@ const pool = fc.record({
   serverHost: fc.constant("haproxy"),
   poolSize: fc.integer({ min: 1, max: 200 }),
   reservePoolSize: fc.option(fc.nat(40), { nil: undefined }),
+  nodes: fc.uniqueArray(fc.constantFrom("pg-1", "pg-2", "pg-3", "pg-4", "pg-5")),
+  nodePoolSize: fc.option(fc.integer({ min: 1, max: 200 }), { nil: undefined }),
 });
 
 describe("A8 pgbouncer.ini", () => {
@@ -62,17 +67,23 @@ describe("A8 pgbouncer.ini", () => {
   it("A8 all pools of all PgBouncers, full, leave Postgres its reserve; and Postgres can be given so many (property)", () => {
     fc.assert(
       fc.property(fc.array(pool, { minLength: 1, maxLength: 6 }), (given) => {
-        const settings = given.map(({ reservePoolSize, ...rest }) => ({
+        const settings = given.map(({ reservePoolSize, nodePoolSize, ...rest }) => ({
           ...rest,
           ...(reservePoolSize !== undefined && { reservePoolSize }),
+          ...(nodePoolSize !== undefined && { nodePoolSize }),
         }));
         const maxConnections = postgresConnections(settings);
         let opened = 0;
-        for (const rendered of settings.map(settingsOf)) {
+        for (const sections of settings.map((each) => read(renderPgbouncerConfig(each)))) {
+          const rendered = sections.get("pgbouncer")!;
           const most = Number(rendered.get("max_db_connections"));
           // For however many users: the limit of the database holds for all of them.
           assert.equal(most, Number(rendered.get("default_pool_size")) + Number(rendered.get("reserve_pool_size")));
-          opened += most;
+          const nodePools = [...sections.get("databases")!]
+            .filter(([name]) => name !== "app")
+            .map(([, text]) => Number(/ max_db_connections=(\d+)$/.exec(text)?.[1]));
+          // At one server: every node may be the primary, and has what was opened to it as a replica as well.
+          opened += most + Math.max(0, ...nodePools);
         }
         assert.ok(opened <= maxConnections - RESERVED_CONNECTIONS);
         assert.equal(opened, maxConnections - RESERVED_CONNECTIONS, "and nothing is wasted");
@@ -82,17 +93,45 @@ describe("A8 pgbouncer.ini", () => {
     assert.equal(postgresConnections([base, base]), 2 * 25 + 30);
   });
 
+  it("E8 each node has a database of its own, named after it, and the primary's is found by whoever leads there", () => {
+    const settings: PgbouncerSettings = { serverHost: "proxy", serverPort: 5000, nodes: ["pg-1", "pg-2"], poolSize: 20, nodePoolSize: 12 };
+    assert.deepEqual(
+      [...read(renderPgbouncerConfig(settings)).get("databases")!],
+      [
+        ["app", "host=proxy port=5000 dbname=app"],
+        ["app_pg-1", "host=pg-1 port=5432 dbname=app pool_size=12 reserve_pool_size=0 max_db_connections=12"],
+        ["app_pg-2", "host=pg-2 port=5432 dbname=app pool_size=12 reserve_pool_size=0 max_db_connections=12"],
+      ],
+    );
+    assert.equal(nodeDatabase("pg-1"), "app_pg-1");
+    assert.throws(
+      () => renderPgbouncerConfig({ ...settings, nodes: ["pg-1", "pg-1"] }),
+      /nodes: "pg-1" is there twice; name each server once\./,
+    );
+  });
+
+  it("nobody but the operator administers it, and the monitor only looks", () => {
+    const settings = settingsOf(base);
+    assert.deepEqual([settings.get("admin_users"), settings.get("stats_users")], ["operator", "monitor"]);
+  });
+
   it("A8 whatever the names, the file has the same settings, or they are refused in one sentence (property)", () => {
     fc.assert(
-      fc.property(fc.constantFrom("serverHost" as const, "database" as const), oddText, (field, text) => {
-        const given = { ...base, [field]: text };
+      fc.property(fc.constantFrom("serverHost" as const, "database" as const, "nodes" as const), oddText, (field, text) => {
+        const given: PgbouncerSettings = { ...base, [field]: field === "nodes" ? [text] : text };
         const rendered = unlessRefused(() => renderPgbouncerConfig(given));
         if (rendered === undefined) return;
         const sections = read(rendered);
         assert.deepEqual([...sections.keys()], ["databases", "pgbouncer"]);
         assert.deepEqual([...sections.get("pgbouncer")!.keys()], NAMES);
-        const { serverHost, database = "app" }: PgbouncerSettings = given;
-        assert.deepEqual([...sections.get("databases")!], [[database, `host=${serverHost} port=5432 dbname=${database}`]]);
+        const { serverHost, database = "app", nodes = [] } = given;
+        assert.deepEqual(
+          [...sections.get("databases")!].map(([name, target]) => [name, target.replace(/ pool_size=.*/, "")]),
+          [
+            [database, `host=${serverHost} port=5432 dbname=${database}`],
+            ...nodes.map((node) => [nodeDatabase(node, database), `host=${node} port=5432 dbname=${database}`]),
+          ],
+        );
       }),
     );
     assert.throws(() => renderPgbouncerConfig({ ...base, database: "pgbouncer" }), /database: "pgbouncer" is not allowed; use letters/);
@@ -107,9 +146,9 @@ describe("A8 pgbouncer.ini", () => {
       fc.constant(Infinity),
     );
     fc.assert(
-      fc.property(fc.constantFrom("serverPort", "poolSize", "reservePoolSize", "maxClients"), wrong, (field, value) => {
+      fc.property(fc.constantFrom("serverPort", "poolSize", "reservePoolSize", "nodePoolSize", "maxClients"), wrong, (field, value) => {
         assert.throws(
-          () => renderPgbouncerConfig({ ...base, [field]: value }),
+          () => renderPgbouncerConfig({ ...base, nodes: ["pg-1"], [field]: value }),
           new RegExp(`^RangeError: ${field}: .+ is not allowed; use a whole number from [01] to \\d+\\.$`),
         );
       }),
