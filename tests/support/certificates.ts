@@ -61,6 +61,11 @@ export function issue(options: IssueOptions = {}): Issued {
   };
 }
 
+/** A PEM block without its second line of base64. */
+export function damaged(pem: string): string {
+  return pem.split("\n").toSpliced(2, 1).join("\n");
+}
+
 /** One element of DER: tag, length, content. */
 function der(tag: number, ...content: readonly Buffer[]): Buffer {
   const body = Buffer.concat(content);
