@@ -13,13 +13,15 @@ export type Probe =
 export interface Round {
   /** Who holds the lease, and which one it is; `undefined` while nobody does. */
   readonly leader: { readonly name: string; readonly lease: string } | undefined;
-  /** Standbys that have every acknowledged write, by Patroni's `/sync` key; only of the leader that holds the lease. */
+  /** Standbys commits wait for, by Patroni's `/sync` key; only of the leader that holds the lease. */
   readonly syncStandbys: readonly string[];
+  /** How many of them Patroni has to see, beside the one that takes over, to be sure that one of them has every acknowledged write. */
+  readonly quorum: number;
   /** Of the leader. */
   readonly postgres: Probe;
   readonly patroni: Probe;
-  /** Whether Patroni of one of {@link syncStandbys} accepted a connection in this round: the network between here and the nodes works. */
-  readonly standbyReachable: boolean;
+  /** How many of {@link syncStandbys} accepted connections to Postgres and Patroni in this round. */
+  readonly standbysAlive: number;
 }
 
 /** Rounds in a row in which the leader has to be dead. */
@@ -41,13 +43,13 @@ function isDead({ postgres, patroni }: Round): boolean {
 }
 
 /**
- * Decides whether the leader's lease is taken from it. Only when all of this holds three rounds in a row, for the same lease:
- * both of its ports are closed or it is gone; a standby is known to have every acknowledged write, so that the old primary, should it live
- * on unseen, gets no acknowledgement any more; and that standby can be reached from here, so that it is not this process that is cut off.
+ * Decides whether the leader's lease is taken from it. Only when all of this holds three rounds in a row, for the same lease: both of its
+ * ports are closed or it is gone; commits wait for standbys, so that the old primary, should it live on unseen, gets no acknowledgement any
+ * more; and so many of these can be reached from here that one of them may take over, so that it is not this process that is cut off.
  */
 export function decide(before: Suspicion, round: Round): { readonly suspicion: Suspicion; readonly reap: boolean } {
-  const { leader, syncStandbys, standbyReachable } = round;
-  if (leader === undefined || !isDead(round) || syncStandbys.length === 0 || !standbyReachable) {
+  const { leader, standbysAlive, quorum } = round;
+  if (leader === undefined || !isDead(round) || standbysAlive < quorum + 1) {
     return { suspicion: NO_SUSPICION, reap: false };
   }
   const rounds = before.lease === leader.lease ? before.rounds + 1 : 1;

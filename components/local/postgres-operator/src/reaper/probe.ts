@@ -1,15 +1,9 @@
-import { Resolver } from "node:dns/promises";
 import { connect } from "node:net";
+import { addressesOf } from "../names";
 import type { Probe } from "./decide";
 
-/** Longest wait for a name and for a connection, ms: less than the pause between two rounds. */
+/** Longest wait for a connection, ms: less than the pause between two rounds. */
 const TIMEOUT_MS = 400;
-
-/** Docker's own DNS is asked, not the system's resolver, which would ask others for a name that is gone and wait for them. */
-const resolver = new Resolver({ timeout: TIMEOUT_MS, tries: 1 });
-
-/** Says that there is no such name. */
-const NO_NAME = new Set(["ENOTFOUND", "ENODATA"]);
 
 /** Says that nothing listens, or that there is no machine at this address. */
 const MEANING: Readonly<Record<string, Probe>> = {
@@ -19,13 +13,13 @@ const MEANING: Readonly<Record<string, Probe>> = {
 };
 
 /** Connects to ports of a host, whose name is looked up anew each time. */
-export async function probe(host: string, ports: readonly number[]): Promise<Probe[]> {
+export async function probe(host: string, ports: readonly number[], addresses = addressesOf): Promise<Probe[]> {
   let address: string | undefined;
   try {
-    [address] = await resolver.resolve4(host);
-  } catch (error) {
-    const gone = NO_NAME.has((error as NodeJS.ErrnoException).code ?? "");
-    return ports.map(() => (gone ? "gone" : "timeout"));
+    [address] = await addresses(host);
+  } catch {
+    // No answer says nothing: Docker itself may be starting again.
+    return ports.map(() => "timeout");
   }
   if (address === undefined) return ports.map(() => "gone");
   const target = address;

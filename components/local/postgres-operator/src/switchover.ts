@@ -1,0 +1,213 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { readClusterState } from "./cluster-state";
+import type { Etcd } from "./etcd";
+import type { Lock } from "./lock";
+import { log, reasonOf } from "./log";
+import { isWritable, type NodeState, type Patroni } from "./patroni";
+import type { Pgbouncer } from "./pgbouncer";
+import { plan, type SwitchoverRequest } from "./plan";
+import type { Proxy } from "./proxy";
+import type { Settings } from "./settings";
+import type { SwitchoverResult } from "./status-types";
+
+/** Longest wait for the transactions under way when statements are to be held back, ms. */
+const PAUSE_MS = 5000;
+
+/** Longest time for which writes are held back afterwards, ms. Clients are refused after 25 s (`query_wait_timeout`). */
+const TAKE_OVER_MS = 15_000;
+
+/** Time between two looks at whether the new primary is there, ms: it is what writes are held back for too long at most. */
+const LOOK_MS = 25;
+
+/** Time between two tries to let statements go, ms. */
+const RESUME_RETRY_MS = 250;
+
+/** What a switchover needs. */
+export interface SwitchoverParts {
+  readonly etcd: Etcd;
+  readonly patroni: Patroni;
+  readonly pgbouncer: Pgbouncer;
+  readonly proxy: Proxy;
+  readonly lock: Lock;
+  readonly settings: Pick<Settings, "nodes" | "scope">;
+}
+
+/** What came of a request; `refused` changed nothing, `failed` was undone as far as possible. */
+export interface Outcome extends SwitchoverResult {
+  readonly outcome: "done" | "nothing" | "refused" | "failed";
+}
+
+/** Told each step in a few words. */
+export type Progress = (step: string) => void;
+
+/**
+ * Planned switchovers such that no statement fails: PgBouncer holds new transactions back, Patroni hands over to a standby that has
+ * everything, and when it takes writes through the proxy, PgBouncer lets them go. They go in any case, whatever fails.
+ */
+export class Switchover {
+  #running: Promise<Outcome> | undefined;
+  #last: SwitchoverResult | undefined;
+  readonly counts = { done: 0, nothing: 0, refused: 0, failed: 0 };
+
+  constructor(private readonly parts: SwitchoverParts) {}
+
+  get last(): SwitchoverResult | undefined {
+    return this.#last;
+  }
+
+  /** The one under way. */
+  get running(): Promise<Outcome> | undefined {
+    return this.#running;
+  }
+
+  /** Conducts one, or says why not. Never rejects. */
+  async conduct(request: SwitchoverRequest, progress: Progress = () => undefined): Promise<Outcome> {
+    if (this.#running !== undefined) return result("refused", "A switchover is under way already; nothing was changed.");
+    this.#running = this.#conduct(request, progress).catch((error: unknown) =>
+      result("failed", `The switchover failed before anything was changed: ${reasonOf(error)}.`),
+    );
+    const outcome = await this.#running;
+    this.#running = undefined;
+    this.counts[outcome.outcome] += 1;
+    const { outcome: kind, ...told } = outcome;
+    if (kind === "done" || kind === "failed") this.#last = told;
+    log(outcome.ok ? "info" : "warn", "switchover", { ...told, outcome: kind, reason: outcome.message });
+    return outcome;
+  }
+
+  /** Lets go what an operator that died has held back, unless another operator is at it. */
+  async recover(stop: AbortSignal): Promise<void> {
+    let told = false;
+    while (!stop.aborted) {
+      try {
+        // Without etcd nobody can conduct one.
+        const elsewhere = await this.parts.lock.isElsewhere().catch(() => false);
+        if (!elsewhere) {
+          if (this.#running === undefined && (await this.parts.pgbouncer.isPaused())) {
+            await this.parts.pgbouncer.resume();
+            log("warn", "PgBouncer held statements back, and nobody conducts a switchover; they go on");
+          }
+          return;
+        }
+      } catch (error) {
+        if (!told) log("warn", "PgBouncer does not tell whether it holds statements back", { reason: reasonOf(error) });
+        told = true;
+      }
+      await delay(1000, undefined, { signal: stop }).catch(() => undefined);
+    }
+  }
+
+  async #conduct(request: SwitchoverRequest, progress: Progress): Promise<Outcome> {
+    const { etcd, patroni, lock, settings } = this.parts;
+    const [cluster, states] = await Promise.all([readClusterState(etcd, settings.scope), this.#states(patroni, settings.nodes)]);
+    const decided = plan({ nodes: settings.nodes, cluster, states }, request);
+    if (decided.kind !== "go") return result(decided.kind, decided.message, { from: decided.from });
+    const giveBack = await lock.take();
+    if (giveBack === undefined) return result("refused", "A switchover is under way already; nothing was changed.", { from: decided.from });
+    try {
+      return await this.#handOver(decided.from, decided.to, progress);
+    } finally {
+      await giveBack().catch((error: unknown) => log("warn", "the lock of the switchover ends by itself", { reason: reasonOf(error) }));
+    }
+  }
+
+  async #handOver(from: string, to: string, progress: Progress): Promise<Outcome> {
+    const { pgbouncer } = this.parts;
+    progress(`${from} hands over to ${to}; waiting for the transactions under way`);
+    const heldSince = performance.now();
+    const obstacle = await pgbouncer.pause(PAUSE_MS);
+    let failure: string | undefined;
+    try {
+      if (obstacle === undefined) {
+        progress("PgBouncer holds new transactions back");
+        failure = await this.#takeOver(from, to, progress);
+      }
+    } catch (error) {
+      failure = reasonOf(error);
+    } finally {
+      await this.#resume();
+    }
+    const heldMs = Math.round(performance.now() - heldSince);
+    if (obstacle !== undefined) return result("refused", `${capital(obstacle)}; nothing was changed.`, { from, heldMs });
+    if (failure !== undefined) {
+      return result("failed", `${from} was to hand over to ${to}: ${failure}. Writes were held for ${seconds(heldMs)} and go on.`, {
+        from,
+        to,
+        heldMs,
+      });
+    }
+    return result("done", `${to} is primary now, ${from} was; writes were held for ${seconds(heldMs)}.`, { from, to, heldMs });
+  }
+
+  /** Has Patroni hand over and waits until writes may go on. @returns what went wrong. */
+  async #takeOver(from: string, to: string, progress: Progress): Promise<string | undefined> {
+    const { patroni, proxy } = this.parts;
+    const deadline = performance.now() + TAKE_OVER_MS;
+    const done = new AbortController();
+    let refusal: string | undefined;
+    // Its answer comes late and only matters when it is a refusal; a connection that is lost says nothing.
+    const asked = patroni.handOver(from, to, done.signal).then(
+      (answer) => (refusal = answer),
+      () => undefined,
+    );
+    try {
+      const until = async (condition: () => Promise<boolean>): Promise<string | undefined> => {
+        while (!(await condition())) {
+          if (refusal !== undefined) return `Patroni says ${refusal}`;
+          if (performance.now() > deadline) return `it took longer than ${TAKE_OVER_MS / 1000} s`;
+          await delay(LOOK_MS);
+        }
+        return undefined;
+      };
+      const promoted = await until(async () => {
+        const state = await patroni.state(to, 500);
+        return state !== undefined && isWritable(state) && (await patroni.isLeader(to, 500));
+      });
+      if (promoted !== undefined) return promoted;
+      progress(`${to} takes writes`);
+      const reached = await until(async () => {
+        const primaries = await proxy.primaries();
+        return primaries.size === 1 && primaries.has(to);
+      });
+      if (reached === undefined) progress(`the proxy leads to ${to}`);
+      return reached;
+    } finally {
+      done.abort();
+      await asked;
+    }
+  }
+
+  /** Tries for as long as it takes: nothing else lets the statements go. */
+  async #resume(): Promise<void> {
+    for (let told = false; ; told = true) {
+      try {
+        await this.parts.pgbouncer.resume();
+        return;
+      } catch (error) {
+        if (!told) log("error", "PgBouncer does not take RESUME; trying on", { reason: reasonOf(error) });
+        await delay(RESUME_RETRY_MS);
+      }
+    }
+  }
+
+  async #states(patroni: Patroni, nodes: readonly string[]): Promise<Map<string, NodeState>> {
+    const states = await Promise.all(nodes.map(async (node) => [node, await patroni.state(node)] as const));
+    return new Map(states.flatMap(([node, state]) => (state === undefined ? [] : [[node, state] as const])));
+  }
+}
+
+function result(
+  outcome: Outcome["outcome"],
+  message: string,
+  { from = null, to = null, heldMs = 0 }: { readonly from?: string | null; readonly to?: string | null; readonly heldMs?: number } = {},
+): Outcome {
+  return { outcome, ok: outcome === "done" || outcome === "nothing", message, from, to, heldMs, at: new Date().toISOString() };
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
