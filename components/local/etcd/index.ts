@@ -121,5 +121,5 @@ interface Member {
 
 /** The build context of the image all etcd members run. */
 export function etcdContext(): ContextFile[] {
-  return readContext(__dirname, (name) => name === "Dockerfile");
+  return readContext(__dirname, (name) => name === "Dockerfile" || name === "healthcheck.sh");
 }
