@@ -9,8 +9,9 @@ import { installInterruptHandling } from "./lib/interrupt";
 const COMMANDS: Readonly<Record<string, string>> = {
   up: "prepare the machine, bring the stack up, print its addresses",
   down: "remove the stack",
-  status: "instances, workers, limits of the running stack",
-  restart: "rolling restart of the app",
+  status: "what is not well, instances, workers, Postgres, Redis, queues of the running stack",
+  restart: "rolling restart of the app or another service",
+  failover: "make another Postgres node the primary, with no failed request",
   verify: "prove the running stack against the feature list",
   doctor: "check the machine without changing anything",
   env: 'print the environment for the plain Pulumi CLI: eval "$(npm run -s env)"',

@@ -1,33 +1,37 @@
 import type Docker from "dockerode";
 import type { Command } from "commander";
-import { UserError } from "../lib/errors";
-import { LABELS, reachableDocker, lastLogLines } from "../lib/docker";
-import { SERVICES, containerName, reloadInstance, stackContainers } from "../lib/docker-app";
+import { announcement, restartContainer } from "../lib/container-restart";
+import { LABELS, reachableDocker } from "../lib/docker";
+import { SERVICES, appReport, containerName, reloadInstance, stackContainers } from "../lib/docker-app";
 import { isMeantToRun } from "../lib/docker-status";
+import { UserError } from "../lib/errors";
 import { stopIfInterrupted } from "../lib/interrupt";
 import { openStack, type OpenStack } from "../lib/outputs";
+import { restartPostgres } from "../lib/postgres-restart";
 import { colours, formatDuration } from "../lib/table";
 
 interface RestartOptions {
   readonly stack?: string;
 }
 
-/** `npm run restart`: new worker processes one after the other, with no failed request (C7). */
+/** `npm run restart`: new worker processes one after the other, with no failed request (C7); any other service container by container. */
 export function register(program: Command): void {
   program
     .command("restart")
     .argument("[service]", "service to restart", SERVICES.app)
-    .description("replace the app's workers one by one with no failed request, or restart the container of another service")
+    .description("replace the app's workers one by one with no failed request, or restart the containers of another service one by one")
     .option("-s, --stack <name>", "stack to work on (default: dev)")
     .addHelpText(
       "after",
       `
-The app is reloaded instance by instance, worker by worker: each new worker serves before an old one leaves. Any other service is
-one container and is restarted as such, with a gap that is announced.
+app, jobs and consumer are reloaded instance by instance, worker by worker: each new worker serves before an old one leaves. postgres:
+the replicas first, each until it follows again, then a planned switchover, then the old primary. Any other service is restarted
+container by container, each until it is healthy; what is noticed of that is said before.
 
 Examples:
   npm run restart
   npm run restart -- load-balancer
+  npm run restart -- postgres
   npm run restart -- --stack shop app`,
     )
     .action(run);
@@ -43,14 +47,28 @@ async function run(service: string, options: RestartOptions): Promise<void> {
     const known = [...new Set(all.map((info) => info.Labels[LABELS.service] ?? ""))].sort();
     throw new UserError(`service ${JSON.stringify(service)} is not part of stack ${stack.name}; allowed: ${known.join(", ")}`);
   }
-  if (service === SERVICES.app) await reloadApp(docker, stack, containers);
-  else await restartContainers(docker, service, containers);
+  if (service === SERVICES.postgres) {
+    await restartPostgres(docker, all, (line) => console.log(line));
+    return;
+  }
+  const running = containers.filter((info) => info.State === "running");
+  if (running.length === 0) {
+    throw new UserError(`no container of ${service} runs in stack ${stack.name}`, stack.command("up"));
+  }
+  if (await isReloaded(docker, service, running)) await reload(docker, running);
+  else await restartContainers(docker, service, running);
+  mentionStopped(stack, containers);
 }
 
-async function reloadApp(docker: Docker, stack: OpenStack, containers: readonly Docker.ContainerInfo[]): Promise<void> {
-  const stopped = containers.filter((info) => info.State !== "running");
-  if (stopped.length === containers.length) throw new UserError(`no instance of the app runs in stack ${stack.name}`, stack.command("up"));
-  const running = containers.filter((info) => info.State === "running");
+/** The app's own processes can be replaced within their container, unless an instance is a single process: of jobs, that may be. */
+async function isReloaded(docker: Docker, service: string, running: readonly Docker.ContainerInfo[]): Promise<boolean> {
+  if (service === SERVICES.app) return true;
+  if (service !== SERVICES.jobs && service !== SERVICES.consumer) return false;
+  const reports = await Promise.all(running.map((info) => appReport(docker.getContainer(info.Id))));
+  return reports.every(({ cluster }) => cluster.clustering);
+}
+
+async function reload(docker: Docker, running: readonly Docker.ContainerInfo[]): Promise<void> {
   const terminal = process.stdout.isTTY;
   for (const [index, info] of running.entries()) {
     stopIfInterrupted();
@@ -63,36 +81,21 @@ async function reloadApp(docker: Docker, stack: OpenStack, containers: readonly 
     const line = `${colours.green("✔")} ${head}: ${workers} workers replaced in ${(durationMs / 1000).toFixed(1)} s`;
     console.log(terminal ? `\r\u001b[2K${line}` : line);
   }
-  for (const info of stopped)
-    console.log(colours.yellow(`  ${containerName(info)} does not run and was left alone (${stack.command("status")})`));
 }
 
-/** Longest wait for a restarted container to become healthy, in milliseconds. */
-const HEALTHY_WITHIN_MS = 60_000;
-
-async function restartContainers(docker: Docker, service: string, containers: readonly Docker.ContainerInfo[]): Promise<void> {
-  console.log(colours.yellow(`${service} is one container: while it restarts, requests are refused (some seconds).`));
-  for (const info of containers) {
-    const container = docker.getContainer(info.Id);
-    const started = performance.now();
-    // Without a number Docker takes the container's own stop timeout.
-    await container.restart();
-    await healthy(container, containerName(info));
-    console.log(`${colours.green("✔")} ${containerName(info)} is back after ${formatDuration((performance.now() - started) / 1000)}`);
+async function restartContainers(docker: Docker, service: string, running: readonly Docker.ContainerInfo[]): Promise<void> {
+  const noticed = announcement(service, running.length);
+  if (noticed !== undefined) console.log(colours.yellow(noticed));
+  for (const [index, info] of running.entries()) {
+    stopIfInterrupted();
+    const seconds = await restartContainer(docker.getContainer(info.Id), containerName(info));
+    const head = running.length > 1 ? `[${index + 1}/${running.length}] ` : "";
+    console.log(`${colours.green("✔")} ${head}${containerName(info)} is back after ${formatDuration(seconds)}`);
   }
 }
 
-async function healthy(container: Docker.Container, name: string): Promise<void> {
-  const deadline = performance.now() + HEALTHY_WITHIN_MS;
-  for (;;) {
-    stopIfInterrupted();
-    const { State: state } = await container.inspect();
-    const health = state.Health?.Status ?? "none";
-    if (state.Running && ["healthy", "none"].includes(health)) return;
-    if (!state.Running || performance.now() > deadline) {
-      const log = await lastLogLines(container);
-      throw new UserError(`${name} did not become healthy (${state.Running ? health : state.Status}). Its last lines:\n${log}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 200));
+function mentionStopped(stack: OpenStack, containers: readonly Docker.ContainerInfo[]): void {
+  for (const info of containers.filter(({ State }) => State !== "running")) {
+    console.log(colours.yellow(`  ${containerName(info)} does not run and was left alone (${stack.command("status")})`));
   }
 }

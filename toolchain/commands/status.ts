@@ -1,9 +1,10 @@
 import type { Command } from "commander";
 import { UserError } from "../lib/errors";
 import { reachableDocker } from "../lib/docker";
-import { renderStatus, stackStatus, type StackStatus } from "../lib/docker-status";
+import { stackStatus, type StackStatus } from "../lib/docker-status";
 import { interrupted } from "../lib/interrupt";
 import { findStack, textOutput, type OpenStack } from "../lib/outputs";
+import { renderStatus } from "../lib/status-tables";
 
 interface StatusOptions {
   readonly stack?: string;
@@ -17,18 +18,18 @@ const EXIT = { up: 0, degraded: 1, down: 3 } as const satisfies Record<StackStat
 /** Between two looks with `--watch`, in milliseconds. */
 const WATCH_MS = 2000;
 
-/** `npm run status`: containers, workers and the load balancer's view of a stack in one screen. */
+/** `npm run status`: everything of a stack in one screen, what is not well first. */
 export function register(program: Command): void {
   program
     .command("status")
-    .description("show a stack: phase, address, containers, workers, what the load balancer sees")
+    .description("show a stack: what is not well, containers, workers, Postgres, PgBouncer, Redis, queues")
     .option("-s, --stack <name>", "stack to show (default: dev)")
     .option("--json", "one JSON document instead of tables; with --watch one a line")
     .option("--watch", "show again every 2 s until Ctrl-C")
     .addHelpText(
       "after",
       `
-Exit codes: 0 all is well, 1 something is not (the table says what), 3 the stack is down.
+Exit codes: 0 all is well, 1 something is not (said first, with the page of docs/runbooks that helps), 3 the stack is down.
 
 Examples:
   npm run status
@@ -44,7 +45,8 @@ async function run(options: StatusOptions): Promise<void> {
   }
   const stack = await findStack(options.stack);
   if (stack.found === undefined) {
-    const down: StackStatus = { stack: stack.name, state: "down", phase: null, url: null, containers: [], instances: [], balancer: null };
+    const nothing = { phase: null, url: null, containers: [], instances: [], balancer: null, data: null, findings: [] };
+    const down: StackStatus = { stack: stack.name, state: "down", ...nothing };
     show(down, options, `Stack ${stack.name} does not exist. Start it with: ${stack.command("up")}`);
     return;
   }

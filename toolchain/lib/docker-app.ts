@@ -5,7 +5,19 @@ import { UserError } from "./errors";
 import { stopIfInterrupted } from "./interrupt";
 
 /** Values of the label `phased-stack.service` that commands address. */
-export const SERVICES = { app: "app", loadBalancer: "load-balancer" } as const;
+export const SERVICES = {
+  app: "app",
+  jobs: "jobs",
+  consumer: "consumer",
+  loadBalancer: "load-balancer",
+  postgres: "postgres",
+  postgresProxy: "postgres-proxy",
+  operator: "postgres-operator",
+  pgbouncer: "pgbouncer",
+  etcd: "etcd",
+  redisCache: "redis-cache",
+  redisLimits: "redis-limits",
+} as const;
 
 /**
  * A stack on a Docker Engine. Its name is not enough: another clone may have a stack of the same name on the same engine, and that
@@ -64,8 +76,20 @@ const clusterSchema = z.object({
 /** What one app container says about its processes. */
 export type AppCluster = z.infer<typeof clusterSchema>;
 
+const countsSchema = z.object({ waiting: z.number(), active: z.number(), delayed: z.number(), failed: z.number(), paused: z.boolean() });
+
+const queuesSchema = z.object({
+  status: z.string(),
+  driver: z.string(),
+  reason: z.string().optional(),
+  queues: z.record(z.string(), countsSchema),
+});
+
+/** Background jobs, as an instance sees them: all of the stack's. */
+export type QueueCounts = z.infer<typeof queuesSchema>;
+
 const reportSchema = z.object({
-  full: z.object({ status: z.string(), components: z.object({ cluster: z.unknown() }) }),
+  full: z.object({ status: z.string(), components: z.object({ cluster: z.unknown(), queue: z.unknown().optional() }) }),
   scaling: z.object({
     eventLoop: z.object({ utilization: z.number(), delayP99Ms: z.number() }),
     recommendation: z.object({ action: z.string(), reason: z.string() }),
@@ -80,6 +104,8 @@ export interface AppReport {
   readonly recommendation: { readonly action: string; readonly reason: string };
   /** `ok`, `warning` or `critical`: the worst of the instance's components. */
   readonly status: string;
+  /** `undefined` when the app (a user's own, perhaps) has none. */
+  readonly queues: QueueCounts | undefined;
 }
 
 /**
@@ -106,7 +132,14 @@ export function parseReport(text: string): AppReport {
     const { reason } = full.components.cluster as { reason?: unknown };
     throw new Error(typeof reason === "string" ? reason : `node main.js status: ${z.prettifyError(cluster.error)}`);
   }
-  return { cluster: cluster.data, status: full.status, eventLoop: scaling.eventLoop, recommendation: scaling.recommendation };
+  const { eventLoop, recommendation } = scaling;
+  return {
+    cluster: cluster.data,
+    status: full.status,
+    eventLoop,
+    recommendation,
+    queues: queuesSchema.safeParse(full.components.queue).data,
+  };
 }
 
 /** Between two looks at an instance whose workers are being replaced, in milliseconds. */

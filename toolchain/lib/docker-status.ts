@@ -9,9 +9,10 @@ import {
   type BalancedServer,
   type StackOnDocker,
 } from "./docker-app";
+import { dataPlaneStatus, type DataPlaneStatus } from "./data-plane";
 import { LABELS } from "./docker";
 import { messageOf } from "./errors";
-import { colours, formatBytes, formatDuration, renderTable } from "./table";
+import { findings, type Finding } from "./findings";
 
 /** One container of a stack. */
 export interface ContainerStatus {
@@ -35,6 +36,8 @@ export interface ContainerStatus {
 
 /** One app instance's own report, or why there is none. */
 export interface InstanceStatus {
+  /** `app`, `jobs` or `consumer`. */
+  readonly service: string;
   readonly name: string;
   readonly report: AppReport | null;
   readonly problem: string | null;
@@ -42,7 +45,7 @@ export interface InstanceStatus {
 
 export interface StackStatus {
   readonly stack: string;
-  /** `up`: everything runs and is healthy; `degraded`: something does not; `down`: nothing runs. */
+  /** `up`: nothing critical was found; `degraded`: something was; `down`: nothing runs. */
   readonly state: "up" | "degraded" | "down";
   readonly phase: string | null;
   readonly url: string | null;
@@ -50,7 +53,14 @@ export interface StackStatus {
   readonly instances: readonly InstanceStatus[];
   /** `null` when the load balancer could not be asked. */
   readonly balancer: readonly BalancedServer[] | null;
+  /** Postgres, PgBouncer, Redis and queues; `null` in a phase without them. */
+  readonly data: DataPlaneStatus | null;
+  /** What is not well, the gravest first, each with the page that helps. */
+  readonly findings: readonly Finding[];
 }
+
+/** Services that run the app's image, and can be asked as it is. */
+const APP_SERVICES: readonly string[] = [SERVICES.app, SERVICES.jobs, SERVICES.consumer];
 
 /** Containers that exist but are not meant to run carry files only. */
 export function isMeantToRun(info: { readonly Labels: Readonly<Record<string, string>> }): boolean {
@@ -65,26 +75,23 @@ export async function stackStatus(
 ): Promise<StackStatus> {
   const infos = (await stackContainers(docker, stack)).filter(isMeantToRun);
   const running = infos.filter((info) => info.State === "running");
-  const apps = running.filter((info) => info.Labels[LABELS.service] === SERVICES.app);
+  const apps = running.filter((info) => APP_SERVICES.includes(info.Labels[LABELS.service] ?? ""));
   const balancerInfo = running.find((info) => info.Labels[LABELS.service] === SERVICES.loadBalancer);
   // One after the other: asking an instance starts a process in it, which would show up in its CPU figure.
   const containers = await Promise.all(infos.map((info) => containerStatus(docker, info)));
-  const [instances, balancer] = await Promise.all([
+  const [instances, balancer, data] = await Promise.all([
     Promise.all(apps.map((info) => instanceStatus(docker, info))),
     balancerInfo === undefined ? null : balancerView(docker, balancerInfo),
+    running.length === 0 ? null : dataPlaneStatus(docker, infos),
   ]);
-  return { stack: stack.name, state: overallState(containers, instances), ...outputs, containers, instances, balancer };
+  const found = findings({ containers, instances, data });
+  return { stack: stack.name, state: overallState(containers, found), ...outputs, containers, instances, balancer, data, findings: found };
 }
 
-/** `down` when nothing runs, `up` when all containers are healthy and every instance has all its workers. */
-export function overallState(containers: readonly ContainerStatus[], instances: readonly InstanceStatus[]): StackStatus["state"] {
+/** `down` when nothing runs, `up` when nothing critical was found. */
+export function overallState(containers: readonly ContainerStatus[], found: readonly Finding[]): StackStatus["state"] {
   if (!containers.some((container) => container.state === "running")) return "down";
-  const well = containers.every((container) => container.state === "running" && ["healthy", "none"].includes(container.health));
-  const complete = instances.every(({ report }) => {
-    if (report === null) return false;
-    return report.cluster.workers.filter((worker) => worker.state === "ready").length >= report.cluster.workersWanted;
-  });
-  return well && complete ? "up" : "degraded";
+  return found.some(({ severity }) => severity === "critical") ? "degraded" : "up";
 }
 
 async function containerStatus(docker: Docker, info: Docker.ContainerInfo): Promise<ContainerStatus> {
@@ -133,12 +140,12 @@ export function usedMemory(stats: DockerStats): number {
 }
 
 async function instanceStatus(docker: Docker, info: Docker.ContainerInfo): Promise<InstanceStatus> {
-  const name = containerName(info);
+  const [service, name] = [info.Labels[LABELS.service] ?? "", containerName(info)];
   try {
-    return { name, report: await appReport(docker.getContainer(info.Id)), problem: null };
+    return { service, name, report: await appReport(docker.getContainer(info.Id)), problem: null };
   } catch (error) {
     // An instance that does not answer is a finding of this command, not its failure.
-    return { name, report: null, problem: messageOf(error) };
+    return { service, name, report: null, problem: messageOf(error) };
   }
 }
 
@@ -149,69 +156,4 @@ async function balancerView(docker: Docker, info: Docker.ContainerInfo): Promise
     // Shown as unknown; the container's own health says the rest.
     return null;
   }
-}
-
-/** The whole status as text. */
-export function renderStatus(status: StackStatus): string {
-  const state = { up: colours.green("up"), degraded: colours.yellow("degraded"), down: colours.red("down") }[status.state];
-  const head = [`stack ${colours.bold(status.stack)}`, state, `phase ${status.phase ?? "unknown"}`, status.url ?? ""]
-    .filter(Boolean)
-    .join("  ");
-  const parts = [head, containersTable(status.containers)];
-  if (status.instances.length > 0) parts.push(workersTable(status.instances));
-  if (status.balancer !== null) parts.push(balancerTable(status.balancer));
-  return parts.join("\n\n");
-}
-
-function containersTable(containers: readonly ContainerStatus[]): string {
-  const rows = containers.map((one) => [
-    one.service,
-    one.name,
-    paint(one.state, one.state === "running"),
-    one.health === "none" ? "–" : paint(one.health, one.health === "healthy"),
-    one.cpu === null ? "–" : `${(one.cpu * 100).toFixed(1)} %`,
-    one.memoryBytes === null
-      ? "–"
-      : `${formatBytes(one.memoryBytes)}${one.memoryLimitBytes === null ? "" : ` of ${formatBytes(one.memoryLimitBytes)}`}`,
-    one.state === "running" ? formatDuration(one.uptimeSeconds) : "–",
-    String(one.restarts),
-    one.image,
-  ]);
-  return renderTable(["service", "container", "state", "health", "cpu", "memory", "up", "restarts", "image"], rows);
-}
-
-function workersTable(instances: readonly InstanceStatus[]): string {
-  const rows = instances.flatMap(({ name, report, problem }) => {
-    if (report === null) return [[name, "–", "–", colours.red("no answer"), "–", "–", "–", problem ?? ""]];
-    return report.cluster.workers.map((worker) => [
-      name,
-      `${worker.slot} of ${report.cluster.workersWanted}`,
-      String(worker.pid),
-      paint(worker.state, worker.state === "ready"),
-      worker.memory === null ? "–" : formatBytes(worker.memory.rssBytes),
-      worker.memory === null ? "–" : `${(worker.memory.pressure * 100).toFixed(0)} %`,
-      formatDuration(worker.uptimeSeconds),
-      String(worker.restarts),
-    ]);
-  });
-  const advice = instances.flatMap(({ name, report }) => {
-    if (report === null) return [];
-    const { utilization, delayP99Ms } = report.eventLoop;
-    const loop = `event loop busy ${(utilization * 100).toFixed(0)} %, p99 ${delayP99Ms.toFixed(0)} ms late`;
-    const hint = report.recommendation.action === "none" ? "" : `; ${colours.yellow(report.recommendation.reason)}`;
-    return [`${name}: ${loop}${hint}`];
-  });
-  const table = renderTable(["instance", "worker", "pid", "state", "memory", "of its limit", "up", "restarts"], rows);
-  return [table, ...advice].join("\n");
-}
-
-function balancerTable(servers: readonly BalancedServer[]): string {
-  const rows = servers.map((server) => [server.name, paint(server.state, server.state.startsWith("UP")), String(server.sessions)]);
-  return rows.length === 0
-    ? colours.yellow("The load balancer sees no instance.")
-    : renderTable(["load balancer sees", "state", "requests now"], rows);
-}
-
-function paint(text: string, good: boolean): string {
-  return good ? colours.green(text) : colours.yellow(text);
 }

@@ -119,14 +119,20 @@ export interface ExecResult {
 /**
  * Runs a program inside a running container, over the Docker API so that remote engines work too.
  * @param timeoutMs longest wait for its end; @default 10 s. The program itself is not killed: Docker has no call for that.
+ * @param onErrorLine called with each line of its standard error as it comes, for progress.
  * @throws Error when it does not end in time or the container does not run.
  */
-export async function execIn(container: Docker.Container, command: readonly string[], timeoutMs = 10_000): Promise<ExecResult> {
+export async function execIn(
+  container: Docker.Container,
+  command: readonly string[],
+  timeoutMs = 10_000,
+  onErrorLine?: (line: string) => void,
+): Promise<ExecResult> {
   const exec = await container.exec({ Cmd: [...command], AttachStdout: true, AttachStderr: true });
   const stream = await exec.start({ hijack: true, stdin: false });
   const stdout = new PassThrough();
   const stderr = new PassThrough();
-  const texts = [collect(stdout), collect(stderr)] as const;
+  const texts = [collect(stdout), collect(stderr, onErrorLine)] as const;
   demultiplex(container, stream, stdout, stderr);
   const ended = new Promise<void>((resolve, reject) => {
     stream.once("end", resolve).once("close", resolve).once("error", reject);
@@ -160,9 +166,16 @@ function demultiplex(container: Docker.Container, from: NodeJS.ReadableStream, o
   modem.demuxStream(from, out, err);
 }
 
-async function collect(stream: PassThrough): Promise<string> {
+async function collect(stream: PassThrough, onLine?: (line: string) => void): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  let begun = "";
+  for await (const chunk of stream) {
+    chunks.push(chunk as Buffer);
+    if (onLine === undefined) continue;
+    const lines = (begun + (chunk as Buffer).toString("utf8")).split("\n");
+    begun = lines.pop() ?? "";
+    for (const line of lines) onLine(line);
+  }
   return Buffer.concat(chunks).toString("utf8");
 }
 

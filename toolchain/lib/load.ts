@@ -1,4 +1,4 @@
-import { Agent, request } from "node:http";
+import { requester } from "./requester";
 
 /** One request of a load. */
 export interface LoadRequest {
@@ -47,8 +47,7 @@ export interface RunningLoad {
 
 /** Starts a load at a fixed rate over keep-alive connections. */
 export function startLoad(options: LoadOptions): RunningLoad {
-  const base = new URL(options.url);
-  const agent = new Agent({ keepAlive: true });
+  const target = requester(options.url);
   const total = Math.round(options.ratePerSecond * options.seconds);
   const statuses: Record<string, number> = {};
   const errors: Record<string, number> = {};
@@ -65,7 +64,7 @@ export function startLoad(options: LoadOptions): RunningLoad {
 
   const finishIfDone = (): void => {
     if (!stopped || answered < sent) return;
-    agent.destroy();
+    target.close();
     settle(summarise({ sent, statuses, errors, latencies, elapsedMs: Math.max(1, dueAt(sent) - started) }));
   };
 
@@ -85,7 +84,7 @@ export function startLoad(options: LoadOptions): RunningLoad {
       open = false;
       record(n, outcome);
     };
-    const outgoing = request({ agent, host: base.hostname, port: base.port, path, method, headers });
+    const outgoing = target.request({ path, method, headers });
     outgoing.setTimeout(options.timeoutMs ?? 10_000, () => outgoing.destroy(new Error("timeout")));
     outgoing.once("error", (error) => once({ error: (error as NodeJS.ErrnoException).code ?? error.message }));
     outgoing.once("response", (response) => {

@@ -3,11 +3,13 @@ import { parseReport, parseStatistics } from "../../../toolchain/lib/docker-app"
 import {
   cpuShare,
   overallState,
-  renderStatus,
   usedMemory,
   type ContainerStatus,
+  type InstanceStatus,
   type StackStatus,
 } from "../../../toolchain/lib/docker-status";
+import { findings } from "../../../toolchain/lib/findings";
+import { renderStatus } from "../../../toolchain/lib/status-tables";
 import { listeningInodes } from "../../../toolchain/lib/docker-ports";
 import { sshArguments } from "../../../toolchain/lib/docker-ssh";
 import { dockerEndpoint, parseDockerHost, unreachable } from "../../../toolchain/lib/docker";
@@ -52,20 +54,33 @@ const CONTAINER: ContainerStatus = {
 
 describe("status of a stack", () => {
   const report = parseReport(reportLine(CLUSTER));
-  const instance = { name: "dev-app-1", report, problem: null };
+  const instance: InstanceStatus = { service: "app", name: "dev-app-1", report, problem: null };
+  const stateOf = (containers: readonly ContainerStatus[], instances: readonly InstanceStatus[]): string =>
+    overallState(containers, findings({ containers, instances, data: null }));
 
   it("is up only when every container is healthy and every worker serves", () => {
-    assert.equal(overallState([CONTAINER], [instance]), "up");
-    assert.equal(overallState([{ ...CONTAINER, health: "unhealthy" }], [instance]), "degraded");
-    assert.equal(overallState([CONTAINER, { ...CONTAINER, state: "exited" }], [instance]), "degraded");
-    assert.equal(overallState([CONTAINER], [{ ...instance, report: null, problem: "no answer" }]), "degraded");
+    assert.equal(stateOf([CONTAINER], [instance]), "up");
+    assert.equal(stateOf([{ ...CONTAINER, health: "unhealthy" }], [instance]), "degraded");
+    assert.equal(stateOf([CONTAINER, { ...CONTAINER, state: "exited" }], [instance]), "degraded");
+    assert.equal(stateOf([CONTAINER], [{ ...instance, report: null, problem: "no answer" }]), "degraded");
     const starting = parseReport(reportLine({ ...CLUSTER, workers: [WORKER, { ...WORKER, state: "starting" }] }));
-    assert.equal(overallState([CONTAINER], [{ ...instance, report: starting }]), "degraded");
+    assert.equal(stateOf([CONTAINER], [{ ...instance, report: starting }]), "degraded");
+  });
+
+  it("says what is not well, and which page helps", () => {
+    const containers = [{ ...CONTAINER, health: "unhealthy" }];
+    const found = findings({ containers, instances: [{ ...instance, report: null, problem: "no answer" }], data: null });
+    const text = renderStatus({
+      ...{ stack: "dev", state: "degraded", phase: "cluster", url: null, containers, instances: [], balancer: null, data: null },
+      findings: found,
+    });
+    assert.match(text, /✗ +dev-app-1 is unhealthy +docs\/runbooks\/app-instance-down\.md/);
+    assert.match(text, /✗ +dev-app-1 does not answer: no answer/);
   });
 
   it("is down when nothing runs", () => {
-    assert.equal(overallState([], []), "down");
-    assert.equal(overallState([{ ...CONTAINER, state: "exited" }], []), "down");
+    assert.equal(stateOf([], []), "down");
+    assert.equal(stateOf([{ ...CONTAINER, state: "exited" }], []), "down");
   });
 
   it("shows containers, workers, event loop and the load balancer's view", () => {
@@ -77,10 +92,12 @@ describe("status of a stack", () => {
       containers: [CONTAINER],
       instances: [instance],
       balancer: [{ name: "app1", state: "UP", sessions: 2 }],
+      data: null,
+      findings: [],
     };
     const text = renderStatus(status);
     assert.match(text, /^stack dev {2}up {2}phase cluster {2}http:\/\/127\.0\.0\.1:3001\n/);
-    assert.match(text, /app +dev-app-1 +running +healthy +3\.4 % +180 MB of 512 MB +70 s +0 +phased-stack\/app:3f9a/);
+    assert.match(text, /app +dev-app-1 +running +healthy +3\.4 % +180 MB of 512 MB +70 s +0 +app:3f9a/);
     assert.match(text, /dev-app-1 +2 of 2 +21 +ready +73 MB +41 % +65 s +0/);
     assert.match(text, /event loop busy 25 %, p99 3 ms late/);
     assert.match(text, /app1 +UP +2/);

@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import type { MemberStatus, PostgresStatus } from "../../../components/local/postgres-operator/src/status-types";
+import { parseDiskFree, parseProxyAnswer, type DataPlaneStatus } from "../../../toolchain/lib/data-plane";
+import { renderDataPlane } from "../../../toolchain/lib/data-plane-tables";
+import { findings } from "../../../toolchain/lib/findings";
+import { candidates, parsePostgresStatus } from "../../../toolchain/lib/postgres-operator";
+import { parseInfo, redisStatus, type RedisStatus } from "../../../toolchain/lib/redis-status";
+
+const member = (name: string, more: Partial<MemberStatus> = {}): MemberStatus => ({
+  ...{ name, role: "standby", state: "streaming", timeline: 3, lagBytes: 0, sync: "quorum", pendingRestart: false },
+  ...more,
+});
+const PRIMARY = member("pg-1", { role: "primary", state: "running", sync: null });
+const POOL = {
+  ...{ database: "app", user: "app", clientsActive: 24, clientsWaiting: 0, serversActive: 3, serversIdle: 9 },
+  ...{ longestWaitMs: 0, paused: false },
+};
+const POSTGRES: PostgresStatus = {
+  at: "2026-11-21T14:00:00.000Z",
+  healthy: true,
+  problems: [],
+  leader: "pg-1",
+  automaticFailover: true,
+  members: [PRIMARY, member("pg-2"), member("pg-3", { lagBytes: 4096 })],
+  pools: [POOL],
+  reaper: { healthy: true, rounds: 100, failedRounds: 0, suspiciousRounds: 0, reaped: 0 },
+  switchoverRunning: false,
+  lastSwitchover: { ok: true, message: "", from: "pg-2", to: "pg-1", heldMs: 412, at: "2026-11-21T13:00:00.000Z" },
+};
+const REDIS: RedisStatus = {
+  ...{ service: "redis-limits", role: "master", usedBytes: 2 ** 20, maxBytes: 64 * 2 ** 20, policy: "noeviction" },
+  ...{ clients: 12, maxClients: 10_000, appendOnly: "on", evicted: 0, operationsPerSecond: 7, loading: false },
+};
+const COUNTS = { waiting: 0, active: 1, delayed: 2, failed: 0, paused: false };
+
+const asked = <Part>(value: Part | null, problem: string | null = null): { value: Part | null; problem: string | null } => ({
+  value,
+  problem,
+});
+const DATA: DataPlaneStatus = {
+  postgres: asked(POSTGRES),
+  proxy: asked({ primaries: ["pg-1"] }),
+  disk: asked({ freeBytes: 40 * 2 ** 30, sizeBytes: 100 * 2 ** 30 }),
+  redis: { "redis-cache": asked<RedisStatus>({ ...REDIS, service: "redis-cache", policy: "volatile-lru" }), "redis-limits": asked(REDIS) },
+  queues: asked({ status: "ok", driver: "redis", queues: { "tax-computation": COUNTS } }),
+};
+
+const found = (data: DataPlaneStatus): string[] =>
+  findings({ containers: [], instances: [], data }).map(({ severity, what, runbook }) => `${severity} ${runbook}: ${what}`);
+const withPostgres = (change: Partial<PostgresStatus>): DataPlaneStatus => ({ ...DATA, postgres: asked({ ...POSTGRES, ...change }) });
+
+describe("status of phase database (A7, A8, B3, F2)", () => {
+  it("nothing is found in a stack that is well", () => {
+    assert.deepEqual(found(DATA), []);
+  });
+
+  it("every state that somebody should look at is found, with its page", () => {
+    const cases: readonly (readonly [DataPlaneStatus, RegExp])[] = [
+      [
+        withPostgres({ leader: null, members: [member("pg-2", { state: "running", sync: null })] }),
+        /^critical no-primary: Postgres has no primary/,
+      ],
+      [withPostgres({ members: [PRIMARY, member("pg-2", { sync: "async" })] }), /^critical no-sync-standby: /],
+      [
+        withPostgres({ members: [PRIMARY, member("pg-2", { role: "primary", state: "running", sync: null })] }),
+        /^critical split-brain: pg-1 and pg-2/,
+      ],
+      [
+        withPostgres({ members: [PRIMARY, member("pg-2"), member("pg-3", { role: "unknown", state: "unreachable", sync: null })] }),
+        /^critical postgres-node-down: pg-3/,
+      ],
+      [
+        withPostgres({ members: [PRIMARY, member("pg-2"), member("pg-3", { state: "starting", sync: null })] }),
+        /^critical postgres-node-down: pg-3 does not follow/,
+      ],
+      [
+        withPostgres({ members: [PRIMARY, member("pg-2"), member("pg-3", { timeline: 2 })] }),
+        /^critical postgres-node-down: pg-3 is on timeline 2, the primary on 3/,
+      ],
+      [withPostgres({ members: [PRIMARY, member("pg-2", { lagBytes: 30 * 2 ** 20 })] }), /^warning replica-lagging: pg-2 is 30 MB behind/],
+      [withPostgres({ reaper: { ...POSTGRES.reaper, healthy: false } }), /^critical etcd-down: /],
+      [withPostgres({ automaticFailover: false }), /^warning no-primary: automatic failover is switched off/],
+      [withPostgres({ pools: null }), /^critical pgbouncer-down: PgBouncer does not answer/],
+      [withPostgres({ pools: [{ ...POOL, paused: true }] }), /^critical pgbouncer-down: .*paused/],
+      [
+        withPostgres({ pools: [{ ...POOL, clientsWaiting: 4, longestWaitMs: 3100 }] }),
+        /^critical pgbouncer-saturated: 4 clients wait for app \(app\), the first for 3\.1 s/,
+      ],
+      [withPostgres({ healthy: false, problems: ["Something new."] }), /^critical postgres-node-down: Something new\./],
+      [{ ...DATA, postgres: asked<PostgresStatus>(null, "no answer") }, /^critical operator-down: .*no answer/],
+      [{ ...DATA, proxy: asked({ primaries: ["pg-1", "pg-2"] }) }, /^critical split-brain: postgres-proxy sees two/],
+      [{ ...DATA, disk: asked({ freeBytes: 3, sizeBytes: 100 }) }, /^critical wal-disk-full: /],
+      [{ ...DATA, disk: asked({ freeBytes: 12, sizeBytes: 100 }) }, /^warning disk-full: /],
+      [
+        { ...DATA, redis: { "redis-cache": asked<RedisStatus>(null, "no container") } },
+        /^critical redis-down: redis-cache does not answer: no container/,
+      ],
+      [
+        { ...DATA, redis: { "redis-limits": asked({ ...REDIS, usedBytes: 60 * 2 ** 20 }) } },
+        /^critical redis-full: redis-limits is nearly full/,
+      ],
+      [{ ...DATA, redis: { "redis-limits": asked<RedisStatus>({ ...REDIS, appendOnly: "failing" }) } }, /^critical redis-full: .*failing/],
+      [
+        { ...DATA, queues: asked({ status: "warning", driver: "redis", queues: { ocr: { ...COUNTS, failed: 2 } } }) },
+        /^warning jobs-waiting: 2 jobs of ocr failed/,
+      ],
+      [
+        { ...DATA, queues: asked({ status: "warning", driver: "redis", reason: "No answer.", queues: {} }) },
+        /^warning jobs-waiting: No answer\./,
+      ],
+    ];
+    for (const [data, expected] of cases) {
+      const lines = found(data);
+      assert.ok(
+        lines.some((line) => expected.test(line)),
+        `${String(expected)} is not among ${JSON.stringify(lines)}`,
+      );
+    }
+  });
+
+  it("what is meant to be is no finding: a pause of a switchover, a wait of a moment, a full cache that drops what is old", () => {
+    assert.deepEqual(
+      found(withPostgres({ switchoverRunning: true, pools: [{ ...POOL, paused: true, clientsWaiting: 9, longestWaitMs: 2500 }] })),
+      [],
+    );
+    assert.deepEqual(found(withPostgres({ pools: [{ ...POOL, clientsWaiting: 9, longestWaitMs: 100 }] })), []);
+    const full: RedisStatus = { ...REDIS, policy: "volatile-lru", usedBytes: 64 * 2 ** 20 };
+    assert.deepEqual(found({ ...DATA, redis: { "redis-cache": asked(full) } }), []);
+  });
+
+  it("the gravest comes first", () => {
+    const data = { ...withPostgres({ leader: null, members: [member("pg-2")] }), disk: asked({ freeBytes: 12, sizeBytes: 100 }) };
+    const severities = found(data).map((line) => line.split(" ")[0]);
+    assert.deepEqual(severities, [...severities].sort());
+    assert.equal(severities.at(-1), "warning");
+  });
+
+  it("shows nodes, pools, Redis and queues", () => {
+    const text = renderDataPlane(DATA);
+    assert.match(text, /^pg-1 +primary +running +3 +– +–$/m);
+    assert.match(text, /^pg-3 +standby +streaming +3 +4\.0 kB +yes \(any of them\)$/m);
+    assert.match(
+      text,
+      /leader pg-1 · pg-2, pg-3 can take over · failover watched · last switchover pg-2 → pg-1, writes held for 412 ms · disk 40 GB/,
+    );
+    assert.match(text, /^app +app +active +24 +0 +3 \+ 9$/m);
+    assert.match(text, /^redis-limits +primary +1\.0 MB of 64 MB +noeviction +12 of 10000 +on +7$/m);
+    assert.match(text, /^queue \(redis\)/m);
+    assert.match(text, /^tax-computation +active +0 +1 +2 +0$/m);
+  });
+
+  it("shows what does not answer, and why", () => {
+    const text = renderDataPlane({
+      ...DATA,
+      postgres: asked<PostgresStatus>(null, "no container of postgres-operator runs"),
+      redis: { "redis-cache": asked<RedisStatus>(null, "refused") },
+      queues: asked<NonNullable<DataPlaneStatus["queues"]["value"]>>(null, "no app"),
+    });
+    assert.match(text, /^postgres +unknown +no container of postgres-operator runs$/m);
+    assert.match(text, /^redis-cache +no answer .*refused$/m);
+    assert.match(text, /^queues +unknown +no app$/m);
+  });
+
+  it("the operator's line is read, and one of another version is not taken for it", () => {
+    assert.deepEqual(parsePostgresStatus(JSON.stringify(POSTGRES)), POSTGRES);
+    assert.deepEqual(candidates(POSTGRES), ["pg-2", "pg-3"]);
+    assert.throws(() => parsePostgresStatus(JSON.stringify({ ...POSTGRES, members: [{ name: "pg-1" }] })), /is not understood.*members/s);
+  });
+
+  it("Redis' INFO, df and the proxy's answer are read", () => {
+    const info = parseInfo(
+      [
+        "# Memory\r",
+        ...["used_memory:1024\r", "maxmemory:2048\r", "maxmemory_policy:noeviction\r", "connected_clients:3\r", "maxclients:10000\r"],
+        ...["role:master\r", "aof_enabled:1\r", "aof_last_write_status:ok\r", "aof_last_bgrewrite_status:err\r", "loading:0\r"],
+        ...["evicted_keys:5\r", "instantaneous_ops_per_sec:11\r"],
+      ].join("\n"),
+    );
+    assert.deepEqual(redisStatus("redis-limits", info), {
+      ...REDIS,
+      ...{ usedBytes: 1024, maxBytes: 2048, clients: 3, appendOnly: "failing", evicted: 5, operationsPerSecond: 11 },
+    });
+    assert.throws(() => redisStatus("redis-cache", {}), /INFO of redis-cache has no field role/);
+    const df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 1000 600 350 64% /data\n";
+    assert.deepEqual(parseDiskFree(df), { sizeBytes: 1_024_000, freeBytes: 358_400 });
+    assert.throws(() => parseDiskFree("df: no such file"), /df is not understood/);
+    const answer = (status: string, body: string): string => `HTTP/1.1 ${status}\r\ncontent-type: text/plain\r\n\r\n${body}`;
+    assert.deepEqual(parseProxyAnswer(answer("200 OK", "pg-2 ")), { primaries: ["pg-2"] });
+    assert.deepEqual(parseProxyAnswer(answer("503 Service Unavailable", "no primary")), { primaries: [] });
+    assert.throws(() => parseProxyAnswer("garbage"), /the proxy answers "garbage"/);
+  });
+});

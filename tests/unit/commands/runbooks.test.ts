@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { SERVICES } from "../../../toolchain/lib/docker-app";
+import { RUNBOOKS } from "../../../toolchain/lib/findings";
+
+const ROOT = path.resolve(__dirname, "../../..");
+const DIRECTORY = path.join(ROOT, "docs/runbooks");
+const pages = readdirSync(DIRECTORY).filter((file) => file !== "README.md");
+const text = (file: string): string => readFileSync(path.join(DIRECTORY, file), "utf8");
+
+describe("runbooks", () => {
+  it("there is a page for everything that status finds, and the list names each", () => {
+    assert.deepEqual(
+      pages.sort(),
+      RUNBOOKS.map((name) => `${name}.md`),
+    );
+    const index = text("README.md");
+    for (const page of pages) assert.ok(index.includes(`(${page})`), `README.md does not name ${page}`);
+  });
+
+  it("every page says how it looks, how to see it, why, what to do, and when it is over", () => {
+    for (const page of pages) {
+      const headings = ["**Symptom.**", "**How to see it**", "**Cause.**", "**What to do**", "**Over when**"];
+      const at = headings.map((heading) => text(page).indexOf(heading));
+      assert.ok(
+        at.every((index, n) => index > (at[n - 1] ?? 0)),
+        `${page}: ${headings.filter((_, n) => (at[n] ?? -1) < 0).join(", ") || "the order"}`,
+      );
+    }
+  });
+
+  it("links lead somewhere, npm scripts and services exist", () => {
+    const { scripts } = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8")) as { scripts: Record<string, string> };
+    const services: readonly string[] = Object.values(SERVICES);
+    for (const page of [...pages, "README.md"]) {
+      const content = text(page);
+      for (const [, target = ""] of content.matchAll(/\]\(([^)#]+)\)/g))
+        assert.ok([...pages, "README.md"].includes(target), `${page}: ${target}`);
+      for (const [, script = ""] of content.matchAll(/npm run (?:-s )?([a-z:-]+)/g))
+        assert.ok(script in scripts, `${page}: npm run ${script}`);
+      for (const [, service = ""] of content.matchAll(/\$\(of ([a-z-]+)/g)) assert.ok(services.includes(service), `${page}: of ${service}`);
+    }
+  });
+});

@@ -1,0 +1,176 @@
+import type { PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
+import type { DataPlaneStatus } from "./data-plane";
+import { SERVICES } from "./docker-app";
+import type { ContainerStatus, InstanceStatus } from "./docker-status";
+import { candidates } from "./postgres-operator";
+import type { RedisStatus } from "./redis-status";
+import { formatBytes } from "./table";
+
+/** Pages in docs/runbooks/, without `.md`. */
+export const RUNBOOKS = [
+  "app-instance-down",
+  "disk-full",
+  "etcd-down",
+  "failed-update",
+  "host-rebooted",
+  "jobs-waiting",
+  "load-balancer-down",
+  "no-primary",
+  "no-sync-standby",
+  "operator-down",
+  "pgbouncer-down",
+  "pgbouncer-saturated",
+  "postgres-node-down",
+  "postgres-proxy-down",
+  "redis-down",
+  "redis-full",
+  "replica-lagging",
+  "split-brain",
+  "wal-disk-full",
+] as const;
+export type Runbook = (typeof RUNBOOKS)[number];
+
+/** Something that somebody should look at. */
+export interface Finding {
+  /** `critical`: something does not work, or is one failure from it. `warning`: it works, and should be looked at. */
+  readonly severity: "critical" | "warning";
+  readonly what: string;
+  readonly runbook: Runbook;
+}
+
+export const FINDING_LIMITS = {
+  /** A replica that much behind is not read from by way of the proxy either (postgres-proxy/config.ts). */
+  lagBytes: 10 * 1024 * 1024,
+  /** PgBouncer gives up after 25 s; the app's requests should be answered within 2. */
+  poolWaitMs: 2000,
+  /** Share of a Redis that never drops anything by itself. */
+  redisFull: 0.9,
+  /** Share of the disk that is free. */
+  diskWarning: 0.15,
+  diskCritical: 0.05,
+  /** Jobs that may start but wait; the app itself warns from there on. */
+  jobsWaiting: 1000,
+} as const;
+
+const RUNBOOK_OF_SERVICE: Readonly<Record<string, Runbook>> = {
+  [SERVICES.app]: "app-instance-down",
+  [SERVICES.jobs]: "jobs-waiting",
+  [SERVICES.consumer]: "jobs-waiting",
+  [SERVICES.loadBalancer]: "load-balancer-down",
+  [SERVICES.postgres]: "postgres-node-down",
+  [SERVICES.postgresProxy]: "postgres-proxy-down",
+  [SERVICES.operator]: "operator-down",
+  [SERVICES.pgbouncer]: "pgbouncer-down",
+  [SERVICES.etcd]: "etcd-down",
+  [SERVICES.redisCache]: "redis-down",
+  [SERVICES.redisLimits]: "redis-down",
+};
+
+const critical = (runbook: Runbook, what: string): Finding => ({ severity: "critical", what, runbook });
+const warning = (runbook: Runbook, what: string): Finding => ({ severity: "warning", what, runbook });
+
+/** What is not well, the gravest first; empty when all is. */
+export function findings(status: {
+  readonly containers: readonly ContainerStatus[];
+  readonly instances: readonly InstanceStatus[];
+  readonly data: DataPlaneStatus | null;
+}): Finding[] {
+  const found = [
+    ...(status.data === null ? [] : dataFindings(status.data)),
+    ...status.containers.flatMap(containerFinding),
+    ...status.instances.flatMap(instanceFinding),
+  ];
+  return [...found.filter(({ severity }) => severity === "critical"), ...found.filter(({ severity }) => severity === "warning")];
+}
+
+function containerFinding({ service, name, state, health }: ContainerStatus): Finding[] {
+  if (state === "running" && ["healthy", "none"].includes(health)) return [];
+  return [critical(RUNBOOK_OF_SERVICE[service] ?? "host-rebooted", `${name} is ${state === "running" ? health : state}`)];
+}
+
+function instanceFinding({ name, report, problem }: InstanceStatus): Finding[] {
+  if (report === null) return [critical("app-instance-down", `${name} does not answer: ${problem ?? "no reason known"}`)];
+  const { workers, workersWanted } = report.cluster;
+  const ready = workers.filter(({ state }) => state === "ready").length;
+  return ready >= workersWanted ? [] : [critical("app-instance-down", `${name} has ${ready} of ${workersWanted} workers`)];
+}
+
+function dataFindings({ postgres, proxy, disk, redis, queues }: DataPlaneStatus): Finding[] {
+  return [
+    ...(postgres.value === null
+      ? [critical("operator-down", `the operator of Postgres does not answer: ${postgres.problem ?? ""}`)]
+      : postgresFindings(postgres.value)),
+    ...(proxy.value === null ? [critical("postgres-proxy-down", `postgres-proxy does not answer: ${proxy.problem ?? ""}`)] : []),
+    ...(proxy.value !== null && proxy.value.primaries.length > 1
+      ? [critical("split-brain", `postgres-proxy sees two primaries: ${proxy.value.primaries.join(", ")}`)]
+      : []),
+    ...(disk.value === null ? [] : diskFinding(disk.value.freeBytes, disk.value.sizeBytes)),
+    ...Object.entries(redis).flatMap(([service, { value, problem }]) =>
+      value === null ? [critical("redis-down", `${service} does not answer: ${problem ?? ""}`)] : redisFindings(value),
+    ),
+    ...(queues.value === null ? [] : queueFindings(queues.value)),
+  ];
+}
+
+function postgresFindings(status: PostgresStatus): Finding[] {
+  const { members, leader, pools, reaper, automaticFailover } = status;
+  const primaries = members.filter(({ role }) => role === "primary").map(({ name }) => name);
+  const timeline = members.find(({ name }) => name === leader)?.timeline ?? null;
+  const found: Finding[] = [];
+  if (primaries.length > 1) found.push(critical("split-brain", `${primaries.join(" and ")} say that they are primary`));
+  if (leader === null || primaries.length === 0) found.push(critical("no-primary", "Postgres has no primary"));
+  else if (candidates(status).length === 0)
+    found.push(critical("no-sync-standby", "no standby confirms writes: they are on one disk only"));
+  for (const { name, role, state, sync, lagBytes, timeline: own } of members) {
+    if (role === "unknown") found.push(critical("postgres-node-down", `${name} does not answer (${state})`));
+    else if (role === "standby" && (state !== "streaming" || (sync === null && leader !== null)))
+      found.push(critical("postgres-node-down", `${name} does not follow the primary (${state})`));
+    else if (timeline !== null && own !== null && own < timeline)
+      found.push(critical("postgres-node-down", `${name} is on timeline ${own}, the primary on ${timeline}`));
+    else if ((lagBytes ?? 0) > FINDING_LIMITS.lagBytes)
+      found.push(warning("replica-lagging", `${name} is ${formatBytes(lagBytes ?? 0)} behind the primary`));
+  }
+  if (!reaper.healthy) found.push(critical("etcd-down", "the operator does not reach etcd: there is no failover"));
+  if (automaticFailover === false)
+    found.push(warning("no-primary", "automatic failover is switched off (patronictl resume switches it on)"));
+  found.push(...poolFindings(status));
+  if (pools === null) found.push(critical("pgbouncer-down", "PgBouncer does not answer"));
+  // What the operator sees and this list does not know.
+  if (found.length === 0) found.push(...status.problems.map((problem) => critical("postgres-node-down", problem)));
+  return found;
+}
+
+function poolFindings({ pools, switchoverRunning }: PostgresStatus): Finding[] {
+  return (pools ?? []).flatMap(({ database, user, paused, clientsWaiting, longestWaitMs }) => {
+    if (paused && !switchoverRunning) return [critical("pgbouncer-down", `PgBouncer's database ${database} is paused`)];
+    if (clientsWaiting === 0 || longestWaitMs < FINDING_LIMITS.poolWaitMs || paused) return [];
+    const wait = `${clientsWaiting} clients wait for ${database} (${user}), the first for ${(longestWaitMs / 1000).toFixed(1)} s`;
+    return [critical("pgbouncer-saturated", wait)];
+  });
+}
+
+function diskFinding(free: number, size: number): Finding[] {
+  const share = size === 0 ? 1 : free / size;
+  if (share >= FINDING_LIMITS.diskWarning) return [];
+  const what = `the disk of Postgres has ${formatBytes(free)} of ${formatBytes(size)} left`;
+  return [share < FINDING_LIMITS.diskCritical ? critical("wal-disk-full", what) : warning("disk-full", what)];
+}
+
+function redisFindings({ service, appendOnly, usedBytes, maxBytes, policy, loading }: RedisStatus): Finding[] {
+  const found: Finding[] = [];
+  if (loading) found.push(warning("redis-down", `${service} reads its data after a start`));
+  if (appendOnly !== "on") found.push(critical("redis-full", `${service} does not write its append-only file (${appendOnly})`));
+  if (policy === "noeviction" && maxBytes > 0 && usedBytes / maxBytes >= FINDING_LIMITS.redisFull) {
+    found.push(critical("redis-full", `${service} is nearly full: ${formatBytes(usedBytes)} of ${formatBytes(maxBytes)}`));
+  }
+  return found;
+}
+
+function queueFindings({ queues, reason, status }: NonNullable<DataPlaneStatus["queues"]["value"]>): Finding[] {
+  const found = Object.entries(queues).flatMap(([name, { waiting, failed, paused }]) => [
+    ...(paused ? [warning("jobs-waiting", `the queue ${name} is paused`)] : []),
+    ...(waiting >= FINDING_LIMITS.jobsWaiting ? [warning("jobs-waiting", `${waiting} jobs wait in ${name}`)] : []),
+    ...(failed > 0 ? [warning("jobs-waiting", `${failed} jobs of ${name} failed for good`)] : []),
+  ]);
+  return found.length > 0 || status === "ok" ? found : [warning("jobs-waiting", reason ?? `queues: ${status}`)];
+}
