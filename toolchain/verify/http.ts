@@ -1,4 +1,5 @@
-import { Agent, request, type IncomingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
+import { requester } from "../lib/requester";
 
 /** An answer with its body as it came over the wire (compressed, if it was). */
 export interface Answer {
@@ -28,7 +29,7 @@ export interface Session {
 
 /** Requests to one running stack. */
 export class HttpClient {
-  private readonly agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  private readonly requester: ReturnType<typeof requester>;
 
   /** Headers by which the app lets this client's load through its own limits; the load balancer's hold all the same. */
   readonly operator: Readonly<Record<string, string>>;
@@ -41,6 +42,7 @@ export class HttpClient {
     readonly url: string,
     adminToken?: string,
   ) {
+    this.requester = requester(url, { maxSockets: 64 });
     this.operator = adminToken === undefined ? {} : { "x-rate-limit-bypass": adminToken };
   }
 
@@ -54,8 +56,7 @@ export class HttpClient {
     return new Promise((resolve, reject) => {
       const describe = (reason: string): Error => new Error(`${method} ${this.url}${path}: ${reason}`);
       // The path goes out as it is: a URL object would tidy it up, and untidy paths are what some checks send.
-      const { hostname, port } = new URL(this.url);
-      const outgoing = request({ agent: this.agent, hostname, port, path, method, headers: typed });
+      const outgoing = this.requester.request({ path, method, headers: typed });
       outgoing.setTimeout(timeoutMs, () => outgoing.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
       outgoing.once("error", (error) => reject(describe(error.message)));
       outgoing.once("response", (response) => {
@@ -92,6 +93,6 @@ export class HttpClient {
   }
 
   close(): void {
-    this.agent.destroy();
+    this.requester.close();
   }
 }
