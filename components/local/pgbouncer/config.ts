@@ -148,9 +148,9 @@ export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
   const nodePool = `pool_size=${nodePoolSize} reserve_pool_size=0 max_db_connections=${nodePoolSize}`;
   return [
     "[databases]",
-    // In quotes, because names may have dashes.
-    `"${database}" = host=${serverHost} port=${serverPort} dbname=${database}`,
-    ...nodes.map((node) => `"${nodeDatabase(node, database)}" = host=${node} port=5432 dbname=${database} ${nodePool}`),
+    // Dashes and dots are as good as letters here; quotes, which the manual asks for, are a syntax error to 1.24.
+    `${database} = host=${serverHost} port=${serverPort} dbname=${database}`,
+    ...nodes.map((node) => `${nodeDatabase(node, database)} = host=${node} port=5432 dbname=${database} ${nodePool}`),
     "",
     "[pgbouncer]",
     ...Object.entries(lines).map(([name, value]) => `${name} = ${value}`),
