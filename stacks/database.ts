@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { App } from "../components/local/app";
 import { Etcd } from "../components/local/etcd";
 import { Image } from "../components/local/image";
+import type { ContextFile } from "../components/local/image/context-hash";
 import { Network } from "../components/local/network";
 import { PgBouncer } from "../components/local/pgbouncer";
 import { Postgres } from "../components/local/postgres";
@@ -29,7 +30,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const [host, source, program, primary] = await Promise.all([
     dockerHost(),
     appSource(config),
-    postgresOperatorContext(OPERATOR_BUNDLES),
+    operatorProgram(),
     currentPrimary(),
   ]);
   checkCapacity(config, host);
@@ -84,7 +85,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const app = new App("app", { ...runtime, ...plan.app, settings: web }, after);
   const jobs = { ...settings(plan.jobs), role: "jobs", workers: 1 } as const;
   new App("jobs", { ...runtime, ...plan.jobs, instances: 1, settings: jobs }, after);
-  const { url } = loadBalancer(config, host, network, app);
+  const { url } = loadBalancer(config, host, network, app, { dependsOn: [app] });
 
   return {
     appUrl: url,
@@ -94,4 +95,10 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
     databasePassword: appPassword,
     redisHost: redisCache.host,
   };
+}
+
+async function operatorProgram(): Promise<ContextFile[]> {
+  return await postgresOperatorContext(OPERATOR_BUNDLES).catch((error: unknown) => {
+    throw new pulumi.RunError(`the Postgres operator cannot be bundled: ${error instanceof Error ? error.message : String(error)}`);
+  });
 }

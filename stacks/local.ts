@@ -2,7 +2,7 @@ import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { App, AppSettings } from "../components/local/app";
 import type { Image, ImageArgs } from "../components/local/image";
-import { LoadBalancer } from "../components/local/load-balancer";
+import { LoadBalancer, type LoadBalancerArgs } from "../components/local/load-balancer";
 import type { Network } from "../components/local/network";
 import type { StackConfig } from "./config";
 import { BUILD_DIRECTORY, bundledApp } from "./early";
@@ -52,8 +52,14 @@ export function appSettings(config: StackConfig, image: Image): AppSettings {
 }
 
 /** The load balancer in front of the app: the only published port. */
-export function loadBalancer(config: StackConfig, host: DockerHost, network: Network, app: App): LoadBalancer {
-  return new LoadBalancer("load-balancer", {
+export function loadBalancer(
+  config: StackConfig,
+  host: DockerHost,
+  network: Network,
+  app: App,
+  opts?: pulumi.ComponentResourceOptions,
+): LoadBalancer {
+  const args: LoadBalancerArgs = {
     port: config.port,
     publishAddress: config.publishAddress,
     publicHost: publicHost(config.publishAddress, host.address),
@@ -65,5 +71,6 @@ export function loadBalancer(config: StackConfig, host: DockerHost, network: Net
     ...loadBalancerTls(config),
     platform: host.platform,
     contextDirectory: contextDirectory("load-balancer"),
-  });
+  };
+  return new LoadBalancer("load-balancer", args, opts);
 }
