@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { Agent, request } from "node:http";
 import { UserError, messageOf } from "../lib/errors";
+import { type Requester, requester } from "../lib/requester";
 import type { Recorder } from "./recorder";
 
 const defaults = {
@@ -35,7 +35,7 @@ interface Answer {
  * clients themselves never ask twice. An order counts as acknowledged when it was answered 201, with its id.
  */
 export class HttpLoad {
-  readonly #agent = new Agent({ keepAlive: true });
+  readonly #requester: Requester;
   #tenants: Tenant[] = [];
   #timers: NodeJS.Timeout[] = [];
   #underWay = 0;
@@ -44,10 +44,12 @@ export class HttpLoad {
 
   /** @param headers of every request; the stack's admin token lets a client past the app's limits. */
   constructor(
-    private readonly url: string,
+    url: string,
     private readonly recorder: Recorder,
     private readonly headers: Readonly<Record<string, string>> = {},
-  ) {}
+  ) {
+    this.#requester = requester(url);
+  }
 
   /** Companies that were used so far. */
   get companies(): readonly string[] {
@@ -75,7 +77,7 @@ export class HttpLoad {
   stop(): void {
     for (const timer of this.#timers) clearInterval(timer);
     this.#timers = [];
-    this.#agent.destroy();
+    this.#requester.close();
   }
 
   /** Calls at a fixed rate, also when the event loop was late: then as often as was missed. */
@@ -109,7 +111,7 @@ export class HttpLoad {
       const headers = { authorization: `Bearer ${tenant.token}`, "idempotency-key": randomUUID() };
       const { status, text } = await this.#ask("POST", "/api/orders", headers, { customerName: "Chaos", totalCents: 100 });
       if (status !== 201) {
-        fail(`${status} ${text.slice(0, 160)}`);
+        fail(refusal({ status, text }));
         return;
       }
       const { id } = JSON.parse(text) as { id: string };
@@ -127,7 +129,7 @@ export class HttpLoad {
     const fail = (why: string): void => this.recorder.fail({ channel: "read", at: Date.now(), why });
     try {
       const { status, text } = await this.#ask("GET", `/api/orders/${tenant.order}`, { authorization: `Bearer ${tenant.token}` });
-      if (status !== 200) fail(`${status} ${text.slice(0, 160)}`);
+      if (status !== 200) fail(refusal({ status, text }));
     } catch (error) {
       fail(messageOf(error));
     }
@@ -143,7 +145,7 @@ export class HttpLoad {
     const typed = { ...this.headers, ...headers, ...(payload !== undefined && { "content-type": "application/json" }) };
     this.#underWay += 1;
     return new Promise<Answer>((resolve, reject) => {
-      const outgoing = request(`${this.url}${path}`, { agent: this.#agent, method, headers: typed });
+      const outgoing = this.#requester.request({ path, method, headers: typed });
       // The whole answer, not only a quiet connection.
       const deadline = setTimeout(() => outgoing.destroy(new Error(`no answer within ${defaults.timeoutMs / 1000} s`)), defaults.timeoutMs);
       const fail = (error: Error): void => reject(new Error((error as NodeJS.ErrnoException).code ?? error.message));
@@ -159,4 +161,10 @@ export class HttpLoad {
       outgoing.end(payload);
     }).finally(() => (this.#underWay -= 1));
   }
+}
+
+/** Status and kind of a problem document, or the beginning of whatever else was answered. */
+function refusal({ status, text }: Answer): string {
+  const type = /"type":"(?:urn:[^"]*:)?([^":]+)"/.exec(text)?.[1];
+  return `${status} ${type ?? text.slice(0, 80).replace(/\s+/g, " ")}`;
 }
