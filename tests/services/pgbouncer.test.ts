@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { TestApp } from "../app/http/support";
 import { describeDatabaseContract } from "../app/db/database-contract";
 import { openPostgres } from "../support/database";
+import { eventually } from "../support/services/container";
 import { startPgbouncer, type PgbouncerService } from "../support/services/pgbouncer";
 import { startPostgres, type PostgresGroup } from "../support/services/postgres";
+import { startTcpProxy } from "../support/tcp-proxy";
 
 describe("C1 E1 PgBouncer in transaction mode", function () {
   this.timeout(120_000);
@@ -19,7 +21,7 @@ describe("C1 E1 PgBouncer in transaction mode", function () {
   });
 
   describeDatabaseContract("Postgres through PgBouncer with two connections", async () => {
-    const database = await openPostgres(pgbouncer.url);
+    const database = await openPostgres(pgbouncer.ownerUrl);
     return {
       database,
       close: async () => {
@@ -64,7 +66,7 @@ describe("C1 E1 PgBouncer in transaction mode", function () {
   });
 
   it("is restarted under requests: reads go on, and nothing that was acknowledged is lost", async () => {
-    const database = await openPostgres(pgbouncer.url);
+    const database = await openPostgres(pgbouncer.ownerUrl);
     await database.run("CREATE TABLE IF NOT EXISTS kept (id BIGINT PRIMARY KEY)");
     const acknowledged: number[] = [];
     let next = 0;
@@ -101,5 +103,63 @@ describe("C1 E1 PgBouncer in transaction mode", function () {
     assert.ok(unknown.length <= 3, "at most one a writer was being committed");
     await database.run("DROP TABLE kept");
     await database.close();
+  });
+
+  it("A8 is replaced under load: the old one finishes what is under way, and no read and no write fails", async () => {
+    const [owner, next] = [await openPostgres(postgres.url, { pool: { max: 1 } }), await startPgbouncer(postgres, { poolSize: 2 })];
+    // As Docker's DNS has it: both are found under the name, until the old one is gone.
+    const name = await startTcpProxy(pgbouncer.port);
+    const url = new URL(pgbouncer.url);
+    url.port = String(name.port);
+    await owner.run("CREATE TABLE kept (id BIGINT PRIMARY KEY)");
+    const database = await openPostgres(url.href);
+    const acknowledged: number[] = [];
+    const errors: unknown[] = [];
+    let [id, stop] = [0, false];
+    const busy = (work: () => Promise<unknown>) => async (): Promise<void> => {
+      while (!stop) await work().catch((error: unknown) => errors.push(error));
+    };
+    const writing = (write: (id: number) => Promise<unknown>) =>
+      busy(async () => {
+        const mine = (id += 1);
+        await write(mine);
+        acknowledged.push(mine);
+      });
+    const INSERT = "INSERT INTO kept (id) VALUES (?)";
+    const single = writing((mine) => database.run(INSERT, [mine]));
+    // Longer than the pause of PgBouncer's own maintenance, a third of a second: some are under way when it is told to end.
+    const slow = writing((mine) =>
+      database.transaction(async (transaction) => {
+        await transaction.run(INSERT, [mine]);
+        await transaction.get("SELECT pg_sleep(0.2)::text AS slept");
+      }),
+    );
+    const reading = busy(() => database.get("SELECT count(*) AS count FROM kept"));
+    const all = [single(), single(), slow(), reading(), reading()];
+    try {
+      await eventually("everybody is at work", () => acknowledged.length > 50);
+      const doors = [next.port, pgbouncer.port];
+      let knocks = 0;
+      name.target = () => doors[(knocks += 1) % 2]!;
+      // With the image's own signal, SIGINT.
+      await pgbouncer.stop();
+      const done = acknowledged.length;
+      await eventually("the new one does the work", () => acknowledged.length > done + 100);
+      assert.ok(knocks > 0, "nobody came back");
+    } finally {
+      stop = true;
+      await Promise.all(all);
+      await Promise.all([database.close(), next.remove(), pgbouncer.start()]);
+      await name.close();
+    }
+    assert.deepEqual(errors.map(String), []);
+    const stored = new Set((await owner.all<{ id: number }>("SELECT id FROM kept")).map((row) => row.id));
+    assert.deepEqual(
+      acknowledged.filter((mine) => !stored.has(mine)),
+      [],
+    );
+    assert.equal(stored.size, acknowledged.length, "and what was not acknowledged did not happen");
+    await owner.run("DROP TABLE kept");
+    await owner.close();
   });
 });

@@ -4,8 +4,8 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 /** A proxy between an app and its server that a test may break. */
 export interface TcpProxy {
   readonly port: number;
-  /** Where new connections lead from now on; `undefined`: they are refused by a reset. */
-  target: number | undefined;
+  /** Where new connections lead from now on, or who is asked about each; `undefined`: they are refused by a reset. */
+  target: number | (() => number) | undefined;
   /**
    * Looks at everything clients send. `cut` ends the connection at once and the server gets nothing of it; `cut-after` hands it to the
    * server, waits for its answer, keeps that from the client, and ends the connection.
@@ -24,7 +24,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
       client.resetAndDestroy();
       return;
     }
-    const upstream = connect(proxy.target, "127.0.0.1");
+    const upstream = connect(typeof proxy.target === "function" ? proxy.target() : proxy.target, "127.0.0.1");
     const pair = [client, upstream] as const;
     pairs.add(pair);
     let muted = false;

@@ -64,14 +64,24 @@ const LOST = /^(?:08...|57P01|57P02)$/;
 /** Met another transaction: 40001 not serialisable (on a replica: in the way of replay), 40P01 deadlock. */
 const CONFLICT = /^(?:40001|40P01)$/;
 
+/**
+ * What PgBouncer says to a client that waits for a server connection, so before anything was sent to a server: it can reach none, none
+ * became free in time, or it ends itself. Whatever else it says with the same state may come after the statement has had its effect.
+ */
+const NEVER_SENT = /^(?:server login has been failing|query_wait_timeout$|server shutting down$)/;
+
+function wasNeverSent(error: unknown): boolean {
+  return sqlState(error) === "08P01" && NEVER_SENT.test((error as DatabaseError).message);
+}
+
 /** Nothing was done, and trying again may work. */
 export function isRefusal(error: unknown): boolean {
-  return error instanceof ConnectFailedError || REFUSED.test(sqlState(error) ?? "");
+  return error instanceof ConnectFailedError || REFUSED.test(sqlState(error) ?? "") || wasNeverSent(error);
 }
 
 /** The connection was lost under a statement that may have had its effect. */
 export function isLoss(error: unknown): boolean {
-  return error instanceof ConnectionLostError || LOST.test(sqlState(error) ?? "");
+  return error instanceof ConnectionLostError || (LOST.test(sqlState(error) ?? "") && !wasNeverSent(error));
 }
 
 /** The transaction was undone because of another one. */
