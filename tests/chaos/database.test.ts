@@ -6,7 +6,7 @@ import type { Stack } from "@pulumi/pulumi/automation";
 import { EVENTS } from "../../toolchain/chaos/events";
 import type { RunResult } from "../../toolchain/chaos/results";
 import { ChaosSession } from "../../toolchain/chaos/session";
-import { type ExportedStack, stackOnDocker } from "../../toolchain/lib/update-recovery";
+import { stackOnDocker } from "../../toolchain/lib/update-recovery";
 import { docker, leftovers } from "../support/docker";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
 
@@ -53,7 +53,7 @@ describe("A7 F2 phase database under faults", function () {
     const { outputs } = await stack.up();
     session = await ChaosSession.open({
       docker,
-      stack: stackOnDocker(stack.name, (await stack.exportStack()) as ExportedStack),
+      stack: stackOnDocker(stack.name, await stack.exportStack()),
       url: String(outputs["appUrl"]?.value),
       adminToken: String(outputs["adminToken"]?.value),
       log: path.join(logs, "acknowledged.log"),
