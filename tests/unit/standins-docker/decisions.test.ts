@@ -3,6 +3,8 @@ import fc from "fast-check";
 
 import { sshArguments } from "../../../toolchain/standins/docker/client";
 import { configProblems, readConfig } from "../../../toolchain/standins/docker/config";
+import { dockerCpus } from "../../../components/local/common";
+import { decimalCpus } from "../../../toolchain/standins/docker/container/read";
 import { durationText, nanoseconds } from "../../../toolchain/standins/docker/container/durations";
 import { ignoreMatcher, parseIgnore } from "../../../toolchain/standins/docker/image/ignore";
 import { diffImage } from "../../../toolchain/standins/docker/image/check";
@@ -23,6 +25,20 @@ describe("docker stand-in: decisions", () => {
     labels: [{ label: "a", value: "b" }],
   };
   const base: Properties = { ...readBack, ...given };
+
+  it("CPUs read back as the official plugin spells them, which is how components give them (property)", () => {
+    for (const [cpus, text] of [
+      [1, "1.0"],
+      [10, "10."],
+      [0.5, "0.5"],
+      [1.25, "1.25"],
+    ] as const) {
+      assert.equal(decimalCpus(cpus * 1e9), text);
+    }
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1024 }), (quarters) => assert.equal(decimalCpus(quarters * 25e7), dockerCpus(quarters / 4))),
+    );
+  });
 
   it("a container that was never read back, because it could not be started, is replaced", () => {
     const { changes, deleteBeforeReplace } = decide(containerSchema, given, given, []);

@@ -70,8 +70,14 @@ function limits({ HostConfig: host }: Docker.ContainerInspectInfo): Properties {
     shmSize: Math.trunc((host.ShmSize ?? 0) / MIB),
     cpuShares: host.CpuShares ?? 0,
     cpuSet: host.CpusetCpus ?? "",
-    ...(nanoCpus > 0 ? { cpus: String(nanoCpus / 1e9) } : {}),
+    ...(nanoCpus > 0 ? { cpus: decimalCpus(nanoCpus) } : {}),
   };
+}
+
+/** As the official plugin spells it (`nanoInt64ToDecimalString`): 1 is `1.0`, 1.5 is `1.5`, and ten, by its counting of zeros, `10.`. */
+export function decimalCpus(nanoCpus: number): string {
+  const text = (nanoCpus / 1e9).toFixed(9);
+  return text.replace(/[^0]/g, "").length === 9 ? (nanoCpus / 1e9).toFixed(1) : text.replace(/0+$/, "");
 }
 
 /** Parts that dockerode's types leave open. */
