@@ -5,10 +5,14 @@ import { UserError, messageOf } from "../lib/errors";
 import { reachableDocker } from "../lib/docker";
 import { SERVICES, stackContainers } from "../lib/docker-app";
 import { openStack, textOutput, type OpenStack } from "../lib/outputs";
+import { operatorOf, postgresStatus } from "../lib/postgres-operator";
 import { colours } from "../lib/table";
 import { HttpClient } from "../verify/http";
-import { CHECKS, makeReport, renderReport, runChecks } from "../verify/run";
-import type { Expected, VerifyContext } from "../verify/types";
+import { checksOf, makeReport, renderReport, runChecks } from "../verify/run";
+import type { Check, Expected, VerifyContext } from "../verify/types";
+
+/** Phases there are checks for. */
+const PHASES: readonly string[] = ["cluster", "database"];
 
 interface VerifyOptions {
   readonly stack?: string;
@@ -21,11 +25,11 @@ interface VerifyOptions {
 export function register(program: Command): void {
   program
     .command("verify")
-    .description("prove the running stack: endpoints, headers, limits, processes, persistence, capacity; a pass/fail table")
+    .description("prove the running stack: endpoints, headers, limits, processes, database, capacity; a pass/fail table")
     .option("-s, --stack <name>", "stack to prove (default: dev)")
     .option("--json <file>", "also write the result as JSON; - for standard output instead of the table")
     .option("--only <ids>", "only these features, comma-separated, e.g. C7,B1")
-    .option("--no-faults", "leave out what breaks something on purpose (kill -9 of one worker)")
+    .option("--no-faults", "leave out what breaks something on purpose (kill -9 of one worker; Redis restarted, Postgres switched over)")
     .addHelpText(
       "after",
       `
@@ -41,13 +45,15 @@ Examples:
 }
 
 async function run(options: VerifyOptions): Promise<void> {
-  const checks = selectChecks(options);
   const stack = await openStack(options.stack);
   const outputs = await stack.outputs();
   const url = textOutput(outputs, "appUrl");
   const phase = textOutput(outputs, "phase") ?? stack.phase;
   if (url === undefined) throw new UserError(`stack ${stack.name} is not up: it has no address of the app`, stack.command("up"));
-  if (phase !== "cluster") throw new UserError(`stack ${stack.name} is in phase ${phase}; verify knows phase cluster so far`);
+  if (!PHASES.includes(phase)) {
+    throw new UserError(`stack ${stack.name} is in phase ${phase}; verify knows the phases ${PHASES.join(" and ")} so far`);
+  }
+  const checks = selectChecks(checksOf(phase), options);
 
   const http = new HttpClient(url, textOutput(outputs, "adminToken"));
   await answering(http, stack);
@@ -60,7 +66,7 @@ async function run(options: VerifyOptions): Promise<void> {
   const terminal = process.stderr.isTTY;
   const rows = await runChecks(
     checks,
-    await verifyContext(http, stack, phase),
+    await verifyContext(http, stack, phase, secretsOf(outputs)),
     (check, index) => {
       const progress = `[${index + 1}/${checks.length}] ${check.id} ${check.title}`;
       if (terminal) say(`\r\u001b[2K${progress}`);
@@ -78,11 +84,11 @@ async function run(options: VerifyOptions): Promise<void> {
   if (report.failed > 0) process.exitCode = 1;
 }
 
-function selectChecks({ only, faults }: VerifyOptions): typeof CHECKS {
-  const possible = CHECKS.filter((check) => faults || check.fault !== true);
+function selectChecks(checks: readonly Check[], { only, faults }: VerifyOptions): readonly Check[] {
+  const possible = checks.filter((check) => faults || check.fault !== true);
   if (only === undefined) return possible;
   const ids = only.split(",").map((id) => id.trim().toUpperCase());
-  const known = [...new Set(CHECKS.map((check) => check.id))].sort();
+  const known = [...new Set(checks.map((check) => check.id))].sort();
   const unknown = ids.filter((id) => !known.includes(id));
   if (unknown.length > 0) throw new UserError(`--only: no check for ${unknown.join(", ")}; allowed: ${known.join(", ")}`);
   const chosen = possible.filter((check) => ids.includes(check.id));
@@ -102,20 +108,35 @@ async function answering(http: HttpClient, stack: OpenStack): Promise<void> {
   }
 }
 
-async function verifyContext(http: HttpClient, stack: OpenStack, phase: string): Promise<VerifyContext> {
+/** Outputs that are marked secret (stacks/outputs.ts) and not empty. */
+function secretsOf(outputs: Readonly<Record<string, unknown>>): string[] {
+  return ["adminToken", "databasePassword"].flatMap((key) => textOutput(outputs, key) ?? []);
+}
+
+async function verifyContext(http: HttpClient, stack: OpenStack, phase: string, secrets: readonly string[]): Promise<VerifyContext> {
   const docker = await reachableDocker(stack.dockerHost);
   const onDocker = await stack.onDocker();
   let session: ReturnType<HttpClient["signUp"]> | undefined;
+  const containers: VerifyContext["containers"] = async (service) => {
+    const all = await stackContainers(docker, onDocker, service);
+    return all.filter(({ State }) => State === "running").map(({ Id }) => docker.getContainer(Id));
+  };
+  const operator: VerifyContext["operator"] = async () => operatorOf(docker, await stackContainers(docker, onDocker));
   return {
     http,
+    secrets,
+    containers,
+    operator,
     expected: expectedOf(stack, phase),
-    async apps() {
-      const running = (await stackContainers(docker, onDocker, SERVICES.app)).filter((container) => container.State === "running");
-      return running.map((container) => docker.getContainer(container.Id));
-    },
+    apps: () => containers(SERVICES.app),
+    postgres: async () => postgresStatus(await operator()),
     session: () => (session ??= http.signUp()),
   };
 }
+
+/** Defaults that differ between phases, see stacks/config.ts. */
+const DEFAULT_INSTANCES: Readonly<Record<string, number>> = { database: 3 };
+const DEFAULT_POSTGRES_NODES = 3;
 
 function expectedOf(stack: OpenStack, phase: string): Expected {
   const number = (key: string): number | undefined => {
@@ -124,8 +145,9 @@ function expectedOf(stack: OpenStack, phase: string): Expected {
   };
   return {
     phase,
-    appInstances: number("appInstances"),
+    appInstances: number("appInstances") ?? DEFAULT_INSTANCES[phase],
     workers: number("workers"),
+    postgresNodes: phase === "database" ? (number("postgresNodes") ?? DEFAULT_POSTGRES_NODES) : undefined,
     apiLimit: { perSecond: number("apiRequestsPerSecond") ?? 100, burst: number("apiBurst") ?? 100 },
   };
 }

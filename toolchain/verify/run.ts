@@ -2,13 +2,31 @@ import { messageOf } from "../lib/errors";
 import { stopIfInterrupted } from "../lib/interrupt";
 import { colours, renderTable } from "../lib/table";
 import { answerChecks } from "./checks/answers";
+import { containmentChecks } from "./checks/containment";
 import { endpointChecks } from "./checks/endpoints";
+import { interruptionChecks } from "./checks/interruptions";
+import { postgresChecks } from "./checks/postgres";
 import { processChecks } from "./checks/processes";
+import { sharedStateChecks } from "./checks/shared-state";
 import { trafficChecks } from "./checks/traffic";
 import type { Check, Outcome, Row, VerifyContext } from "./types";
 
-/** Every check of phase `cluster`; the flood comes last, because it uses this client's allowance up. */
-export const CHECKS: readonly Check[] = [...endpointChecks, ...answerChecks, ...processChecks, ...trafficChecks];
+/** Every check of every phase; the flood comes last, because it uses this client's allowance up. */
+export const CHECKS: readonly Check[] = [
+  ...endpointChecks,
+  ...answerChecks,
+  ...containmentChecks,
+  ...postgresChecks,
+  ...sharedStateChecks,
+  ...processChecks,
+  ...interruptionChecks,
+  ...trafficChecks,
+];
+
+/** Those that make sense in a phase. */
+export function checksOf(phase: string): readonly Check[] {
+  return CHECKS.filter(({ phases }) => phases === undefined || phases.includes(phase));
+}
 
 /** The result of `npm run verify`, as `--json` writes it. */
 export interface Report {

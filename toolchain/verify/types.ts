@@ -1,4 +1,5 @@
 import type Docker from "dockerode";
+import type { PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
 import type { PromisedLimit } from "./evaluate";
 import type { HttpClient, Session } from "./http";
 
@@ -17,6 +18,8 @@ export interface Check {
   readonly target: string;
   /** Breaks something on purpose; left out with `--no-faults`. */
   readonly fault?: true;
+  /** Phases in which it makes sense. @default all */
+  readonly phases?: readonly string[];
   run(context: VerifyContext): Promise<Outcome>;
 }
 
@@ -34,6 +37,8 @@ export interface Expected {
   readonly appInstances: number | undefined;
   /** Worker processes of one instance; `undefined` for `auto`. */
   readonly workers: number | undefined;
+  /** In phase `database`. */
+  readonly postgresNodes: number | undefined;
   /** The load balancer's limit for one client (B1). */
   readonly apiLimit: PromisedLimit;
 }
@@ -44,6 +49,14 @@ export interface VerifyContext {
   readonly expected: Expected;
   /** Running containers of the app, by name. */
   readonly apps: () => Promise<readonly Docker.Container[]>;
+  /** Running containers of a service, or of the whole stack. */
+  readonly containers: (service?: string) => Promise<readonly Docker.Container[]>;
+  /** What looks after Postgres; fails in a phase without it. */
+  readonly operator: () => Promise<Docker.Container>;
+  /** What that says of Postgres and PgBouncer now. */
+  readonly postgres: () => Promise<PostgresStatus>;
+  /** Values of the stack's secret outputs. */
+  readonly secrets: readonly string[];
   /** A user of a company made for this run; made at the first call. */
   readonly session: () => Promise<Session>;
 }

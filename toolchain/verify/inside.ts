@@ -1,0 +1,52 @@
+import type Docker from "dockerode";
+import { APP_PORT } from "../../components/contract";
+import { execIn } from "../lib/docker";
+
+/** What every script may use: requests to one instance, over one connection, as the load balancer would send them. */
+const PRELUDE = `
+const http = require("node:http");
+const input = JSON.parse(process.argv[1]);
+const connection = (host) => {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  const ask = (path, { method = "GET", headers = {}, body } = {}) => new Promise((resolve, reject) => {
+    const payload = body === undefined ? undefined : JSON.stringify(body);
+    const all = { ...headers, ...(payload === undefined ? {} : { "content-type": "application/json" }) };
+    const request = http.request({ agent, host, port: ${APP_PORT}, path, method, headers: all, timeout: 10000 }, (response) => {
+      let text = "";
+      response.setEncoding("utf8");
+      response.on("data", (chunk) => (text += chunk));
+      response.on("end", () => resolve({ status: response.statusCode, text }));
+    });
+    request.on("timeout", () => request.destroy(new Error("no answer within 10 s")));
+    request.on("error", reject);
+    request.end(payload);
+  });
+  return { ask, close: () => agent.destroy() };
+};
+`;
+
+/**
+ * Runs a script in an app container, where every instance can be reached by its own address; the load balancer would choose one.
+ * @param script body of an async function; `input` and `connection(host)` are there, what it returns is the result.
+ * @throws Error with the script's own.
+ */
+export async function insideApp<Result>(app: Docker.Container, script: string, input: object): Promise<Result> {
+  const program = `${PRELUDE}(async () => { ${script} })().then(
+    (result) => { process.stdout.write(JSON.stringify(result ?? null)); process.exit(0); },
+    (error) => { process.stderr.write(String(error.message)); process.exit(1); });`;
+  const { exitCode, stdout, stderr } = await execIn(app, ["node", "-e", program, "--", JSON.stringify(input)], 45_000);
+  if (exitCode !== 0) throw new Error(stderr.trim().split("\n").at(-1)?.slice(0, 200) ?? `exit code ${exitCode}`);
+  return JSON.parse(stdout) as Result;
+}
+
+/** Addresses of containers in the network they share, in the given order. */
+export async function addressesOf(containers: readonly Docker.Container[]): Promise<string[]> {
+  return await Promise.all(
+    containers.map(async (container) => {
+      const { NetworkSettings: settings } = await container.inspect();
+      const address = Object.values(settings.Networks)[0]?.IPAddress;
+      if (address === undefined || address === "") throw new Error("an instance has no address in the network of the stack");
+      return address;
+    }),
+  );
+}
