@@ -10,7 +10,7 @@ export interface ClusterState {
 }
 
 /** Reads it. @throws Error when etcd does not answer. */
-export async function readClusterState(etcd: Etcd, scope: string): Promise<ClusterState> {
+export async function readClusterState(etcd: Pick<Etcd, "get">, scope: string): Promise<ClusterState> {
   const [leader, sync] = await Promise.all([etcd.get(`/service/${scope}/leader`), etcd.get(`/service/${scope}/sync`)]);
   if (leader === undefined || leader.lease === "0") return { leader: undefined, syncStandbys: [], quorum: 0 };
   return { leader: { name: leader.value, lease: leader.lease }, ...parseSync(sync?.value, leader.value) };

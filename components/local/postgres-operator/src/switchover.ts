@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { readClusterState } from "./cluster-state";
 import type { Etcd } from "./etcd";
 import type { Lock } from "./lock";
-import { log, reasonOf } from "./log";
+import { log as writeLog, reasonOf } from "./log";
 import { isWritable, type NodeState, type Patroni } from "./patroni";
 import type { Pgbouncer } from "./pgbouncer";
 import { plan, type SwitchoverRequest } from "./plan";
@@ -10,26 +10,30 @@ import type { Proxy } from "./proxy";
 import type { Settings } from "./settings";
 import type { SwitchoverResult } from "./status-types";
 
-/** Longest wait for the transactions under way when statements are to be held back, ms. */
-const PAUSE_MS = 5000;
+/** How long things may take, ms. */
+export interface Limits {
+  /** For the transactions under way when statements are to be held back. */
+  readonly pauseMs: number;
+  /** For the new primary to take writes. Clients are refused after 25 s (`query_wait_timeout` of PgBouncer). */
+  readonly takeOverMs: number;
+  /** Between two looks at whether it does: that is for how long writes are held back too long at most. */
+  readonly lookMs: number;
+  /** Between two tries to let statements go. */
+  readonly resumeMs: number;
+}
 
-/** Longest time for which writes are held back afterwards, ms. Clients are refused after 25 s (`query_wait_timeout`). */
-const TAKE_OVER_MS = 15_000;
-
-/** Time between two looks at whether the new primary is there, ms: it is what writes are held back for too long at most. */
-const LOOK_MS = 25;
-
-/** Time between two tries to let statements go, ms. */
-const RESUME_RETRY_MS = 250;
+const LIMITS: Limits = { pauseMs: 5000, takeOverMs: 15_000, lookMs: 25, resumeMs: 250 };
 
 /** What a switchover needs. */
 export interface SwitchoverParts {
-  readonly etcd: Etcd;
-  readonly patroni: Patroni;
-  readonly pgbouncer: Pgbouncer;
-  readonly proxy: Proxy;
-  readonly lock: Lock;
+  readonly etcd: Pick<Etcd, "get">;
+  readonly patroni: Pick<Patroni, "state" | "isLeader" | "handOver">;
+  readonly pgbouncer: Pick<Pgbouncer, "pause" | "resume" | "isPaused">;
+  readonly proxy: Pick<Proxy, "primaries">;
+  readonly lock: Pick<Lock, "take" | "isElsewhere">;
   readonly settings: Pick<Settings, "nodes" | "scope">;
+  readonly limits?: Limits;
+  readonly log?: typeof writeLog;
 }
 
 /** What came of a request; `refused` changed nothing, `failed` was undone as far as possible. */
@@ -49,7 +53,13 @@ export class Switchover {
   #last: SwitchoverResult | undefined;
   readonly counts = { done: 0, nothing: 0, refused: 0, failed: 0 };
 
-  constructor(private readonly parts: SwitchoverParts) {}
+  readonly #limits: Limits;
+  readonly #log: typeof writeLog;
+
+  constructor(private readonly parts: SwitchoverParts) {
+    this.#limits = parts.limits ?? LIMITS;
+    this.#log = parts.log ?? writeLog;
+  }
 
   get last(): SwitchoverResult | undefined {
     return this.#last;
@@ -71,7 +81,8 @@ export class Switchover {
     this.counts[outcome.outcome] += 1;
     const { outcome: kind, ...told } = outcome;
     if (kind === "done" || kind === "failed") this.#last = told;
-    log(outcome.ok ? "info" : "warn", "switchover", { ...told, outcome: kind, reason: outcome.message });
+    const { from, to, heldMs, message } = told;
+    this.#log(outcome.ok ? "info" : "warn", message, { event: "switchover", outcome: kind, from, to, heldMs });
     return outcome;
   }
 
@@ -85,12 +96,12 @@ export class Switchover {
         if (!elsewhere) {
           if (this.#running === undefined && (await this.parts.pgbouncer.isPaused())) {
             await this.parts.pgbouncer.resume();
-            log("warn", "PgBouncer held statements back, and nobody conducts a switchover; they go on");
+            this.#log("warn", "PgBouncer held statements back, and nobody conducts a switchover; they go on");
           }
           return;
         }
       } catch (error) {
-        if (!told) log("warn", "PgBouncer does not tell whether it holds statements back", { reason: reasonOf(error) });
+        if (!told) this.#log("warn", "PgBouncer does not tell whether it holds statements back", { reason: reasonOf(error) });
         told = true;
       }
       await delay(1000, undefined, { signal: stop }).catch(() => undefined);
@@ -107,7 +118,9 @@ export class Switchover {
     try {
       return await this.#handOver(decided.from, decided.to, progress);
     } finally {
-      await giveBack().catch((error: unknown) => log("warn", "the lock of the switchover ends by itself", { reason: reasonOf(error) }));
+      await giveBack().catch((error: unknown) =>
+        this.#log("warn", "the lock of the switchover ends by itself", { reason: reasonOf(error) }),
+      );
     }
   }
 
@@ -115,7 +128,7 @@ export class Switchover {
     const { pgbouncer } = this.parts;
     progress(`${from} hands over to ${to}; waiting for the transactions under way`);
     const heldSince = performance.now();
-    const obstacle = await pgbouncer.pause(PAUSE_MS);
+    const obstacle = await pgbouncer.pause(this.#limits.pauseMs);
     let failure: string | undefined;
     try {
       if (obstacle === undefined) {
@@ -142,7 +155,8 @@ export class Switchover {
   /** Has Patroni hand over and waits until writes may go on. @returns what went wrong. */
   async #takeOver(from: string, to: string, progress: Progress): Promise<string | undefined> {
     const { patroni, proxy } = this.parts;
-    const deadline = performance.now() + TAKE_OVER_MS;
+    const { takeOverMs, lookMs } = this.#limits;
+    const deadline = performance.now() + takeOverMs;
     const done = new AbortController();
     let refusal: string | undefined;
     // Its answer comes late and only matters when it is a refusal; a connection that is lost says nothing.
@@ -154,8 +168,8 @@ export class Switchover {
       const until = async (condition: () => Promise<boolean>): Promise<string | undefined> => {
         while (!(await condition())) {
           if (refusal !== undefined) return `Patroni says ${refusal}`;
-          if (performance.now() > deadline) return `it took longer than ${TAKE_OVER_MS / 1000} s`;
-          await delay(LOOK_MS);
+          if (performance.now() > deadline) return `it took longer than ${takeOverMs / 1000} s`;
+          await delay(lookMs);
         }
         return undefined;
       };
@@ -166,7 +180,7 @@ export class Switchover {
       if (promoted !== undefined) return promoted;
       progress(`${to} takes writes`);
       const reached = await until(async () => {
-        const primaries = await proxy.primaries();
+        const primaries = await proxy.primaries().catch(() => new Set<string>());
         return primaries.size === 1 && primaries.has(to);
       });
       if (reached === undefined) progress(`the proxy leads to ${to}`);
@@ -184,13 +198,13 @@ export class Switchover {
         await this.parts.pgbouncer.resume();
         return;
       } catch (error) {
-        if (!told) log("error", "PgBouncer does not take RESUME; trying on", { reason: reasonOf(error) });
-        await delay(RESUME_RETRY_MS);
+        if (!told) this.#log("error", "PgBouncer does not take RESUME; trying on", { reason: reasonOf(error) });
+        await delay(this.#limits.resumeMs);
       }
     }
   }
 
-  async #states(patroni: Patroni, nodes: readonly string[]): Promise<Map<string, NodeState>> {
+  async #states(patroni: SwitchoverParts["patroni"], nodes: readonly string[]): Promise<Map<string, NodeState>> {
     const states = await Promise.all(nodes.map(async (node) => [node, await patroni.state(node)] as const));
     return new Map(states.flatMap(([node, state]) => (state === undefined ? [] : [[node, state] as const])));
   }
