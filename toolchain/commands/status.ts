@@ -51,7 +51,8 @@ async function run(options: StatusOptions): Promise<void> {
     return;
   }
   do {
-    show(await look(stack.found), options, `Stack ${stack.name} is down. Start it with: ${stack.found.command("up")}`);
+    const start = `Start it with: ${stack.found.command("up")}`;
+    show(await look(stack.found), options, `Stack ${stack.name} is down. ${start} (or see docs/runbooks/host-rebooted.md)`);
   } while (options.watch === true && (await pause()));
 }
 
