@@ -196,7 +196,18 @@ async function createContainer(options: ServiceOptions): Promise<{ readonly cont
     const container = serviceName(options.kind);
     const port = await freePort();
     await dockerCommand([
-      ...["create", "--name", container, "--label", `phased-stack.stack=${container}`, "--label", `phased-stack.service=${options.kind}`],
+      // A stack looks every few seconds, which is enough for it; a test that waits for the first look need not.
+      ...[
+        "create",
+        "--name",
+        container,
+        "--health-interval",
+        "1s",
+        "--label",
+        `phased-stack.stack=${container}`,
+        "--label",
+        `phased-stack.service=${options.kind}`,
+      ],
       ...["--publish", `127.0.0.1:${port}:${options.internalPort}`],
       ...(options.volumes ?? []).flatMap((target) => ["--volume", target]),
       ...(options.create ?? []),
