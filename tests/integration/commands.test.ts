@@ -1,22 +1,7 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync } from "node:fs";
-import path from "node:path";
+import { everything, runCommand, type Outcome } from "../support/commands";
 import { containersOf, docker, leftovers, runningIds } from "../support/docker";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
-
-/** The search path without the directories of an installed language host: that one belongs to the clone that runs the tests. */
-function withoutPulumi(search: string): string {
-  const directories = search.split(path.delimiter);
-  return directories.filter((directory) => !existsSync(path.join(directory, "pulumi-language-nodejs"))).join(path.delimiter);
-}
-
-interface Outcome {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** The commands of README, on a copy of the project, as a user types them: each is a process of its own. */
 describe("npm run up, status, verify, restart, down (A11, C8)", function () {
@@ -34,26 +19,7 @@ describe("npm run up, status, verify, restart, down (A11, C8)", function () {
     project.remove();
   });
 
-  async function run(command: string, ...args: readonly string[]): Promise<Outcome> {
-    const child = spawn(process.execPath, [path.join(project.directory, "toolchain/run.mjs"), command, "--stack", stack, ...args], {
-      cwd: project.directory,
-      // Its own state and PULUMI_HOME in the copy, as on a new machine: stand-ins that it installs go with the copy.
-      env: {
-        ...process.env,
-        PATH: withoutPulumi(process.env["PATH"] ?? ""),
-        PULUMI_HOME: path.join(project.directory, ".phased/pulumi-home"),
-        ...{ PULUMI_BACKEND_URL: "", PULUMI_CONFIG_PASSPHRASE: "", PULUMI_CONFIG_PASSPHRASE_FILE: "" },
-      },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let [stdout, stderr] = ["", ""];
-    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
-    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-    const [code] = (await once(child, "close")) as [number | null];
-    return { code, stdout, stderr };
-  }
-
-  const everything = ({ code, stdout, stderr }: Outcome): string => `exit code ${String(code)}\n${stdout}\n${stderr}`;
+  const run = (command: string, ...args: readonly string[]): Promise<Outcome> => runCommand(project, stack, command, ...args);
 
   it("status of a stack that does not exist says how to start it, with exit code 3", async () => {
     const outcome = await run("status");
@@ -74,6 +40,18 @@ describe("npm run up, status, verify, restart, down (A11, C8)", function () {
     assert.equal(outcome.code, 0, everything(outcome));
     const status = JSON.parse(outcome.stdout) as { state: string; phase: string; instances: unknown[] };
     assert.deepEqual([status.state, status.phase, status.instances.length], ["up", "cluster", 2]);
+  });
+
+  it("failover says that there is nothing to fail over in this phase", async () => {
+    const outcome = await run("failover");
+    assert.equal(outcome.code, 1, everything(outcome));
+    assert.match(outcome.stderr, /is in phase cluster, in which no Postgres of this project runs/);
+  });
+
+  it("restart of a service that does not exist names those that do", async () => {
+    const outcome = await run("restart", "postgres");
+    assert.equal(outcome.code, 1, everything(outcome));
+    assert.match(outcome.stderr, /"postgres" is not part of stack .*; allowed: app, load-balancer/);
   });
 
   it("verify passes every check", async () => {

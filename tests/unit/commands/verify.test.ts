@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import type { ContainerInspectInfo } from "dockerode";
+import { containmentViolations } from "../../../toolchain/verify/checks/containment";
+import { checksOf } from "../../../toolchain/verify/run";
 import {
   describeFailures,
   headerViolations,
@@ -99,5 +102,37 @@ describe("C8 what npm run verify takes for a pass", () => {
   it("C7 a load's failures are told apart", () => {
     assert.equal(describeFailures({ 200: 10, 502: 1 }, { ECONNRESET: 3 }), "1 × 502, 3 × ECONNRESET");
     assert.equal(describeFailures({ 204: 10 }, {}), "");
+  });
+
+  it("B13 what a container must not be is named", () => {
+    const contained = {
+      Config: { User: "10002:10002", Labels: { "phased-stack.service": "postgres" } },
+      HostConfig: { ReadonlyRootfs: true, CapDrop: ["ALL"], CapAdd: null, Memory: 1, Privileged: false, PortBindings: {} },
+    };
+    const violations = (config: object, host: object): string[] =>
+      containmentViolations({
+        Config: { ...contained.Config, ...config },
+        HostConfig: { ...contained.HostConfig, ...host },
+      } as unknown as ContainerInspectInfo);
+    const published = { PortBindings: { "5432/tcp": [{ HostPort: "5432" }] } };
+    assert.deepEqual(violations({}, {}), []);
+    assert.deepEqual(violations({}, published), ["publishes a port"]);
+    assert.deepEqual(violations({ Labels: { "phased-stack.service": "load-balancer" } }, published), []);
+    for (const User of ["", "root", "0", "0:0"]) assert.deepEqual(violations({ User }, {}), ["runs as root"], User);
+    assert.deepEqual(violations({}, { CapDrop: null }), ["has capabilities"]);
+    assert.deepEqual(violations({}, { CapAdd: ["NET_ADMIN"] }), ["has capabilities"]);
+    assert.deepEqual(violations({}, { Memory: 0, ReadonlyRootfs: false, Privileged: true }), [
+      "its root can be written",
+      "no limit of memory",
+      "is privileged",
+    ]);
+  });
+
+  it("what makes sense in a phase only is left out of the others", () => {
+    const titles = (phase: string): string[] => checksOf(phase).map(({ id, title }) => `${id} ${title}`);
+    const [cluster, database] = [titles("cluster"), titles("database")];
+    assert.ok(cluster.every((title) => database.includes(title)));
+    assert.ok(database.some((title) => title.startsWith("F4 ")) && !cluster.some((title) => title.startsWith("F4 ")));
+    assert.equal(new Set(database).size, database.length, "every line can be told from the others");
   });
 });
