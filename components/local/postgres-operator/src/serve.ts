@@ -6,6 +6,7 @@ import { log } from "./log";
 import { Patroni } from "./patroni";
 import { Pgbouncer } from "./pgbouncer";
 import { Proxy } from "./proxy";
+import { watchProxy } from "./proxy-watch";
 import { Reaper } from "./reaper";
 import { operatorServer } from "./server";
 import type { Settings } from "./settings";
@@ -26,7 +27,7 @@ export async function serve(settings: Settings): Promise<void> {
   server.listen(settings.port);
   await once(server, "listening");
   log("info", "watching the primary", { scope: settings.scope, nodes: settings.nodes });
-  const work = [reaper.run(stop.signal), switchover.recover(stop.signal)];
+  const work = [reaper.run(stop.signal), switchover.recover(stop.signal), watchProxy(pgbouncer, settings, stop.signal)];
   if (!stop.signal.aborted) await once(stop.signal, "abort");
   server.close();
   await switchover.running;

@@ -74,7 +74,7 @@ export class Switchover {
   async conduct(request: SwitchoverRequest, progress: Progress = () => undefined): Promise<Outcome> {
     if (this.#running !== undefined) return result("refused", "A switchover is under way already; nothing was changed.");
     this.#running = this.#conduct(request, progress).catch((error: unknown) =>
-      result("failed", `The switchover failed before anything was changed: ${reasonOf(error)}.`),
+      result("refused", `It cannot be told who is primary (${reasonOf(error)}); nothing was changed.`),
     );
     const outcome = await this.#running;
     this.#running = undefined;

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { operatorEnvironment, SECRET_FILES } from "../../../components/local/postgres-operator/settings";
+import { renderMetrics } from "../../../components/local/postgres-operator/src/metrics";
+import type { NodeState } from "../../../components/local/postgres-operator/src/patroni";
+import { hasLeft } from "../../../components/local/postgres-operator/src/proxy-watch";
+import { parseRequest } from "../../../components/local/postgres-operator/src/server";
+import { readSettings } from "../../../components/local/postgres-operator/src/settings";
+import { describeMembers, findProblems, type Seen } from "../../../components/local/postgres-operator/src/status";
+import type { MemberStatus, PoolStatus } from "../../../components/local/postgres-operator/src/status-types";
+
+const primary: NodeState = {
+  state: "running",
+  role: "primary",
+  timeline: 3,
+  xlog: { location: 5000 },
+  replication: [{ application_name: "pg-2", state: "streaming", sync_state: "quorum" }],
+};
+const standby: NodeState = {
+  state: "running",
+  role: "replica",
+  timeline: 3,
+  replication_state: "streaming",
+  xlog: { replayed_location: 4200 },
+};
+
+const pool: PoolStatus = {
+  database: "app",
+  user: "app",
+  clientsActive: 1,
+  clientsWaiting: 0,
+  serversActive: 1,
+  serversIdle: 1,
+  longestWaitMs: 0,
+  paused: false,
+};
+
+const member = (name: string, role: MemberStatus["role"], rest: Partial<MemberStatus> = {}): MemberStatus => ({
+  name,
+  role,
+  state: role === "primary" ? "running" : "streaming",
+  timeline: 3,
+  lagBytes: 0,
+  sync: role === "standby" ? "quorum" : null,
+  pendingRestart: false,
+  ...rest,
+});
+
+const WELL: Seen = {
+  members: [member("pg-1", "primary"), member("pg-2", "standby"), member("pg-3", "standby")],
+  cluster: { leader: { name: "pg-1", lease: "7" }, syncStandbys: ["pg-2", "pg-3"], quorum: 1 },
+  pools: [pool],
+  automaticFailover: true,
+  switchoverRunning: false,
+};
+
+describe("F3 status of Postgres", () => {
+  it("F3 tells of every node what it says of itself, its lag, and whether commits wait for it", () => {
+    assert.deepEqual(describeMembers(["pg-1", "pg-2", "pg-3"], [primary, standby, undefined]), [
+      { name: "pg-1", role: "primary", state: "running", timeline: 3, lagBytes: 0, sync: null, pendingRestart: false },
+      { name: "pg-2", role: "standby", state: "streaming", timeline: 3, lagBytes: 800, sync: "quorum", pendingRestart: false },
+      { name: "pg-3", role: "unknown", state: "unreachable", timeline: null, lagBytes: null, sync: null, pendingRestart: false },
+    ]);
+    const [lone] = describeMembers(["pg-2"], [{ ...standby, pending_restart: true }]);
+    assert.deepEqual([lone?.lagBytes, lone?.pendingRestart], [null, true], "no primary to compare with");
+  });
+
+  it("F3 a cluster that is well has no problems; everything else is one sentence", () => {
+    assert.deepEqual(findProblems(WELL), []);
+    const [one, two, three] = WELL.members as [MemberStatus, MemberStatus, MemberStatus];
+    const cases: readonly (readonly [RegExp, Partial<Seen>])[] = [
+      [/pg-1 and pg-2 both say they are primary/, { members: [one, member("pg-2", "primary"), three] }],
+      [/No node is primary/, { members: [two, three] }],
+      [/etcd does not answer/, { cluster: undefined }],
+      [/Nobody holds the lease/, { cluster: { leader: undefined, syncStandbys: [], quorum: 0 } }],
+      [/pg-2 holds the lease, but pg-1 is primary/, { cluster: { ...WELL.cluster!, leader: { name: "pg-2", lease: "8" } } }],
+      [/No standby confirms writes/, { members: [one, { ...two, sync: "async" }, { ...three, sync: null }] }],
+      [/pg-3 does not answer/, { members: [one, two, member("pg-3", "unknown", { state: "unreachable", sync: null })] }],
+      [/pg-3 does not stream from pg-1 \(starting\)/, { members: [one, two, { ...three, state: "starting", sync: null }] }],
+      [/patronictl pause/, { automaticFailover: false }],
+      [/pg-2 has settings that wait for a restart/, { members: [one, { ...two, pendingRestart: true }, three] }],
+      [/PgBouncer does not answer/, { pools: undefined }],
+      [/holds statements back/, { pools: [{ ...pool, paused: true }] }],
+      [/has waited 7 s/, { pools: [{ ...pool, longestWaitMs: 7100 }] }],
+    ];
+    for (const [expected, change] of cases) {
+      const problems = findProblems({ ...WELL, ...change });
+      assert.ok(
+        problems.some((problem) => expected.test(problem)),
+        `${expected}: ${problems.join(" ")}`,
+      );
+      for (const problem of problems) assert.match(problem, /^\w.*\.$/);
+    }
+    assert.deepEqual(
+      findProblems({ ...WELL, pools: [{ ...pool, paused: true }], switchoverRunning: true }),
+      [],
+      "a switchover holds them back",
+    );
+    assert.deepEqual(findProblems({ ...WELL, members: [one] }), [], "a single node has nobody to wait for");
+  });
+
+  it("F3 metrics as Prometheus reads them", () => {
+    const reaper = { healthy: true, rounds: 12, failedRounds: 1, suspiciousRounds: 0, reaped: 2 };
+    const counts = { done: 3, nothing: 0, refused: 1, failed: 0 };
+    const last = { ok: true, message: "", from: "pg-1", to: "pg-2", heldMs: 1500, at: "" };
+    const text = renderMetrics(reaper, { counts, last, running: undefined });
+    for (const line of [
+      "postgres_reaper_reaped_total 2",
+      'postgres_switchovers_total{outcome="done"} 3',
+      "postgres_switchover_held_seconds 1.5",
+    ]) {
+      assert.ok(text.split("\n").includes(line), line);
+    }
+    for (const line of text.trimEnd().split("\n")) assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="\w+"\})? [\d.]+)$/);
+  });
+});
+
+describe("B4 what the operator is told", () => {
+  let directory: string;
+  beforeEach(() => (directory = mkdtempSync(path.join(tmpdir(), "phased-operator-"))));
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  const given = (): Record<string, string> => {
+    for (const file of Object.values(SECRET_FILES)) writeFileSync(path.join(directory, file), `secret of ${file}\n`);
+    return operatorEnvironment({ etcdHosts: ["etcd-1"], nodes: ["pg-1", "pg-2"], pgbouncer: { host: "pgbouncer", port: 6432 } }, directory);
+  };
+
+  it("B4 the component's environment is understood; secrets come by file only", () => {
+    const environment = given();
+    const settings = readSettings(environment);
+    assert.deepEqual(settings.nodes, ["pg-1", "pg-2"]);
+    assert.deepEqual(settings.etcdUrls, ["http://etcd-1:2379"]);
+    assert.equal(settings.patroni.password, `secret of ${SECRET_FILES.patroni}`);
+    assert.equal(settings.pgbouncer.database, "app");
+    assert.ok(!JSON.stringify(environment).includes("secret of"));
+  });
+
+  it("B4 a mistake is one sentence that names the variable", () => {
+    const cases: readonly (readonly [string, string | undefined, RegExp])[] = [
+      ["PORT", "0", /^PORT: "0" is not allowed; use a port/],
+      ["NODES", "", /^NODES: not set; give the names/],
+      ["PATRONI_SCOPE", "a/b", /^PATRONI_SCOPE: "a\/b" is not allowed/],
+      ["PGBOUNCER_DATABASE", 'a"; SHUTDOWN', /^PGBOUNCER_DATABASE: .* is not allowed/],
+      ["PATRONI_PASSWORD_FILE", "/nowhere", /^PATRONI_PASSWORD_FILE: "\/nowhere" cannot be read/],
+    ];
+    for (const [name, value, expected] of cases) {
+      assert.throws(() => readSettings({ ...given(), [name]: value }), { message: expected });
+    }
+    const pgbouncer = { host: "pgbouncer", port: 6432 };
+    assert.throws(() => operatorEnvironment({ etcdHosts: [], nodes: ["pg-1"], pgbouncer }, directory), RangeError);
+    assert.throws(() => operatorEnvironment({ etcdHosts: ["etcd-1"], nodes: [], pgbouncer }, directory), RangeError);
+  });
+
+  it("F2 a request for a switchover names nodes or nothing", () => {
+    assert.deepEqual(parseRequest(""), { from: undefined, to: undefined });
+    assert.deepEqual(parseRequest('{"from":"pg-1"}'), { from: "pg-1", to: undefined });
+    for (const bad of ["[]", "1", "null", "{", '{"to":1}', '{"leader":"pg-1"}']) assert.equal(parseRequest(bad), undefined, bad);
+  });
+
+  it("F2 PgBouncer moves when a proxy it may be at stops and another one is there", () => {
+    const set = (...addresses: string[]): Set<string> => new Set(addresses);
+    assert.equal(hasLeft(set("a"), set("a", "b")), false, "the new one is there, the old one still takes connections");
+    assert.equal(hasLeft(set("a", "b"), set("b")), true);
+    assert.equal(hasLeft(set("a"), set("b")), true);
+    assert.equal(hasLeft(set("a"), set()), false, "nowhere to go");
+    assert.equal(hasLeft(set(), set("a")), false, "just started");
+  });
+});
