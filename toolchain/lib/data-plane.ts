@@ -1,7 +1,7 @@
 import type Docker from "dockerode";
 import type { PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
 import { execIn, LABELS } from "./docker";
-import { SERVICES, appReport, type AppReport, type QueueCounts } from "./docker-app";
+import { SERVICES, type AppReport, type QueueCounts } from "./docker-app";
 import { messageOf } from "./errors";
 import { postgresStatus } from "./postgres-operator";
 import { redisInfo, redisStatus, type RedisStatus } from "./redis-status";
@@ -31,12 +31,18 @@ export interface DataPlaneStatus {
   readonly disk: Asked<DiskStatus>;
   /** By service, e.g. `redis-cache`. */
   readonly redis: Readonly<Record<string, Asked<RedisStatus>>>;
-  /** `value` is `null` without a problem when the app has no queues to tell of. */
   readonly queues: Asked<QueueCounts>;
 }
 
-/** Asks every part; one that does not answer is a finding. `null` for a stack without Postgres. */
-export async function dataPlaneStatus(docker: Docker, containers: readonly Docker.ContainerInfo[]): Promise<DataPlaneStatus | null> {
+/**
+ * Asks every part; one that does not answer is a finding. `null` for a stack without Postgres.
+ * @param reports what the app's instances said: any of them knows the queues.
+ */
+export async function dataPlaneStatus(
+  docker: Docker,
+  containers: readonly Docker.ContainerInfo[],
+  reports: Promise<readonly (AppReport | null)[]>,
+): Promise<DataPlaneStatus | null> {
   if (!containers.some((info) => info.Labels[LABELS.service] === SERVICES.postgres)) return null;
   const running = (service: string): Docker.Container | undefined => {
     const info = containers.find((one) => one.Labels[LABELS.service] === service && one.State === "running");
@@ -55,7 +61,7 @@ export async function dataPlaneStatus(docker: Docker, containers: readonly Docke
     ask(SERVICES.operator, postgresStatus),
     ask(SERVICES.postgresProxy, proxyStatus),
     ask(SERVICES.postgres, diskStatus),
-    ask(SERVICES.app, async (container) => queuesOf(await appReport(container))),
+    reports.then(queuesOf),
     Promise.all(
       [SERVICES.redisCache, SERVICES.redisLimits].map(
         async (service) => [service, await ask(service, async (container) => redisStatus(service, await redisInfo(container)))] as const,
@@ -65,9 +71,10 @@ export async function dataPlaneStatus(docker: Docker, containers: readonly Docke
   return { postgres, proxy, disk, queues, redis: Object.fromEntries(redis) };
 }
 
-function queuesOf({ queues }: AppReport): QueueCounts {
-  if (queues === undefined) throw new Error("the app tells nothing of its queues");
-  return queues;
+function queuesOf(reports: readonly (AppReport | null)[]): Asked<QueueCounts> {
+  const value = reports.find((report) => report?.queues !== undefined)?.queues ?? null;
+  const answers = reports.some((report) => report !== null);
+  return { value, problem: value !== null ? null : answers ? "the app tells nothing of them" : "no instance of the app answers" };
 }
 
 /** Its image has no HTTP client; bash opens the connection itself. */

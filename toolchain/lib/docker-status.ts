@@ -79,10 +79,12 @@ export async function stackStatus(
   const balancerInfo = running.find((info) => info.Labels[LABELS.service] === SERVICES.loadBalancer);
   // One after the other: asking an instance starts a process in it, which would show up in its CPU figure.
   const containers = await Promise.all(infos.map((info) => containerStatus(docker, info)));
+  const asked = Promise.all(apps.map((info) => instanceStatus(docker, info)));
+  const reports = asked.then((instances) => instances.map(({ report }) => report));
   const [instances, balancer, data] = await Promise.all([
-    Promise.all(apps.map((info) => instanceStatus(docker, info))),
+    asked,
     balancerInfo === undefined ? null : balancerView(docker, balancerInfo),
-    running.length === 0 ? null : dataPlaneStatus(docker, infos),
+    running.length === 0 ? null : dataPlaneStatus(docker, infos, reports),
   ]);
   const found = findings({ containers, instances, data });
   return { stack: stack.name, state: overallState(containers, found), ...outputs, containers, instances, balancer, data, findings: found };
