@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { HttpLoad } from "../../toolchain/chaos/http-load";
+import { type Failure, Recorder } from "../../toolchain/chaos/recorder";
+import type { DatabaseStack } from "./database-stack";
+
+/** What clients saw while something happened to a stack. */
+export interface Seen {
+  /** Orders that were answered 201. */
+  readonly acknowledged: number;
+  /** Of these, what is not on the primary afterwards. */
+  readonly lost: readonly string[];
+  /** Requests that were answered otherwise, or not at all. */
+  readonly failures: readonly Failure[];
+  /** Longest time without an acknowledged order, in milliseconds. */
+  readonly gapMs: number;
+}
+
+/** Time before and after, in milliseconds: a gap needs a beginning and an end. */
+const AROUND_MS = 2000;
+
+/** 40 orders and 20 reads a second, from before something happens until writes flow again after it; nothing is sent twice. */
+export async function underLoad(stack: DatabaseStack, url: string, adminToken: string, happens: () => Promise<unknown>): Promise<Seen> {
+  const directory = mkdtempSync(path.join(tmpdir(), "phased-load-"));
+  const recorder = new Recorder(path.join(directory, "writes.log"));
+  const load = new HttpLoad(url, recorder, { "x-rate-limit-bypass": adminToken });
+  try {
+    await load.signUp();
+    load.start();
+    const from = Date.now();
+    await delay(AROUND_MS);
+    await happens();
+    await flowing(recorder);
+    // Giving up what is under way is no failure of the stack.
+    const [to, failures] = [Date.now(), [...recorder.failures]];
+    load.stop();
+    const { primary } = await stack.roles();
+    const present = new Set((await stack.sql(primary, "SELECT id FROM orders")).split("\n"));
+    const written = recorder.within({ from, to });
+    return {
+      acknowledged: written.length,
+      lost: written.filter(({ id }) => !present.has(id)).map(({ id }) => id),
+      failures,
+      gapMs: recorder.gap("app", { from, to }),
+    };
+  } finally {
+    load.stop();
+    await recorder.close();
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** Waits until orders have been acknowledged without a pause for a while. */
+async function flowing(recorder: Recorder): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  const begun = Date.now();
+  for (;;) {
+    const span = { from: Date.now() - AROUND_MS, to: Date.now() };
+    if (span.from >= begun && recorder.gap("app", span) < AROUND_MS / 2) return;
+    if (Date.now() > deadline) throw new Error("orders are not acknowledged again within 60 s");
+    await delay(100);
+  }
+}
