@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describeDatabaseContract } from "../app/db/database-contract";
 import { openPostgres } from "../support/database";
-import { startPostgres, type PostgresGroup } from "../support/services/postgres";
+import { rowsOf, startPostgres, type PostgresGroup } from "../support/services/postgres";
+import { describePrivileges } from "../support/services/postgres-privileges";
 
 describe("C1 D4 the database on Postgres", function () {
   this.timeout(120_000);
@@ -12,6 +13,10 @@ describe("C1 D4 the database on Postgres", function () {
   describeDatabaseContract("Postgres", async () => {
     const database = await openPostgres((await postgres.createDatabase()).url);
     return { database, close: () => database.close() };
+  });
+
+  describe("least privilege in a cluster of one server", () => {
+    describePrivileges((role, sql, database) => rowsOf(postgres.urlOf(role, database), sql));
   });
 
   it("gives numbers, 0 and 1, and text, whatever the type", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { patroniConfig, patroniSharedConfig } from "../../components/local/postgres";
 import { eventually } from "../support/services/container";
+import { describePrivileges } from "../support/services/postgres-privileges";
 import { PATRONI_MEMORY_MB, startPatroni, streaming, type PatroniGroup, type PatroniNode } from "../support/services/patroni";
 
 const insert = "INSERT INTO acknowledged (id) VALUES ($1)";
@@ -131,6 +132,10 @@ describe("A7 F2 Postgres under Patroni", function () {
     assert.equal((await primary.api("GET", "/primary")).status, 200);
     assert.equal((await standby.api("GET", "/primary")).status, 503);
     assert.equal((await standby.api("GET", "/replica?lag=10MB")).status, 200);
+  });
+
+  describe("least privilege in a cluster that Patroni made", () => {
+    describePrivileges((role, sql, database) => primary.sql(sql, [], role, database));
   });
 
   it("F2 what changes the cluster needs the password of the REST API", async () => {

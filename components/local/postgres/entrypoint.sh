@@ -5,6 +5,8 @@
 #   replica              copies PRIMARY_HOST when the volume is empty, then follows it
 #   patroni [FILE]       Patroni decides the role; FILE is its configuration, by default /etc/patroni/patroni.yml
 #   create-database URL  creates the database `app` and the roles that use it; Patroni calls it once, in the cluster's first primary
+#   psql ARGS            for people: psql as superuser, by `docker exec`
+#   patronictl ARGS      for people: Patroni's command line
 #   healthcheck          whether this node serves: with Patroni as primary, or as a standby that could take over
 #
 # Environment (each secret also as NAME_FILE):
@@ -179,10 +181,21 @@ case $role in
     [[ $# -gt 0 ]] || fail "create-database: no URL; give that of the server."
     create_database "$1"
     ;;
+  psql)
+    PGPASSWORD=$(secret POSTGRES_PASSWORD)
+    export PGPASSWORD PGHOST=/var/run/postgresql PGUSER=postgres PGDATABASE="${PGDATABASE:-postgres}"
+    exec psql "$@"
+    ;;
+  patronictl)
+    PATRONI_RESTAPI_PASSWORD=$(secret PATRONI_PASSWORD)
+    PATRONI_SUPERUSER_PASSWORD=$(secret POSTGRES_PASSWORD)
+    export PATRONI_RESTAPI_PASSWORD PATRONI_SUPERUSER_PASSWORD
+    exec patronictl --config-file /etc/patroni/patroni.yml "$@"
+    ;;
   healthcheck)
     if [[ -n ${PATRONI_NAME:-} ]]; then patroni_serves; else pg_isready --quiet; fi
     ;;
   *)
-    fail "role \"$role\" is unknown; use primary, replica, patroni, create-database or healthcheck."
+    fail "role \"$role\" is unknown; use primary, replica, patroni, create-database, psql, patronictl or healthcheck."
     ;;
 esac

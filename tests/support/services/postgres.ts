@@ -38,7 +38,8 @@ export interface PostgresGroup extends PostgresService {
   readonly replicas: readonly PostgresService[];
   readonly network: string;
   readonly appPassword: string;
-  readonly password: (role: Role) => string;
+  /** Of a role in a database of the primary. */
+  readonly urlOf: (role: Role, database?: string) => string;
   /** Waits until every replica has replayed what the primary has written so far. */
   replicated(): Promise<void>;
 }
@@ -105,7 +106,7 @@ export async function startPostgres({ replicas = 0, settings = [] }: PostgresGro
       replicas: followers,
       network,
       appPassword: passwords.app,
-      password: (role) => passwords[role],
+      urlOf: (role, database) => urlOf(role, passwords[role], primary.port, database),
       remove,
       async replicated() {
         const [row] = await primary.admin<{ lsn: string }>("SELECT pg_current_wal_lsn()::text AS lsn");
@@ -154,7 +155,7 @@ function withUrls(service: ServiceContainer, networkHost: string, passwords: Rea
 }
 
 /** Rows of a statement on a connection of its own. */
-async function rowsOf<Row extends object>(connectionString: string, sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+export async function rowsOf<Row extends object>(connectionString: string, sql: string, values: readonly unknown[] = []): Promise<Row[]> {
   const client = new Client({ connectionString, connectionTimeoutMillis: 5000 });
   await client.connect();
   try {

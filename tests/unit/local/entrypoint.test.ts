@@ -44,7 +44,7 @@ describe("entrypoint of the Postgres image", () => {
     const { status, stderr } = run(["master"], ENVIRONMENT);
     assert.deepEqual(
       [status, stderr],
-      [64, 'entrypoint: role "master" is unknown; use primary, replica, patroni, create-database or healthcheck.\n'],
+      [64, 'entrypoint: role "master" is unknown; use primary, replica, patroni, create-database, psql, patronictl or healthcheck.\n'],
     );
   });
 
