@@ -1,8 +1,9 @@
 import type Docker from "dockerode";
 import type { Command } from "commander";
+import { renewInstance } from "../lib/app-restart";
 import { announcement, restartContainer } from "../lib/container-restart";
 import { LABELS, reachableDocker } from "../lib/docker";
-import { SERVICES, appReport, containerName, reloadInstance, stackContainers } from "../lib/docker-app";
+import { SERVICES, appReport, containerName, stackContainers } from "../lib/docker-app";
 import { isMeantToRun } from "../lib/docker-status";
 import { UserError } from "../lib/errors";
 import { stopIfInterrupted } from "../lib/interrupt";
@@ -24,8 +25,9 @@ export function register(program: Command): void {
     .addHelpText(
       "after",
       `
-app, jobs and consumer are reloaded instance by instance, worker by worker: each new worker serves before an old one leaves. postgres:
-the replicas first, each until it follows again, then a planned switchover, then the old primary. Any other service is restarted
+The app is renewed instance by instance, worker by worker: each new worker serves before an old one leaves (an instance that is a single
+process is restarted while the others serve). jobs and consumer are reloaded in the same way, where they have workers. postgres: the
+replicas first, each until it follows again, then a planned switchover, then the old primary. Any other service is restarted
 container by container, each until it is healthy; what is noticed of that is said before.
 
 Examples:
@@ -55,7 +57,7 @@ async function run(service: string, options: RestartOptions): Promise<void> {
   if (running.length === 0) {
     throw new UserError(`no container of ${service} runs in stack ${stack.name}`, stack.command("up"));
   }
-  if (await isReloaded(docker, service, running)) await reload(docker, running);
+  if (await isReloaded(docker, service, running)) await renew(docker, running, all);
   else await restartContainers(docker, service, running);
   mentionStopped(stack, containers);
 }
@@ -68,17 +70,22 @@ async function isReloaded(docker: Docker, service: string, running: readonly Doc
   return reports.every(({ cluster }) => cluster.clustering);
 }
 
-async function reload(docker: Docker, running: readonly Docker.ContainerInfo[]): Promise<void> {
+async function renew(docker: Docker, running: readonly Docker.ContainerInfo[], all: readonly Docker.ContainerInfo[]): Promise<void> {
   const terminal = process.stdout.isTTY;
+  const balancer = all.find((info) => info.Labels[LABELS.service] === SERVICES.loadBalancer && info.State === "running");
+  const meanwhile = {
+    others: running.length - 1,
+    loadBalancer: balancer === undefined ? undefined : docker.getContainer(balancer.Id),
+  };
   for (const [index, info] of running.entries()) {
     stopIfInterrupted();
     const name = containerName(info);
     const head = `[${index + 1}/${running.length}] ${name}`;
-    if (!terminal) console.log(`${head}: replacing its workers`);
-    const { workers, durationMs } = await reloadInstance(docker.getContainer(info.Id), name, (replaced, total) => {
+    if (!terminal) console.log(`${head}: replacing its processes`);
+    const { what, seconds } = await renewInstance(docker.getContainer(info.Id), name, meanwhile, (replaced, total) => {
       if (terminal) process.stdout.write(`\r\u001b[2K${head}: ${replaced} of ${total} workers replaced`);
     });
-    const line = `${colours.green("✔")} ${head}: ${workers} workers replaced in ${(durationMs / 1000).toFixed(1)} s`;
+    const line = `${colours.green("✔")} ${head}: ${what} in ${seconds.toFixed(1)} s`;
     console.log(terminal ? `\r\u001b[2K${line}` : line);
   }
 }

@@ -1,13 +1,18 @@
 import type Docker from "dockerode";
 import { execIn } from "../../lib/docker";
-import { appReport, reloadInstance, type AppCluster } from "../../lib/docker-app";
+import { renewInstance } from "../../lib/app-restart";
+import { SERVICES, appReport, type AppCluster } from "../../lib/docker-app";
 import { startLoad } from "../../lib/load";
 import { describeFailures } from "../evaluate";
-import { fail, pass, skip, verdict, type Check, type Outcome } from "../types";
+import { fail, pass, skip, verdict, type Check, type Outcome, type VerifyContext } from "../types";
 import { createOrder } from "./answers";
 
-/** Resident memory of an idle worker in MiB: the origin's 35–75, ours at most 90 with everything built in. */
-const IDLE_WORKER_MB = 90;
+/**
+ * Resident memory of an idle worker in MiB, once it has reported it: the origin's 35–75, ours at most 90 with everything built in. In phase
+ * `database` the clients of Postgres and Redis and the queues' are loaded as well, and 99 to 104 were measured; 4 GB is what the
+ * origin gives it there (A9).
+ */
+const IDLE_WORKER_MB: Readonly<Record<string, number>> = { cluster: 90, database: 120 };
 /** Seconds until a killed worker must be replaced. */
 const REPLACED_WITHIN_S = 2;
 /** Requests a second while workers are replaced; well under the load balancer's 100 a client. */
@@ -46,9 +51,10 @@ export const processChecks: readonly Check[] = [
   },
   {
     id: "C7",
-    title: "rolling reload of all workers under load",
+    title: "rolling renewal of all instances under load",
     target: "0 failed requests",
-    async run({ apps, http, session }) {
+    async run(context) {
+      const { http, session } = context;
       const { cookie } = await session();
       const before = await createOrder(http, cookie, 1);
       const load = startLoad({
@@ -57,10 +63,10 @@ export const processChecks: readonly Check[] = [
         seconds: 300,
         next: (n) => (n % 2 === 0 ? { path: "/health" } : { path: "/api/orders?limit=10", headers: { ...http.operator, cookie } }),
       });
-      let replaced = 0;
+      let renewed: readonly string[];
       let report;
       try {
-        for (const app of await apps()) replaced += (await reloadInstance(app, app.id.slice(0, 12))).workers;
+        renewed = await renewAll(context);
       } finally {
         report = await load.stop();
       }
@@ -68,17 +74,18 @@ export const processChecks: readonly Check[] = [
       if (report.failed > 0) return fail(`${report.failed} of ${report.sent} requests failed: ${failures}`);
       const kept = await http.ask(`/api/orders/${String(before["id"])}`, { headers: { cookie } });
       if (kept.status !== 200) return fail(`the order made before the reload answers ${kept.status}`);
-      return pass(`0 of ${report.sent} failed, ${replaced} workers replaced, p99 ${report.p99.toFixed(0)} ms`);
+      return pass(`0 of ${report.sent} failed, ${renewed.join(", ")}, p99 ${report.p99.toFixed(0)} ms`);
     },
   },
   {
     id: "C8",
-    title: "an order survives the reload of every worker",
+    title: "an order survives the renewal of every instance",
     target: "same content, same session",
-    async run({ apps, http, session }) {
+    async run(context) {
+      const { http, session } = context;
       const { cookie } = await session();
       const before = await createOrder(http, cookie, 7);
-      for (const app of await apps()) await reloadInstance(app, app.id.slice(0, 12));
+      await renewAll(context);
       const answer = await http.ask(`/api/orders/${String(before["id"])}`, { headers: { cookie } });
       if (answer.status !== 200) return fail(`status ${answer.status}`);
       const after = answer.json();
@@ -92,13 +99,15 @@ export const processChecks: readonly Check[] = [
   {
     id: "A3",
     title: "resident memory of a worker",
-    target: `≤ ${IDLE_WORKER_MB} MB idle`,
-    // After the reload above: workers that have served load keep some of what they needed for it.
-    async run({ apps }) {
+    target: `≤ ${Object.entries(IDLE_WORKER_MB)
+      .map(([phase, most]) => `${most} MB in ${phase}`)
+      .join(", ")}`,
+    // After the renewal above: workers that have served load keep some of what they needed for it.
+    async run({ apps, expected }) {
       const sizes: number[] = [];
       for (const app of await apps()) sizes.push(...(await workerMegabytes(app)));
       const measured = `${Math.min(...sizes).toFixed(0)}–${Math.max(...sizes).toFixed(0)} MB, ${sizes.length} fresh workers`;
-      return Math.max(...sizes) <= IDLE_WORKER_MB ? pass(measured) : fail(measured);
+      return Math.max(...sizes) <= (IDLE_WORKER_MB[expected.phase] ?? 0) ? pass(measured) : fail(measured);
     },
   },
   {
@@ -113,6 +122,17 @@ export const processChecks: readonly Check[] = [
     },
   },
 ];
+
+/** New processes for every instance, one instance after the other; what was done to each. */
+async function renewAll({ apps, containers }: VerifyContext): Promise<string[]> {
+  const all = await apps();
+  const [loadBalancer] = await containers(SERVICES.loadBalancer);
+  const done: string[] = [];
+  for (const app of all) {
+    done.push((await renewInstance(app, app.id.slice(0, 12), { others: all.length - 1, loadBalancer })).what);
+  }
+  return done;
+}
 
 /** Resident memory of an instance's workers in MiB, once every one of them has reported it (they do every 5 s). */
 async function workerMegabytes(app: Docker.Container): Promise<number[]> {
