@@ -50,8 +50,11 @@ export interface PoolFigures {
 
 /** One read replica as its monitor sees it. */
 export interface ReplicaFigures {
-  /** Host and port; never the password. */
+  /** Host, port and database; never the password. */
   readonly name: string;
+  /** It is the primary at the moment, and not read as a replica; nothing is wrong with that. */
+  readonly primary: boolean;
+  /** It is read. */
   readonly healthy: boolean;
   /** How far it is behind the primary, ms; `null` when that is not known. */
   readonly lagMs: number | null;

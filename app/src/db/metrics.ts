@@ -68,13 +68,15 @@ new Gauge({
 
 new Gauge({
   name: "db_replica_up",
-  help: "1 while every worker reads from this replica, else 0.",
+  help: "1 while every worker reads from this replica, else 0; absent for the server that is the primary.",
   labelNames: ["replica"],
   aggregator: "min",
   registers: [registry],
   collect() {
-    for (const [index, { healthy }] of (figures()?.replicas ?? []).entries())
-      this.set({ replica: `replica-${index + 1}` }, healthy ? 1 : 0);
+    // A value of before would stay: a server that has become the primary is no replica that is down.
+    this.reset();
+    for (const [index, { healthy, primary }] of (figures()?.replicas ?? []).entries())
+      if (!primary) this.set({ replica: `replica-${index + 1}` }, healthy ? 1 : 0);
   },
 });
 
@@ -85,6 +87,7 @@ new Gauge({
   aggregator: "max",
   registers: [registry],
   collect() {
+    this.reset();
     for (const [index, { lagMs }] of (figures()?.replicas ?? []).entries()) {
       if (lagMs !== null) this.set({ replica: `replica-${index + 1}` }, lagMs / 1000);
     }

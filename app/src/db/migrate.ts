@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import type { Database, Transaction } from "./database";
+import { setTimeout as delay } from "node:timers/promises";
+import { DatabaseBusyError, type Database, type Transaction } from "./database";
 
 /** One numbered SQL file. */
 export interface Migration {
@@ -50,6 +51,18 @@ interface AppliedMigration {
 /** One process at a time; and each looks whether a migration is there already, so that running it again does no harm. */
 const ALONE = { lock: "schema migrations", idempotent: true } as const;
 
+/**
+ * Longest wait of a migration for a table that others use, ms (Postgres). Whoever comes later waits behind it, readers too, so it has to be
+ * well below what a request waits (DB_LOCK_TIMEOUT_MS, 5 s). Then the migration lets them pass, and tries again.
+ */
+const TABLE_WAIT_MS = 1000;
+
+/** Pause until it tries again, ms: whoever waited behind it is served by then. */
+const PAUSE_MS = 1000;
+
+/** How long it goes on trying, ms. */
+const PATIENCE_MS = 600_000;
+
 const CREATE_TABLE = `CREATE TABLE IF NOT EXISTS schema_migrations (
   version INTEGER PRIMARY KEY NOT NULL,
   name TEXT NOT NULL,
@@ -59,7 +72,8 @@ const CREATE_TABLE = `CREATE TABLE IF NOT EXISTS schema_migrations (
 
 /**
  * Brings the schema up to date. Each migration is one transaction together with its entry in `schema_migrations`, so a crash leaves
- * it applied as a whole or not at all; processes that start at the same time wait for each other and apply each once.
+ * it applied as a whole or not at all; processes that start at the same time wait for each other and apply each once. Requests that are
+ * served meanwhile, by an older version of the app, are held for a second at most: no migration waits longer for a table.
  *
  * @returns the names it applied, in order.
  * @throws MigrationError when an applied migration was changed, or the database is newer than this version of the app.
@@ -69,9 +83,23 @@ export async function migrate(database: Database, migrations: readonly Migration
   verifyApplied(await readApplied(database), migrations);
   const done: string[] = [];
   for (const migration of migrations) {
-    if (await database.transaction((transaction) => applyOnce(transaction, migration), ALONE)) done.push(migration.name);
+    if (await inBetween(() => database.transaction((transaction) => applyOnce(database, transaction, migration), ALONE)))
+      done.push(migration.name);
   }
   return done;
+}
+
+/** Tries until the tables are free for long enough. @throws DatabaseBusyError when they are not for ten minutes. */
+async function inBetween(attempt: () => Promise<boolean>): Promise<boolean> {
+  const start = performance.now();
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof DatabaseBusyError) || performance.now() - start > PATIENCE_MS) throw error;
+      await delay(PAUSE_MS);
+    }
+  }
 }
 
 function readApplied(database: Database): Promise<AppliedMigration[]> {
@@ -95,7 +123,7 @@ function verifyApplied(applied: readonly AppliedMigration[], migrations: readonl
 }
 
 /** `false` when another process was faster. */
-async function applyOnce(transaction: Transaction, migration: Migration): Promise<boolean> {
+async function applyOnce(database: Database, transaction: Transaction, migration: Migration): Promise<boolean> {
   const existing = await transaction.get<AppliedMigration>("SELECT version, name, checksum FROM schema_migrations WHERE version = ?", [
     migration.version,
   ]);
@@ -103,6 +131,8 @@ async function applyOnce(transaction: Transaction, migration: Migration): Promis
     verifyApplied([existing], [migration]);
     return false;
   }
+  // The wait for another process that migrates, which is over by now, may have been longer.
+  if (database.kind === "postgres") await transaction.script(`SET LOCAL lock_timeout = ${TABLE_WAIT_MS}`);
   await transaction.script(migration.sql);
   await transaction.run("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)", [
     migration.version,

@@ -27,9 +27,10 @@ export async function openDatabase(config: DatabaseConfig, logger: Logger): Prom
       servers: postgres.replicaUrls.map((url) => pool(postgres, appName, logger, url, postgres.replicaPoolMax, postgres.replicaPoolMin)),
       checkMs: postgres.replicaCheckMs,
       maxLagMs: postgres.replicaMaxLagMs,
-      onChange(replica, healthy, why) {
-        if (healthy) logger.info({ replica }, "reads go to this replica");
-        else logger.warn({ replica, why }, "reads leave this replica");
+      onChange(server, standing, why) {
+        if (standing === "replica") logger.info({ replica: server }, "reads go to this replica");
+        else if (standing === "primary") logger.info({ server }, "this server is the primary now, and not read as a replica");
+        else logger.warn({ replica: server, why }, "reads leave this replica");
       },
     },
   });

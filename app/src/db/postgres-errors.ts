@@ -52,7 +52,7 @@ const USELESS = /^(?:08...|57P0[1-5]|25P03|53300|25006)$/;
 /** Whether the connection an error came over should be closed instead of being used again. */
 export function endsConnection(error: unknown): boolean {
   const state = sqlState(error);
-  return state === undefined || USELESS.test(state);
+  return state === undefined || USELESS.test(state) || isFromStandby(error);
 }
 
 /** The server refused cleanly for a reason that passes: 25006 not the primary, 53300 too many connections, 57P03 starting up. */
@@ -74,9 +74,17 @@ function wasNeverSent(error: unknown): boolean {
   return sqlState(error) === "08P01" && NEVER_SENT.test((error as DatabaseError).message);
 }
 
+/**
+ * A standby refuses to begin a serializable transaction, before anything could meet 25006: 0A000 with the function's name, because the
+ * message, "cannot use serializable mode in a hot standby", is in the server's language.
+ */
+function isFromStandby(error: unknown): boolean {
+  return sqlState(error) === "0A000" && (error as DatabaseError).routine === "call_enum_check_hook";
+}
+
 /** Nothing was done, and trying again may work. */
 export function isRefusal(error: unknown): boolean {
-  return error instanceof ConnectFailedError || REFUSED.test(sqlState(error) ?? "") || wasNeverSent(error);
+  return error instanceof ConnectFailedError || REFUSED.test(sqlState(error) ?? "") || wasNeverSent(error) || isFromStandby(error);
 }
 
 /** The connection was lost under a statement that may have had its effect. */

@@ -73,7 +73,7 @@ export interface PostgresConnection {
  * its session.
  */
 export class PostgresPool {
-  /** Host and port, for people. */
+  /** Host, port and database, for people: poolers have several servers at one port. */
   readonly name: string;
   readonly #pool: Pool;
   readonly #options: PostgresPoolOptions;
@@ -83,8 +83,8 @@ export class PostgresPool {
 
   constructor(options: PostgresPoolOptions) {
     this.#options = options;
-    const { host } = new URL(options.url);
-    this.name = `Postgres at ${host}`;
+    const { host, pathname } = new URL(options.url);
+    this.name = `Postgres at ${host}${pathname}`;
     this.#pool = new Pool({
       connectionString: options.url,
       application_name: options.applicationName,

@@ -1,30 +1,31 @@
 import type { QueryResult } from "pg";
-import type { DatabaseFigures, Queries, ReplicaFigures, SqlValue, WriteMark } from "./database";
+import type { DatabaseFigures, Queries, SqlValue, WriteMark } from "./database";
 import { isConflict, isLoss, isRefusal } from "./postgres-errors";
-import { PostgresPool, type PostgresConnection, type PostgresPoolOptions } from "./postgres-pool";
-import { isRead, numberedParameters } from "./postgres-sql";
+import type { PostgresPoolOptions } from "./postgres-pool";
+import { isRead } from "./postgres-sql";
+import { Replica, type Finding, type Standing } from "./replica";
 import { PrimaryHistory } from "./replica-lag";
 import { markNumber, UNSEEN } from "./write-mark";
 
 /** Which replicas there are and when one may be read. Times are milliseconds. */
 export interface ReplicaOptions {
-  /** One entry a server. A balancer in front of several would hide which of them has seen a write. */
+  /**
+   * One entry a server, also the one that is the primary now: each look finds out which that is, and it is not read as a replica. A
+   * balancer in front of several would hide which of them has seen a write.
+   */
   readonly servers: readonly PostgresPoolOptions[];
   /** Time between two looks at health and lag. @default 500 */
   readonly checkMs?: number;
   /** A replica further behind is left alone (feature E10). @default 5000 */
   readonly maxLagMs?: number;
-  /** Told when a replica becomes usable or stops being so. */
-  readonly onChange?: (replica: string, healthy: boolean, why: string) => void;
+  /** Told when a server becomes a replica that is read, the primary, or neither. */
+  readonly onChange?: (server: string, standing: Standing, why: string) => void;
 }
 
 const defaults = { checkMs: 500, maxLagMs: 5000 } as const;
 
 /** A look at a server that takes longer finds it down, ms. */
 const LONGEST_CHECK_MS = 1000;
-
-/** A replica that has been promoted has no replay position any more; everything it has is its own. */
-const REPLICA_POSITION = "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text AS mark";
 
 /** Asks the primary where its log stands; fails after the deadline. */
 export type AskPrimary = (deadlineMs: number) => Promise<WriteMark>;
@@ -41,8 +42,7 @@ export class ReplicaSet {
   readonly #fallbacks = { behind: 0, unhealthy: 0, failed: 0 };
   #next = 0;
   #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> | undefined;
-  #closed = false;
+  #asking: Promise<void> | undefined;
   #mark: WriteMark | undefined;
   /** A write whose position could not be learnt: until the next one, only the primary is known to have it. */
   #unmarked = false;
@@ -60,9 +60,9 @@ export class ReplicaSet {
 
   /** Looks at all for the first time, then again and again until {@link close}. Until then reads go to the primary. */
   async start(): Promise<void> {
-    await this.#check();
+    await Promise.all(this.#check());
     await Promise.all(this.#replicas.map(({ pool }) => pool.warm()));
-    this.#schedule();
+    this.#timer = setInterval(() => void this.#check(), this.#options.checkMs);
   }
 
   /** Remembers the newest write; `undefined` when its position is not known. */
@@ -92,7 +92,7 @@ export class ReplicaSet {
         // Whoever has had an answer of the primary sees no less in the next one.
         failed = true;
         // In the way of replay is the statement's bad luck, not the replica's fault.
-        if (!isConflict(error)) this.#judge(replica, false, (error as Error).message);
+        if (!isConflict(error)) this.#judge(replica, { standing: "unfit", why: (error as Error).message });
         this.#fallbacks.failed += 1;
         return undefined;
       }
@@ -115,14 +115,13 @@ export class ReplicaSet {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#timer);
-    await this.#round;
+    clearInterval(this.#timer);
+    await Promise.all([this.#asking, ...this.#replicas.map(({ looking }) => looking)]);
     await Promise.all(this.#replicas.map(({ pool }) => pool.close()));
   }
 
   #choose(afterWrite: WriteMark | undefined): Replica | undefined {
-    const healthy = this.#replicas.filter((replica) => replica.healthy);
+    const healthy = this.#replicas.filter(({ standing }) => standing === "replica");
     const after = afterWrite === undefined ? undefined : markNumber(afterWrite);
     const eligible = after === undefined ? healthy : healthy.filter((replica) => replica.position >= after);
     const chosen = eligible[this.#next++ % Math.max(1, eligible.length)];
@@ -130,101 +129,43 @@ export class ReplicaSet {
     return chosen;
   }
 
-  #schedule(): void {
-    if (this.#closed) return;
-    this.#timer = setTimeout(() => {
-      this.#round = this.#check().then(() => this.#schedule());
-    }, this.#options.checkMs);
+  /**
+   * Looks at every server, and at where the primary's log stands; each by itself, so that one that is slow to answer delays no news of the
+   * others. None of the promises rejects: what is found out is in the replicas.
+   */
+  #check(): Promise<void>[] {
+    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
+    for (const replica of this.#replicas) replica.looking ??= this.#look(replica).finally(() => (replica.looking = undefined));
+    return [this.#asking, ...this.#replicas.map(({ looking }) => looking ?? Promise.resolve())];
   }
 
-  /** Never rejects: what it finds out is in the replicas. */
-  async #check(): Promise<void> {
+  async #ask(): Promise<void> {
     const asked = performance.now();
-    const positions = this.#replicas.map((replica) => replica.look(LONGEST_CHECK_MS));
     try {
       this.#history.record(asked, markNumber(await this.#askPrimary(LONGEST_CHECK_MS)));
     } catch {
       // Its own pool tells about a primary that is away; replicas go on being read, and are as far as the primary was last seen.
     }
-    await Promise.all(
-      this.#replicas.map(async (replica, index) => {
-        const problem = await positions[index];
-        if (problem !== undefined) {
-          this.#judge(replica, false, problem);
-          // Whoever still waits for this server would wait until the deadline.
-          replica.pool.cut();
-          return;
-        }
-        const lagMs = this.#history.lag(replica.position, performance.now());
-        replica.lagMs = lagMs;
-        this.#judge(replica, lagMs <= this.#options.maxLagMs, `${Math.round(lagMs)} ms behind the primary`);
-      }),
-    );
   }
 
-  #judge(replica: Replica, healthy: boolean, why: string): void {
-    if (!healthy) replica.lastError = why;
-    if (replica.healthy === healthy) return;
-    replica.healthy = healthy;
-    this.#options.onChange?.(replica.pool.name, healthy, why);
-  }
-}
-
-/** One replica: its pool, and what is known of it. */
-class Replica {
-  readonly pool: PostgresPool;
-  healthy = false;
-  /** How far it had come when it was last looked at. */
-  position = 0n;
-  lagMs: number | undefined;
-  lastError: string | undefined;
-  #latencyMs: number | undefined;
-  #reads = 0;
-  #failures = 0;
-
-  constructor(server: PostgresPoolOptions) {
-    this.pool = new PostgresPool(server);
-  }
-
-  async read(sql: string, parameters?: readonly SqlValue[]): Promise<QueryResult> {
-    this.#reads += 1;
-    try {
-      return await this.pool.use((connection) => connection.query(numberedParameters(sql), parameters));
-    } catch (error) {
-      this.#failures += 1;
-      throw error;
+  async #look(replica: Replica): Promise<void> {
+    const found = await replica.look(LONGEST_CHECK_MS);
+    if (found.standing !== "replica") {
+      this.#judge(replica, found);
+      // Whoever still waits for a server that does not answer would wait until the deadline. What the primary answers is right.
+      if (found.standing === "unfit") replica.pool.cut();
+      return;
     }
+    const lagMs = this.#history.lag(replica.position, performance.now());
+    replica.lagMs = lagMs;
+    const late = { standing: "unfit", why: `${Math.round(lagMs)} ms behind the primary` } as const;
+    this.#judge(replica, lagMs <= this.#options.maxLagMs ? found : late);
   }
 
-  /** Learns its position; resolves with what is wrong with it, if anything. */
-  async look(deadlineMs: number): Promise<string | undefined> {
-    const start = performance.now();
-    try {
-      const ask = (connection: PostgresConnection): Promise<QueryResult> => connection.query(REPLICA_POSITION, [], deadlineMs);
-      const { rows } = await this.pool.use(ask);
-      const mark = (rows[0] as { mark: WriteMark | null }).mark;
-      this.#latencyMs = performance.now() - start;
-      if (mark === null) return "it has not replayed anything yet";
-      this.position = markNumber(mark);
-      return undefined;
-    } catch (error) {
-      this.#latencyMs = undefined;
-      this.lagMs = undefined;
-      return (error as Error).message;
-    }
-  }
-
-  figures(): ReplicaFigures {
-    const rounded = (value: number | undefined): number | null => (value === undefined ? null : Math.round(value * 100) / 100);
-    return {
-      name: this.pool.name,
-      healthy: this.healthy,
-      lagMs: rounded(this.lagMs),
-      latencyMs: rounded(this.#latencyMs),
-      reads: this.#reads,
-      failures: this.#failures,
-      lastError: this.lastError ?? null,
-      pool: this.pool.figures,
-    };
+  #judge(replica: Replica, { standing, why }: Finding): void {
+    if (standing === "unfit") replica.lastError = why;
+    if (replica.standing === standing) return;
+    replica.standing = standing;
+    this.#options.onChange?.(replica.pool.name, standing, why);
   }
 }

@@ -43,7 +43,11 @@ export async function databaseReport(container: Container, details: boolean) {
   return {
     ...health,
     // A pool that is used up delays, a replica that is away costs speed: neither is an outage, which is what critical means to monitors.
-    status: worst([answers, primary.status === "ok" ? "ok" : "warning", replicas.every(({ healthy }) => healthy) ? "ok" : "warning"]),
+    status: worst([
+      answers,
+      primary.status === "ok" ? "ok" : "warning",
+      replicas.every(({ healthy, primary: isPrimary }) => healthy || isPrimary) ? "ok" : "warning",
+    ]),
     pool: primary,
     replicas: replicas.map(({ name, lastError, ...figures }, index) => ({
       name: `replica-${index + 1}`,
