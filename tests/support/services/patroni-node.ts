@@ -57,7 +57,7 @@ export async function startNode({ settings, network, name, volume, passwords }: 
       ...["--volume", `${volume}:${POSTGRES_DATA_DIRECTORY}`],
       ...["--memory", `${settings.memoryMb}m`, "--shm-size", "64m", "--stop-signal", PATRONI_STOP_SIGNAL],
       ...["--read-only", "--tmpfs", "/tmp", "--tmpfs", "/var/run/postgresql:uid=10002,gid=10002,mode=2775"],
-      ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+      ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--dns-opt", "ndots:1", "--dns-search", "."],
       ...Object.entries(environment).flatMap(([key, value]) => ["--env", `${key}=${value}`]),
     ],
     volumes: [SECRETS],
