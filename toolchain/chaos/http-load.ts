@@ -5,10 +5,8 @@ import { type Requester, requester } from "../lib/requester";
 import type { Recorder } from "./recorder";
 
 const defaults = {
-  /** Orders a second; the rate of data-plane.md's prototype. */
-  writesPerSecond: 40,
-  /** Single orders read a second. Together with the writes below what the load balancer lets one client do (100 a second). */
-  readsPerSecond: 20,
+  /** Single orders read for each one that is written. At 40 writes a second both are below what the load balancer lets one client do. */
+  readsPerWrite: 0.5,
   /** Companies that share the writes: numbering its orders, each company writes one after the other. */
   companies: 8,
   /** Twice the app's deadline for retries (15 s). */
@@ -46,10 +44,14 @@ export class HttpLoad {
   #turn = 0;
   readonly #companies: string[] = [];
 
-  /** @param headers of every request; the stack's admin token lets a client past the app's limits. */
+  /**
+   * @param writesPerSecond orders a second.
+   * @param headers of every request; the stack's admin token lets a client past the app's limits.
+   */
   constructor(
     url: string,
     private readonly recorder: Recorder,
+    private readonly writesPerSecond: number,
     private readonly headers: Readonly<Record<string, string>> = {},
   ) {
     this.#requester = requester(url);
@@ -73,8 +75,8 @@ export class HttpLoad {
 
   /** Starts to write and read. */
   start(): void {
-    this.#every(1000 / defaults.writesPerSecond, () => void this.#write());
-    this.#every(1000 / defaults.readsPerSecond, () => void this.#read());
+    this.#every(1000 / this.writesPerSecond, () => void this.#write());
+    this.#every(1000 / (this.writesPerSecond * defaults.readsPerWrite), () => void this.#read());
   }
 
   /** Sends no more and gives up what is under way. */

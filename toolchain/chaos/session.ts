@@ -37,6 +37,8 @@ export interface ChaosOptions {
   readonly url: string;
   /** Lets the load past the app's limits. */
   readonly adminToken: string;
+  /** Orders a second. @default 40, the rate of data-plane.md's prototype */
+  readonly writesPerSecond?: number;
   /** File for every acknowledged id. */
   readonly log: string;
   readonly say: (text: string) => void;
@@ -54,11 +56,11 @@ export class ChaosSession {
   ) {}
 
   /** Starts everything that writes, reads and watches. */
-  static async open({ docker, stack, url, adminToken, log, say }: ChaosOptions): Promise<ChaosSession> {
+  static async open({ docker, stack, url, adminToken, writesPerSecond = 40, log, say }: ChaosOptions): Promise<ChaosSession> {
     const repairs = new Repairs();
     const targets = await Targets.find(docker, stack, repairs);
     const recorder = new Recorder(log);
-    const load = new HttpLoad(url, recorder, { "x-rate-limit-bypass": adminToken });
+    const load = new HttpLoad(url, recorder, writesPerSecond, { "x-rate-limit-bypass": adminToken });
     const probe = await Probe.start(targets, recorder);
     const session = new ChaosSession(targets, recorder, repairs, probe, load, say);
     try {
@@ -157,15 +159,17 @@ export class ChaosSession {
     return this.#lost(this.recorder.acknowledged);
   }
 
-  /** Puts right what is broken, and removes what the session made. The companies stay: an app deletes none. */
+  /**
+   * Puts right what is broken, and removes what the session made. The companies stay: an app deletes none.
+   * @throws Error saying what could not be put right or removed.
+   */
   async close(): Promise<void> {
     this.load.stop();
-    try {
-      await this.repairs.run();
-    } finally {
-      await this.probe.remove();
-      await this.recorder.close();
-    }
+    const outcomes = await Promise.allSettled([this.repairs.run()]);
+    outcomes.push(...(await Promise.allSettled([this.probe.remove()])));
+    await this.recorder.close();
+    const failed = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [messageOf(outcome.reason)] : []));
+    if (failed.length > 0) throw new Error(failed.join("; "));
   }
 
   #context(): EventContext {

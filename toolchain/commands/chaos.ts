@@ -20,6 +20,7 @@ interface ChaosOptions {
   readonly stack?: string;
   readonly event: readonly string[];
   readonly runs: string;
+  readonly writes: string;
   readonly daemon?: true;
   readonly write: boolean;
   readonly yes?: true;
@@ -33,6 +34,7 @@ export function register(program: Command): void {
     .option("-s, --stack <name>", "a running stack to break (default: one of its own, removed at the end)")
     .option("-e, --event <name>", "only this event; may be given several times", (name: string, names: string[]) => [...names, name], [])
     .option("-r, --runs <n>", "runs of each event", "1")
+    .option("-w, --writes <n>", "orders written a second; 40 is what the targets are for", "40")
     .option("--daemon", "also restart this machine's Docker daemon, if this project has started it")
     .option("-y, --yes", "break a stack although its data are protected")
     .option("--no-write", "print only, leave BENCHMARKS.md as it is")
@@ -56,8 +58,7 @@ Examples:
 }
 
 async function run(options: ChaosOptions): Promise<void> {
-  if (!/^[1-9]\d{0,2}$/.test(options.runs))
-    throw new UserError(`--runs is ${JSON.stringify(options.runs)}; allowed is a number from 1 to 999`);
+  const counts = { runs: positive("--runs", options.runs, 999), writes: positive("--writes", options.writes, 60) };
   const events = selectEvents(options.event, options.daemon === true);
   if (events.some(({ isDaemon }) => isDaemon === true)) toolchainDaemon();
   // Whatever is broken is put right before the process ends; without this Ctrl-C would end it after three seconds.
@@ -65,12 +66,18 @@ async function run(options: ChaosOptions): Promise<void> {
   const stack = options.stack === undefined ? await ownStack() : await runningStack(options.stack, options.yes === true);
   try {
     const docker = await reachableDocker(stack.dockerHost);
-    const summaries = await breakStack(docker, stack, events, Number(options.runs));
-    await report(summaries, docker, options.write);
+    const summaries = await breakStack(docker, stack, events, counts);
+    await report(summaries, docker, counts.writes, options.write);
   } finally {
     if (options.stack === undefined) await removeStack(stack.name);
     release();
   }
+}
+
+function positive(option: string, text: string, most: number): number {
+  const value = /^[1-9]\d{0,2}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > most) throw new UserError(`${option} is ${JSON.stringify(text)}; allowed is a number from 1 to ${most}`);
+  return value;
 }
 
 async function runningStack(name: string, yes: boolean): Promise<OpenStack> {
@@ -83,7 +90,12 @@ async function runningStack(name: string, yes: boolean): Promise<OpenStack> {
   return stack;
 }
 
-async function breakStack(docker: Docker, stack: OpenStack, events: readonly ChaosEvent[], runs: number): Promise<Summary[]> {
+async function breakStack(
+  docker: Docker,
+  stack: OpenStack,
+  events: readonly ChaosEvent[],
+  { runs, writes: writesPerSecond }: { readonly runs: number; readonly writes: number },
+): Promise<Summary[]> {
   const started = performance.now();
   const say = (text: string): void =>
     console.error(`${colours.dim(`[${((performance.now() - started) / 1000).toFixed(0).padStart(5)} s]`)} ${text}`);
@@ -92,7 +104,16 @@ async function breakStack(docker: Docker, stack: OpenStack, events: readonly Cha
   const adminToken = textOutput(outputs, "adminToken");
   if (url === undefined || adminToken === undefined) throw new UserError(`stack ${stack.name} is not up`, stack.command("up"));
   const log = path.join(STATE_DIR, "chaos", `${stack.name}-${new Date().toISOString().replaceAll(":", "-").slice(0, 19)}.log`);
-  const session = await ChaosSession.open({ docker, stack: await stack.onDocker(), url, adminToken, log, say: (text) => say(`  ${text}`) });
+  const onDocker = await stack.onDocker();
+  const session = await ChaosSession.open({
+    docker,
+    stack: onDocker,
+    url,
+    adminToken,
+    writesPerSecond,
+    log,
+    say: (text) => say(`  ${text}`),
+  });
   say(`breaking stack ${stack.name} at ${url}; every acknowledged id goes into ${path.relative(ROOT, log)}`);
   const results = new Map<ChaosEvent, RunResult[]>();
   try {
@@ -114,13 +135,17 @@ async function breakStack(docker: Docker, stack: OpenStack, events: readonly Cha
     if (lost.length > 0)
       throw new UserError(`${lost.length} acknowledged writes are not in the database at the end, such as ${lost[0] ?? ""}`);
   } catch (error) {
-    if (error instanceof InterruptedError || error instanceof UserError || results.size === 0) throw error;
+    if (error instanceof InterruptedError) throw error;
+    if (results.size === 0) throw new UserError(`nothing was measured: ${messageOf(error)}`);
     // What was measured until then is worth being shown.
     say(colours.red(messageOf(error)));
     process.exitCode = 1;
   } finally {
     say("putting everything right");
-    await session.close();
+    await session.close().catch((error: unknown) => {
+      say(colours.red(messageOf(error)));
+      process.exitCode = 1;
+    });
   }
   return [...results].map(([event, runsOfIt]) => summarise(event, runsOfIt));
 }
@@ -143,7 +168,7 @@ function describe(result: RunResult): string[] {
   ];
 }
 
-async function report(summaries: readonly Summary[], docker: Docker, write: boolean): Promise<void> {
+async function report(summaries: readonly Summary[], docker: Docker, writes: number, write: boolean): Promise<void> {
   const now = new Date().toISOString().slice(0, 10);
   const rows = summaries.map((summary) => row(summary, now));
   // On a terminal without the longest columns.
@@ -155,7 +180,10 @@ async function report(summaries: readonly Summary[], docker: Docker, write: bool
   );
   if (write && rows.length > 0) {
     const file = path.join(ROOT, "BENCHMARKS.md");
-    writeFileSync(file, insertTable(existsSync(file) ? readFileSync(file, "utf8") : "# Figures\n", rows, await surroundings(docker)));
+    writeFileSync(
+      file,
+      insertTable(existsSync(file) ? readFileSync(file, "utf8") : "# Figures\n", rows, await surroundings(docker, writes)),
+    );
     console.log(colours.dim("\nwritten to BENCHMARKS.md"));
   }
   const missed = summaries.filter((summary) => summary.missed.length > 0).map(({ event }) => event.id);
@@ -165,14 +193,14 @@ async function report(summaries: readonly Summary[], docker: Docker, write: bool
   } else console.log(colours.green(`\nall ${summaries.length} met`));
 }
 
-async function surroundings(docker: Docker): Promise<string> {
+async function surroundings(docker: Docker, writes: number): Promise<string> {
   const { Version: engine } = await docker.version();
   const [processor] = cpus();
   return (
     `${new Date().toISOString().slice(0, 10)}: ${cpus().length} cores (${processor?.model.trim() ?? "unknown"}), ${formatBytes(totalmem())}, ` +
     `${process.platform} ${release()}; Docker ${engine}, Node ${process.versions.node}; load average of the machine at the end ` +
-    `${(loadavg()[0] ?? 0).toFixed(1)}. Writers: 40 orders a second through load balancer and app (open loop, 8 companies), one SQL client ` +
-    "through PgBouncer; 20 reads a second. A gap is the longest time without an acknowledged write, from the fault until everything was " +
+    `${(loadavg()[0] ?? 0).toFixed(1)}. Writers: ${writes} orders a second through load balancer and app (open loop, 8 companies), one SQL client ` +
+    "through PgBouncer; half as many reads. A gap is the longest time without an acknowledged write, from the fault until everything was " +
     "redundant again. Anchors are of data-plane.md, without PgBouncer and app."
   );
 }
