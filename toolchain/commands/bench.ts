@@ -1,20 +1,18 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { cpus, release, totalmem } from "node:os";
-import path from "node:path";
 import type { Command } from "commander";
 import type Docker from "dockerode";
 import { registerApp } from "../bench/app/command";
+import { registerStack } from "../bench/stack/command";
 import { findCompose, type ComposeCommand } from "../bench/compose-side";
-import { FIGURE_HEAD, benchmarkSection, figureRow, figures, insertSection, type Surroundings } from "../bench/figures";
+import { FIGURE_HEAD, benchmarkSection, figureRow, figures, type Surroundings } from "../bench/figures";
+import { count, narrator, writeSection } from "../bench/options";
 import { measureProvisioning } from "../bench/provision";
 import { belongings, removeImages, removeLeftovers } from "../lib/docker-belongings";
 import { reachableDocker } from "../lib/docker";
-import { UserError } from "../lib/errors";
 import { openStack, type OpenStack } from "../lib/outputs";
-import { ROOT } from "../lib/paths";
-import { colours, formatBytes, renderTable } from "../lib/table";
+import { formatBytes, renderTable } from "../lib/table";
 import { prepareMachine } from "../machine";
 import { pluginSteps } from "../machine/plugins";
 
@@ -47,12 +45,11 @@ Examples:
     )
     .action(provision);
   registerApp(bench);
+  registerStack(bench);
 }
 
 async function provision(options: ProvisionCommandOptions): Promise<void> {
-  if (!/^[1-9]\d?$/.test(options.rounds))
-    throw new UserError(`--rounds is ${JSON.stringify(options.rounds)}; allowed is a number from 1 to 99`);
-  const rounds = Number(options.rounds);
+  const rounds = count("--rounds", options.rounds, 99);
   await prepareMachine({ phase: "cluster" });
   const compose = await findCompose(options.compose);
   const docker = await reachableDocker();
@@ -61,16 +58,14 @@ async function provision(options: ProvisionCommandOptions): Promise<void> {
     create: true,
     config: { phase: "cluster", port: String(port), protect: "false" },
   });
-  const started = performance.now();
-  const say = (text: string): void =>
-    console.error(colours.dim(`[${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}`));
+  const say = narrator();
   try {
     const samples = await measureProvisioning({ stack, docker, compose, rounds, composePort, onStep: say });
     const results = figures(samples);
     const where = await surroundings(docker, compose, rounds, stack);
     console.log(`\n${renderTable(FIGURE_HEAD, results.map(figureRow))}`);
     console.log(`\n${where.machine}; ${where.plugins} plugins; Docker ${where.docker}; ${rounds} rounds, medians.`);
-    if (options.write) write(benchmarkSection(results, samples, where));
+    if (options.write) writeSection(HEADING, benchmarkSection(results, samples, where));
   } finally {
     say("removing the stack");
     await removeStack(stack, docker);
@@ -105,13 +100,6 @@ async function surroundings(docker: Docker, compose: ComposeCommand, rounds: num
 async function pluginKind(): Promise<string> {
   const states = await Promise.all(pluginSteps("cluster").map((step) => step.check()));
   return states.some((state) => state.kind === "stand-in") ? "stand-in" : "official";
-}
-
-function write(section: string): void {
-  const file = path.join(ROOT, "BENCHMARKS.md");
-  const document = existsSync(file) ? readFileSync(file, "utf8") : "# Benchmarks\n";
-  writeFileSync(file, insertSection(document, HEADING, section));
-  console.log(colours.dim("written to BENCHMARKS.md"));
 }
 
 /** Two ports of 127.0.0.1 that are free now, held at the same time so that they differ. */

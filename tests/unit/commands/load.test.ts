@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import { median, percentile, startLoad, summarise } from "../../../toolchain/lib/load";
+import { issue } from "../../support/certificates";
+
+const own = issue();
 
 describe("load at a fixed rate", () => {
   let server: Server;
@@ -50,6 +54,19 @@ describe("load at a fixed rate", () => {
     const report = await startLoad({ url, ratePerSecond: 50, seconds: 0.1, next: () => ({ path: "/" }) }).done;
     assert.equal(report.failed, 1);
     assert.deepEqual(report.errors, { ECONNRESET: 1 });
+  });
+
+  it("B1 speaks TLS to an address that says so, with a certificate nobody signed", async () => {
+    const secured = createTlsServer({ cert: own.certificate, key: own.key }, (_request, response) => void response.end("{}"));
+    await new Promise<void>((resolve) => secured.listen(0, "127.0.0.1", resolve));
+    const address = `https://127.0.0.1:${(secured.address() as AddressInfo).port}`;
+    try {
+      const report = await startLoad({ url: address, ratePerSecond: 50, seconds: 0.1, next: () => ({ path: "/" }) }).done;
+      assert.deepEqual([report.statuses, report.failed], [{ 200: 5 }, 0]);
+    } finally {
+      secured.closeAllConnections();
+      secured.close();
+    }
   });
 
   it("stops early when told to and waits for what is under way", async () => {

@@ -1,12 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { loadavg } from "node:os";
 import path from "node:path";
 import type { Command } from "commander";
-import { UserError, messageOf } from "../../lib/errors";
+import { messageOf } from "../../lib/errors";
 import { stopIfInterrupted } from "../../lib/interrupt";
-import { ROOT, STATE_DIR } from "../../lib/paths";
-import { colours, renderTable } from "../../lib/table";
-import { insertSection } from "../figures";
+import { STATE_DIR } from "../../lib/paths";
+import { renderTable } from "../../lib/table";
+import { chooseParts, count, narrator, writeSection } from "../options";
 import { measureAnswers } from "./answers";
 import { measureCapacity } from "./capacity";
 import { APP_HEAD, appFigures, appRow, appSection, failedRequests, type Measurements } from "./figures";
@@ -67,10 +67,8 @@ Examples:
 async function benchApp(options: AppOptions): Promise<void> {
   const rounds = count("--rounds", options.rounds, 99);
   const load = { seconds: count("--seconds", options.seconds, 60), connections: count("--connections", options.connections, 1000) };
-  const parts = chooseParts(options.only);
-  const started = performance.now();
-  const say = (text: string): void =>
-    console.error(colours.dim(`[${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}`));
+  const parts = chooseParts(options.only, PARTS);
+  const say = narrator();
   const before = loadavg()[0] ?? 0;
   const letSleep = keepAwake();
   const measured = await measure(parts, rounds, load, options.redis, say).finally(letSleep);
@@ -90,7 +88,7 @@ async function benchApp(options: AppOptions): Promise<void> {
   }
   console.log(`\n${renderTable(APP_HEAD, figures.map(appRow))}`);
   console.log(`\n${where.date}, ${where.machine}; Node ${where.node}; ${where.failed} failed requests.`);
-  if (options.write) write(appSection(figures, where));
+  if (options.write) writeSection(HEADING, appSection(figures, where));
 }
 
 async function measure(
@@ -177,25 +175,4 @@ async function direct({ url, container }: { readonly url: string; readonly conta
   const target = new URL(url);
   target.host = `${await containerAddress(container)}:${REDIS_PORT}`;
   return target.href;
-}
-
-function chooseParts(only: string | undefined): ReadonlySet<Part> {
-  if (only === undefined) return new Set(PARTS);
-  const wanted = only.split(",").map((part) => part.trim());
-  const unknown = wanted.filter((part) => !(PARTS as readonly string[]).includes(part));
-  if (unknown.length > 0) throw new UserError(`--only: ${unknown.join(", ")} is no part; allowed: ${PARTS.join(", ")}`);
-  return new Set(wanted as Part[]);
-}
-
-function count(option: string, text: string, most: number): number {
-  const value = /^[1-9]\d{0,3}$/.test(text) ? Number(text) : 0;
-  if (value < 1 || value > most) throw new UserError(`${option} is ${JSON.stringify(text)}; allowed is a number from 1 to ${most}`);
-  return value;
-}
-
-function write(section: string): void {
-  const file = path.join(ROOT, "BENCHMARKS.md");
-  const document = existsSync(file) ? readFileSync(file, "utf8") : "# Benchmarks\n";
-  writeFileSync(file, insertSection(document, HEADING, section));
-  console.log(colours.dim("written to BENCHMARKS.md"));
 }
