@@ -39,7 +39,8 @@ describe("runbooks", () => {
         assert.ok([...pages, "README.md"].includes(target), `${page}: ${target}`);
       for (const [, script = ""] of content.matchAll(/npm run (?:-s )?([a-z:-]+)/g))
         assert.ok(script in scripts, `${page}: npm run ${script}`);
-      for (const [, service = ""] of content.matchAll(/\$\(of ([a-z-]+)/g)) assert.ok(services.includes(service), `${page}: of ${service}`);
+      for (const [, service = ""] of content.matchAll(/(?:\$\(of|^logs) ([a-z-]+)/gm))
+        assert.ok(services.includes(service), `${page}: ${service}`);
     }
   });
 });
