@@ -18,6 +18,9 @@ export interface Seen {
   readonly gapMs: number;
 }
 
+/** Orders a second, beside half as many reads. */
+const WRITES_PER_SECOND = 40;
+
 /** Time before and after, in milliseconds: a gap needs a beginning and an end. */
 const AROUND_MS = 2000;
 
@@ -25,7 +28,7 @@ const AROUND_MS = 2000;
 export async function underLoad(stack: DatabaseStack, url: string, adminToken: string, happens: () => Promise<unknown>): Promise<Seen> {
   const directory = mkdtempSync(path.join(tmpdir(), "phased-load-"));
   const recorder = new Recorder(path.join(directory, "writes.log"));
-  const load = new HttpLoad(url, recorder, { "x-rate-limit-bypass": adminToken });
+  const load = new HttpLoad(url, recorder, WRITES_PER_SECOND, { "x-rate-limit-bypass": adminToken });
   try {
     await load.signUp();
     load.start();
