@@ -24,7 +24,8 @@ export interface Failure {
 
 /** Everything that is remembered of one run, in memory and, for looking into afterwards, in a file with a line each. */
 export class Recorder {
-  readonly acknowledged: Acknowledged[] = [];
+  /** In the order in which they were answered, by channel: whoever waits for writes to flow looks at the last seconds of hours. */
+  readonly #acknowledged: Record<Channel, Acknowledged[]> = { app: [], direct: [] };
   readonly failures: Failure[] = [];
   readonly rounds: PrimaryRound[] = [];
   #file: WriteStream;
@@ -36,7 +37,7 @@ export class Recorder {
   }
 
   acknowledge(write: Acknowledged): void {
-    this.acknowledged.push(write);
+    this.#acknowledged[write.channel].push(write);
     this.#line(write.at, `ack ${write.channel} ${write.id} ${write.tookMs.toFixed(0)}ms`);
   }
 
@@ -57,13 +58,17 @@ export class Recorder {
   /** Longest time without an acknowledged write of a channel. */
   gap(channel: Channel, span: Span): number {
     return longestGap(
-      this.within(span).flatMap((write) => (write.channel === channel ? [write.at] : [])),
+      this.within(channel, span).map(({ at }) => at),
       span,
     );
   }
 
-  within({ from, to }: Span): Acknowledged[] {
-    return this.acknowledged.filter(({ at }) => at >= from && at <= to);
+  /** Writes of a channel that were acknowledged within a span. */
+  within(channel: Channel, { from, to }: Span): Acknowledged[] {
+    const all = this.#acknowledged[channel];
+    let start = all.length;
+    while (start > 0 && (all[start - 1]?.at ?? 0) >= from) start -= 1;
+    return all.slice(start).filter(({ at }) => at <= to);
   }
 
   failuresOf(channel: Failure["channel"], { from, to }: Span): Failure[] {

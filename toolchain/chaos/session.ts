@@ -115,7 +115,7 @@ export class ChaosSession {
     await attempt(() => this.#flowing());
     await attempt(async () => event.verify?.(context));
     const span = { from, to: Date.now() };
-    const lost = await this.#lost(this.recorder.within({ from: from - defaults.overlapMs, to: span.to }));
+    const lost = await this.#lost({ from: from - defaults.overlapMs, to: span.to });
     this.recorder.note(`${event.id}: over`);
     return { ...this.#figures(span), event: event.id, lost, problems, recoveryMs: redundantAt - repairedAt };
   }
@@ -127,7 +127,7 @@ export class ChaosSession {
       for (const { why } of this.recorder.failuresOf(channel, span))
         reasons[`${channel}: ${why}`] = (reasons[`${channel}: ${why}`] ?? 0) + 1;
     }
-    const app = this.recorder.within(span).filter(({ channel }) => channel === "app");
+    const app = this.recorder.within("app", span);
     return {
       appGapMs: this.recorder.gap("app", span),
       directGapMs: this.recorder.gap("direct", span),
@@ -141,22 +141,21 @@ export class ChaosSession {
     };
   }
 
-  /** What was acknowledged and is not on the primary. */
-  async #lost(writes: readonly Acknowledged[]): Promise<string[]> {
-    const oldest = Math.min(...writes.map(({ at }) => at));
-    const of = (channel: Acknowledged["channel"]): string[] => writes.flatMap((write) => (write.channel === channel ? [write.id] : []));
-    const direct = of("direct");
+  /** What was acknowledged within a span and is not on the primary. */
+  async #lost(span: Span): Promise<string[]> {
+    const [app, direct] = [this.recorder.within("app", span), this.recorder.within("direct", span)];
     const present = await this.probe.check({
-      since: Math.min(...direct.map(Number)),
-      ordersSince: new Date(oldest - defaults.overlapMs).toISOString(),
+      since: Number(direct[0]?.id ?? 0),
+      ordersSince: new Date((app[0]?.at ?? 0) - defaults.overlapMs).toISOString(),
       companies: this.load.companies,
     });
-    return [...lostOf(direct, new Set(present.direct)), ...lostOf(of("app"), new Set(present.app))];
+    const ids = (writes: readonly Acknowledged[]): string[] => writes.map(({ id }) => id);
+    return [...lostOf(ids(direct), new Set(present.direct)), ...lostOf(ids(app), new Set(present.app))];
   }
 
-  /** Everything that was acknowledged since the session began, once more; what is lost of it. */
+  /** What is lost of everything that was acknowledged since the session began. */
   lostOfAll(): Promise<string[]> {
-    return this.#lost(this.recorder.acknowledged);
+    return this.#lost({ from: 0, to: Date.now() });
   }
 
   /**
