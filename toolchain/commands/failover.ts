@@ -5,7 +5,7 @@ import { stackContainers } from "../lib/docker-app";
 import { UserError } from "../lib/errors";
 import { onSignal } from "../lib/interrupt";
 import { openStack, textOutput } from "../lib/outputs";
-import { candidates, operatorOf, postgresStatus, switchover } from "../lib/postgres-operator";
+import { candidates, knownPostgres, operatorOf, switchover } from "../lib/postgres-operator";
 import { colours } from "../lib/table";
 
 interface FailoverOptions {
@@ -47,7 +47,7 @@ async function run(options: FailoverOptions): Promise<void> {
   const containers = await stackContainers(docker, await stack.onDocker());
   if (containers.length === 0) throw new UserError(`stack ${stack.name} is down: there is nothing to fail over`, stack.command("up"));
   const operator = operatorOf(docker, containers);
-  const before = await postgresStatus(operator);
+  const before = await knownPostgres(operator);
   const json = options.json === true;
   if (refusal(before, options.to) === "already") {
     const message = `${options.to ?? ""} is the primary already; nothing was changed`;
@@ -62,7 +62,7 @@ async function run(options: FailoverOptions): Promise<void> {
     });
     if (!json) console.log(`${colours.green("✔")} ${sentence}`);
     else {
-      const { lastSwitchover } = await postgresStatus(operator);
+      const { lastSwitchover } = await knownPostgres(operator);
       console.log(JSON.stringify({ changed: true, ...lastSwitchover }));
     }
   } finally {

@@ -66,8 +66,9 @@ async function run(service: string, options: RestartOptions): Promise<void> {
 async function isReloaded(docker: Docker, service: string, running: readonly Docker.ContainerInfo[]): Promise<boolean> {
   if (service === SERVICES.app) return true;
   if (service !== SERVICES.jobs && service !== SERVICES.consumer) return false;
-  const reports = await Promise.all(running.map((info) => appReport(docker.getContainer(info.Id))));
-  return reports.every(({ cluster }) => cluster.clustering);
+  // Of one that does not answer nothing is known but that a restart may help.
+  const reports = await Promise.allSettled(running.map((info) => appReport(docker.getContainer(info.Id))));
+  return reports.every((report) => report.status === "fulfilled" && report.value.cluster.clustering);
 }
 
 async function renew(docker: Docker, running: readonly Docker.ContainerInfo[], all: readonly Docker.ContainerInfo[]): Promise<void> {

@@ -1,7 +1,7 @@
 import type Docker from "dockerode";
 import { restartContainer } from "./container-restart";
 import { appReport, balancedServers, reloadInstance } from "./docker-app";
-import { UserError } from "./errors";
+import { UserError, messageOf } from "./errors";
 import { stopIfInterrupted } from "./interrupt";
 
 /** The load balancer sees a restarted instance within a second of its being healthy. */
@@ -28,16 +28,29 @@ export async function renewInstance(
   { others, loadBalancer }: { readonly others: number; readonly loadBalancer?: Docker.Container | undefined },
   onProgress: (replaced: number, total: number) => void = () => undefined,
 ): Promise<Renewal> {
-  const { cluster } = await appReport(container);
+  const { cluster } = await answering(name, () => appReport(container));
   // Alone, it refuses a single process and says what to do.
   if (cluster.clustering || others === 0) {
-    const { workers, durationMs } = await reloadInstance(container, name, onProgress);
+    const { workers, durationMs } = await answering(name, () => reloadInstance(container, name, onProgress));
     return { what: `${workers} workers replaced`, seconds: durationMs / 1000 };
   }
   const started = performance.now();
   await restartContainer(container, name);
   if (loadBalancer !== undefined) await seenByBalancer(loadBalancer, name);
   return { what: "restarted while the others served", seconds: (performance.now() - started) / 1000 };
+}
+
+/** An instance that does not answer is a condition of the stack, and no mistake in this program. */
+async function answering<Result>(name: string, ask: () => Promise<Result>): Promise<Result> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError(
+      `${name} does not answer (${messageOf(error)}); those after it were left alone`,
+      "docs/runbooks/app-instance-down.md",
+    );
+  }
 }
 
 async function seenByBalancer(loadBalancer: Docker.Container, name: string): Promise<void> {

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
 import { execIn, LABELS } from "./docker";
 import { SERVICES, containerName } from "./docker-app";
-import { UserError } from "./errors";
+import { UserError, messageOf } from "./errors";
 
 /** Program of the operator in its container. */
 const PROGRAM = ["node", "/app/main.js"] as const;
@@ -80,6 +80,15 @@ export async function postgresStatus(operator: Docker.Container): Promise<Postgr
   const { exitCode, stdout, stderr } = await execIn(operator, [...PROGRAM, "status"], STATUS_TIMEOUT_MS);
   if (exitCode !== 0) throw new Error((stderr || stdout).trim().slice(0, 300) || `node main.js status ended with exit code ${exitCode}`);
   return parsePostgresStatus(stdout);
+}
+
+/** {@link postgresStatus} for commands that cannot go on without it. @throws UserError when the operator does not answer. */
+export async function knownPostgres(operator: Docker.Container): Promise<PostgresStatus> {
+  try {
+    return await postgresStatus(operator);
+  } catch (error) {
+    throw new UserError(`the operator of Postgres does not answer (${messageOf(error)})`, "docs/runbooks/operator-down.md");
+  }
 }
 
 /** @param text one JSON line. @throws Error saying what is missing */

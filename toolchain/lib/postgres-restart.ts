@@ -5,7 +5,7 @@ import { LABELS } from "./docker";
 import { SERVICES, containerName } from "./docker-app";
 import { UserError } from "./errors";
 import { stopIfInterrupted } from "./interrupt";
-import { candidates, operatorOf, postgresStatus, switchover } from "./postgres-operator";
+import { candidates, knownPostgres, operatorOf, switchover } from "./postgres-operator";
 import { colours } from "./table";
 
 /** A node that was restarted replays what it missed; an old primary is rewound first. */
@@ -55,7 +55,7 @@ export async function restartPostgres(
   say: (line: string) => void,
 ): Promise<void> {
   const operator = operatorOf(docker, containers);
-  const before = await postgresStatus(operator);
+  const before = await knownPostgres(operator);
   const { replicas, primary } = restartOrder(before);
   const names = before.members.map(({ name }) => name);
   const nodes = await postgresNodes(docker, containers, names);
@@ -87,7 +87,7 @@ async function follows(operator: Docker.Container, name: string): Promise<void> 
   const deadline = performance.now() + FOLLOWS_WITHIN_MS;
   for (;;) {
     stopIfInterrupted();
-    const status = await postgresStatus(operator);
+    const status = await knownPostgres(operator);
     const member = status.members.find((one) => one.name === name);
     if (member?.state === "streaming" && member.sync !== null && candidates(status).length > 0) return;
     if (performance.now() > deadline) {
