@@ -41,7 +41,7 @@ export async function underLoad(stack: DatabaseStack, url: string, adminToken: s
     load.stop();
     const { primary } = await stack.roles();
     const present = new Set((await stack.sql(primary, "SELECT id FROM orders")).split("\n"));
-    const written = recorder.within({ from, to });
+    const written = recorder.within("app", { from, to });
     return {
       acknowledged: written.length,
       lost: written.filter(({ id }) => !present.has(id)).map(({ id }) => id),
