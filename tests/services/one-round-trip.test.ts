@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import express from "express";
+import { wrapApp } from "../../app/src";
+import { type AppServer, listen } from "../../app/src/server";
 import { TestApp } from "../app/http/support";
 import { NO_ADDRESS_LIMITS } from "../app/rate-limit/flood";
 import { eventually } from "../support/services/container";
@@ -9,6 +12,7 @@ describe("F4 limits and session in the time of one round trip", function () {
   let sessions: RedisService;
   let limits: RedisService;
   let app: TestApp;
+  let wrapped: AppServer;
   before(async () => {
     [sessions, limits] = await Promise.all([startRedis({ role: "cache" }), startRedis({ role: "limits" })]);
     app = await TestApp.start({
@@ -16,8 +20,12 @@ describe("F4 limits and session in the time of one round trip", function () {
       ...{ ...NO_ADDRESS_LIMITS, RATE_LIMITS: "on" },
     });
     await eventually("Redis is believed", () => app.container.fence?.prefix() !== undefined && app.container.limits.store.kind === "redis");
+    // Somebody else's app with our accounts, on the same container.
+    const shop = express().get("/api/session", (request, response) => void response.json({ companyId: request.session?.companyId }));
+    wrapped = await listen(app.container, await wrapApp(app.container, () => shop, { accounts: true }));
   });
   after(async () => {
+    await wrapped?.close(0);
     await app?.remove();
     await Promise.all([sessions?.remove(), limits?.remove()]);
   });
@@ -30,24 +38,30 @@ describe("F4 limits and session in the time of one round trip", function () {
     return Number(/cmdstat_evalsha:calls=(\d+)/.exec(info)?.[1] ?? 0);
   }
 
-  it("what was known of a token is counted while its session is looked up, and once", async () => {
-    const { token } = await app.signUp();
-    const ask = (): Promise<{ readonly status: number }> => app.request("GET", "/api/session", { token });
-    // The first answer comes from the database, the second from the copy, which is what this process then knows.
-    for (let index = 0; index < 3; index += 1) assert.equal((await ask()).status, 200);
-    const before = await counted();
-    await sessions.pause();
-    let answered = false;
-    const answer = ask().finally(() => (answered = true));
-    try {
-      await eventually("the request is counted", async () => (await counted()) === before + 1);
-      assert.equal(answered, false, "it was answered although the server of the sessions stands still");
-    } finally {
-      await sessions.unpause();
-    }
-    assert.equal((await answer).status, 200);
-    assert.equal(await counted(), before + 1);
-  });
+  const ways = {
+    "the app": (token: string): Promise<{ readonly status: number }> => app.request("GET", "/api/session", { token }),
+    "an app of the library's": (token: string): Promise<{ readonly status: number }> =>
+      fetch(`http://127.0.0.1:${wrapped.port}/api/session`, { headers: { Authorization: `Bearer ${token}` } }),
+  };
+  for (const [name, way] of Object.entries(ways))
+    it(`${name}: what was known of a token is counted while its session is looked up, and once`, async () => {
+      const { token } = await app.signUp();
+      const ask = (): Promise<{ readonly status: number }> => way(token);
+      // The first answer comes from the database, the second from the copy, which is what this process then knows.
+      for (let index = 0; index < 3; index += 1) assert.equal((await ask()).status, 200);
+      const before = await counted();
+      await sessions.pause();
+      let answered = false;
+      const answer = ask().finally(() => (answered = true));
+      try {
+        await eventually("the request is counted", async () => (await counted()) === before + 1);
+        assert.equal(answered, false, "it was answered although the server of the sessions stands still");
+      } finally {
+        await sessions.unpause();
+      }
+      assert.equal((await answer).status, 200);
+      assert.equal(await counted(), before + 1);
+    });
 
   it("a session that ended in the meantime is refused all the same", async () => {
     const { token } = await app.signUp();

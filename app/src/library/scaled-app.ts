@@ -4,6 +4,7 @@ import type { Cache } from "../cache/cache";
 import type { AppConfig } from "../config";
 import type { Container } from "../container";
 import { adminPortOnly } from "../http/admin-listener";
+import { bySegment, inOrder } from "../http/in-order";
 import { authorize } from "../http/middleware/authenticate";
 import { errors, notFound } from "../http/middleware/errors";
 import { observe } from "../http/middleware/observe";
@@ -72,15 +73,19 @@ export async function wrapApp(container: Container, createApp: CreateApp, option
   app.get("/metrics", operatorsOnly, async (request, response) => sendText(request, response, METRICS_TYPE, await instance.metricsText()));
   app.use("/api/admin", operatorsOnly);
   app.use("/api/health", healthRoutes(container));
-  app.use("/api", limits.beforeAuthentication());
-  if (accounts) {
-    app.use("/api", authorize(sessions, adminToken));
-    app.use("/api", limits.afterAuthentication());
-    app.use("/api/admin", adminRoutes(container));
-    app.use("/api/auth", authRoutes(container));
-  } else {
-    app.use("/api/admin", requireAdminToken(adminToken), adminRoutes(container));
-  }
+  const admin = adminRoutes(container);
+  app.use(
+    "/api",
+    accounts
+      ? inOrder(
+          limits.beforeAuthentication(),
+          // With Redis the session and the limits are asked for in one round trip, as in app.ts.
+          authorize(sessions, adminToken, (request, session) => limits.beginEarly(request, session)),
+          limits.afterAuthentication(),
+          bySegment({ admin, auth: authRoutes(container) }),
+        )
+      : inOrder(limits.beforeAuthentication(), bySegment({ admin: inOrder(requireAdminToken(adminToken), admin) })),
+  );
   if (compression) app.use(compress);
   app.use(await createApp({ config, logger, cache, limits, metrics: registry }));
   app.use(notFound(app));
