@@ -40,8 +40,8 @@ export const POSTGRES_NODES = { least: 2, most: 5 } as const;
 const defaults = {
   /** Longest planned switchover (20 s, see entrypoint.sh), Postgres' own stop (`primary_stop_timeout`, 10 s), and as much again for a slow disk. */
   stopSeconds: 60,
-  /** The first start of a standby copies the primary, and is healthy once it streams; a rejoin rewinds. */
-  bootTimeoutSeconds: 1800,
+  /** A first start copies the primary, of which this is 60 GB at 100 MB/s; a rejoin only rewinds. */
+  bootTimeoutSeconds: 600,
   tmpMb: 64,
   /** Least shared memory for parallel queries, MiB: Docker's own default. */
   leastShmMb: 64,
@@ -70,6 +70,11 @@ export interface PostgresArgs {
   readonly etcdHosts: readonly string[];
   /** Node that is primary now, e.g. `pg-2`: it is replaced last, so that every update has one switchover at most. @default none is known */
   readonly primary?: string | undefined;
+  /**
+   * Seconds a node may take to be primary, or to stream and confirm writes, before `pulumi up` fails; the nodes after it are then left as they
+   * are. Raise it before adding a node to a large database, which it has to copy. @default 600
+   */
+  readonly bootTimeoutSeconds?: number | undefined;
   /** Changes to the child resources before they are created. */
   readonly transform?: {
     readonly image?: Transform<docker.ImageArgs>;
@@ -186,7 +191,7 @@ export class Postgres extends pulumi.ComponentResource {
           shmSize: Math.max(defaults.leastShmMb, Math.floor(memoryMb / 4)),
           stopSignal: PATRONI_STOP_SIGNAL,
           wait: true,
-          waitTimeout: defaults.bootTimeoutSeconds,
+          waitTimeout: args.bootTimeoutSeconds ?? defaults.bootTimeoutSeconds,
         },
         // Two containers cannot own one volume: the provider's default, said here because the data depends on it.
         { parent: this, deleteBeforeReplace: true, ...(before !== undefined && { dependsOn: before }) },

@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 
 OPERATOR = os.environ.get("POSTGRES_OPERATOR_URL", "http://postgres-operator:9105")
-PATRONI = "http://127.0.0.1:8008"
+PATRONI = os.environ.get("PATRONI_URL", "http://127.0.0.1:8008")
 
 # For how long an operator that nobody finds is looked for: it may be starting again. While a stack is destroyed it is gone for good.
 OPERATOR_MISSING_SECONDS = 1.0
@@ -87,6 +87,16 @@ def is_primary():
         return False
 
 
+def has_follower(name):
+    """Whether anybody could take over; taken for granted while Patroni does not say."""
+    try:
+        status, text = call(f"{PATRONI}/cluster", timeout=2.0)
+        members = json.loads(text)["members"] if status == 200 else None
+    except (OSError, ValueError, KeyError):
+        return True
+    return members is None or any(member["name"] != name and member["state"] in ("streaming", "running") for member in members)
+
+
 def hand_over(seconds):
     name, password = os.environ["PATRONI_NAME"], sys.stdin.read()
     deadline = time.monotonic() + seconds
@@ -111,8 +121,12 @@ def hand_over(seconds):
         if status in (401, 403, 404):
             log(f"the operator refuses to switch over ({status} {text.strip()}); Patroni hands over by itself")
             return 1
+        if status >= 300 and not has_follower(name):
+            # The whole host is being shut down, for example.
+            log("there is no standby to hand over to")
+            return 1
         if status >= 300:
-            # No standby is ready yet, or another switchover is under way.
+            # A standby is not ready yet, or another switchover is under way.
             log(f"not handed over yet: {status} {text.strip()}")
             time.sleep(0.5)
     return 0
