@@ -18,8 +18,9 @@ import { appSettings, appSource, contextDirectory, imageSource, loadBalancer } f
 import type { PhaseOutputs } from "./outputs";
 import { dockerHost } from "./preflight";
 import { currentPrimary } from "./primary";
-import { type AppPools, sizing } from "./sizing";
+import { sizing } from "./sizing";
 import { planTable } from "./sizing-table";
+import type { AppPools } from "./sizing-types";
 
 /**
  * Phase `database`: one Docker host with Postgres that fails over by itself, PgBouncer, two Redis servers, and the app in several
@@ -27,12 +28,7 @@ import { planTable } from "./sizing-table";
  * @throws RunError when Docker is unreachable or the plan does not fit, before anything is registered.
  */
 export async function database(config: StackConfig): Promise<PhaseOutputs> {
-  const [host, source, program, primary] = await Promise.all([
-    dockerHost(),
-    appSource(config),
-    operatorProgram(),
-    currentPrimary(),
-  ]);
+  const [host, source, program, primary] = await Promise.all([dockerHost(), appSource(config), operatorProgram(), currentPrimary()]);
   checkCapacity(config, host);
   const plan = sizing(config, host);
   await pulumi.log.info(planTable(plan, host));

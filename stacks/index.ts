@@ -19,7 +19,7 @@ async function program(): Promise<Record<string, pulumi.Output<string>>> {
 
 function missingPhase(phase: Phase): string {
   const available = Object.keys(phases).join(", ");
-  return `phase ${phase} is not part of this version, which provides phase ${available}; go back with: pulumi config set phase cluster`;
+  return `phase ${phase} is not part of this version, which provides phases ${available}; go back with: pulumi config set phase cluster`;
 }
 
 export = program;

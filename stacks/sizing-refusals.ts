@@ -1,94 +1,120 @@
 import type { DockerHost } from "./preflight";
-import { leastTotal, type Share } from "./share";
-import type { Shares, SizingConfig } from "./sizing";
+import type { SizingConfig } from "./sizing-types";
 
 /** What there is and what is asked for, when the second is more. Memory in MiB. */
 export interface TooMuch {
   readonly config: SizingConfig;
   readonly host: Pick<DockerHost, "memoryMb">;
   readonly budgetMb: number;
-  readonly fixedMb: number;
-  readonly shares: Shares;
+  /** What all containers need at least. */
+  readonly neededMb: number;
+  /** Least of each Postgres server, for its connections. */
+  readonly leastPostgresMb: number;
+  /** Whether there would be a plan for another configuration. */
+  readonly fits: (config: SizingConfig) => boolean;
 }
 
-/** A key whose value may be what is too much: the size of each piece, how it is spelled, and the least it may be. */
-interface Size {
-  readonly key: "postgresMemoryMb" | "appMemoryMb" | "jobsMemoryMb" | "redisCacheMb" | "redisLimitsMb";
-  readonly share: Share;
+/** A key whose value may be what is too much, and the least it may be. */
+interface Candidate {
+  readonly key:
+    | "postgresMemoryMb"
+    | "appMemoryMb"
+    | "jobsMemoryMb"
+    | "redisCacheMb"
+    | "redisLimitsMb"
+    | "appInstances"
+    | "postgresNodes"
+    | "dbPoolSize";
+  readonly value: number;
   readonly least: number;
-  /** The key's value for a container of that size. */
-  readonly valueOf: (containerMb: number) => number;
+  /** Containers of that size. */
+  readonly count: number;
 }
 
 /**
- * One sentence for a plan that does not fit: the size that is too large if somebody gave one, else the count, else the budget, else the
- * host. What it tells to type leads to a plan that fits.
+ * One sentence for a plan that does not fit: the size that is too large if somebody gave one, else a count, else the budget, else the host.
+ * What it tells to type leads to a plan that fits, or to the next sentence where more than one value is too large.
  */
-export function cannotFit(all: TooMuch): string {
-  const { config, host, budgetMb, fixedMb, shares } = all;
-  const needed = fixedMb + leastTotal(Object.values(shares));
-  const over = needed - budgetMb;
+export function cannotFit({ config, host, budgetMb, neededMb, leastPostgresMb, fits }: TooMuch): string {
   const may =
     config.memoryBudgetMb === undefined
       ? `the ${budgetMb} MiB the stack may use of the Docker host's ${host.memoryMb}`
       : `the ${budgetMb} MiB of memoryBudgetMb`;
-  for (const { key, share, least, valueOf } of sizes(all)) {
-    const allowed = valueOf(share.least - Math.ceil(over / share.count));
-    if (allowed < least) continue;
-    const each = share.count === 1 ? "" : ` for each of ${share.count} containers`;
-    return (
-      `${key} is ${config[key]}${each}, with which all containers need ${needed} MiB; ` +
-      `allowed: at most ${allowed}, to stay within ${may}. Fix: pulumi config set ${key} ${allowed}`
-    );
+  const sentence = ({ key, value, count }: Candidate, allowed: number): string =>
+    `${key} is ${value}${count > 1 ? ` for each of ${count} containers` : ""}, with which all containers need at least ${neededMb} MiB; ` +
+    `allowed: at most ${allowed}, to stay within ${may}. Fix: pulumi config set ${key} ${allowed}`;
+  const all = candidates(config, leastPostgresMb);
+  for (const candidate of all) {
+    const allowed = largest(candidate, (value) => fits({ ...config, [candidate.key]: value }));
+    if (allowed !== undefined) return sentence(candidate, allowed);
   }
-  for (const [key, share, least] of [
-    ["appInstances", shares.app, 1],
-    ["postgresNodes", shares.postgres, 2],
-  ] as const) {
-    const allowed = share.count - Math.ceil(over / share.least);
-    if (allowed < least) continue;
-    return (
-      `${key} is ${share.count}, with which all containers need at least ${needed} MiB; ` +
-      `allowed: at most ${allowed}, to stay within ${may}. Fix: pulumi config set ${key} ${allowed}`
-    );
-  }
-  if (config.memoryBudgetMb !== undefined && needed <= host.memoryMb) {
-    return `memoryBudgetMb is ${budgetMb}; allowed: at least ${needed}, what all containers need. Fix: pulumi config set memoryBudgetMb ${needed}`;
+  // More than one is too large: one after the other, unless not even all of them together would do.
+  const [first] = all.filter(({ value, least }) => value > least);
+  const least = Object.fromEntries(all.map((candidate) => [candidate.key, candidate.least]));
+  if (first !== undefined && fits({ ...config, ...least })) return sentence(first, first.least);
+  if (config.memoryBudgetMb !== undefined && neededMb <= host.memoryMb) {
+    return `memoryBudgetMb is ${budgetMb}; allowed: at least ${neededMb}, what all containers need. Fix: pulumi config set memoryBudgetMb ${neededMb}`;
   }
   return (
-    `the Docker host is too small for phase database: all containers need at least ${needed} MiB, more than ${may}. ` +
+    `the Docker host is too small for phase database: all containers need at least ${neededMb} MiB, more than ${may}. ` +
     "Fix: give Docker more memory, or stay in phase cluster: pulumi config set phase cluster"
   );
 }
 
-/** The sizes somebody gave, the largest first: that is where there is most to gain. */
-function sizes({ config, shares }: TooMuch): Size[] {
-  const same = (containerMb: number): number => Math.floor(containerMb);
-  // The reverse of what the container of a Redis needs; a little less is allowed, too.
-  const data = (containerMb: number): number => Math.floor(((containerMb - 33) * 2) / 3);
-  const all: Size[] = [
-    { key: "postgresMemoryMb", share: shares.postgres, least: 256, valueOf: same },
-    { key: "appMemoryMb", share: shares.app, least: 192, valueOf: same },
-    { key: "jobsMemoryMb", share: shares.jobs, least: 256, valueOf: same },
-    { key: "redisCacheMb", share: shares.redisCache, least: 16, valueOf: data },
-    { key: "redisLimitsMb", share: shares.redisLimits, least: 16, valueOf: data },
+/** Largest value that fits, below the one that does not; `undefined` when none does. */
+function largest({ value, least }: Candidate, fits: (value: number) => boolean): number | undefined {
+  if (value <= least || !fits(least)) return undefined;
+  let [good, bad] = [least, value];
+  while (bad - good > 1) {
+    const middle = Math.floor((good + bad) / 2);
+    if (fits(middle)) good = middle;
+    else bad = middle;
+  }
+  return good;
+}
+
+/** What somebody gave, the largest first: that is where there is most to gain. Then the counts, which have a default as well. */
+function candidates(config: SizingConfig, leastPostgresMb: number): Candidate[] {
+  const { postgresMemoryMb, appMemoryMb, jobsMemoryMb, redisCacheMb, redisLimitsMb, appInstances, postgresNodes, dbPoolSize } = config;
+  const given = (key: Candidate["key"], value: number | undefined, least: number, count: number): Candidate[] =>
+    value === undefined ? [] : [{ key, value, least, count }];
+  const sizes = [
+    ...given("postgresMemoryMb", postgresMemoryMb, leastPostgresMb, postgresNodes),
+    ...given("appMemoryMb", appMemoryMb, 192, appInstances),
+    ...given("jobsMemoryMb", jobsMemoryMb, 256, 1),
+    ...given("redisCacheMb", redisCacheMb, 16, 1),
+    ...given("redisLimitsMb", redisLimitsMb, 16, 1),
+  ].sort((a, b) => b.value * b.count - a.value * a.count);
+  return [
+    ...sizes,
+    ...given("dbPoolSize", dbPoolSize, 4, 1),
+    ...given("appInstances", appInstances, 1, 1),
+    ...given("postgresNodes", postgresNodes, 2, 1),
   ];
-  return all.filter(({ key }) => config[key] !== undefined).sort((a, b) => b.share.count * b.share.least - a.share.count * a.share.least);
 }
 
 /** Postgres' memory does not carry its connections. */
-export function tooManyConnections(config: SizingConfig, maxConnections: number, leastMb: number): string {
+export function tooManyConnections(givenMb: number, maxConnections: number, leastMb: number): string {
   return (
-    `postgresMemoryMb is ${config.postgresMemoryMb}, but ${maxConnections} connections need ${leastMb} MiB; ` +
+    `postgresMemoryMb is ${givenMb}, but ${maxConnections} connections need ${leastMb} MiB; ` +
     `allowed: at least ${leastMb}, or fewer connections (dbPoolSize). Fix: pulumi config set postgresMemoryMb ${leastMb}`
   );
 }
 
-/** More connections to PgBouncer than it takes. */
-export function tooManyClients(config: SizingConfig, workers: number, clients: number, most: number): string {
-  const what = `${config.appInstances} instances (appInstances) with ${workers} workers each`;
-  return (
-    `${what} may open ${clients} connections to PgBouncer; allowed: at most ${most}. ` +
-    `Fix: pulumi config set workers ${Math.max(1, Math.floor((workers * most) / clients))}`
-  );
+/** The app would have more connections to PgBouncer than it takes; what follows from workers, and what from the pool, has its own advice. */
+export function tooManyClients(
+  config: SizingConfig,
+  { workers, poolMax, clients }: { readonly workers: number; readonly poolMax: number; readonly clients: number },
+  most: number,
+): string {
+  const allowed = (value: number): number => Math.max(1, Math.floor((value * most) / clients) - 1);
+  const rest = `with which the app may open ${clients} connections to PgBouncer, and it takes ${most}`;
+  if (poolMax === workers) {
+    return (
+      `workers is ${workers} for each of ${config.appInstances} instances (appInstances), ${rest}; ` +
+      `allowed: at most ${allowed(workers)}. Fix: pulumi config set workers ${allowed(workers)}`
+    );
+  }
+  const poolSize = config.dbPoolSize ?? 0;
+  return `dbPoolSize is ${poolSize}, ${rest}; allowed: at most ${allowed(poolSize)}. Fix: pulumi config set dbPoolSize ${allowed(poolSize)}`;
 }

@@ -1,31 +1,34 @@
 import { patroniConfig, patroniSharedConfig } from "../components/local/postgres";
 import { pgbouncerPool } from "../components/local/pgbouncer";
 import type { DockerHost } from "./preflight";
-import { containersOf, type Plan } from "./sizing";
+import { containersOf } from "./sizing";
+import type { Plan } from "./sizing-types";
 
 /** The plan as a table for people: every container with its limits, and what it is set to. */
 export function planTable(plan: Plan, host: Pick<DockerHost, "cpus" | "memoryMb">): string {
   const notes = notesOf(plan);
-  const rows = containersOf(plan).map(({ name, count, limits }) => [
-    name,
-    String(count),
-    mebibytes(limits.memoryMb),
-    limits.cpus === undefined ? "all" : String(limits.cpus),
-    notes[name] ?? "",
-  ]);
-  const header = ["container", "count", "memory", "CPUs", "set to"];
-  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, column) => (column === 1 || column === 2 || column === 3 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
-      .join("  ")
-      .trimEnd();
+  const rows = containersOf(plan).map(({ name, count, limits }): Row => {
+    const cpus = limits.cpus === undefined ? "all" : String(limits.cpus);
+    return { container: name, count: String(count), memory: mebibytes(limits.memoryMb), CPUs: cpus, "set to": notes[name] ?? "" };
+  });
+  const all = [Object.fromEntries(COLUMNS.map((title) => [title, title])) as Row, ...rows];
+  const width = (column: keyof Row): number => Math.max(...all.map((row) => row[column].length));
+  const cell = (row: Row, column: keyof Row): string =>
+    NUMBERS.includes(column) ? row[column].padStart(width(column)) : row[column].padEnd(width(column));
+  const has = `${host.cpus} CPUs, ${mebibytes(host.memoryMb)}`;
   return [
-    `plan for this Docker host (${host.cpus} CPUs, ${mebibytes(host.memoryMb)}): ${mebibytes(plan.totalMb)} at most of ${mebibytes(plan.budgetMb)}`,
-    line(header),
-    ...rows.map(line),
+    `plan for this Docker host (${has}): ${mebibytes(plan.totalMb)} at most of ${mebibytes(plan.budgetMb)}`,
+    ...all.map((row) =>
+      COLUMNS.map((column) => cell(row, column))
+        .join("  ")
+        .trimEnd(),
+    ),
   ].join("\n");
 }
+
+const COLUMNS = ["container", "count", "memory", "CPUs", "set to"] as const;
+const NUMBERS: readonly (typeof COLUMNS)[number][] = ["count", "memory", "CPUs"];
+type Row = Readonly<Record<(typeof COLUMNS)[number], string>>;
 
 function notesOf(plan: Plan): Readonly<Record<string, string>> {
   const { app, jobs, postgres, pgbouncer, redisCache, redisLimits } = plan;

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import fc from "fast-check";
 import { type ConfigSource, loadConfig, type StackConfig } from "../../../stacks/config";
 import { neededMemoryMb } from "../../../stacks/config-checks";
+import { unusedKeys } from "../../../stacks/config-keys";
 import { closest, editDistance } from "../../../stacks/did-you-mean";
 
 function source(values: Record<string, string>, stack = "dev", secrets: readonly string[] = []): ConfigSource {
@@ -34,6 +35,7 @@ describe("stack configuration", () => {
     const config = load({});
     assert.equal(config.phase, "cluster");
     assert.equal(config.appInstances, 1);
+    assert.equal(load({ phase: "database" }).appInstances, 3, "B2");
     assert.equal(config.workers, "auto");
     assert.equal(config.port, 3001);
     assert.equal(config.publishAddress, "127.0.0.1");
@@ -71,6 +73,18 @@ describe("stack configuration", () => {
       chatRequestsPerSecond: "5",
       chatBurst: "0",
       maxBodyMb: "1",
+      tls: "generated",
+      httpRedirectPort: "80",
+      memoryBudgetMb: "4096",
+      jobsMemoryMb: "512",
+      postgresNodes: "5",
+      postgresMemoryMb: "2048",
+      postgresCpus: "2.5",
+      etcdMembers: "3",
+      durability: "strict",
+      dbPoolSize: "40",
+      redisCacheMb: "256",
+      redisLimitsMb: "64",
     });
     assert.deepEqual(config, {
       phase: "cloud",
@@ -91,6 +105,20 @@ describe("stack configuration", () => {
       chatRequestsPerSecond: 5,
       chatBurst: 0,
       maxBodyMb: 1,
+      tls: "generated",
+      tlsCertificateFile: undefined,
+      tlsKeyFile: undefined,
+      httpRedirectPort: 80,
+      memoryBudgetMb: 4096,
+      jobsMemoryMb: 512,
+      postgresNodes: 5,
+      postgresMemoryMb: 2048,
+      postgresCpus: 2.5,
+      etcdMembers: "3",
+      durability: "strict",
+      dbPoolSize: 40,
+      redisCacheMb: 256,
+      redisLimitsMb: 64,
     });
   });
 
@@ -113,6 +141,18 @@ describe("stack configuration", () => {
     chatRequestsPerSecond: ["-1", "x"],
     chatBurst: ["-1", "x"],
     maxBodyMb: ["0", "1025", "10MB"],
+    tls: ["on", "true", ""],
+    httpRedirectPort: ["0", "65536", "http"],
+    memoryBudgetMb: ["1023", "4GB", "-1"],
+    jobsMemoryMb: ["255", "1GB"],
+    postgresNodes: ["0", "1", "6", "three"],
+    postgresMemoryMb: ["255", "1GB", "-1"],
+    postgresCpus: ["0", "0.25", "1,5", "257"],
+    etcdMembers: ["0", "2", "5", "01"],
+    durability: ["Strict", "none", ""],
+    dbPoolSize: ["3", "1001", "many"],
+    redisCacheMb: ["15", "4GB"],
+    redisLimitsMb: ["15", "1.5"],
   };
   for (const [key, values] of Object.entries(bad)) {
     it(`refuses bad values of ${key}, naming key, value, what is allowed and the command that repairs it`, () => {
@@ -125,13 +165,25 @@ describe("stack configuration", () => {
         assert.ok(command, message);
         const [name = "", example = ""] = command.split(" ");
         // The advice has to be right: what it says is accepted.
-        if (name !== "--path") assert.doesNotThrow(() => load({ [name]: example }), message);
+        const beside = name === "httpRedirectPort" ? { tls: "generated" } : {};
+        if (name !== "--path") assert.doesNotThrow(() => load({ ...beside, [name]: example }), message);
       }
     });
   }
 
   it("the table above has every key", () => {
-    assert.deepEqual(Object.keys(bad).sort(), Object.keys(load({})).sort());
+    // Any text is a path; files are looked at in tls.test.ts.
+    const files = ["tlsCertificateFile", "tlsKeyFile"];
+    assert.deepEqual([...Object.keys(bad), ...files].sort(), Object.keys(load({})).sort());
+  });
+
+  it("keys of another phase are checked, and otherwise left alone: a phase can be tried and left without losing settings", () => {
+    const set = { postgresNodes: "5", durability: "strict" };
+    for (const phase of ["cluster", "database"]) assert.equal(load({ phase, ...set }).postgresNodes, 5);
+    assert.match(messageOf({ phase: "cluster", postgresNodes: "9" }), /postgresNodes is "9"; allowed: an integer from 2 to 5/);
+    const unused = unusedKeys({ postgresNodes: 5, durability: "strict", port: 1 }, "cluster");
+    assert.deepEqual(unused, ["postgresNodes", "durability"]);
+    assert.deepEqual(unusedKeys({ postgresNodes: 5, port: 1 }, "database"), []);
   });
 
   it("reports all violations at once", () => {

@@ -160,14 +160,12 @@ describe("the whole program", function () {
   });
 
   it("says in one sentence that a later phase is not there yet, without needing Docker", async () => {
-    for (const phase of ["database", "cloud"]) {
-      const { message, recorder } = await refusal({ "phased-stack:phase": phase, "docker:host": "unix:///nowhere" });
-      assert.equal(
-        message,
-        `phase ${phase} is not part of this version, which provides phase cluster only; go back with: pulumi config set phase cluster`,
-      );
-      assert.deepEqual(recorder.names(), []);
-    }
+    const { message, recorder } = await refusal({ "phased-stack:phase": "cloud", "docker:host": "unix:///nowhere" });
+    assert.equal(
+      message,
+      "phase cloud is not part of this version, which provides phases cluster, database; go back with: pulumi config set phase cluster",
+    );
+    assert.deepEqual(recorder.names(), []);
   });
 
   it("shows the compiler's message, and registers nothing, when the app does not compile", async () => {

@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import * as pulumi from "@pulumi/pulumi";
+import fc from "fast-check";
+import { pgbouncerPool, RESERVED_CONNECTIONS } from "../../../components/local/pgbouncer";
+import { patroniConfig } from "../../../components/local/postgres";
+import { redisContainerMb } from "../../../components/local/redis";
+import { neededMemoryMb } from "../../../stacks/config-checks";
+import { loadConfig } from "../../../stacks/config";
+import { divide, leastTotal, type Share } from "../../../stacks/share";
+import { containersOf, sizing } from "../../../stacks/sizing";
+import { planTable } from "../../../stacks/sizing-table";
+import type { Plan, SizingConfig } from "../../../stacks/sizing-types";
+
+type Values = Readonly<Record<string, string | number>>;
+
+function configOf(values: Values): SizingConfig {
+  const all: Values = { phase: "database", ...values };
+  const entries = Object.entries(all).map(([key, value]) => [`phased-stack:${key}`, String(value)]);
+  const given = Object.fromEntries(entries) as Record<string, string>;
+  return loadConfig({ project: "phased-stack", stack: "dev", values: given, isSecret: () => false });
+}
+
+const plan = (values: Values, cpus = 4, memoryMb = 16_000): Plan => sizing(configOf(values), { cpus, memoryMb });
+
+function refusal(values: Values, cpus = 4, memoryMb = 16_000): string {
+  try {
+    plan(values, cpus, memoryMb);
+  } catch (error) {
+    assert.ok(pulumi.RunError.isInstance(error), String(error));
+    return error.message;
+  }
+  return assert.fail(`accepted ${JSON.stringify(values)}`);
+}
+
+/** From a small laptop to a server. */
+const host = fc.record({ cpus: fc.integer({ min: 2, max: 32 }), memoryMb: fc.integer({ min: 3700, max: 65_536 }) });
+
+/** Any choice of the user's, most of them left alone. */
+const choices = fc.record(
+  {
+    appInstances: fc.integer({ min: 1, max: 12 }),
+    workers: fc.integer({ min: 1, max: 8 }),
+    appMemoryMb: fc.integer({ min: 192, max: 4096 }),
+    appCpus: fc.integer({ min: 1, max: 8 }),
+    jobsMemoryMb: fc.integer({ min: 256, max: 2048 }),
+    postgresNodes: fc.integer({ min: 2, max: 5 }),
+    postgresMemoryMb: fc.integer({ min: 256, max: 8192 }),
+    etcdMembers: fc.constantFrom(1, 3),
+    dbPoolSize: fc.integer({ min: 4, max: 200 }),
+    redisCacheMb: fc.integer({ min: 16, max: 4096 }),
+    redisLimitsMb: fc.integer({ min: 16, max: 1024 }),
+    memoryBudgetMb: fc.integer({ min: 3000, max: 65_536 }),
+  },
+  { requiredKeys: [] },
+);
+
+describe("B13 the plan of phase database", () => {
+  it("fits every host from a small laptop to 64 GB without a word of configuration (property)", () => {
+    fc.assert(
+      fc.property(host, ({ cpus, memoryMb }) => {
+        const made = plan({}, cpus, memoryMb);
+        const total = containersOf(made).reduce((sum, { count, limits }) => sum + count * limits.memoryMb, 0);
+        assert.equal(made.totalMb, total);
+        assert.ok(total <= made.budgetMb && made.budgetMb < memoryMb, `${total} of ${made.budgetMb} of ${memoryMb}`);
+        for (const { name, limits } of containersOf(made)) assert.ok((limits.cpus ?? cpus) <= cpus, name);
+      }),
+    );
+  });
+
+  it("a plan that is made holds together whatever the user chose, and what the user chose is in it (property)", () => {
+    let made = 0;
+    fc.assert(
+      fc.property(host, choices, ({ cpus, memoryMb }, given) => {
+        let result: Plan;
+        try {
+          result = plan(given, cpus, memoryMb);
+        } catch (error) {
+          if (pulumi.RunError.isInstance(error)) return;
+          throw error;
+        }
+        made += 1;
+        const { app, jobs, postgres, pgbouncer, redisCache, redisLimits } = result;
+        assert.ok(result.totalMb <= result.budgetMb, `${result.totalMb} of ${result.budgetMb}`);
+        for (const [mine, wanted] of [
+          [app.memoryMb, given.appMemoryMb],
+          [jobs.memoryMb, given.jobsMemoryMb],
+          [postgres.memoryMb, given.postgresMemoryMb],
+          [pgbouncer.settings.poolSize, given.dbPoolSize],
+          [redisCache.maxMemoryMb, given.redisCacheMb],
+          [redisLimits.maxMemoryMb, given.redisLimitsMb],
+          [app.workers, given.workers],
+        ]) {
+          if (wanted !== undefined) assert.equal(mine, wanted);
+        }
+        assert.equal(redisCache.memoryMb, redisContainerMb(redisCache.maxMemoryMb));
+        assert.doesNotThrow(() => patroniConfig({ ...postgres, etcdHosts: ["etcd-1"] }), "Postgres carries its connections");
+        const pool = pgbouncerPool(pgbouncer.settings);
+        assert.ok(pool.poolSize + pool.reservePoolSize + pool.nodePoolSize + RESERVED_CONNECTIONS <= postgres.maxConnections);
+        assert.ok(app.poolMax >= app.workers && app.replicaPoolMax >= app.workers, "each worker has a connection");
+        // All app containers, twice while they are replaced, are let in.
+        const clients = 2 * (app.instances + 1) * (app.poolMax + postgres.nodes * app.replicaPoolMax);
+        assert.ok(clients <= pgbouncer.settings.maxClients!, `${clients} clients of ${pgbouncer.settings.maxClients}`);
+        if (given.appMemoryMb === undefined) assert.ok(app.memoryMb >= neededMemoryMb(app.workers, undefined));
+      }),
+      { numRuns: 200 },
+    );
+    assert.ok(made > 20, `only ${made} plans were made`);
+  });
+
+  it("what does not fit is refused in one sentence with field, value and what is allowed; what it tells to type ends at a plan (property)", () => {
+    let refused = 0;
+    fc.assert(
+      fc.property(host, choices, ({ cpus, memoryMb }, given) => {
+        let values: Record<string, string | number> = { ...given };
+        let round = 0;
+        // One thing at a time is said, the largest first; there are no more than so many to say.
+        for (; round < 12; round++) {
+          let message: string;
+          try {
+            plan(values, cpus, memoryMb);
+            break;
+          } catch (error) {
+            assert.ok(pulumi.RunError.isInstance(error), String(error));
+            message = error.message;
+          }
+          refused += 1;
+          if (message.startsWith("the configuration of stack")) return;
+          const set = /Fix: pulumi config set (\w+) (\S+)$/.exec(message);
+          const removed = /Fix: pulumi config rm (\w+)$/.exec(message)?.[1];
+          if (/stay in phase cluster/.test(message)) return;
+          assert.ok(set ?? removed, message);
+          if (removed === undefined) values[set![1]!] = set![2]!;
+          else values = Object.fromEntries(Object.entries(values).filter(([key]) => key !== removed));
+          assert.match(message, /^\w+ is \S+.*; allowed: .+\. Fix: /);
+        }
+        assert.ok(round < 12, `advice goes round in circles: ${JSON.stringify(values)}`);
+      }),
+      { numRuns: 200 },
+    );
+    assert.ok(refused > 20, `only ${refused} were refused`);
+  });
+
+  it("B2 three instances on two CPUs start one worker each, unless asked; more CPUs, more workers", () => {
+    assert.equal(plan({}, 2).app.workers, 1);
+    assert.equal(plan({ workers: 2 }, 2).app.workers, 2);
+    assert.equal(plan({ appInstances: 1 }, 2).app.workers, 2);
+    assert.equal(plan({}, 16, 32_000).app.workers, 4);
+    assert.equal(plan({ appCpus: 2 }, 16, 32_000).app.workers, 2);
+    fc.assert(
+      fc.property(host, fc.integer({ min: 1, max: 10 }), ({ cpus }, appInstances) => {
+        const { workers } = plan({ appInstances }, cpus, 65_536).app;
+        assert.ok(workers === 1 || workers * appInstances <= cpus + appInstances / 2, `${appInstances} × ${workers} on ${cpus}`);
+      }),
+    );
+  });
+
+  it("B14 scaling the app changes nothing about what keeps data, nor about what leads there (property)", () => {
+    fc.assert(
+      fc.property(host, fc.integer({ min: 1, max: 8 }), ({ cpus, memoryMb }, appInstances) => {
+        fc.pre(memoryMb > 8000);
+        const [three, other] = [plan({}, cpus, memoryMb), plan({ appInstances }, cpus, memoryMb)];
+        for (const part of ["postgres", "etcd", "pgbouncer", "postgresProxy", "redisCache", "redisLimits", "loadBalancer"] as const) {
+          assert.deepEqual(other[part], three[part], part);
+        }
+      }),
+    );
+  });
+
+  it("more memory is never a smaller server (property)", () => {
+    fc.assert(
+      fc.property(host, fc.integer({ min: 0, max: 8192 }), ({ cpus, memoryMb }, more) => {
+        const [small, large] = [plan({}, cpus, memoryMb), plan({}, cpus, memoryMb + more)];
+        assert.ok(large.postgres.memoryMb >= small.postgres.memoryMb);
+        assert.ok(large.redisCache.maxMemoryMb >= small.redisCache.maxMemoryMb);
+      }),
+    );
+  });
+
+  it("B3 Redis gets at most 4 GB by itself, and what it is told to have", () => {
+    assert.equal(plan({}, 32, 131_072).redisCache.maxMemoryMb, 4096);
+    assert.equal(plan({ redisCacheMb: 5000 }, 32, 131_072).redisCache.maxMemoryMb, 5000);
+  });
+
+  it("names the field that is too large, and where the limit comes from", () => {
+    assert.equal(
+      refusal({ postgresMemoryMb: 8000 }, 2, 8000),
+      "postgresMemoryMb is 8000 for each of 3 containers, with which all containers need at least 25884 MiB; allowed: at most 1638, to stay within " +
+        "the 6800 MiB the stack may use of the Docker host's 8000. Fix: pulumi config set postgresMemoryMb 1638",
+    );
+    assert.match(
+      refusal({ appInstances: 40 }, 2, 8000),
+      /^appInstances is 40, .* allowed: at most \d+, .* Fix: pulumi config set appInstances/,
+    );
+    assert.match(refusal({ postgresMemoryMb: 256 }), /^postgresMemoryMb is 256, but 75 connections need 368 MiB; allowed: at least 368,/);
+    assert.match(refusal({ memoryBudgetMb: 2000 }), /^memoryBudgetMb is 2000; allowed: at least \d+, what all containers need\. Fix:/);
+    assert.match(refusal({ memoryBudgetMb: 20_000 }), /^memoryBudgetMb is 20000; allowed: at most 16000, the memory of the Docker host/);
+    assert.match(refusal({ dbPoolSize: 1000 }), /^dbPoolSize is 1000, with which the app may open \d+ connections/);
+    assert.match(refusal({ workers: 64, appInstances: 50 }), /^workers is 64 for each of 50 instances/);
+    assert.match(refusal({}, 2, 2000), /^the Docker host is too small for phase database: .* pulumi config set phase cluster$/);
+  });
+
+  it("is told as a table: every container once, its limits, what it is set to", () => {
+    const lines = planTable(plan({}, 2, 8000), { cpus: 2, memoryMb: 8000 }).split("\n");
+    assert.match(lines[0]!, /^plan for this Docker host \(2 CPUs, 8000 MiB\): \d+ MiB at most of 6800 MiB$/);
+    assert.match(lines[1]!, /^container +count +memory +CPUs +set to$/);
+    assert.equal(lines.length, 2 + containersOf(plan({})).length);
+    assert.match(
+      lines.find((line) => line.startsWith("postgres "))!,
+      /^postgres +3 +\d+ MiB +all +shared_buffers \d+MB, work_mem \d+kB, max_/,
+    );
+    // Columns: all figures of one end at the same place.
+    assert.equal(new Set(lines.slice(2).map((line) => line.indexOf(" MiB"))).size, 1);
+  });
+});
+
+describe("shares of a budget", () => {
+  const share = fc
+    .record({
+      count: fc.integer({ min: 1, max: 10 }),
+      least: fc.nat(500),
+      room: fc.nat(5000),
+      weight: fc.nat(50),
+    })
+    .map(({ room, ...rest }): Share => ({ ...rest, most: rest.least + room }));
+
+  it("everybody has the least, nobody more than the most, together no more than there is (property)", () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string({ minLength: 1 }), share, { maxKeys: 6 }), fc.nat(60_000), (shares, more) => {
+        const budget = leastTotal(shares) + more;
+        const sizes = divide(budget, shares);
+        let used = 0;
+        for (const [name, { count, least, most, weight }] of Object.entries(shares)) {
+          const size = sizes[name]!;
+          assert.ok(Number.isInteger(size) && size >= least && size <= most, `${name}: ${size}`);
+          if (weight === 0) assert.equal(size, least);
+          used += count * size;
+        }
+        assert.ok(used <= budget);
+        // What is left is rounding, or nobody has a use for it.
+        const growing = Object.entries(shares).filter(([name, { most, weight }]) => weight > 0 && sizes[name]! < most);
+        if (growing.length > 0) assert.ok(budget - used < growing.reduce((sum, [, { count }]) => sum + count, 0) + 1);
+      }),
+    );
+  });
+
+  it("refuses a budget below the least", () => {
+    assert.throws(() => divide(9, { a: { count: 2, least: 5, most: 9, weight: 1 } }), /a budget of 9 is less than 10, which is needed/);
+  });
+});
