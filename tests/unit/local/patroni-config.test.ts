@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { etcdArguments } from "../../../components/local/etcd";
 import {
   patroniConfig,
+  patroniEnvironment,
   patroniSharedConfig,
   type PatroniSettings,
   postgresContext,
@@ -88,6 +89,17 @@ describe("F2 configuration of Patroni", () => {
         if (config !== undefined) assert.match(text, /^[a-z][a-z0-9-]*$/);
       }),
     );
+    fc.assert(
+      fc.property(oddText, (name) => {
+        const environment = unlessRefused(() => patroniEnvironment(name));
+        if (environment !== undefined) assert.match(name, /^[a-z][a-z0-9-]*$/);
+      }),
+    );
+    assert.deepEqual(patroniEnvironment("pg-1"), {
+      PATRONI_NAME: "pg-1",
+      PATRONI_POSTGRESQL_CONNECT_ADDRESS: "pg-1:5432",
+      PATRONI_RESTAPI_CONNECT_ADDRESS: "pg-1:8008",
+    });
     assert.throws(() => patroniConfig({ ...node, etcdHosts: [] }), /etcdHosts: \[\] is not allowed; give the host name of at least one/);
     assert.throws(() => patroniConfig({ ...node, memoryMb: 150 }), /150 MiB are too little for Postgres and Patroni; give at least 192\./);
   });
