@@ -136,11 +136,16 @@ function server(node: string, check: string): string {
 
 const OWN_CHECK = `check port ${PATRONI_PORT}`;
 
+/** OPTIONS: Patroni's way of answering with a status only. To GET it tells its whole state, and complains when nobody reads it to the end. */
+function asks(path: string): string {
+  return `    option httpchk OPTIONS ${path}`;
+}
+
 function primarySection(nodes: readonly string[]): string[] {
   return [
     "listen primary",
     `    bind :${PRIMARY_PORT}`,
-    "    option httpchk GET /primary",
+    asks("/primary"),
     ...SERVER_DEFAULTS,
     ...nodes.map((node) => server(node, OWN_CHECK)),
     "",
@@ -156,7 +161,7 @@ function replicaSections(nodes: readonly string[], maxLagMb: number): string[] {
     "",
     "backend replicas_read",
     "    balance leastconn",
-    `    option httpchk GET /replica?lag=${maxLagMb}MB`,
+    asks(`/replica?lag=${maxLagMb}MB`),
     ...SERVER_DEFAULTS,
     ...nodes.map((node) => server(node, OWN_CHECK)),
     "",

@@ -41,7 +41,7 @@ class Cluster {
         get: (key) =>
           Promise.resolve(
             key.endsWith("/leader")
-              ? { value: "pg-1", lease: "7" }
+              ? { value: asked && script.patroni?.startsWith("4") !== true ? "pg-2" : "pg-1", lease: "7" }
               : { value: '{"leader":"pg-1","sync_standby":"pg-2","quorum":0}', lease: "0" },
           ),
       },
@@ -56,7 +56,6 @@ class Cluster {
           if (asked) looks += 1;
           return Promise.resolve(node(isNew() ? "primary" : "replica"));
         },
-        isLeader: () => Promise.resolve(isNew()),
         handOver: async (from, to, signal) => {
           asked = true;
           steps.push(`hand over ${from} ${to}${this.paused ? "" : " UNPAUSED"}`);

@@ -17,7 +17,7 @@ export interface NodeState {
   readonly pending_restart?: boolean;
 }
 
-/** Whether it takes writes: it is no standby (any more), and has the lease. */
+/** Whether it takes writes: it is no standby (any more). */
 export function isWritable({ state, role }: NodeState): boolean {
   return state === "running" && role === "primary";
 }
@@ -34,16 +34,6 @@ export class Patroni {
     } catch {
       // Whoever asks treats a node that cannot be reached and one that talks nonsense the same.
       return undefined;
-    }
-  }
-
-  /** Whether a node holds the lease, in its own words. */
-  async isLeader(node: string, timeoutMs = TIMEOUT_MS): Promise<boolean> {
-    try {
-      const answer = await fetch(this.#url(node, "/primary"), { method: "HEAD", signal: AbortSignal.timeout(timeoutMs) });
-      return answer.status === 200;
-    } catch {
-      return false;
     }
   }
 

@@ -22,12 +22,12 @@ export interface Limits {
   readonly resumeMs: number;
 }
 
-const LIMITS: Limits = { pauseMs: 5000, takeOverMs: 15_000, lookMs: 25, resumeMs: 250 };
+const LIMITS: Limits = { pauseMs: 5000, takeOverMs: 15_000, lookMs: 50, resumeMs: 250 };
 
 /** What a switchover needs. */
 export interface SwitchoverParts {
   readonly etcd: Pick<Etcd, "get">;
-  readonly patroni: Pick<Patroni, "state" | "isLeader" | "handOver">;
+  readonly patroni: Pick<Patroni, "state" | "handOver">;
   readonly pgbouncer: Pick<Pgbouncer, "pause" | "resume" | "isPaused">;
   readonly proxy: Pick<Proxy, "primaries">;
   readonly lock: Pick<Lock, "take" | "isElsewhere">;
@@ -173,9 +173,14 @@ export class Switchover {
         }
         return undefined;
       };
+      // The lease first: etcd is asked at no cost, while every question to the node takes time it needs to take over.
+      const { etcd, settings } = this.parts;
+      const chosen = await until(async () => (await etcd.get(`/service/${settings.scope}/leader`).catch(() => undefined))?.value === to);
+      if (chosen !== undefined) return chosen;
+      progress(`${to} has the lease`);
       const promoted = await until(async () => {
         const state = await patroni.state(to, 500);
-        return state !== undefined && isWritable(state) && (await patroni.isLeader(to, 500));
+        return state !== undefined && isWritable(state);
       });
       if (promoted !== undefined) return promoted;
       progress(`${to} takes writes`);
