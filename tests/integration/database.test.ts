@@ -40,6 +40,7 @@ describe("phase database on real Docker (A7–A12, B1–B4, B13, D12, F2, F3)", 
       tls: "files",
       tlsCertificateFile: "tls.crt",
       tlsKeyFile: "tls.key",
+      httpRedirectPort: String(await freePort()),
     });
     behind = new DatabaseStack(stack.name);
   });
@@ -142,7 +143,7 @@ describe("phase database on real Docker (A7–A12, B1–B4, B13, D12, F2, F3)", 
       const service = info.Labels["phased-stack.service"] ?? "";
       const { Config: config, HostConfig: host } = await docker.getContainer(info.Id).inspect();
       const ports = Object.values((host.PortBindings ?? {}) as Record<string, unknown>);
-      assert.equal(ports.length, service === "load-balancer" ? 1 : 0, `published ports of ${service}`);
+      assert.equal(ports.length, service === "load-balancer" ? 2 : 0, `published ports of ${service}`);
       assert.ok(!["", "root", "0"].includes(config.User), `${service} runs as root`);
       assert.equal(host.ReadonlyRootfs, true, service);
       assert.deepEqual(host.CapDrop, ["ALL"], service);

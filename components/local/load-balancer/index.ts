@@ -131,8 +131,9 @@ export class LoadBalancer extends pulumi.ComponentResource {
 
   private createContainer(name: string, args: LoadBalancerArgs): docker.Container {
     const published = [
-      { internal: args.tls === undefined ? LOAD_BALANCER_PORT : TLS_PORT, external: args.port },
+      // By number inside, as the provider reads them back: any other order would replace the container on every `up`.
       ...(args.redirectPort === undefined ? [] : [{ internal: LOAD_BALANCER_PORT, external: args.redirectPort }]),
+      { internal: args.tls === undefined ? LOAD_BALANCER_PORT : TLS_PORT, external: args.port },
     ];
     const { command, mount } = this.certificateSource(args);
     return new docker.Container(

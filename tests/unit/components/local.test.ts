@@ -244,9 +244,10 @@ describe("local components", () => {
       await settled();
       const { inputs } = recorder.get("tls-c-haproxy");
       assert.deepEqual(inputs["command"], ["generate", "/var/lib/haproxy-tls/tls.pem", "DNS:box,DNS:localhost,IP:127.0.0.1,IP:::1"]);
+      // In the order in which the provider reads them back.
       assert.deepEqual(inputs["ports"], [
-        { internal: 8443, external: 4001, ip: "0.0.0.0" },
         { internal: 8080, external: 4080, ip: "0.0.0.0" },
+        { internal: 8443, external: 4001, ip: "0.0.0.0" },
       ]);
       const [volume] = inputs["volumes"] as Record<string, unknown>[];
       assert.equal(volume?.["containerPath"], "/var/lib/haproxy-tls");
