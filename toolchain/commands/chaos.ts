@@ -66,8 +66,11 @@ async function run(options: ChaosOptions): Promise<void> {
   const stack = options.stack === undefined ? await ownStack() : await runningStack(options.stack, options.yes === true);
   try {
     const docker = await reachableDocker(stack.dockerHost);
-    const summaries = await breakStack(docker, stack, events, counts);
-    await report(summaries, docker, counts.writes, options.write);
+    // Row by row: a measurement of hours may be broken off.
+    const keep = async (summary: Summary): Promise<void> => {
+      if (options.write) write([row(summary, today())], await surroundings(docker, counts.writes));
+    };
+    report(await breakStack(docker, stack, events, counts, keep));
   } finally {
     if (options.stack === undefined) await removeStack(stack.name);
     release();
@@ -95,6 +98,7 @@ async function breakStack(
   stack: OpenStack,
   events: readonly ChaosEvent[],
   { runs, writes: writesPerSecond }: { readonly runs: number; readonly writes: number },
+  keep: (summary: Summary) => Promise<void>,
 ): Promise<Summary[]> {
   const started = performance.now();
   const say = (text: string): void =>
@@ -130,6 +134,7 @@ async function breakStack(
         results.set(event, [...(results.get(event) ?? []), result]);
         for (const text of describe(result)) say(`  ${text}`);
       }
+      await keep(summarise(event, results.get(event) ?? []));
     }
     const lost = await session.lostOfAll();
     if (lost.length > 0)
@@ -168,24 +173,21 @@ function describe(result: RunResult): string[] {
   ];
 }
 
-async function report(summaries: readonly Summary[], docker: Docker, writes: number, write: boolean): Promise<void> {
-  const now = new Date().toISOString().slice(0, 10);
-  const rows = summaries.map((summary) => row(summary, now));
+function today(): string {
+  return new Date().toISOString().slice(0, 10);
+}
+
+/** Puts rows into BENCHMARKS.md. */
+function write(rows: readonly (readonly string[])[], where: string): void {
+  const file = path.join(ROOT, "BENCHMARKS.md");
+  writeFileSync(file, insertTable(existsSync(file) ? readFileSync(file, "utf8") : "# Figures\n", rows, where));
+}
+
+function report(summaries: readonly Summary[]): void {
+  const rows = summaries.map((summary) => row(summary, today()));
   // On a terminal without the longest columns.
-  console.log(
-    `\n${renderTable(
-      [...HEAD.slice(0, 1), ...HEAD.slice(2, -2)],
-      rows.map((cells) => [...cells.slice(0, 1), ...cells.slice(2, -2)]),
-    )}`,
-  );
-  if (write && rows.length > 0) {
-    const file = path.join(ROOT, "BENCHMARKS.md");
-    writeFileSync(
-      file,
-      insertTable(existsSync(file) ? readFileSync(file, "utf8") : "# Figures\n", rows, await surroundings(docker, writes)),
-    );
-    console.log(colours.dim("\nwritten to BENCHMARKS.md"));
-  }
+  const short = (cells: readonly string[]): string[] => [...cells.slice(0, 1), ...cells.slice(2, -2)];
+  console.log(`\n${renderTable(short(HEAD), rows.map(short))}`);
   const missed = summaries.filter((summary) => summary.missed.length > 0).map(({ event }) => event.id);
   if (missed.length > 0) {
     console.log(colours.red(`\nmissed: ${missed.join(", ")}`));
@@ -197,7 +199,7 @@ async function surroundings(docker: Docker, writes: number): Promise<string> {
   const { Version: engine } = await docker.version();
   const [processor] = cpus();
   return (
-    `${new Date().toISOString().slice(0, 10)}: ${cpus().length} cores (${processor?.model.trim() ?? "unknown"}), ${formatBytes(totalmem())}, ` +
+    `${today()}: ${cpus().length} cores (${processor?.model.trim() ?? "unknown"}), ${formatBytes(totalmem())}, ` +
     `${process.platform} ${release()}; Docker ${engine}, Node ${process.versions.node}; load average of the machine at the end ` +
     `${(loadavg()[0] ?? 0).toFixed(1)}. Writers: ${writes} orders a second through load balancer and app (open loop, 8 companies), one SQL client ` +
     "through PgBouncer; half as many reads. A gap is the longest time without an acknowledged write, from the fault until everything was " +

@@ -146,7 +146,7 @@ const standbyStalled: ChaosEvent = {
   holdSeconds: 15,
   async inject(context) {
     const node = context.targets.one(context.standbys()[0] ?? "");
-    const signal = (name: string): string[] => ["bash", "-c", `pkill -${name} -f 'postgres.*walreceiver'`];
+    const signal = (name: string): string[] => ["bash", "-c", `pkill -${name} -f 'postgres.*[w]alreceiver'`];
     context.repairs.add(`walreceiver of ${node.alias} goes on`, async () => {
       // It may have ended meanwhile; then there is nothing to wake.
       await context.targets.exec(node, ["bash", "-c", `${signal("CONT")[2] ?? ""} || true`]);
