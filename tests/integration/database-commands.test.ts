@@ -107,7 +107,7 @@ describe("npm run up, status, failover, restart, verify in phase database (A11, 
       report.rows.filter(({ verdict }) => verdict === "fail"),
       [],
     );
-    assert.ok(report.passed >= 35, `only ${report.passed} checks passed`);
+    assert.ok(report.passed >= 33, `only ${report.passed} checks passed`);
     assert.equal(outcome.code, 0, everything(outcome));
   });
 });

@@ -10,7 +10,7 @@ import { findStack, type OpenStack } from "../lib/outputs";
 import { colours } from "../lib/table";
 import { explainFailure } from "../lib/update-failures";
 import { describeLocks, parseLocks } from "../lib/update-locks";
-import { resourceName, stackOnDocker, type ExportedStack } from "../lib/update-recovery";
+import { resourceName, stackOnDocker, type ExportedResource, type ExportedStack } from "../lib/update-recovery";
 
 interface DownOptions {
   readonly stack?: string;
@@ -64,7 +64,7 @@ async function run(options: DownOptions): Promise<void> {
   }
   if (options.yes !== true) await confirm(name, owned, keepData);
 
-  if (!isEmpty) await destroy(stack, dataVolumes(exported, keepData));
+  if (!isEmpty) await destroy(stack, keptResources(exported, keepData));
   if (docker !== undefined && owned !== undefined) await tidyUp(docker, onDocker, owned, { keepData, keepImages });
   if (options.removeStack === true) await stack.remove();
   const how =
@@ -88,7 +88,7 @@ function mentionForeign(name: string, foreign: readonly string[]): void {
 
 /** Pulumi would refuse as well, but only after the containers were stopped. */
 function refuseProtected(exported: ExportedStack, stack: OpenStack, keepData: boolean): void {
-  const kept = new Set(dataVolumes(exported, keepData));
+  const kept = new Set(keptResources(exported, keepData));
   const protectedOnes = (exported.deployment?.resources ?? []).filter((resource) => resource.protect === true && !kept.has(resource.urn));
   if (protectedOnes.length === 0) return;
   const names = protectedOnes.map((resource) => resourceName(resource.urn)).join(", ");
@@ -98,11 +98,16 @@ function refuseProtected(exported: ExportedStack, stack: OpenStack, keepData: bo
   );
 }
 
-/** URNs of the volumes with data, when they are to be kept. */
-function dataVolumes(exported: ExportedStack, keepData: boolean): string[] {
+/**
+ * URNs of what stays when data are to be kept: their volumes, and what was generated at random, because it is in the data as well. With new
+ * passwords the next `up` could not log in to the Postgres that it finds.
+ */
+export function keptResources(exported: ExportedStack, keepData: boolean): string[] {
   if (!keepData) return [];
-  const volumes = (exported.deployment?.resources ?? []).filter((resource) => resource.type === "docker:index/volume:Volume");
-  return volumes.filter((volume) => !JSON.stringify(volume.outputs?.["labels"] ?? []).includes('"secrets"')).map((volume) => volume.urn);
+  const isData = ({ type, outputs }: ExportedResource): boolean =>
+    type === "docker:index/volume:Volume" && !JSON.stringify(outputs?.["labels"] ?? []).includes('"secrets"');
+  const resources = exported.deployment?.resources ?? [];
+  return resources.filter((resource) => isData(resource) || resource.type.startsWith("random:index/")).map(({ urn }) => urn);
 }
 
 async function confirm(name: string, owned: Belongings | undefined, keepData: boolean): Promise<void> {

@@ -10,6 +10,8 @@ export const LABELS = {
   project: "phased-stack.project",
   stack: "phased-stack.stack",
   service: "phased-stack.service",
+  /** Name of a member within its service, e.g. `pg-1`; on those that have one. */
+  node: "phased-stack.node",
 } as const;
 
 /** Which Docker Engine is meant and why, e.g. to name it in a message. */

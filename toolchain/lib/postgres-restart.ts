@@ -13,22 +13,6 @@ const FOLLOWS_WITHIN_MS = 120_000;
 
 const POLL_MS = 500;
 
-/** Containers of the nodes, by the node's name: their alias in the network of the stack. */
-export async function postgresNodes(
-  docker: Docker,
-  containers: readonly Docker.ContainerInfo[],
-  names: readonly string[],
-): Promise<ReadonlyMap<string, Docker.ContainerInfo>> {
-  const nodes = new Map<string, Docker.ContainerInfo>();
-  for (const info of containers.filter(({ Labels }) => Labels[LABELS.service] === SERVICES.postgres)) {
-    const { NetworkSettings: network } = await docker.getContainer(info.Id).inspect();
-    const aliases = Object.values(network.Networks).flatMap(({ Aliases }) => (Aliases as string[] | null) ?? []);
-    const name = names.find((each) => aliases.includes(each));
-    if (name !== undefined) nodes.set(name, info);
-  }
-  return nodes;
-}
-
 /** The order of a rolling restart: every replica, then the primary, which hands over to one of those before. */
 export function restartOrder({ members, leader }: PostgresStatus): { readonly replicas: readonly string[]; readonly primary: string } {
   if (leader === null) throw new UserError("Postgres has no primary; nothing was restarted", "docs/runbooks/no-primary.md");
@@ -58,9 +42,8 @@ export async function restartPostgres(
   const before = await knownPostgres(operator);
   const { replicas, primary } = restartOrder(before);
   const names = before.members.map(({ name }) => name);
-  const nodes = await postgresNodes(docker, containers, names);
   const containerOf = (name: string): Docker.ContainerInfo => {
-    const info = nodes.get(name);
+    const info = containers.find(({ Labels }) => Labels[LABELS.service] === SERVICES.postgres && Labels[LABELS.node] === name);
     if (info === undefined) throw new UserError(`no container of ${name} was found; nothing was restarted`, "npm run up -- --refresh");
     return info;
   };
@@ -78,8 +61,20 @@ export async function restartPostgres(
   };
   for (const [index, name] of replicas.entries()) await restart(name, index + 1);
   stopIfInterrupted();
-  say(`${colours.green("✔")} ${await switchover(operator, undefined)}`);
+  say(`${colours.green("✔")} ${await handOver(operator, primary)}`);
   await restart(primary, names.length);
+}
+
+async function handOver(operator: Docker.Container, primary: string): Promise<string> {
+  try {
+    return await switchover(operator, undefined);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(
+      `${error.message}; the replicas were restarted, ${primary} was not and is primary still`,
+      "npm run status, then try again",
+    );
+  }
 }
 
 /** Waits until a node streams from the primary, and as many standbys as before may take over. */

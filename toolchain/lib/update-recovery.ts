@@ -1,18 +1,21 @@
 import type Docker from "dockerode";
 import { containerName, type StackOnDocker, stackContainers } from "./docker-app";
 
+/** One resource of {@link ExportedStack}. */
+export interface ExportedResource {
+  readonly urn: string;
+  readonly type: string;
+  readonly id?: string;
+  readonly protect?: boolean;
+  /** Why it did not come up when it was made. */
+  readonly initErrors?: readonly string[];
+  readonly outputs?: Readonly<Record<string, unknown>>;
+}
+
 /** What is needed of `pulumi stack export`. */
 export interface ExportedStack {
   readonly deployment?: {
-    readonly resources?: readonly {
-      readonly urn: string;
-      readonly type: string;
-      readonly id?: string;
-      readonly protect?: boolean;
-      /** Why it did not come up when it was made. */
-      readonly initErrors?: readonly string[];
-      readonly outputs?: Readonly<Record<string, unknown>>;
-    }[];
+    readonly resources?: readonly ExportedResource[];
     readonly pending_operations?: readonly { readonly type: string; readonly resource: { readonly urn: string; readonly type: string } }[];
   };
 }
