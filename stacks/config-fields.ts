@@ -80,9 +80,12 @@ export const imageReference: Field<string> = {
 /** Names that suggest a secret, which must not become a plain variable. */
 const SECRET_NAME = /(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|(^|_)(KEY|PWD|PASS|AUTH|DSN)$)/;
 
+/** The app's limits, one of which is on authentication. */
+const LIMIT_NAME = /^RATE_LIMIT_[A-Z_]+$/;
+
 /** Whether a variable's name, or a URL with a password as its value, suggests a secret. */
 export function looksSecret(name: string, value: string): boolean {
-  return SECRET_NAME.test(name) || /:\/\/[^/\s:@]*:[^/\s@]+@/.test(value);
+  return (SECRET_NAME.test(name) && !LIMIT_NAME.test(name)) || /:\/\/[^/\s:@]*:[^/\s@]+@/.test(value);
 }
 
 /** An object of plain variables, as JSON (`pulumi config set --path appEnvironment.NAME value` writes it). */

@@ -223,6 +223,10 @@ describe("stack configuration", () => {
     assert.deepEqual(load({ appEnvironment: '{"KEYBOARD":"de","MONKEY":"x"}' }).appEnvironment, { KEYBOARD: "de", MONKEY: "x" });
   });
 
+  it("B7 the app's limit on authentication is no secret, whatever its name", () => {
+    assert.deepEqual(load({ appEnvironment: '{"RATE_LIMIT_AUTH":"20/1m"}' }).appEnvironment, { RATE_LIMIT_AUTH: "20/1m" });
+  });
+
   it("B13 refuses workers that do not fit into the memory of an instance; the advised value fits", () => {
     const message = messageOf({ workers: "8", workerHeapMb: "256", appMemoryMb: "1024" });
     assert.match(message, /appMemoryMb is 1024, but 8 workers with a heap of 256 MiB each \(workerHeapMb\) need \d+ MiB/);
