@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import http from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import * as pulumi from "@pulumi/pulumi";
-import program from "../../../stacks/index";
 import { OUTPUT_KEYS } from "../../support/output-keys";
-import { canary, isMarkedSecret, Recorder, settled, valueOf } from "../../support/pulumi-mocks";
+import { canary, isMarkedSecret, type Recorder, valueOf } from "../../support/pulumi-mocks";
+import { programRig, type ProgramRig } from "./support";
 
 /** URNs of phase `cluster`. A URN is an identity: changing one here replaces the resource, and with it the data, on users' stacks. */
 const APP = "phased-stack:local:App";
@@ -34,46 +31,15 @@ const FROZEN_URNS = [
 
 describe("the whole program", function () {
   this.timeout(30_000);
-  let engine: http.Server;
-  let host: string;
+  let rig: ProgramRig;
+  const run: ProgramRig["run"] = (...args) => rig.run(...args);
+  const refusal: ProgramRig["refusal"] = (config) => rig.refusal(config);
 
   before(async () => {
-    const info = { OSType: "linux", Architecture: "x86_64", NCPU: 2, MemTotal: 8 * 1024 ** 3 };
-    engine = http.createServer((_request, response) => response.end(JSON.stringify(info)));
-    await new Promise<void>((resolve) => engine.listen(0, "127.0.0.1", resolve));
-    host = `tcp://127.0.0.1:${(engine.address() as AddressInfo).port}`;
+    rig = await programRig();
   });
 
-  after((done) => {
-    engine.close(done);
-    engine.closeAllConnections();
-  });
-
-  async function run(
-    config: Record<string, string>,
-    stack = "dev",
-  ): Promise<{ recorder: Recorder; outputs: Record<string, pulumi.Output<string>> }> {
-    const recorder = await Recorder.install("phased-stack", stack);
-    const prefixed = Object.entries({ "docker:host": host, ...config }).map(([key, value]) => [
-      key.includes(":") ? key : `phased-stack:${key}`,
-      value,
-    ]);
-    pulumi.runtime.setAllConfig(Object.fromEntries(prefixed) as Record<string, string>);
-    const outputs = await program();
-    await settled();
-    return { recorder, outputs };
-  }
-
-  async function refusal(config: Record<string, string>): Promise<{ message: string; recorder: Recorder }> {
-    const recorder = await Recorder.install();
-    pulumi.runtime.setAllConfig({ "docker:host": host, ...config });
-    const error: unknown = await program().then(
-      () => assert.fail("accepted"),
-      (reason: unknown) => reason,
-    );
-    assert.ok(pulumi.RunError.isInstance(error), String(error));
-    return { message: error.message, recorder };
-  }
+  after(() => rig.close());
 
   it("A1 has the same output keys in every phase, empty where there is nothing, secrets marked", async () => {
     const { outputs } = await run({ phase: "cluster", port: "4001" });

@@ -1,0 +1,262 @@
+import assert from "node:assert/strict";
+import { OUTPUT_KEYS } from "../../support/output-keys";
+import { canary, isMarkedSecret, type Recorder, type Registered, valueOf } from "../../support/pulumi-mocks";
+import { programRig, type ProgramRig } from "./support";
+
+const CONTAINER = "docker:index/container:Container";
+const VOLUME = "docker:index/volume:Volume";
+const IMAGE = "docker:index/image:Image";
+const PASSWORD = "random:index/randomPassword:RandomPassword";
+const local = (type: string): string => `phased-stack:local:${type}`;
+const FILES = local("SecretFiles");
+
+/** A component's image. */
+const imageOf = (type: string, name: string): string[] => [
+  `${local(type)}$${local("Image")}::${name}-image`,
+  `${local(type)}$${local("Image")}$${IMAGE}::${name}-image-build`,
+];
+/** A component's secrets: the component, its volume and writer, and a password for each name. */
+const secretsOf = (type: string, name: string, passwords: readonly string[]): string[] => [
+  `${local(type)}$${FILES}::${name}-secrets`,
+  `${local(type)}$${FILES}$${CONTAINER}::${name}-secrets-writer`,
+  `${local(type)}$${FILES}$${VOLUME}::${name}-secrets-volume`,
+  ...passwords.map((password) => `${local(type)}$${FILES}$${PASSWORD}::${name}-secrets-${password}`),
+];
+
+const POSTGRES_PASSWORDS = ["app", "monitor", "owner", "patroni", "readonly", "replication", "rewind", "superuser"];
+
+/** URNs that both phases have: what changes here is replaced by a switch of phase, and with it the data of phase `cluster`. */
+const SHARED_URNS = [
+  `${local("App")}$${CONTAINER}::app-0`,
+  `${local("App")}::app`,
+  `${local("Image")}$${IMAGE}::app-image-build`,
+  `${local("Image")}::app-image`,
+  `${local("LoadBalancer")}$${CONTAINER}::load-balancer-haproxy`,
+  ...imageOf("LoadBalancer", "load-balancer"),
+  `${local("LoadBalancer")}::load-balancer`,
+  `${local("Network")}$docker:index/network:Network::network-bridge`,
+  `${local("Network")}::network`,
+  `${FILES}$${CONTAINER}::secrets-writer`,
+  `${FILES}$${VOLUME}::secrets-volume`,
+  `${FILES}$${PASSWORD}::secrets-admin-token`,
+  `${FILES}$${PASSWORD}::secrets-session-secret`,
+  `${FILES}::secrets`,
+  `${local("Sqlite")}$${VOLUME}::database-data`,
+  `${local("Sqlite")}::database`,
+];
+
+/** URNs of phase `database`. A URN is an identity: changing one here replaces the resource, and with it the data, on users' stacks. */
+const FROZEN_URNS = [
+  ...SHARED_URNS,
+  `${local("App")}$${CONTAINER}::app-1`,
+  `${local("App")}$${CONTAINER}::app-2`,
+  `${local("App")}$${CONTAINER}::jobs-0`,
+  `${local("App")}::jobs`,
+  `${local("Etcd")}$${CONTAINER}::etcd-1`,
+  `${local("Etcd")}$${VOLUME}::etcd-1-data`,
+  ...imageOf("Etcd", "etcd"),
+  `${local("Etcd")}::etcd`,
+  ...["pg-1", "pg-2", "pg-3"].flatMap((node) => [
+    `${local("Postgres")}$${CONTAINER}::postgres-${node}`,
+    `${local("Postgres")}$${VOLUME}::postgres-${node}-data`,
+  ]),
+  ...imageOf("Postgres", "postgres"),
+  ...secretsOf("Postgres", "postgres", POSTGRES_PASSWORDS),
+  `${local("Postgres")}::postgres`,
+  `${local("PostgresProxy")}$${CONTAINER}::postgres-proxy-container`,
+  ...imageOf("PostgresProxy", "postgres-proxy"),
+  `${local("PostgresProxy")}::postgres-proxy`,
+  `${local("PgBouncer")}$${CONTAINER}::pgbouncer-container`,
+  ...imageOf("PgBouncer", "pgbouncer"),
+  ...secretsOf("PgBouncer", "pgbouncer", ["operator-password"]),
+  `${local("PgBouncer")}::pgbouncer`,
+  `${local("PostgresOperator")}$${CONTAINER}::postgres-operator-container`,
+  ...imageOf("PostgresOperator", "postgres-operator"),
+  ...secretsOf("PostgresOperator", "postgres-operator", []),
+  `${local("PostgresOperator")}::postgres-operator`,
+  ...["redis-cache", "redis-limits"].flatMap((name) => [
+    `${local("Redis")}$${CONTAINER}::${name}-container`,
+    `${local("Redis")}$${VOLUME}::${name}-data`,
+    ...imageOf("Redis", name),
+    ...secretsOf("Redis", name, ["password"]),
+    `${local("Redis")}::${name}`,
+  ]),
+];
+
+const urns = (ends: readonly string[]): string[] => ends.map((end) => `urn:pulumi:dev::phased-stack::${end}`).sort();
+
+describe("phase database", function () {
+  this.timeout(60_000);
+  let rig: ProgramRig;
+  const run = (config: Readonly<Record<string, string>> = {}, stack?: string) => rig.run({ phase: "database", ...config }, stack);
+  const envsOf = (recorder: Recorder, name: string): Record<string, string> =>
+    Object.fromEntries((recorder.get(name).inputs["envs"] as string[]).map((line) => line.split(/=(.*)/s) as [string, string]));
+
+  before(async () => {
+    rig = await programRig();
+  });
+
+  after(() => rig.close());
+
+  it("A1 tells where its services are, in the keys every phase has; the database's password is secret", async () => {
+    const { outputs } = await run();
+    assert.deepEqual(Object.keys(outputs).sort(), OUTPUT_KEYS);
+    const wanted = {
+      phase: "database",
+      appUrl: "http://127.0.0.1:3001",
+      databaseHost: "pgbouncer",
+      databaseReaderHost: "postgres-proxy",
+      databasePassword: canary("postgres-secrets-app"),
+      redisHost: "redis-cache",
+      kafkaBrokers: "",
+      adminToken: canary("secrets-admin-token"),
+    };
+    for (const [key, value] of Object.entries(wanted)) assert.equal(await valueOf(outputs[key]!), value, key);
+    for (const key of OUTPUT_KEYS) {
+      assert.equal(await isMarkedSecret(outputs[key]!), ["adminToken", "databasePassword"].includes(key), key);
+    }
+  });
+
+  it("keeps its URNs", async () => {
+    const { recorder } = await run();
+    assert.deepEqual(recorder.resources.map(({ urn }) => urn).sort(), urns(FROZEN_URNS));
+  });
+
+  it("has everything phase cluster has under the same URN: switching there and back deletes no document and no SQLite data", async () => {
+    const cluster = (await rig.run({})).recorder;
+    assert.deepEqual(cluster.resources.map(({ urn }) => urn).sort(), urns(SHARED_URNS));
+    const { recorder } = await run();
+    assert.deepEqual(recorder.get("database-data").inputs, cluster.get("database-data").inputs);
+    for (const app of ["app-0", "jobs-0"]) {
+      const mounts = recorder.get(app).inputs["volumes"] as { volumeName: string; containerPath: string }[];
+      assert.ok(
+        mounts.some(({ volumeName, containerPath }) => volumeName === "database-data-1a2b3c4" && containerPath === "/data"),
+        app,
+      );
+      assert.equal(envsOf(recorder, app)["DOCUMENTS_PATH"], "/data/documents");
+    }
+  });
+
+  it("every child has a parent and a name that starts with the parent's", async () => {
+    const { recorder } = await run();
+    const top = recorder.resources.filter((resource) => resource.type.startsWith("phased-stack:") && resource.parent === "");
+    for (const child of recorder.resources.filter((resource) => !top.includes(resource))) {
+      const parentName = child.parent.split("::").at(-1) ?? "";
+      assert.ok(parentName !== "" && child.name.startsWith(`${parentName}-`), `${child.name} is a child of "${parentName}"`);
+    }
+  });
+
+  it("no secret is in plain anywhere, and no physical name is fixed, so stacks live side by side", async () => {
+    const { recorder } = await run();
+    const canaries = recorder.ofType(PASSWORD).map(({ name }) => canary(name));
+    assert.equal(canaries.length, 2 + POSTGRES_PASSWORDS.length + 1 + 2);
+    for (const resource of recorder.resources) {
+      for (const value of canaries) assert.ok(!resource.plain.includes(value), `${resource.name} shows ${value}`);
+      assert.equal(resource.inputs["name"], undefined, `${resource.name} has a fixed physical name`);
+    }
+    const seen = recorder.resources.flatMap((resource) => resource.secrets).join("\n");
+    // Redis is given the hash of its password only; the app has the URL with it.
+    for (const value of canaries) assert.ok(seen.includes(value), `the scan did not look for ${value}`);
+  });
+
+  it("only the load balancer is published", async () => {
+    const { recorder } = await run();
+    const published = recorder.ofType(CONTAINER).filter(({ inputs }) => inputs["ports"] !== undefined);
+    assert.deepEqual(
+      published.map(({ name }) => name),
+      ["load-balancer-haproxy"],
+    );
+  });
+
+  it("every Docker object has the labels of its project and stack", async () => {
+    const { recorder } = await run({}, "staging");
+    const labelled = recorder.resources.filter(({ type }) => /^docker:.*:(Container|Network|Volume)$/.test(type));
+    for (const { inputs, name } of labelled) {
+      const labels = Object.fromEntries((inputs["labels"] as { label: string; value: string }[]).map(({ label, value }) => [label, value]));
+      assert.deepEqual([labels["phased-stack.project"], labels["phased-stack.stack"]], ["phased-stack", "staging"], name);
+      assert.ok(labels["phased-stack.service"], name);
+    }
+  });
+
+  it("protects all data outside dev, and only there", async () => {
+    const isData = ({ type, name }: Registered): boolean => type === VOLUME && name.endsWith("-data");
+    for (const [stack, wanted] of [
+      ["dev", false],
+      ["prod", true],
+    ] as const) {
+      const data = (await run({}, stack)).recorder.resources.filter(isData);
+      assert.equal(data.length, 7, "documents, three of Postgres, etcd's, two of Redis");
+      for (const { name, protect, retainOnDelete } of data)
+        assert.deepEqual([protect, retainOnDelete], [wanted, wanted], `${stack}: ${name}`);
+    }
+  });
+
+  it("E8 the app is told of PgBouncer, of a database for each node, and of both Redis servers, by files where it is secret", async () => {
+    const { recorder } = await run();
+    const web = envsOf(recorder, "app-0");
+    assert.equal(web["DATABASE_URL"], "postgres://app@pgbouncer:6432/app");
+    const nodes = [1, 2, 3].map((node) => `postgres://app@pgbouncer:6432/app_pg-${node}`);
+    assert.equal(web["DATABASE_READ_REPLICAS"], nodes.join(","));
+    assert.deepEqual([web["ROLE"], envsOf(recorder, "jobs-0")["ROLE"]], ["web", "jobs"]);
+    const uploads = recorder.get("secrets-writer").inputs["uploads"] as { file: string; content: string }[];
+    const files = Object.fromEntries(uploads.map(({ file, content }) => [file, content]));
+    const given = (name: string): string | undefined => files[web[`${name}_FILE`] ?? ""];
+    assert.equal(given("DATABASE_PASSWORD"), canary("postgres-secrets-app"));
+    assert.equal(given("DATABASE_DIRECT_URL"), `postgres://owner:${canary("postgres-secrets-owner")}@postgres-proxy:5000/app`);
+    assert.equal(given("REDIS_URL"), `redis://app:${canary("redis-cache-secrets-password")}@redis-cache:6379`);
+    assert.equal(given("REDIS_LIMITS_URL"), `redis://app:${canary("redis-limits-secrets-password")}@redis-limits:6379`);
+  });
+
+  it("F3 what is stateful goes one after the other, the app waits for it, and nobody is deleted because of somebody else", async () => {
+    const { recorder } = await run();
+    const ends = (name: string): string[] => recorder.get(name).dependencies.map((urn) => urn.split("::").at(-1) ?? "");
+    assert.ok(ends("postgres-pg-1").includes("etcd-1"));
+    assert.ok(ends("postgres-pg-2").includes("postgres-pg-1"));
+    assert.ok(ends("postgres-pg-3").includes("postgres-pg-2"));
+    // The component waits, and its containers for the component.
+    for (const app of ["app", "jobs"]) {
+      for (const needed of ["postgres-pg-3", "pgbouncer-container", "postgres-proxy-container", "redis-cache-container"]) {
+        assert.ok(ends(app).includes(needed), `${app} waits for ${needed}`);
+      }
+    }
+    for (const { name, deleteBeforeReplace } of recorder.ofType(CONTAINER)) {
+      const ownsSomething = /^(postgres-pg|etcd-|redis-.*-container|load-balancer)/.test(name);
+      assert.equal(deleteBeforeReplace, ownsSomething, name);
+    }
+  });
+
+  it("B14 scaling the app adds instances and touches nothing but them", async () => {
+    const [three, five] = [(await run()).recorder, (await run({ appInstances: "5" })).recorder];
+    assert.deepEqual(
+      five.names().filter((name) => !three.names().includes(name)),
+      ["app-3", "app-4"],
+    );
+    for (const before of three.resources.filter(({ name }) => !/^(app|jobs)-\d$/.test(name))) {
+      assert.deepEqual(five.get(before.name).inputs, before.inputs, before.name);
+    }
+  });
+
+  it("the same sources give the same registrations: a second up has nothing to do", async () => {
+    const [first, second] = [(await run()).recorder, (await run()).recorder];
+    const inputsOf = (recorder: Recorder) => Object.fromEntries(recorder.resources.map(({ urn, inputs }) => [urn, inputs]));
+    assert.deepEqual(inputsOf(second), inputsOf(first));
+  });
+
+  it("a change of what Postgres has is a change of its nodes only", async () => {
+    const [before, after] = [(await run()).recorder, (await run({ postgresMemoryMb: "900", redisCacheMb: "448" })).recorder];
+    const changed = before.resources
+      .filter(({ name, inputs }) => JSON.stringify(after.get(name).inputs) !== JSON.stringify(inputs))
+      .map(({ name }) => name)
+      .filter((name) => !/^(app|jobs)-\d$|^redis-limits/.test(name));
+    // The writer of secrets is made of any image and ignores the change.
+    assert.deepEqual(after.get("postgres-secrets-writer").ignoreChanges, ["image"]);
+    const expected = ["postgres-image-build", "postgres-pg-1", "postgres-pg-2", "postgres-pg-3", "postgres-secrets-writer"];
+    assert.deepEqual(changed.sort(), expected);
+  });
+
+  it("registers nothing when the plan does not fit", async () => {
+    const { message, recorder } = await rig.refusal({ "phased-stack:phase": "database", "phased-stack:postgresMemoryMb": "16000" });
+    assert.match(message, /^postgresMemoryMb is 16000 for each of 3 containers, .* Fix: pulumi config set postgresMemoryMb \d+$/);
+    assert.deepEqual(recorder.names(), []);
+  });
+});

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import * as pulumi from "@pulumi/pulumi";
+import program from "../../../stacks/index";
+import { Recorder, settled } from "../../support/pulumi-mocks";
+
+/** What the program registered and gave. */
+export interface ProgramRun {
+  readonly recorder: Recorder;
+  readonly outputs: Record<string, pulumi.Output<string>>;
+}
+
+/** The program against a Docker Engine that only tells its properties. */
+export interface ProgramRig {
+  run(config: Readonly<Record<string, string>>, stack?: string): Promise<ProgramRun>;
+  /** Message of the program's refusal, and what it had registered by then; keys of the configuration are written in full. */
+  refusal(config: Readonly<Record<string, string>>): Promise<{ readonly message: string; readonly recorder: Recorder }>;
+  close(): Promise<void>;
+}
+
+/** @param memoryMb of the Docker host, which has two CPUs */
+export async function programRig(memoryMb = 8192): Promise<ProgramRig> {
+  const info = { OSType: "linux", Architecture: "x86_64", NCPU: 2, MemTotal: memoryMb * 1024 ** 2 };
+  const engine = http.createServer((request, response) => {
+    // Nothing runs on it.
+    response.end(JSON.stringify(request.url?.startsWith("/containers/") === true ? [] : info));
+  });
+  await new Promise<void>((resolve) => engine.listen(0, "127.0.0.1", resolve));
+  const host = `tcp://127.0.0.1:${(engine.address() as AddressInfo).port}`;
+  return {
+    async run(config, stack = "dev") {
+      const recorder = await Recorder.install("phased-stack", stack);
+      const prefixed = Object.entries({ "docker:host": host, ...config }).map(([key, value]) => [
+        key.includes(":") ? key : `phased-stack:${key}`,
+        value,
+      ]);
+      pulumi.runtime.setAllConfig(Object.fromEntries(prefixed) as Record<string, string>);
+      const outputs = await program();
+      await settled();
+      return { recorder, outputs };
+    },
+    async refusal(config) {
+      const recorder = await Recorder.install();
+      pulumi.runtime.setAllConfig({ "docker:host": host, ...config });
+      const error: unknown = await program().then(
+        () => assert.fail("accepted"),
+        (reason: unknown) => reason,
+      );
+      assert.ok(pulumi.RunError.isInstance(error), String(error));
+      return { message: error.message, recorder };
+    },
+    close: () =>
+      new Promise((resolve) => {
+        engine.close(() => resolve());
+        engine.closeAllConnections();
+      }),
+  };
+}
