@@ -16,7 +16,15 @@ interface Report {
   readonly status: string;
   readonly latencyMs?: number;
   readonly pool?: Pool;
-  readonly replicas?: readonly { name: string; server?: string; lastError?: string | null; healthy: boolean; lagMs: number; pool: Pool }[];
+  readonly replicas?: readonly {
+    name: string;
+    server?: string;
+    lastError?: string | null;
+    healthy: boolean;
+    primary: boolean;
+    lagMs: number | null;
+    pool: Pool;
+  }[];
 }
 
 describe("D4 D11 E9 health of the database and its pools", function () {
@@ -27,7 +35,8 @@ describe("D4 D11 E9 health of the database and its pools", function () {
     postgres = await startPostgres({ replicas: 1 });
     app = await TestApp.start({
       ...postgres.environment,
-      DATABASE_READ_REPLICAS: postgres.replicas.map(({ appUrl }) => appUrl).join(","),
+      // Every server, as in the stack: the primary is not counted as a replica.
+      DATABASE_READ_REPLICAS: [...postgres.replicas, postgres].map(({ appUrl }) => appUrl).join(","),
       WORKERS: "1",
       DB_POOL_MAX: "4",
       DB_RETRY_MS: "1000",
@@ -47,6 +56,8 @@ describe("D4 D11 E9 health of the database and its pools", function () {
     const { status, body } = await report();
     assert.deepEqual([status, body.kind, body.status, body.pool?.max, body.pool?.status], [200, "postgres", "ok", 4, "ok"]);
     assert.ok((body.latencyMs ?? -1) >= 0 && (body.replicas?.[0]?.lagMs ?? -1) >= 0);
+    const primary = body.replicas?.[1];
+    assert.deepEqual([primary?.primary, primary?.healthy, primary?.lagMs], [true, false, null], "and nothing is wrong with that");
     assert.equal(body.replicas?.[0]?.server, undefined);
     assert.doesNotMatch(JSON.stringify(body), /127\.0\.0\.1/);
     const detailed = await report({ token: ADMIN_TOKEN });
@@ -77,6 +88,7 @@ describe("D4 D11 E9 health of the database and its pools", function () {
       ]) {
         assert.match(text, line);
       }
+      assert.doesNotMatch(text, /^db_replica_(?:up|lag_seconds)\{replica="replica-2"\}/m, "a primary is no replica that is down");
       waiting = database.get("SELECT 1 AS one");
       await eventually("one waits", () => pool().waiting >= 1, 1500);
     } finally {

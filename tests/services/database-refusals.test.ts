@@ -79,10 +79,10 @@ describe("C1 D4 F2 refusals of Postgres that pass", function () {
   it("53300: too many connections: tried again until one is free, or refused in time", async () => {
     const [patient, hasty] = [await openPostgres(postgres.url), await openPostgres(postgres.url, { retryMs: 300 })];
     await direct.close();
-    await postgres.admin("ALTER ROLE app CONNECTION LIMIT 1");
+    await postgres.admin("ALTER ROLE owner CONNECTION LIMIT 1");
     const holder = new Client({ connectionString: postgres.url });
     await eventually("one connection takes the only place", async () => {
-      const [row] = await postgres.admin<{ count: string }>("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'");
+      const [row] = await postgres.admin<{ count: string }>("SELECT count(*) FROM pg_stat_activity WHERE usename = 'owner'");
       return row?.count === "0";
     });
     await holder.connect();
@@ -98,7 +98,7 @@ describe("C1 D4 F2 refusals of Postgres that pass", function () {
       assert.deepEqual(await writing, [1, { one: 1 }]);
     } finally {
       await holder.end();
-      await postgres.admin("ALTER ROLE app CONNECTION LIMIT -1");
+      await postgres.admin("ALTER ROLE owner CONNECTION LIMIT -1");
       await Promise.all([patient.close(), hasty.close()]);
       direct = await openPostgres(postgres.url);
     }

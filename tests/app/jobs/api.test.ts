@@ -214,6 +214,19 @@ describe("A18 roles", function () {
     }
   });
 
+  it("A18 an instance for events is ready without brokers, and answers no API", async () => {
+    const app = await TestApp.start({ ROLE: "consumer" });
+    try {
+      assert.equal((await app.request("GET", "/ready")).status, 200);
+      assert.equal((await app.request("GET", "/api/health/queue")).status, 200);
+      await app.refusal(404, "GET", "/api/jobs");
+      app.container.jobs.start();
+      assert.equal(app.container.jobs.running, false);
+    } finally {
+      await app.remove();
+    }
+  });
+
   it("A18 an instance for the API runs no jobs", async () => {
     const app = await TestApp.start({ ROLE: "web" });
     try {
