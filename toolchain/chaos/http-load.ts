@@ -96,10 +96,11 @@ export class HttpLoad {
   }
 
   async #newTenant(): Promise<Tenant> {
-    const unique = randomUUID();
-    const account = { companyName: `Chaos ${unique}`, name: "Chaos", email: `chaos-${unique}@example.com`, password: `pass ${unique}` };
     const deadline = performance.now() + defaults.signUpWithinMs;
     for (;;) {
+      // Another one for each attempt: one that was refused may have an account all the same.
+      const unique = randomUUID();
+      const account = { companyName: `Chaos ${unique}`, name: "Chaos", email: `chaos-${unique}@example.com`, password: `pass ${unique}` };
       const answer = await this.#ask("POST", "/api/auth/signup", {}, account);
       if (answer.status === 201) {
         const { token, company } = JSON.parse(answer.text) as { token: string; company: { id: string } };
