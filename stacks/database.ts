@@ -57,6 +57,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
     etcdHosts: etcd.hosts,
     nodes,
     patroniPassword,
+    monitorPassword: monitor,
     pgbouncer,
   });
   const redisCache = new Redis("redis-cache", { ...stateful("redis-cache"), ...plan.redisCache, role: "cache" });

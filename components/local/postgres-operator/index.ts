@@ -24,6 +24,8 @@ export interface PostgresOperatorArgs extends OperatorSettings {
   readonly program: readonly ContextFile[];
   /** Password of Patroni's REST API; also what `POST /switchover` of the operator asks for as Bearer. */
   readonly patroniPassword: pulumi.Input<string>;
+  /** Password of `monitor` in Postgres, as whom it has the primary write a checkpoint before a switchover. */
+  readonly monitorPassword: pulumi.Input<string>;
   /** PgBouncer in front of the proxy, and the password of its user `operator`. */
   readonly pgbouncer: OperatorSettings["pgbouncer"] & { readonly operatorPassword: pulumi.Input<string> };
   /** Name of the network to be on. */
@@ -83,6 +85,7 @@ export class PostgresOperator extends pulumi.ComponentResource {
         generate: [],
         render: () => ({
           [SECRET_FILES.patroni]: args.patroniPassword,
+          [SECRET_FILES.monitor]: args.monitorPassword,
           [SECRET_FILES.pgbouncer]: args.pgbouncer.operatorPassword,
         }),
         image: this.image.reference,

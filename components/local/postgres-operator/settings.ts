@@ -10,7 +10,11 @@ export const OPERATOR_ALIAS = "postgres-operator";
 export const OPERATOR_PORT = 9105;
 
 /** Names of the files with its secrets. */
-export const SECRET_FILES = { patroni: "patroni_password", pgbouncer: "pgbouncer_operator_password" } as const;
+export const SECRET_FILES = {
+  patroni: "patroni_password",
+  monitor: "monitor_password",
+  pgbouncer: "pgbouncer_operator_password",
+} as const;
 
 /** What the operator looks after; no secret is among it. */
 export interface OperatorSettings {
@@ -44,6 +48,8 @@ export function operatorEnvironment(settings: OperatorSettings, secrets: string)
     PATRONI_USER: PATRONI_API_USER,
     PATRONI_PASSWORD_FILE: `${secrets}/${SECRET_FILES.patroni}`,
     POSTGRES_PORT: String(POSTGRES_PORT),
+    MONITOR_USER: "monitor",
+    MONITOR_PASSWORD_FILE: `${secrets}/${SECRET_FILES.monitor}`,
     PROXY_HOST: proxyHost,
     PROXY_STATUS_PORT: String(PROXY_STATUS_PORT),
     PGBOUNCER_HOST: pgbouncer.host,

@@ -91,7 +91,7 @@ database_roles() {
   printf "CREATE ROLE app LOGIN PASSWORD %s;\n" "$(quoted "$app")"
   printf "CREATE ROLE readonly LOGIN PASSWORD %s;\n" "$(quoted "$readonly")"
   printf "ALTER ROLE readonly SET default_transaction_read_only = on;\n"
-  printf "CREATE ROLE monitor LOGIN PASSWORD %s IN ROLE pg_monitor;\n" "$(quoted "$monitor")"
+  printf "CREATE ROLE monitor LOGIN PASSWORD %s IN ROLE pg_monitor, pg_checkpoint;\n" "$(quoted "$monitor")"
   printf "CREATE DATABASE app OWNER owner;\n"
   # PUBLIC is everybody: without this `app` could make temporary tables in a database it has no business in.
   printf "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;\n"

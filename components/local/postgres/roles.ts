@@ -7,7 +7,7 @@ const SECRETS_DIRECTORY = "/run/secrets";
  * - `replication` (`replicator`) and `rewind` (`rewinder`) are for the nodes among each other.
  * - `owner` owns the database `app` and its schema; migrations run as it.
  * - `app` reads and writes the rows of everything `owner` creates, and can create nothing.
- * - `readonly` reads the same. `monitor` sees the server's figures (`pg_monitor`), and no data.
+ * - `readonly` reads the same. `monitor` sees the server's figures (`pg_monitor`), may ask for a checkpoint, and sees no data.
  * - `patroni` is no role of Postgres: the user of Patroni's REST API.
  */
 export const PASSWORD_VARIABLES = {

@@ -86,6 +86,9 @@ export function postgresSettings(sizing: PostgresSizing): PostgresSettings {
     hot_standby: "on",
     wal_sender_timeout: "5s",
     wal_receiver_timeout: "5s",
+    // How long a standby waits before it connects again. After a change of the primary commits wait for the first standby that has found
+    // the new one, which by default would be for up to 5 s.
+    wal_retrieve_retry_interval: "500ms",
     tcp_keepalives_idle: "5",
     tcp_keepalives_interval: "2",
     tcp_keepalives_count: "3",

@@ -88,6 +88,7 @@ export async function startPlane(group: PatroniGroup): Promise<PostgresPlane> {
       volumes: [SECRETS],
       files: [
         { path: `${SECRETS}/${SECRET_FILES.patroni}`, content: password("patroni") },
+        { path: `${SECRETS}/${SECRET_FILES.monitor}`, content: password("monitor") },
         { path: `${SECRETS}/${SECRET_FILES.pgbouncer}`, content: operatorPassword },
       ],
     });

@@ -116,7 +116,7 @@ describe("entrypoint of the Postgres image", () => {
       "CREATE ROLE owner LOGIN PASSWORD 'of the owner';",
       `CREATE ROLE app LOGIN PASSWORD 'it''s $HOME \\ "x"';`,
       "CREATE ROLE readonly LOGIN PASSWORD 'of a reader';",
-      "CREATE ROLE monitor LOGIN PASSWORD 'of the monitor' IN ROLE pg_monitor;",
+      "CREATE ROLE monitor LOGIN PASSWORD 'of the monitor' IN ROLE pg_monitor, pg_checkpoint;",
       "CREATE DATABASE app OWNER owner;",
     ])
       assert.ok(sql.includes(line), line);

@@ -75,6 +75,7 @@ describe("A7 settings of Postgres", () => {
       wal_keep_size: "512MB",
       wal_sender_timeout: "5s",
       wal_receiver_timeout: "5s",
+      wal_retrieve_retry_interval: "500ms",
       tcp_keepalives_idle: "5",
       tcp_keepalives_interval: "2",
       tcp_keepalives_count: "3",

@@ -13,6 +13,7 @@ interface Script {
   /** Looks after which the new node takes writes, and after which the proxy leads to it; never when left out. */
   readonly writableAfter?: number | undefined;
   readonly proxyAfter?: number | undefined;
+  readonly checkpoint?: string | undefined;
   readonly lockHeld?: boolean | undefined;
   readonly proxyBreaks?: boolean | undefined;
 }
@@ -36,6 +37,10 @@ class Cluster {
       log: () => undefined,
       // What ends by itself has all the time it needs, on a busy machine, too.
       limits: { pauseMs: 20, takeOverMs: endless ? 30 : 20_000, lookMs: 1, resumeMs: 1 },
+      checkpoint: (name) => {
+        steps.push(`checkpoint ${name}`);
+        return Promise.resolve(script.checkpoint);
+      },
       settings: { nodes: ["pg-1", "pg-2"], scope: "postgres" },
       etcd: {
         get: (key) =>
@@ -118,7 +123,7 @@ async function conduct(script: Script): Promise<{ readonly cluster: Cluster; rea
 describe("F2 conducting a switchover", () => {
   it("F2 holds statements back, has Patroni hand over, and lets them go when the proxy leads to the new primary", async () => {
     const { cluster, outcome } = await conduct(DONE);
-    assert.deepEqual(cluster.steps, ["pause", "hand over pg-1 pg-2", "resume"]);
+    assert.deepEqual(cluster.steps, ["checkpoint pg-1", "pause", "hand over pg-1 pg-2", "resume"]);
     assert.equal(outcome.outcome, "done");
     assert.match(outcome.message, /^pg-2 is primary now, pg-1 was; writes were held for \d+\.\d s\.$/);
     assert.ok(outcome.heldMs > 0);
@@ -127,14 +132,14 @@ describe("F2 conducting a switchover", () => {
 
   it("F2 transactions that do not end: nothing is handed over, and the sentence says so", async () => {
     const { cluster, outcome } = await conduct({ ...DONE, pause: "transactions under way did not end within 5 s" });
-    assert.deepEqual(cluster.steps, ["pause", "resume"]);
+    assert.deepEqual(cluster.steps, ["checkpoint pg-1", "pause", "resume"]);
     assert.equal(outcome.outcome, "refused");
     assert.equal(outcome.message, "Transactions under way did not end within 5 s; nothing was changed.");
   });
 
   it("F2 Patroni's refusal is told, and statements go on at once", async () => {
     const { cluster, outcome } = await conduct({ patroni: "412 candidate does not exists" });
-    assert.deepEqual(cluster.steps, ["pause", "hand over pg-1 pg-2", "resume"]);
+    assert.deepEqual(cluster.steps, ["checkpoint pg-1", "pause", "hand over pg-1 pg-2", "resume"]);
     assert.match(outcome.message, /Patroni says 412 candidate does not exists/);
     assert.equal(outcome.outcome, "failed");
   });
@@ -162,6 +167,7 @@ describe("F2 conducting a switchover", () => {
           patroni: maybe(fc.constantFrom("412 no", "503 failed", "lost"), 3),
           writableAfter: fc.option(fc.nat(5), { nil: undefined, freq: 8 }),
           proxyAfter: fc.option(fc.nat(5), { nil: undefined, freq: 8 }),
+          checkpoint: maybe(fc.constant("permission denied"), 3),
           lockHeld: maybe(fc.constant(true), 8),
           proxyBreaks: maybe(fc.constant(true), 8),
         }),

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { hostname } from "node:os";
+import { checkpoint } from "./checkpoint";
 import { Etcd } from "./etcd";
 import { Lock } from "./lock";
 import { log } from "./log";
@@ -19,7 +20,10 @@ export async function serve(settings: Settings): Promise<void> {
   // The container's id, which it keeps when it starts again.
   const lock = new Lock(etcd, `/phased-stack/${settings.scope}/switchover`, hostname());
   const reaper = new Reaper(etcd, settings);
-  const switchover = new Switchover({ etcd, patroni, pgbouncer, proxy, lock, settings });
+  const switchover = new Switchover({
+    ...{ etcd, patroni, pgbouncer, proxy, lock, settings },
+    checkpoint: (node) => checkpoint(node, settings),
+  });
   const server = operatorServer({ etcd, patroni, pgbouncer, reaper, switchover, settings }, settings);
 
   const stop = new AbortController();

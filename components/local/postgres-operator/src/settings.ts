@@ -5,7 +5,7 @@ export interface Settings {
   readonly etcdUrls: readonly string[];
   readonly nodes: readonly string[];
   readonly scope: string;
-  readonly postgresPort: number;
+  readonly postgres: { readonly port: number; readonly user: string; readonly password: string };
   readonly patroni: { readonly port: number; readonly user: string; readonly password: string };
   readonly proxy: { readonly host: string; readonly statusPort: number };
   readonly pgbouncer: PgbouncerAddress;
@@ -57,7 +57,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     etcdUrls: list("ETCD_URLS", "the addresses of etcd, such as http://etcd-1:2379"),
     nodes: list("NODES", "the names of the nodes"),
     scope: text("PATRONI_SCOPE"),
-    postgresPort: port("POSTGRES_PORT"),
+    postgres: { port: port("POSTGRES_PORT"), user: text("MONITOR_USER"), password: secret("MONITOR_PASSWORD") },
     patroni: { port: port("PATRONI_PORT"), user: text("PATRONI_USER"), password: secret("PATRONI_PASSWORD") },
     proxy: { host: text("PROXY_HOST"), statusPort: port("PROXY_STATUS_PORT") },
     pgbouncer: {

@@ -30,6 +30,8 @@ export interface SwitchoverParts {
   readonly patroni: Pick<Patroni, "state" | "handOver">;
   readonly pgbouncer: Pick<Pgbouncer, "pause" | "resume" | "isPaused">;
   readonly proxy: Pick<Proxy, "primaries">;
+  /** Has a node write a checkpoint, for as long as that takes or a few seconds. @returns why it did not */
+  readonly checkpoint: (node: string) => Promise<string | undefined>;
   readonly lock: Pick<Lock, "take" | "isElsewhere">;
   readonly settings: Pick<Settings, "nodes" | "scope">;
   readonly limits?: Limits;
@@ -125,8 +127,12 @@ export class Switchover {
   }
 
   async #handOver(from: string, to: string, progress: Progress): Promise<Outcome> {
-    const { pgbouncer } = this.parts;
-    progress(`${from} hands over to ${to}; waiting for the transactions under way`);
+    const { pgbouncer, checkpoint } = this.parts;
+    // Before Postgres stops it writes everything to disk that has changed since the last checkpoint: then little is left of that.
+    progress(`${from} hands over to ${to}; writing a checkpoint first`);
+    const skipped = await checkpoint(from);
+    if (skipped !== undefined) this.#log("warn", "the switchover goes on without a checkpoint", { node: from, reason: skipped });
+    progress("Waiting for the transactions under way");
     const heldSince = performance.now();
     const obstacle = await pgbouncer.pause(this.#limits.pauseMs);
     let failure: string | undefined;

@@ -76,12 +76,12 @@ export class Reaper {
   }
 
   async #look(): Promise<Round> {
-    const { postgresPort, patroni: api, scope } = this.settings;
+    const { postgres: server, patroni: api, scope } = this.settings;
     const state = await readClusterState(this.etcd, scope);
     if (state.leader === undefined) return { ...state, postgres: "timeout", patroni: "timeout", standbysAlive: 0 };
     const [[postgres = "timeout", patroni = "timeout"], standbys] = await Promise.all([
-      probe(state.leader.name, [postgresPort, api.port]),
-      Promise.all(state.syncStandbys.map((name) => probe(name, [postgresPort, api.port]))),
+      probe(state.leader.name, [server.port, api.port]),
+      Promise.all(state.syncStandbys.map((name) => probe(name, [server.port, api.port]))),
     ]);
     const standbysAlive = standbys.filter((ports) => ports.every((port) => port === "open")).length;
     return { ...state, postgres, patroni, standbysAlive };
