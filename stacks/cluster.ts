@@ -17,7 +17,7 @@ import { dockerHost } from "./preflight";
 export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
   // In parallel, and both before the first resource: a mistake must not leave half a stack.
   const [host, source] = await Promise.all([dockerHost(), appSource(config)]);
-  checkCapacity(config, host);
+  checkCapacity({ ...config, postgresCpus: undefined }, host);
 
   const network = new Network("network");
   const image = new Image("app-image", { source: imageSource(source, host) });

@@ -7,12 +7,18 @@ import type { DockerHost } from "./preflight";
  * Compares limits with what the Docker host has; Docker itself would refuse them late and one by one.
  * @throws RunError listing what does not fit.
  */
-export function checkCapacity(config: Pick<StackConfig, "appCpus" | "appMemoryMb">, host: Pick<DockerHost, "cpus" | "memoryMb">): void {
+export function checkCapacity(
+  config: Pick<StackConfig, "appCpus" | "appMemoryMb"> & Partial<Pick<StackConfig, "postgresCpus">>,
+  host: Pick<DockerHost, "cpus" | "memoryMb">,
+): void {
   const violations: string[] = [];
-  if (config.appCpus !== undefined && config.appCpus > host.cpus) {
-    violations.push(
-      `appCpus is ${config.appCpus}; allowed: at most ${host.cpus}, the CPUs of the Docker host. Fix: pulumi config set appCpus ${host.cpus}`,
-    );
+  for (const key of ["appCpus", "postgresCpus"] as const) {
+    const cpus = config[key] ?? 0;
+    if (cpus > host.cpus) {
+      violations.push(
+        `${key} is ${cpus}; allowed: at most ${host.cpus}, the CPUs of the Docker host. Fix: pulumi config set ${key} ${host.cpus}`,
+      );
+    }
   }
   const { appMemoryMb = CLUSTER_APP_MEMORY_MB } = config;
   if (appMemoryMb > host.memoryMb) {

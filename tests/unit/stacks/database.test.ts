@@ -258,5 +258,12 @@ describe("phase database", function () {
     const { message, recorder } = await rig.refusal({ "phased-stack:phase": "database", "phased-stack:postgresMemoryMb": "16000" });
     assert.match(message, /^postgresMemoryMb is 16000 for each of 3 containers, .* Fix: pulumi config set postgresMemoryMb \d+$/);
     assert.deepEqual(recorder.names(), []);
+    const cpus = await rig.refusal({ "phased-stack:phase": "database", "phased-stack:postgresCpus": "3" });
+    assert.match(
+      cpus.message,
+      /postgresCpus is 3; allowed: at most 2, the CPUs of the Docker host\. Fix: pulumi config set postgresCpus 2/,
+    );
+    // What only phase database has does not keep phase cluster from coming up.
+    await rig.run({ postgresCpus: "3", postgresMemoryMb: "16000" });
   });
 });
