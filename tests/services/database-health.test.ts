@@ -52,8 +52,13 @@ describe("D4 D11 E9 health of the database and its pools", function () {
   const report = (options = {}) => app.request<Report>("GET", "/api/health/database", options);
 
   it("tells latency, pool and replicas; addresses only to operators", async () => {
-    await eventually("the replica is read", async () => (await report()).body.replicas?.[0]?.healthy === true);
-    const { status, body } = await report();
+    // On a busy machine the first answers take as long as is worth a warning.
+    let answer = await report();
+    await eventually("the replica is read, and all is well", async () => {
+      answer = await report();
+      return answer.body.replicas?.[0]?.healthy === true && answer.body.status === "ok";
+    });
+    const { status, body } = answer;
     assert.deepEqual([status, body.kind, body.status, body.pool?.max, body.pool?.status], [200, "postgres", "ok", 4, "ok"]);
     assert.ok((body.latencyMs ?? -1) >= 0 && (body.replicas?.[0]?.lagMs ?? -1) >= 0);
     const primary = body.replicas?.[1];
