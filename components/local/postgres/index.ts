@@ -70,6 +70,8 @@ export interface PostgresArgs {
   readonly etcdHosts: readonly string[];
   /** Node that is primary now, e.g. `pg-2`: it is replaced last, so that every update has one switchover at most. @default none is known */
   readonly primary?: string | undefined;
+  /** There is no node yet: once the first is primary, all others copy it at the same time instead of one after the other. @default false */
+  readonly firstStart?: boolean | undefined;
   /**
    * Seconds a node may take to be primary, or to stream and confirm writes, before `pulumi up` fails; the nodes after it are then left as they
    * are. Raise it before adding a node to a large database, which it has to copy. @default 600
@@ -114,7 +116,7 @@ export class Postgres extends pulumi.ComponentResource {
     const { superuser, owner, app, readonly, monitor, patroni } = this.secrets.values;
     this.passwords = { superuser, owner, app, readonly, monitor, patroni };
     const volumes = new Map(this.nodeNames.map((node) => [node, this.createVolume(`${name}-${node}-data`, args)]));
-    const containers = this.createContainers(name, args, volumes, opts?.dependsOn);
+    const containers = this.createContainers(name, args, volumes, [this.secrets.nodes.writer, ...listed(opts?.dependsOn)]);
     this.volumes = [...volumes.values()];
     this.containers = this.nodeNames.flatMap((node) => containers.get(node) ?? []);
     this.registerOutputs({ nodeNames: this.nodeNames });
@@ -149,19 +151,19 @@ export class Postgres extends pulumi.ComponentResource {
     );
   }
 
-  /** One after the other; the first waits for what the whole component waits for, and goes before it when the stack is destroyed. */
+  /** One after the other. The first waits for the passwords and what the whole component waits for, and goes before that in the end. */
   private createContainers(
     name: string,
     args: PostgresArgs,
     volumes: ReadonlyMap<string, docker.Volume>,
-    after: pulumi.ResourceOptions["dependsOn"],
+    after: readonly pulumi.Input<pulumi.Resource>[],
   ): ReadonlyMap<string, docker.Container> {
     let before = after;
     const ordered = [...volumes].sort(([one], [two]) => Number(one === args.primary) - Number(two === args.primary));
     return new Map(
       ordered.map(([node, volume]) => {
         const container = this.createContainer(`${name}-${node}`, { node, volume, before }, args);
-        before = [container];
+        if (args.firstStart !== true || before === after) before = [container];
         return [node, container];
       }),
     );
@@ -194,7 +196,7 @@ export class Postgres extends pulumi.ComponentResource {
           waitTimeout: args.bootTimeoutSeconds ?? defaults.bootTimeoutSeconds,
         },
         // Two containers cannot own one volume: the provider's default, said here because the data depends on it.
-        { parent: this, deleteBeforeReplace: true, ...(before !== undefined && { dependsOn: before }) },
+        { parent: this, deleteBeforeReplace: true, dependsOn: [...before] },
       ),
     );
   }
@@ -204,7 +206,13 @@ export class Postgres extends pulumi.ComponentResource {
 interface Node {
   readonly node: string;
   readonly volume: docker.Volume;
-  readonly before: pulumi.ResourceOptions["dependsOn"];
+  readonly before: readonly pulumi.Input<pulumi.Resource>[];
+}
+
+/** As a list. Pulumi takes a promise of a list for an item as well, which its types do not say. */
+function listed(dependsOn: pulumi.ResourceOptions["dependsOn"]): readonly pulumi.Input<pulumi.Resource>[] {
+  if (dependsOn === undefined) return [];
+  return Array.isArray(dependsOn) ? dependsOn : [dependsOn as pulumi.Input<pulumi.Resource>];
 }
 
 /**

@@ -81,6 +81,7 @@ export function describePrivileges(run: RunAs): void {
     assert.equal(activity?.hidden, 0);
     assert.equal((await run("monitor", "SELECT pg_database_size('app') > 0 AS sized")).length, 1);
     assert.equal((await run("monitor", "SELECT 1 AS one", "postgres")).length, 1);
+    await run("monitor", "CHECKPOINT", "postgres");
     for (const sql of [
       "SELECT text FROM public.rows",
       "SELECT text FROM public.shown",

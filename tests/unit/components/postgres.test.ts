@@ -84,6 +84,11 @@ describe("components of the database", () => {
         ["postgres-pg-1", "postgres-pg-2", "postgres-pg-3"].map((name) => waitsFor(name)),
         [[], ["postgres-pg-1"], ["postgres-pg-2"]],
       );
+      const { dependencies } = recorder.get("postgres-pg-1");
+      assert.ok(
+        dependencies.some((urn) => urn.endsWith("::postgres-secrets-writer")),
+        `no node starts before its passwords are there: ${dependencies.join(" ")}`,
+      );
       for (const node of postgres.nodeNames) {
         const { inputs, deleteBeforeReplace } = recorder.get(`postgres-${node}`);
         assert.deepEqual([inputs["wait"], deleteBeforeReplace], [true, true], "two containers never share a volume");
