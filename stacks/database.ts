@@ -17,7 +17,7 @@ import { checkCapacity } from "./host";
 import { appSettings, appSource, contextDirectory, imageSource, loadBalancer } from "./local";
 import type { PhaseOutputs } from "./outputs";
 import { dockerHost } from "./preflight";
-import { currentPrimary } from "./primary";
+import { currentCluster } from "./primary";
 import { sizing } from "./sizing";
 import { planTable } from "./sizing-table";
 import type { AppPools } from "./sizing-types";
@@ -28,7 +28,7 @@ import type { AppPools } from "./sizing-types";
  * @throws RunError when Docker is unreachable or the plan does not fit, before anything is registered.
  */
 export async function database(config: StackConfig): Promise<PhaseOutputs> {
-  const [host, source, program, primary] = await Promise.all([dockerHost(), appSource(config), operatorProgram(), currentPrimary()]);
+  const [host, source, program, cluster] = await Promise.all([dockerHost(), appSource(config), operatorProgram(), currentCluster()]);
   checkCapacity(config, host);
   const plan = sizing(config, host);
   await pulumi.log.info(planTable(plan, host));
@@ -43,7 +43,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
 
   const etcd = new Etcd("etcd", { ...stateful("etcd"), ...plan.etcd });
   const { durability } = config;
-  const postgresArgs = { ...stateful("postgres"), ...plan.postgres, durability, etcdHosts: etcd.hosts, primary };
+  const postgresArgs = { ...stateful("postgres"), ...plan.postgres, durability, etcdHosts: etcd.hosts, ...cluster };
   const postgres = new Postgres("postgres", postgresArgs, { dependsOn: [etcd] });
   const { nodeNames: nodes, passwords } = postgres;
   const postgresProxy = new PostgresProxy("postgres-proxy", { ...stateless("postgres-proxy"), ...plan.postgresProxy, nodes });

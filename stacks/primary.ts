@@ -6,16 +6,29 @@ import { dockerCommand, dockerRequest, isSsh } from "./docker-request";
 /** Asks Patroni from inside of a node, with nothing but bash: any node knows the whole cluster. */
 const ASK = `exec 3<>/dev/tcp/127.0.0.1/${PATRONI_PORT} && printf 'GET /cluster HTTP/1.0\\r\\n\\r\\n' >&3 && timeout 2 cat <&3`;
 
+/** The cluster of Postgres nodes as it is before an update. */
+export interface CurrentCluster {
+  /** There is no node at all: the update makes the first ones. */
+  readonly firstStart: boolean;
+  /** The node that is primary, e.g. `pg-2`; `undefined` when none says so. */
+  readonly primary: string | undefined;
+}
+
+/** Printed by {@link commandLine} when there is no node. */
+const NO_NODE = "no node";
+
 /**
- * The Postgres node that is primary now, e.g. `pg-2`; `undefined` when there is no cluster, or none that answers. Only the order of an
- * update depends on it, so not knowing it is no reason to refuse one.
+ * Looks at this stack's Postgres nodes. Only the order of an update depends on it, so an engine that does not answer is no reason to
+ * refuse one: it then takes the longer way, node by node.
  */
-export async function currentPrimary(settings: EndpointSettings = programSettings()): Promise<string | undefined> {
+export async function currentCluster(settings: EndpointSettings = programSettings()): Promise<CurrentCluster> {
   try {
     const endpoint = dockerEndpoint(settings);
-    return isSsh(endpoint) ? primaryIn(await dockerCommand(endpoint, commandLine())) : await askEach(endpoint);
+    if (!isSsh(endpoint)) return await askEach(endpoint);
+    const answers = await dockerCommand(endpoint, commandLine());
+    return { firstStart: answers.trim() === NO_NODE, primary: primaryIn(answers) };
   } catch {
-    return undefined;
+    return { firstStart: false, primary: undefined };
   }
 }
 
@@ -24,14 +37,15 @@ function filters(): string[] {
 }
 
 /** One node after the other, until one answers. */
-async function askEach(endpoint: DockerEndpoint): Promise<string | undefined> {
-  const query = encodeURIComponent(JSON.stringify({ label: filters(), status: ["running"] }));
-  const nodes = JSON.parse(await dockerRequest(endpoint, `/containers/json?filters=${query}`)) as readonly { readonly Id: string }[];
-  for (const { Id } of nodes) {
+async function askEach(endpoint: DockerEndpoint): Promise<CurrentCluster> {
+  const query = encodeURIComponent(JSON.stringify({ label: filters() }));
+  const list = await dockerRequest(endpoint, `/containers/json?all=true&filters=${query}`);
+  const nodes = JSON.parse(list) as readonly { readonly Id: string; readonly State: string }[];
+  for (const { Id } of nodes.filter(({ State }) => State === "running")) {
     const primary = primaryIn(await execute(endpoint, Id).catch(() => ""));
-    if (primary !== undefined) return primary;
+    if (primary !== undefined) return { firstStart: false, primary };
   }
-  return undefined;
+  return { firstStart: nodes.length === 0, primary: undefined };
 }
 
 async function execute(endpoint: DockerEndpoint, container: string): Promise<string> {
@@ -43,8 +57,10 @@ async function execute(endpoint: DockerEndpoint, container: string): Promise<str
 
 /** The same for a shell: asks all running nodes, of whose answers the first will do. */
 function commandLine(): string {
-  const list = ["docker ps --quiet", ...filters().map((label) => `--filter 'label=${label}'`)].join(" ");
-  return `for node in $(${list}); do docker exec "$node" bash -c ${quoted(ASK)}; done`;
+  const list = ["docker ps --all --quiet", ...filters().map((label) => `--filter 'label=${label}'`)].join(" ");
+  const ask = `for node in $nodes; do docker exec "$node" bash -c ${quoted(ASK)}; done`;
+  // A list that failed is empty as well, and does not mean that there is no node.
+  return `nodes=$(${list}) || exit; [ -n "$nodes" ] || echo ${quoted(NO_NODE)}; ${ask}; true`;
 }
 
 function quoted(text: string): string {

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { EndpointSettings } from "../../../stacks/docker-endpoint";
-import { currentPrimary, primaryIn } from "../../../stacks/primary";
+import { currentCluster, primaryIn } from "../../../stacks/primary";
 import { Recorder } from "../../support/pulumi-mocks";
 
 /** An answer of Patroni 4's `GET /cluster`, as a shell sees it. */
@@ -39,7 +39,8 @@ async function engine(nodes: Readonly<Record<string, string | undefined>>): Prom
     const send = (status: number, body: string): void => void response.writeHead(status).end(body);
     if (what === "containers" && id === "json") {
       labels.push(...(JSON.parse(url.searchParams.get("filters") ?? "{}") as { label: string[] }).label);
-      send(200, JSON.stringify(Object.keys(nodes).map((Id) => ({ Id }))));
+      assert.equal(url.searchParams.get("all"), "true");
+      send(200, JSON.stringify(Object.keys(nodes).map((Id) => ({ Id, State: Id === "stopped" ? "exited" : "running" }))));
     } else if (what === "containers" && action === "exec") {
       if (nodes[id] === undefined) send(409, "is paused");
       else send(201, JSON.stringify({ Id: `exec-${id}` }));
@@ -66,18 +67,19 @@ function settingsFor(host: string): EndpointSettings {
 describe("who is primary, asked before an update", () => {
   beforeEach(() => Recorder.install("shop", "staging"));
 
-  const cases: readonly [what: string, nodes: Readonly<Record<string, string | undefined>>, expected: string | undefined][] = [
+  const cases: readonly [what: string, nodes: Readonly<Record<string, string | undefined>>, primary: string | undefined][] = [
     ["the first node that answers says it", { a: cluster("pg-2"), b: cluster("pg-3") }, "pg-2"],
     ["a node that is paused, or whose Patroni is away, is no obstacle", { a: undefined, b: "", c: cluster("pg-3") }, "pg-3"],
     ["a cluster without a leader has none", { a: cluster(undefined) }, undefined],
-    ["without a cluster there is none", {}, undefined],
+    ["a node that is stopped is a cluster, and is not asked", { stopped: cluster("pg-1") }, undefined],
+    ["without a node it is the first start", {}, undefined],
     ["what is no answer of Patroni is none", { a: '{"name":"x"}', b: "role: leader" }, undefined],
   ];
-  for (const [what, nodes, expected] of cases) {
+  for (const [what, nodes, primary] of cases) {
     it(`F3 ${what}`, async () => {
       const docker = await engine(nodes);
       try {
-        assert.equal(await currentPrimary(docker.settings), expected);
+        assert.deepEqual(await currentCluster(docker.settings), { firstStart: Object.keys(nodes).length === 0, primary });
         const wanted = ["phased-stack.project=shop", "phased-stack.stack=staging", "phased-stack.service=postgres"];
         assert.deepEqual(docker.labels, wanted, "only this stack's own nodes are asked");
       } finally {
@@ -89,8 +91,9 @@ describe("who is primary, asked before an update", () => {
   it("F3 an engine that does not answer fails no update", async () => {
     const docker = await engine({});
     await docker.close();
-    assert.equal(await currentPrimary(docker.settings), undefined);
-    assert.equal(await currentPrimary(settingsFor("nonsense")), undefined);
+    const unknown = { firstStart: false, primary: undefined };
+    assert.deepEqual(await currentCluster(docker.settings), unknown);
+    assert.deepEqual(await currentCluster(settingsFor("nonsense")), unknown);
   });
 
   it("F3 over ssh a shell on the host asks, and the command line survives it", async () => {
@@ -99,7 +102,7 @@ describe("who is primary, asked before an update", () => {
     // Stands for the host: runs its last argument in a shell whose docker knows one node, and does what it is told inside of it.
     const programs = {
       ssh: '#!/bin/bash\nexec bash -c "${@: -1}"\n',
-      docker: `#!/bin/bash\nif [[ $1 == ps ]]; then printf '%s\\n' "$@" > ${directory}/asked; echo node-1; exit; fi
+      docker: `#!/bin/bash\nif [[ $1 == ps ]]; then printf '%s\\n' "$@" > ${directory}/asked; cat ${directory}/nodes; exit; fi
 [[ $1 == exec && $2 == node-1 && $3 == bash && $4 == -c ]] || exit 1
 bash -n -c "$5" && [[ $5 == *"GET /cluster HTTP/1.0"* ]] && cat ${directory}/answer\n`,
     };
@@ -110,7 +113,12 @@ bash -n -c "$5" && [[ $5 == *"GET /cluster HTTP/1.0"* ]] && cat ${directory}/ans
       }
       writeFileSync(path.join(directory, "answer"), cluster("pg-1"));
       process.env["PATH"] = `${directory}:${before}`;
-      assert.equal(await currentPrimary(settingsFor("ssh://deploy@example.com")), "pg-1");
+      const ask = () => currentCluster(settingsFor("ssh://deploy@example.com"));
+      assert.deepEqual(await ask(), { firstStart: false, primary: undefined }, "docker fails there");
+      writeFileSync(path.join(directory, "nodes"), "");
+      assert.deepEqual(await ask(), { firstStart: true, primary: undefined });
+      writeFileSync(path.join(directory, "nodes"), "gone\nnode-1\n");
+      assert.deepEqual(await ask(), { firstStart: false, primary: "pg-1" });
       const asked = execFileSync("cat", [path.join(directory, "asked")], { encoding: "utf8" });
       assert.ok(asked.includes("label=phased-stack.stack=staging"), asked);
     } finally {
