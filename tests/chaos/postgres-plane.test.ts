@@ -71,6 +71,10 @@ describe("F2 A7 single faults of the Postgres plane under write load", function 
     console.log(`      ${what}: gap median ${gaps[Math.floor(gaps.length / 2)]} ms, most ${gaps.at(-1)} ms of ${gaps.length}`);
   }
 
+  const signalPatroni = async ({ container }: PatroniNode, signal: string): Promise<void> => {
+    await dockerCommand(["exec", container, "pkill", `-${signal}`, "--full", "bin/patroni"]);
+  };
+
   const certain = { otherPrimary: true, reaped: 1, mayFail: true } as const;
 
   it("F2 primary killed: its lease is taken", () =>
@@ -79,26 +83,32 @@ describe("F2 A7 single faults of the Postgres plane under write load", function 
   it("F2 primary cut from the network: its lease is taken, and it acknowledges nothing while it is alone", () =>
     run("cut off", {
       ...certain,
-      happens: async ({ container }) => void (await dockerCommand(["network", "disconnect", "--force", group.network, container])),
-      repair: async ({ name, container }) => void (await dockerCommand(["network", "connect", "--alias", name, group.network, container])),
+      happens: async ({ container }) => {
+        await dockerCommand(["network", "disconnect", "--force", group.network, container]);
+      },
+      repair: async ({ name, container }) => {
+        await dockerCommand(["network", "connect", "--alias", name, group.network, container]);
+      },
     }));
 
   it("F2 primary paused: nobody is sure that it is dead, so its lease runs out by itself", () =>
     run("paused", { ...certain, reaped: 0, happens: (node) => node.pause(), repair: (node) => node.unpause() }));
 
-  it("F2 Patroni alone killed on the primary: Postgres goes down with the container, which is gone then; before that nothing is taken", () =>
-    run("Patroni killed", {
+  it("F2 Patroni alone frozen on the primary, while Postgres accepts on: nothing is taken, its lease runs out, and it acknowledges nothing", () =>
+    run("Patroni frozen", {
       ...certain,
-      happens: async ({ container }) => void (await dockerCommand(["exec", container, "pkill", "-9", "--full", "bin/patroni"])),
-      repair: (node) => node.start(),
+      reaped: 0,
+      happens: (node) => signalPatroni(node, "STOP"),
+      repair: (node) => signalPatroni(node, "CONT"),
     }));
 
   it("F2 Postgres alone killed: Patroni is there and does what is right, nothing is taken", () =>
     run("postmaster killed", {
       ...certain,
       reaped: 0,
-      happens: async ({ container }) =>
-        void (await dockerCommand(["exec", container, "bash", "-c", 'kill -9 "$(head -1 "$PGDATA/postmaster.pid")"'])),
+      happens: async ({ container }) => {
+        await dockerCommand(["exec", container, "bash", "-c", 'kill -9 "$(head -1 "$PGDATA/postmaster.pid")"']);
+      },
     }));
 
   it("F2 the operator killed: writes flow on", () =>
