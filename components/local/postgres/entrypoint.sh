@@ -156,7 +156,8 @@ patroni_serves() {
   local answer
   exec 3<> /dev/tcp/127.0.0.1/8008
   printf 'GET /patroni HTTP/1.0\r\n\r\n' >&3
-  answer=$(cat <&3)
+  # The end of the answer is no delimiter; and no process is started for what happens every few seconds.
+  IFS= read -r -d '' answer <&3 || [[ -n $answer ]]
   [[ $answer == *'"state": "running"'* ]] || return 1
   # Streaming alone would not do: Patroni hands over to nobody who does not confirm writes.
   [[ $answer == *'"role": "primary"'* || ($answer == *'"replication_state": "streaming"'* && $answer == *'"quorum_standby": true'*) ]]
