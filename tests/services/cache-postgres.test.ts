@@ -1,31 +1,26 @@
-import path from "node:path";
 import assert from "node:assert/strict";
 import pino from "pino";
 import { loadConfig } from "../../app/src/config";
-import { migrate, readMigrations } from "../../app/src/db/migrate";
 import { openDatabase } from "../../app/src/db/open";
 import { SharedClock } from "../../app/src/session/clock";
 import { describeCacheContract, memoryOnlyRig } from "../app/cache/cache-contract";
+import { migrateAs } from "../support/database";
 import { type PostgresService, startPostgres } from "../support/services/postgres";
 
 const logger = pino({ level: "silent" });
-const MIGRATIONS = path.resolve(__dirname, "../../app/src/db/migrations/postgres");
 
 describe("cache and clock on Postgres", function () {
   this.timeout(120_000);
   let postgres: PostgresService;
-  before(async () => (postgres = await startPostgres()));
+  before(async () => {
+    postgres = await startPostgres();
+    await migrateAs(postgres.url);
+  });
   after(() => postgres.remove());
 
   const open = () => openDatabase(loadConfig({ NODE_ENV: "test", ...postgres.environment }), logger);
 
-  describeCacheContract("memory only, two processes on one Postgres", false, () =>
-    memoryOnlyRig(async () => {
-      const database = await open();
-      await migrate(database, readMigrations(MIGRATIONS));
-      return database;
-    }),
-  );
+  describeCacheContract("memory only, two processes on one Postgres", false, () => memoryOnlyRig(open));
 
   it("the shared clock is the server's", async () => {
     const database = await open();

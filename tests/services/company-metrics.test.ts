@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import path from "node:path";
 import { loadConfig } from "../../app/src/config";
-import { migrate, readMigrations } from "../../app/src/db/migrate";
 import { openDatabase } from "../../app/src/db/open";
 import { ALL_COMPANIES, TenantMetrics } from "../../app/src/observability/tenant-metrics";
 import { TenantMetricsFlush } from "../../app/src/observability/tenant-metrics-flush";
@@ -10,22 +8,24 @@ import { findProblems } from "../../app/src/observability/tenant-metrics-problem
 import { companyReport, metricsSummaryReport } from "../../app/src/observability/tenant-metrics-report";
 import { sumRows, TenantMetricsStore } from "../../app/src/observability/tenant-metrics-store";
 import { silent } from "../app/metrics/support";
+import { migrateAs } from "../support/database";
 import { type PostgresService, startPostgres } from "../support/services/postgres";
 
-const MIGRATIONS = path.resolve(__dirname, "../../app/src/db/migrations/postgres");
 const NOON = Date.parse("2026-06-03T12:02:00Z");
 const DAY_MS = 86_400_000;
 
 describe("company metrics on Postgres", function () {
   this.timeout(120_000);
   let postgres: PostgresService;
-  before(async () => (postgres = await startPostgres()));
+  before(async () => {
+    postgres = await startPostgres();
+    await migrateAs(postgres.url);
+  });
   after(() => postgres.remove());
 
   it("E7 what instances count at the same time adds up in every period; problems and retention work as on SQLite", async () => {
     const open = () => openDatabase(loadConfig({ NODE_ENV: "test", ...postgres.environment }), silent);
     const databases = await Promise.all([open(), open(), open()]);
-    await migrate(databases[0], readMigrations(MIGRATIONS));
     const now = (): number => NOON;
     const instances = databases.map((database) => {
       const metrics = new TenantMetrics(now);

@@ -43,6 +43,11 @@ export async function openPostgres(url: string, options: OpenOptions = {}): Prom
   return database;
 }
 
+/** Brings the app's schema into a database. @param url as its owner, as who the app migrates, too */
+export async function migrateAs(url: string): Promise<void> {
+  await (await openMigrated(url, { pool: { max: 1 } })).close();
+}
+
 /** The same with the app's schema. */
 export async function openMigrated(url: string, options: OpenOptions = {}): Promise<PostgresDatabase> {
   const database = await openPostgres(url, options);

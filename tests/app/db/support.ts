@@ -4,7 +4,7 @@ import path from "node:path";
 import type { Database } from "../../../app/src/db/database";
 import { migrate, readMigrations, type Migration } from "../../../app/src/db/migrate";
 import { SqliteDatabase } from "../../../app/src/db/sqlite";
-import { openMigrated, openPostgres } from "../../support/database";
+import { migrateAs, openPostgres } from "../../support/database";
 import { freshPostgres } from "../../support/test-database";
 
 export const MIGRATIONS: readonly Migration[] = readMigrations(path.resolve(__dirname, "../../../app/src/db/migrations/sqlite"));
@@ -23,7 +23,7 @@ export async function inDirectory<Result>(work: (directory: string) => Promise<R
 export async function withAnyDatabase<Result>(work: (database: Database) => Promise<Result>): Promise<Result> {
   const urls = await freshPostgres();
   if (urls === undefined) return withDatabase(work);
-  await (await openMigrated(urls.url, { pool: { max: 1 } })).close();
+  await migrateAs(urls.url);
   const database = await openPostgres(urls.appUrl);
   try {
     return await work(database);
