@@ -96,7 +96,9 @@ function defaultsSection(maxConnections: number): string[] {
     ...["clitcpka", "srvtcpka"].flatMap((side) => [`    ${side}-idle 5s`, `    ${side}-intvl 2s`, `    ${side}-cnt 3`]),
     "    retries 2",
     "    timeout connect 1s",
-    "    timeout check 1s",
+    // On a machine that is short of CPU Patroni takes a second or more to answer. Who is dead is refused or has no name, and that is noticed
+    // at once; who is paused keeps its lease for 20 s anyway.
+    "    timeout check 2s",
     "    timeout queue 5s",
     // Pools keep idle connections for as long as they like; what ends them is the pools' own lifetime.
     "    timeout client 24h",

@@ -48,7 +48,7 @@ describe("A8 configuration of the Postgres proxy", () => {
       );
       assert.ok(lines.includes("http-check expect status 200"));
     }
-    assert.ok(section(config, "defaults").includes("timeout check 1s"));
+    assert.ok(section(config, "defaults").includes("timeout check 2s"));
     assert.ok(section(config, "backend primary_reads").some((line) => line.includes("track primary/pg-1")));
   });
 
