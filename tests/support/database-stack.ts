@@ -62,7 +62,13 @@ export class DatabaseStack {
     return assert.fail(`not redundant within ${seconds} s: ${reason}\n${JSON.stringify(last?.members)}`);
   }
 
-  /** Names of the primary and the standbys. */
+  /** Who is primary, whether or not all others follow. */
+  async primary(): Promise<string> {
+    const { leader } = await this.status();
+    return leader ?? assert.fail("there is no primary");
+  }
+
+  /** Names of the primary and the standbys, once all of them follow it. */
   async roles(): Promise<{ readonly primary: string; readonly standbys: readonly string[] }> {
     const { members } = await this.redundant();
     const [primary, ...others] = members.filter(({ role }) => role === "primary").map(({ name }) => name);

@@ -39,8 +39,7 @@ export async function underLoad(stack: DatabaseStack, url: string, adminToken: s
     // Giving up what is under way is no failure of the stack.
     const [to, failures] = [Date.now(), [...recorder.failures]];
     load.stop();
-    const { primary } = await stack.roles();
-    const present = new Set((await stack.sql(primary, "SELECT id FROM orders")).split("\n"));
+    const present = new Set((await stack.sql(await stack.primary(), "SELECT id FROM orders")).split("\n"));
     const written = recorder.within("app", { from, to });
     return {
       acknowledged: written.length,
