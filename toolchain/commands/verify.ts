@@ -130,7 +130,14 @@ async function verifyContext(http: HttpClient, stack: OpenStack, phase: string, 
     expected: expectedOf(stack, phase),
     apps: () => containers(SERVICES.app),
     postgres: async () => postgresStatus(await operator()),
-    session: () => (session ??= http.signUp()),
+    session() {
+      // One that failed is no reason for all later checks to fail.
+      session ??= http.signUp().catch((error: unknown) => {
+        session = undefined;
+        throw error;
+      });
+      return session;
+    },
   };
 }
 
