@@ -105,7 +105,9 @@ export class Postgres extends pulumi.ComponentResource {
   private readonly containers: readonly docker.Container[];
 
   constructor(name: string, args: PostgresArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("phased-stack:local:Postgres", name, {}, opts);
+    // The containers wait for others, this does not: the volumes are its children, and whatever it depended on would be kept with them
+    // when everything but what is protected is destroyed.
+    super("phased-stack:local:Postgres", name, {}, { ...opts, dependsOn: [] });
     const { least, most } = POSTGRES_NODES;
     if (!Number.isInteger(args.nodes) || args.nodes < least || args.nodes > most) {
       throw new Error(`${name}: nodes is ${args.nodes}; allowed: an integer from ${least} to ${most}`);

@@ -134,6 +134,14 @@ describe("components of the database", () => {
       });
     }
 
+    it("containers wait for etcd, data do not: what is protected keeps everything it depends on, its parents' too, from being destroyed", async () => {
+      const etcd = new Etcd("etcd", etcdArgs());
+      new Postgres("postgres", postgresArgs(), { dependsOn: [etcd] });
+      await settled();
+      assert.ok(recorder.get("postgres-pg-1").dependencies.some((urn) => urn.endsWith("::etcd-1")));
+      for (const name of ["postgres", "postgres-pg-1-data"]) assert.deepEqual(recorder.get(name).dependencies, [], name);
+    });
+
     it("F2 its nodes wait for what it waits for, and go before that when the stack is destroyed", async () => {
       const etcd = new Etcd("etcd", etcdArgs());
       new Postgres("postgres", postgresArgs(), { dependsOn: etcd });
