@@ -45,7 +45,8 @@ export async function signUp(url: string): Promise<Readonly<Record<string, strin
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ companyName: "Bench", name: "Bench", email: `${randomUUID()}@example.org`, password: randomUUID() }),
   });
-  const { token } = (await answer.json()) as { token?: string };
-  if (token === undefined) throw new UserError(`signing up at the measured app was answered with HTTP ${answer.status}`);
+  const text = await answer.text();
+  if (answer.status !== 201) throw new UserError(`signing up at the measured app was answered ${answer.status}: ${text.slice(0, 300)}`);
+  const { token } = JSON.parse(text) as { token: string };
   return { Authorization: `Bearer ${token}` };
 }
