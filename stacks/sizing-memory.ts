@@ -57,15 +57,8 @@ export function fixedMemory({ etcdMembers }: SizingConfig, proxyConnections: num
   return Number(etcdMembers) * etcd + pgbouncer + postgresOperator + loadBalancer + proxyMemoryMb(proxyConnections);
 }
 
-/**
- * What the flexible services ask for.
- * @throws RunError when the memory given to Postgres does not carry its connections.
- */
-export function memoryShares(config: SizingConfig, workers: number, maxConnections: number): MemoryShares {
-  return sharesOf(config, workers, leastPostgresMb(config, maxConnections));
-}
-
-function sharesOf(config: SizingConfig, workers: number, leastPostgres: number): MemoryShares {
+/** What the flexible services ask for. @param leastPostgres see {@link leastPostgresMb} */
+export function memoryShares(config: SizingConfig, workers: number, leastPostgres: number): MemoryShares {
   const share = (count: number, given: number | undefined, least: number, most: number, weight: number): Share =>
     given === undefined ? { count, least, most: Math.max(least, most), weight } : { count, least: given, most: given, weight: 0 };
   const redis = (dataMb: number | undefined, { leastData, mostData, weight }: typeof FLEXIBLE.redisCache | typeof FLEXIBLE.redisLimits) =>
@@ -81,24 +74,38 @@ function sharesOf(config: SizingConfig, workers: number, leastPostgres: number):
   };
 }
 
+/** As if nobody had given a size, and the app had {@link defaults.usualInstances}. */
+const USUAL = {
+  appInstances: defaults.usualInstances,
+  appMemoryMb: undefined,
+  jobsMemoryMb: undefined,
+  postgresMemoryMb: undefined,
+  redisCacheMb: undefined,
+  redisLimitsMb: undefined,
+};
+
 /**
- * Memory of one container of each flexible service. What keeps data is sized as for {@link defaults.usualInstances} as long as the others
- * then fit: scaling the app must not restart Postgres or Redis.
+ * Memory of one container of each flexible service. As long as it fits, each is sized by itself: scaling the app must not restart Postgres,
+ * nor another size of Postgres Redis. The app takes what is left.
  */
 export function divideMemory(
   budgetMb: number,
   config: SizingConfig,
   host: Pick<DockerHost, "cpus" | "memoryMb">,
   shares: MemoryShares,
+  leastPostgres: number,
 ): Record<keyof MemoryShares, number> {
-  const usual = { ...config, appInstances: defaults.usualInstances };
-  const usualShares = sharesOf(usual, appWorkers(usual, host), shares.postgres.least);
+  const usual = { ...config, ...USUAL };
+  const usualShares = memoryShares(usual, appWorkers(usual, host), leastPostgres);
   if (leastTotal(usualShares) <= budgetMb) {
-    const sizes = rounded(divide(budgetMb, usualShares), usualShares);
+    const usualSizes = rounded(divide(budgetMb, usualShares), usualShares);
     const { app, ...others } = shares;
-    const taken = Object.entries(others).reduce((sum, [name, { count }]) => sum + count * sizes[name as keyof typeof others], 0);
-    const size = Math.min(app.most, floored((budgetMb - taken) / app.count));
-    if (size >= app.least) return { ...sizes, app: size };
+    const names = Object.keys(others) as (keyof typeof others)[];
+    // A size that is given has no room.
+    const sizes = names.map((name) => [name, Math.min(others[name].most, Math.max(others[name].least, usualSizes[name]))] as const);
+    const taken = sizes.reduce((sum, [name, size]) => sum + others[name].count * size, 0);
+    const size = Math.min(app.most, Math.max(app.least, floored((budgetMb - taken) / app.count)));
+    if (taken + app.count * size <= budgetMb) return { ...usualSizes, ...Object.fromEntries(sizes), app: size };
   }
   return rounded(divide(budgetMb, shares), shares);
 }
@@ -123,7 +130,7 @@ export function redisDataMb(containerMb: number): number {
  * Least memory of a Postgres container for so many connections, MiB: Postgres' own reckoning says from when on it carries them.
  * @throws RunError when the user gave it less.
  */
-function leastPostgresMb(config: SizingConfig, maxConnections: number): number {
+export function leastPostgresMb(config: SizingConfig, maxConnections: number): number {
   const carries = (memoryMb: number): boolean => {
     try {
       patroniConfig({ etcdHosts: ["etcd-1"], memoryMb, maxConnections });

@@ -4,7 +4,7 @@ import { proxyMemoryMb } from "../components/local/postgres-proxy";
 import { redisContainerMb } from "../components/local/redis";
 import type { DockerHost } from "./preflight";
 import { leastTotal } from "./share";
-import { divideMemory, FIXED_MB, fixedMemory, memoryBudget, memoryShares, redisDataMb } from "./sizing-memory";
+import { divideMemory, FIXED_MB, fixedMemory, leastPostgresMb, memoryBudget, memoryShares, redisDataMb } from "./sizing-memory";
 import { appPools, appWorkers, pgbouncerSettings } from "./sizing-pools";
 import { cannotFit } from "./sizing-refusals";
 import type { Limits, Plan, SizingConfig } from "./sizing-types";
@@ -18,14 +18,13 @@ import type { Limits, Plan, SizingConfig } from "./sizing-types";
 export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">): Plan {
   const { cpus } = host;
   const needed = needs(config, host);
-  const { workers, settings, maxConnections, proxyConnections, budgetMb, fixedMb, shares } = needed;
+  const { workers, settings, maxConnections, proxyConnections, budgetMb, fixedMb, leastPostgres, shares } = needed;
   if (!isEnough(needed)) {
     const fits = (other: SizingConfig): boolean => hasPlan(other, host);
     const neededMb = fixedMb + leastTotal(shares);
-    const leastPostgresMb = needs({ ...config, postgresMemoryMb: undefined }, host).shares.postgres.least;
-    throw new pulumi.RunError(cannotFit({ config, host, budgetMb, neededMb, leastPostgresMb, fits }));
+    throw new pulumi.RunError(cannotFit({ config, host, budgetMb, neededMb, leastPostgresMb: leastPostgres, fits }));
   }
-  const memory = divideMemory(budgetMb - fixedMb, config, host, shares);
+  const memory = divideMemory(budgetMb - fixedMb, config, host, shares, leastPostgres);
   const pools = appPools(config, settings.poolSize, workers);
 
   // What is one thread uses one core; Redis has another process that rewrites its append-only file.
@@ -60,8 +59,9 @@ function needs(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">
   // While PgBouncer is replaced there are two of them.
   const proxyConnections = 2 * maxConnections;
   const fixedMb = fixedMemory(config, proxyConnections);
-  const shares = memoryShares(config, workers, maxConnections);
-  return { budgetMb, workers, settings, maxConnections, proxyConnections, fixedMb, shares };
+  const leastPostgres = leastPostgresMb(config, maxConnections);
+  const shares = memoryShares(config, workers, leastPostgres);
+  return { budgetMb, workers, settings, maxConnections, proxyConnections, fixedMb, leastPostgres, shares };
 }
 
 function isEnough({ budgetMb, fixedMb, shares }: Pick<ReturnType<typeof needs>, "budgetMb" | "fixedMb" | "shares">): boolean {

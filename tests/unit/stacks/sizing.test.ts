@@ -166,6 +166,15 @@ describe("B13 the plan of phase database", () => {
     );
   });
 
+  it("A7 another size of one service is no other size of another, as long as there is room", () => {
+    const before = plan({});
+    const [postgres, cache] = [plan({ postgresMemoryMb: 1024 }), plan({ redisCacheMb: 256 })];
+    assert.deepEqual([postgres.redisCache, postgres.redisLimits, postgres.jobs], [before.redisCache, before.redisLimits, before.jobs]);
+    assert.deepEqual([cache.postgres, cache.redisLimits, cache.jobs], [before.postgres, before.redisLimits, before.jobs]);
+    // Without room the others give way.
+    assert.ok(plan({ postgresMemoryMb: 3500 }).redisCache.maxMemoryMb < before.redisCache.maxMemoryMb);
+  });
+
   it("more memory is never a smaller server (property)", () => {
     fc.assert(
       fc.property(host, fc.integer({ min: 0, max: 8192 }), ({ cpus, memoryMb }, more) => {
