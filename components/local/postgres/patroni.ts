@@ -119,6 +119,9 @@ export function patroniConfig(settings: PatroniSettings) {
     log: { level: "INFO" },
     restapi: {
       listen: `0.0.0.0:${PATRONI_PORT}`,
+      // Health checks come from several sides at once. With Patroni's own 5 a busy host dropped a hundred connections in half an hour, each
+      // of which the proxy took for a node that is gone: it then ended every session of a primary that was well.
+      request_queue_size: 128,
       authentication: { username: PATRONI_API_USER },
     },
     etcd3: { hosts: etcdHosts.map((host) => `${host}:${ETCD_PORT}`), protocol: "http" },
