@@ -133,6 +133,7 @@ async function removeProbes(targets: Targets): Promise<void> {
 async function createContainer(targets: Targets): Promise<Docker.Container> {
   const app = await targets.one("app").container.inspect();
   return await targets.docker.createContainer({
+    name: `${PROBE_SERVICE}-${targets.network.id.slice(0, 12)}`,
     Image: app.Image,
     User: "1000:1000",
     Entrypoint: ["node", PROBE_FILES.program],

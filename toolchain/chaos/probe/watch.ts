@@ -5,10 +5,10 @@ import type { ProbeReport } from "./lines";
 
 /** Port of Patroni's REST API, as components/local/postgres has it; this program is bundled by itself. */
 const PATRONI_PORT = 8008;
-/** From the start of one round of questions to the next, milliseconds. */
-const ROUND_MS = 100;
+/** From the start of one round of questions to the next, milliseconds. Patroni starts a thread for each: much more often would be a load of its own. */
+const ROUND_MS = 200;
 /** Every so many rounds the cluster is asked for as well. */
-const CLUSTER_EVERY = 4;
+const CLUSTER_EVERY = 2;
 /** A node that does not answer within this time says nothing, milliseconds. */
 const TIMEOUT_MS = 1000;
 
