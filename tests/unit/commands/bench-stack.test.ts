@@ -27,6 +27,8 @@ describe("npm run bench stack", () => {
     assert.deepEqual(parsePgbench(OUTPUT), { requests: 6789, perSecond: 1357.812345, errors: 2, cpuMicros: undefined });
     const aborted = `${OUTPUT}pgbench: error: client 3 aborted in command 7 of script 0\npgbench: error: client 9 aborted in command 4 of script 0\n`;
     assert.equal(parsePgbench(aborted).errors, 4);
+    const none = "number of transactions actually processed: 0\nnumber of failed transactions: 0 (NaN%)\n";
+    assert.throws(() => parsePgbench(none), /completed no transaction/);
     assert.throws(() => parsePgbench("pgbench: error: could not connect"), /no result/);
   });
 

@@ -1,3 +1,4 @@
+import { UserError } from "../../lib/errors";
 import type { Run } from "../app/load";
 import { measurePair, type PairRuns } from "../app/pairs";
 import type { StackRig } from "./rig";
@@ -61,13 +62,15 @@ async function fill(rig: StackRig): Promise<void> {
 }
 
 async function runOnce({ rig, seconds }: PgbenchOptions, { service, clients, args }: Script): Promise<Run> {
-  const script = `pgbench --no-vacuum --client=${clients} --jobs=2 --time=${seconds} ${args} "service=${service}"`;
-  return parsePgbench(await rig.shell(script, (seconds + 60) * 1000));
+  // Time to connect is part of the duration, though not of the rate: a hundred connections a second are made on a slow machine.
+  const time = seconds + Math.ceil(clients / 100);
+  const script = `pgbench --no-vacuum --client=${clients} --jobs=2 --time=${time} ${args} "service=${service}"`;
+  return parsePgbench(await rig.shell(script, (time + 60) * 1000));
 }
 
 /**
  * Reads what pgbench prints.
- * @throws Error when there is no result in it.
+ * @throws UserError when there is no result in it, as after a time in which nobody got further than connecting.
  */
 export function parsePgbench(output: string): Run {
   const number = (pattern: RegExp): number | undefined => {
@@ -75,7 +78,8 @@ export function parsePgbench(output: string): Run {
     return text === undefined ? undefined : Number(text);
   };
   const [requests, perSecond] = [number(/^number of transactions actually processed: (\d+)/m), number(/^tps = ([\d.]+)/m)];
-  if (requests === undefined || perSecond === undefined) throw new Error(`pgbench printed no result: ${output.slice(0, 200)}`);
+  if (requests === 0) throw new UserError("pgbench completed no transaction in the time it had", "Give it more: --seconds 10");
+  if (requests === undefined || perSecond === undefined) throw new UserError(`pgbench printed no result: ${output.slice(0, 200)}`);
   const aborted = (output.match(/^pgbench: error: client \d+/gm) ?? []).length;
   return { requests, perSecond, errors: (number(/^number of failed transactions: (\d+)/m) ?? 0) + aborted, cpuMicros: undefined };
 }
