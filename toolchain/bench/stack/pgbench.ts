@@ -62,8 +62,9 @@ async function fill(rig: StackRig): Promise<void> {
 }
 
 async function runOnce({ rig, seconds }: PgbenchOptions, { service, clients, args }: Script): Promise<Run> {
-  // Time to connect is part of the duration, though not of the rate: a hundred connections a second are made on a slow machine.
-  const time = seconds + Math.ceil(clients / 100);
+  // Time to connect is part of the duration, though not of the rate. A login by SCRAM costs both sides some milliseconds of CPU, and
+  // 1,000 of them took more than 12 s on a busy machine with 2 cores.
+  const time = seconds + Math.ceil(clients / 25);
   const script = `pgbench --no-vacuum --client=${clients} --jobs=2 --time=${time} ${args} "service=${service}"`;
   return parsePgbench(await rig.shell(script, (time + 60) * 1000));
 }
