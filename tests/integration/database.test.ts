@@ -196,6 +196,7 @@ describe("phase database on real Docker (A7–A12, B1–B4, B13, D12, F2, F3)", 
   });
 
   it("B3 sessions survive a restart of Redis", async () => {
+    await client.signUp(operator);
     const keys = await behind.redisKeys("redis-cache");
     await (await behind.container("redis-cache")).restart({ t: 10 });
     // It loads what it wrote; until the app sees it again it may say so, but never that there is no session.

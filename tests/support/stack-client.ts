@@ -53,11 +53,12 @@ export class StackClient {
   }
 
   /** Signs a company of its own up. */
-  async signUp(): Promise<{ readonly email: string; readonly password: string }> {
+  async signUp(headers: Readonly<Record<string, string>> = {}): Promise<{ readonly email: string; readonly password: string }> {
     const unique = randomUUID();
     const account = { email: `ada-${unique}@example.com`, password: `correct horse ${unique}` };
     const { status, text } = await this.ask("POST", "/api/auth/signup", {
       json: { companyName: `Company ${unique}`, name: "Ada", ...account },
+      headers,
     });
     assert.equal(status, 201, text);
     return account;
