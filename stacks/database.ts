@@ -46,20 +46,14 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const postgresArgs = { ...stateful("postgres"), ...plan.postgres, durability, etcdHosts: etcd.hosts, ...cluster };
   const postgres = new Postgres("postgres", postgresArgs, { dependsOn: [etcd] });
   const { nodeNames: nodes, passwords } = postgres;
-  const postgresProxy = new PostgresProxy("postgres-proxy", { ...stateless("postgres-proxy"), ...plan.postgresProxy, nodes });
+  // At the first start beside the nodes. Later after them: a primary that is replaced needs all three to hand over without a failed request.
+  const afterNodes = cluster.firstStart ? {} : { dependsOn: [postgres] };
+  const postgresProxy = new PostgresProxy("postgres-proxy", { ...stateless("postgres-proxy"), ...plan.postgresProxy, nodes }, afterNodes);
   const { app: appPassword, readonly, monitor, patroni: patroniPassword } = passwords;
   const users = { app: appPassword, readonly, monitor };
-  const pgbouncer = new PgBouncer("pgbouncer", { ...stateless("pgbouncer"), ...plan.pgbouncer, users });
-  new PostgresOperator("postgres-operator", {
-    ...stateless("postgres-operator"),
-    ...plan.postgresOperator,
-    program,
-    etcdHosts: etcd.hosts,
-    nodes,
-    patroniPassword,
-    monitorPassword: monitor,
-    pgbouncer,
-  });
+  const pgbouncer = new PgBouncer("pgbouncer", { ...stateless("pgbouncer"), ...plan.pgbouncer, users }, afterNodes);
+  const watched = { program, etcdHosts: etcd.hosts, nodes, patroniPassword, monitorPassword: monitor, pgbouncer };
+  new PostgresOperator("postgres-operator", { ...stateless("postgres-operator"), ...plan.postgresOperator, ...watched }, afterNodes);
   const redisCache = new Redis("redis-cache", { ...stateful("redis-cache"), ...plan.redisCache, role: "cache" });
   const redisLimits = new Redis("redis-limits", { ...stateful("redis-limits"), ...plan.redisLimits, role: "limits" });
 

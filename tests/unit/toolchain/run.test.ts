@@ -156,7 +156,10 @@ describe("commands", () => {
   it("an unknown command is told with the list, without a stack", () => {
     const { code, stderr, stdout } = main("upp");
     assert.equal(code, 1);
-    assert.equal(stderr, 'error: unknown command "upp"; there are: up, down, status, restart, verify, doctor, env, prepare, bench, test\n');
+    assert.equal(
+      stderr,
+      'error: unknown command "upp"; there are: up, down, status, restart, failover, verify, doctor, env, prepare, bench, chaos, test\n',
+    );
     assert.equal(stdout, "");
   });
 
