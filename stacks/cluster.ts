@@ -28,6 +28,7 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
     instances: config.appInstances,
     memoryMb: config.appMemoryMb ?? CLUSTER_APP_MEMORY_MB,
     cpus: config.appCpus,
+    bootSeconds: config.appBootSeconds,
     networkName: network.networkName,
     services: {
       database: database.connection,

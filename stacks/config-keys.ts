@@ -59,6 +59,8 @@ export const fields = {
   chatRequestsPerSecond: integer({ least: 0, most: 1_000_000, unit: "requests per second and client, 0 for no limit", example: 50 }),
   /** Requests a client may send on top of that at once. @default 50 */
   chatBurst: integer({ least: 0, most: 1_000_000, unit: "requests", example: 50 }),
+  /** Seconds an instance may take until it is healthy; one that takes longer fails the update, and the old ones go on. @default 90 */
+  appBootSeconds: integer({ least: 10, most: 600, unit: "seconds", example: 180 }),
   /** Largest request body, MiB. @default 10 */
   maxBodyMb: integer({ least: 1, most: 1024, unit: "MiB", example: 10 }),
   /** Memory of the Docker host this stack may use, all containers together, MiB. @default what the host has but for a part, see sizing.ts */

@@ -102,6 +102,7 @@ function withDefaults(given: Given, stack: string): StackConfig {
     apiBurst: 100,
     chatRequestsPerSecond: 50,
     chatBurst: 50,
+    appBootSeconds: 90,
     maxBodyMb: 10,
     memoryBudgetMb: undefined,
     jobsMemoryMb: undefined,

@@ -61,6 +61,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const secrets = appSecrets(backends, image.reference);
   const runtime = {
     image: image.reference,
+    bootSeconds: config.appBootSeconds,
     networkName,
     services: appServices(backends, secrets),
     mounts: [files.mount, secrets.mount],

@@ -68,6 +68,7 @@ export function loadBalancer(
     apiLimit: { requestsPerSecond: config.apiRequestsPerSecond, burst: config.apiBurst },
     chatLimit: { requestsPerSecond: config.chatRequestsPerSecond, burst: config.chatBurst },
     maxBodyMb: config.maxBodyMb,
+    appBootSeconds: config.appBootSeconds,
     ...loadBalancerTls(config),
     platform: host.platform,
     contextDirectory: contextDirectory("load-balancer"),

@@ -121,6 +121,7 @@ describe("phase cluster on real Docker (A1, A11, B1, B14, C7)", function () {
     const before = await runningIds(stack.name, "app");
     const good = readMain(project);
     editMain(project, (source) => `console.error("canary: broken on purpose"); process.exit(7);\n${source}`);
+    await stack.setConfig("phased-stack:appBootSeconds", { value: "15" });
     const traffic = startTraffic(`${url}/health`);
     const failure = await stack.up().then(
       () => assert.fail("up succeeded with an image that cannot start"),
@@ -138,6 +139,7 @@ describe("phase cluster on real Docker (A1, A11, B1, B14, C7)", function () {
     );
 
     editMain(project, () => good);
+    await stack.removeConfig("phased-stack:appBootSeconds");
     await stack.up();
     const states = (await containersOf(stack.name, "app")).map((container) => container.State);
     assert.deepEqual(states, ["running", "running", "running"], "the failed containers are gone after the next up");

@@ -249,6 +249,7 @@ describe("phase database on real Docker (A7–A12, B1–B4, B13, D12, F2, F3)", 
   it("F3 an image that cannot start: up fails with the reason, the old instances keep serving", async () => {
     const before = await runningIds(stack.name, "app");
     const good = edit((source) => `console.error("canary: broken on purpose"); process.exit(7);\n${source}`);
+    await stack.setConfig("phased-stack:appBootSeconds", { value: "15" });
     let failure = "";
     const seen = await during(async () => (failure = await stack.up().then(() => "no failure", String)));
     // The official plugin names the state only; "npm run up" then prints the log lines itself.
@@ -261,6 +262,7 @@ describe("phase database on real Docker (A7–A12, B1–B4, B13, D12, F2, F3)", 
       "an old instance was stopped",
     );
     edit(() => good);
+    await stack.removeConfig("phased-stack:appBootSeconds");
     await stack.up();
     assert.equal((await containersOf(stack.name, "app")).length, 3, "what failed is gone");
   });

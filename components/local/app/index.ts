@@ -12,8 +12,8 @@ const defaults = {
   tmpMb: 64,
 } as const;
 
-/** An instance has to be healthy within this; the app itself gives a worker 30 s to boot (app.md). */
-export const BOOT_TIMEOUT_SECONDS = 90;
+/** An instance has to be healthy within this, unless told otherwise; the app itself gives a worker 30 s to boot (app.md). */
+export const BOOT_SECONDS = 90;
 
 /** Seconds a container may take to stop: the app's drain, its shutdown and a margin. */
 export const STOP_SECONDS = DRAIN_DELAY_SECONDS + SHUTDOWN_TIMEOUT_SECONDS + defaults.stopMarginSeconds;
@@ -33,6 +33,8 @@ export interface AppArgs {
   readonly memoryMb: number;
   /** CPU limit of each container in cores. @default no limit */
   readonly cpus?: number | undefined;
+  /** Seconds an instance may take until it is healthy; after that it is given up and the others go on. @default 90 */
+  readonly bootSeconds?: number;
   /** Name of the network to be on. */
   readonly networkName: pulumi.Input<string>;
   /** What the phase hands to the app. */
@@ -101,7 +103,7 @@ export class App extends pulumi.ComponentResource {
           networksAdvanced: [{ name: args.networkName, aliases: [this.alias] }],
           volumes: args.mounts.map((mount) => ({ ...mount })),
           wait: true,
-          waitTimeout: BOOT_TIMEOUT_SECONDS,
+          waitTimeout: args.bootSeconds ?? BOOT_SECONDS,
         },
         // Containers are deleted before they are replaced by default: all instances would be gone at once.
         { parent: this, deleteBeforeReplace: false },

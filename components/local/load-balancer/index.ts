@@ -4,7 +4,7 @@ import path from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { hardened, labels, transformed, type Transform, type VolumeMount } from "../common";
-import { BOOT_TIMEOUT_SECONDS, MAX_INSTANCES } from "../app";
+import { BOOT_SECONDS, MAX_INSTANCES } from "../app";
 import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
 import { SecretFiles } from "../secret-files";
@@ -17,8 +17,8 @@ const defaults = {
   maxConnections: 4096,
   /** Above the ten seconds after which HAProxy ends a soft stop by itself. */
   stopSeconds: 15,
-  /** It starts beside the app and is healthy once an instance is ready: longer than an instance may take. */
-  bootTimeoutSeconds: BOOT_TIMEOUT_SECONDS + 15,
+  /** It starts beside the app and is healthy once an instance is ready: so much later than an instance may be. */
+  bootMarginSeconds: 15,
   tmpMb: 16,
   /** Where {@link SecretFiles} puts the user's own certificate. */
   ownPem: "/run/secrets/tls.pem",
@@ -54,6 +54,8 @@ export interface LoadBalancerArgs {
   readonly chatLimit: RateLimit;
   /** Largest request body in MiB. A change replaces the load balancer. */
   readonly maxBodyMb: number;
+  /** Seconds an instance of the app may take, which is waited for. @default 90 */
+  readonly appBootSeconds?: number;
   /** TLS 1.2 and newer on {@link port}, HTTP/2 included. Switching it on or off replaces the load balancer. @default plain HTTP */
   readonly tls?: LoadBalancerTls | undefined;
   /** With TLS: port of plain HTTP, which redirects to {@link port}. A change replaces the load balancer. @default none */
@@ -148,7 +150,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
           ...(command === undefined ? {} : { command }),
           ...(mount === undefined ? {} : { volumes: [{ ...mount }] }),
           wait: true,
-          waitTimeout: defaults.bootTimeoutSeconds,
+          waitTimeout: (args.appBootSeconds ?? BOOT_SECONDS) + defaults.bootMarginSeconds,
         },
         // Two containers cannot own one port: the provider's default, said here because everything depends on it.
         // The certificate has to be there at the start; what comes later is handed over by start.sh.
