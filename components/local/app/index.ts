@@ -69,7 +69,11 @@ export class App extends pulumi.ComponentResource {
     if (!Number.isInteger(args.instances) || args.instances < 1 || args.instances > MAX_INSTANCES) {
       throw new Error(`${name}: instances is ${args.instances}; allowed: an integer from 1 to ${MAX_INSTANCES}`);
     }
-    this.containers = Array.from({ length: args.instances }, (_, index) => this.createContainer(`${name}-${index}`, args));
+    const containers: docker.Container[] = [];
+    for (let index = 0; index < args.instances; index += 1) {
+      containers.push(this.createContainer(`${name}-${index}`, args, containers.at(-1)));
+    }
+    this.containers = containers;
     this.containerNames = pulumi.all(this.containers.map((container) => container.name));
     this.registerOutputs({ alias: this.alias, containerNames: this.containerNames });
   }
@@ -79,7 +83,8 @@ export class App extends pulumi.ComponentResource {
     return { containers: this.containers };
   }
 
-  private createContainer(name: string, args: AppArgs): docker.Container {
+  /** @param before has to be healthy first: starting all at once takes the cores away from the instances that serve meanwhile. */
+  private createContainer(name: string, args: AppArgs, before: docker.Container | undefined): docker.Container {
     const common = hardened({
       service: this.alias,
       memoryMb: args.memoryMb,
@@ -106,7 +111,7 @@ export class App extends pulumi.ComponentResource {
           waitTimeout: args.bootSeconds ?? BOOT_SECONDS,
         },
         // Containers are deleted before they are replaced by default: all instances would be gone at once.
-        { parent: this, deleteBeforeReplace: false },
+        { parent: this, deleteBeforeReplace: false, ...(before === undefined ? {} : { dependsOn: [before] }) },
       ),
     );
   }
