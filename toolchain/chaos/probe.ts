@@ -4,6 +4,7 @@ import { PassThrough } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { pack } from "tar-stream";
+import { bundleProgram } from "../lib/bundle-program";
 import { execIn, LABELS } from "../lib/docker";
 import { messageOf } from "../lib/errors";
 import type { Member } from "./measure";
@@ -156,7 +157,11 @@ async function createContainer(targets: Targets): Promise<Docker.Container> {
 /** Program and connections, as files that only the probe's user can read: secrets are no business of its environment. */
 async function archive(targets: Targets): Promise<Buffer> {
   const urls = await connections(targets);
-  const files = { [PROBE_FILES.program]: await bundle(), [PROBE_FILES.appUrl]: urls.app, [PROBE_FILES.ownerUrl]: urls.owner };
+  const files = {
+    [PROBE_FILES.program]: await bundleProgram(path.join(__dirname, "probe/main.ts")),
+    [PROBE_FILES.appUrl]: urls.app,
+    [PROBE_FILES.ownerUrl]: urls.owner,
+  };
   const tar = pack();
   tar.entry({ name: "chaos", type: "directory", mode: 0o700, uid: 1000, gid: 1000 });
   for (const [file, content] of Object.entries(files)) {
@@ -166,23 +171,6 @@ async function archive(targets: Targets): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of tar) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
-}
-
-async function bundle(): Promise<Uint8Array> {
-  const { build } = await import("esbuild");
-  const { outputFiles } = await build({
-    entryPoints: [path.join(__dirname, "probe/main.ts")],
-    bundle: true,
-    platform: "node",
-    target: "node24",
-    format: "cjs",
-    external: ["pg-native"],
-    write: false,
-    logLevel: "silent",
-  });
-  const [program] = outputFiles;
-  if (program === undefined) throw new Error("esbuild made no program of the probe");
-  return program.contents;
 }
 
 /** The app's own connections: both roles, with their passwords, as its container has them. */

@@ -5,6 +5,7 @@ import type Docker from "dockerode";
 import { pack } from "tar-stream";
 import { FAR_LIMITS } from "../app/settings";
 import { removeStack } from "../../chaos/own-stack";
+import { bundleProgram } from "../../lib/bundle-program";
 import { execIn, LABELS, reachableDocker } from "../../lib/docker";
 import { SERVICES, stackContainers } from "../../lib/docker-app";
 import { UserError } from "../../lib/errors";
@@ -201,17 +202,7 @@ async function sideContainer(docker: Docker, like: Part, service: string, entryp
 
 /** Program and connections. Files and not variables, which everybody can inspect; the containers live as long as the measurement. */
 async function sideFiles(primary: string, password: string): Promise<Buffer> {
-  const { build } = await import("esbuild");
-  const { outputFiles } = await build({
-    entryPoints: [path.join(__dirname, "peer.ts")],
-    bundle: true,
-    platform: "node",
-    target: "node24",
-    format: "cjs",
-    external: ["pg-native"],
-    write: false,
-    logLevel: "silent",
-  });
+  const program = await bundleProgram(path.join(__dirname, "peer.ts"));
   const service = (name: string, host: string, port: number, options = ""): string =>
     `[${name}]\nhost=${host}\nport=${port}\ndbname=app\nuser=app\npassword=${password}\n${options}`;
   const services = [
@@ -222,7 +213,7 @@ async function sideFiles(primary: string, password: string): Promise<Buffer> {
   const tar = pack();
   tar.entry({ name: PEER_DIRECTORY.slice(1), type: "directory", mode: 0o755 });
   const files = {
-    [PEER_PROGRAM]: outputFiles[0]?.contents ?? "",
+    [PEER_PROGRAM]: program,
     [PEER_URL_FILE]: `postgres://app:${password}@${primary}:5432/app`,
     [SERVICE_FILE]: services,
   };
