@@ -85,10 +85,12 @@ export function hardened(args: HardenedArgs): Omit<docker.ContainerArgs, "image"
 
 /**
  * A CPU limit in the exact spelling the Docker provider reads back (`1.0`, `1.5`, `0.25`; ten is `10.`).
- * Any other spelling of the same number would replace the container on every `up`.
+ * Any other spelling of the same number would replace the container on every `up`. The provider tells whole numbers by their count of
+ * zeros, and so rounds a few others to a tenth (10.05, 100.25); these are rounded here already, to no less than a tenth.
  */
 export function dockerCpus(cpus: number): string {
   const text = cpus.toFixed(9);
-  const zeros = text.replace(/[^0]/g, "").length;
-  return zeros === 9 && Number.isInteger(cpus) ? cpus.toFixed(1) : text.replace(/0+$/, "");
+  if (text.replace(/[^0]/g, "").length !== 9) return text.replace(/0+$/, "");
+  const tenth = Math.max(0.1, Math.floor(cpus * 10) / 10);
+  return tenth === cpus ? cpus.toFixed(1) : dockerCpus(tenth);
 }

@@ -65,6 +65,25 @@ describe("C1 E1 PgBouncer in transaction mode", function () {
     }
   });
 
+  it("holds everything back for longer than one waits for a connection or for a lock: nobody is refused", async () => {
+    const database = await openPostgres(pgbouncer.ownerUrl, { pool: { max: 2, connectTimeoutMs: 200 }, lockWaitMs: 500 });
+    await database.run("CREATE TABLE IF NOT EXISTS held (id BIGINT PRIMARY KEY)");
+    await pgbouncer.command("PAUSE app");
+    const waiting = Array.from({ length: 12 }, (_, id) =>
+      id < 6
+        ? database.get("SELECT 1 AS one")
+        : database.transaction((transaction) => transaction.run("INSERT INTO held (id) VALUES (?)", [id]), { lock: "the same" }),
+    );
+    const all = Promise.all(waiting);
+    // Of the six in line one holds a connection, as does one that reads; four reads wait for a connection, five for the lock.
+    await Promise.race([all, eventually("all of them have tried again", () => database.figures().retries >= 9)]);
+    await pgbouncer.command("RESUME app");
+    await all;
+    assert.equal((await database.get<{ n: number }>("SELECT count(*) AS n FROM held"))?.n, 6);
+    await database.run("DROP TABLE held");
+    await database.close();
+  });
+
   it("is restarted under requests: reads go on, and nothing that was acknowledged is lost", async () => {
     const database = await openPostgres(pgbouncer.ownerUrl);
     await database.run("CREATE TABLE IF NOT EXISTS kept (id BIGINT PRIMARY KEY)");

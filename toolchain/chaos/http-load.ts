@@ -178,8 +178,8 @@ export class HttpLoad {
   }
 }
 
-/** Status and kind of a problem document, or the beginning of whatever else was answered. */
+/** Status, kind and sentence of a problem document, or the beginning of whatever else was answered. */
 function refusal({ status, text }: Answer): string {
-  const type = /"type":"(?:urn:[^"]*:)?([^":]+)"/.exec(text)?.[1];
-  return `${status} ${type ?? text.slice(0, 80).replace(/\s+/g, " ")}`;
+  const [type, detail] = [/"type":"(?:urn:[^"]*:)?([^":]+)"/, /"detail":"([^"]*)"/].map((field) => field.exec(text)?.[1]);
+  return `${status} ${type === undefined ? text.slice(0, 80).replace(/\s+/g, " ") : `${type}: ${detail ?? ""}`}`;
 }

@@ -68,6 +68,14 @@ export interface PostgresConnection {
   readonly useless: boolean;
 }
 
+/** What is known of a server from the statements of a pool. */
+interface Traffic {
+  /** Statements under way. */
+  asking: number;
+  /** When the server last answered one, on the clock of `performance.now()`; what says that there is no server is no answer of it. */
+  answeredAt: number;
+}
+
 /**
  * Connections to one Postgres server, or to a PgBouncer in transaction mode: nothing here depends on what an earlier statement left in
  * its session.
@@ -80,6 +88,7 @@ export class PostgresPool {
   readonly #inUse = new Set<PoolClient>();
   #pending = 0;
   #drained: (() => void) | undefined;
+  readonly #traffic: Traffic = { asking: 0, answeredAt: 0 };
 
   constructor(options: PostgresPoolOptions) {
     this.#options = options;
@@ -116,15 +125,24 @@ export class PostgresPool {
   }
 
   /**
+   * Whether all that was asked is still unanswered, and was so at `time` (of `performance.now()`): the server is away, or a pooler holds
+   * statements back. A connection that is in use and asks nothing is the fault of who uses it.
+   */
+  silentSince(time: number): boolean {
+    return this.#traffic.answeredAt < time && this.#traffic.asking >= this.#inUse.size;
+  }
+
+  /**
    * Runs `work` on a connection of its own.
-   * @throws ConnectFailedError when there is no server; PoolExhaustedError when every connection stays in use; whatever `work` throws.
+   * @throws ConnectFailedError when there is no server, or none that answers; PoolExhaustedError when every connection stays in use
+   * although the server answers; whatever `work` throws.
    */
   async use<Result>(work: (connection: PostgresConnection) => Promise<Result>): Promise<Result> {
     this.#pending += 1;
     try {
       const client = await this.#checkOut();
       this.#inUse.add(client);
-      const connection = new CheckedOut(client, this.name, this.#options.statementTimeoutMs);
+      const connection = new CheckedOut(client, this.name, this.#options.statementTimeoutMs, this.#traffic);
       try {
         return await work(connection);
       } finally {
@@ -159,11 +177,13 @@ export class PostgresPool {
     if (this.#pool.waitingCount >= max * WAITING_PER_CONNECTION) {
       throw new PoolExhaustedError(`${this.#pool.waitingCount} requests wait for ${max} connections already`, undefined);
     }
+    const asked = performance.now();
     try {
       return await this.#pool.connect();
     } catch (error) {
-      // While connections are still being made, waiting for one is waiting for the server.
-      const exhausted = error instanceof Error && error.message === "timeout exceeded when trying to connect" && this.#inUse.size >= max;
+      const late = error instanceof Error && error.message === "timeout exceeded when trying to connect";
+      // While connections are still being made, or nobody gets an answer, waiting for one is waiting for the server.
+      const exhausted = late && this.#inUse.size >= max && !this.silentSince(asked);
       if (exhausted) throw new PoolExhaustedError(`all ${max} connections stayed in use for ${connectTimeoutMs} ms`, error);
       // A closed pool and a wrong password are no matter of trying again.
       if (this.#pool.ending || /^(?:28|3D)/.test(sqlState(error) ?? "")) throw error;
@@ -178,11 +198,13 @@ class CheckedOut implements PostgresConnection {
   readonly #client: PoolClient;
   readonly #server: string;
   readonly #deadlineMs: number;
+  readonly #traffic: Traffic;
 
-  constructor(client: PoolClient, server: string, deadlineMs: number) {
+  constructor(client: PoolClient, server: string, deadlineMs: number, traffic: Traffic) {
     this.#client = client;
     this.#server = server;
     this.#deadlineMs = deadlineMs;
+    this.#traffic = traffic;
   }
 
   async query(sql: string, values: readonly SqlValue[] = [], deadlineMs = this.#deadlineMs): Promise<QueryResult> {
@@ -194,15 +216,20 @@ class CheckedOut implements PostgresConnection {
             watched.silent = true;
             this.#client.connection.stream.destroy();
           }, deadlineMs);
+    this.#traffic.asking += 1;
     try {
-      return values.length === 0 ? await this.#client.query(sql) : await this.#client.query(sql, values as SqlValue[]);
+      const result = values.length === 0 ? await this.#client.query(sql) : await this.#client.query(sql, values as SqlValue[]);
+      this.#traffic.answeredAt = performance.now();
+      return result;
     } catch (error) {
       if (endsConnection(error)) this.useless = true;
+      else this.#traffic.answeredAt = performance.now();
       if (watched.silent) throw new ConnectionLostError(this.#server, new Error(`no answer within ${deadlineMs} ms`), true);
       // pg has no class for this; everything that is neither the server's answer nor a mistake of ours is the socket's.
       if (isSocketError(error)) throw new ConnectionLostError(this.#server, error);
       throw error;
     } finally {
+      this.#traffic.asking -= 1;
       clearTimeout(timer);
     }
   }

@@ -3,7 +3,7 @@ import type { QueryResult } from "pg";
 import { CommitUnknownError, DatabaseBusyError, DatabaseUnavailableError } from "./database";
 import type { Database, DatabaseFigures, Queries, SqlValue, Transaction, TransactionOptions, WriteMark } from "./database";
 import { KeyedLine } from "./keyed-line";
-import { ConnectionLostError, isConflict, isLoss, isRefusal, translateError } from "./postgres-errors";
+import { ConnectFailedError, ConnectionLostError, isConflict, isLoss, isRefusal, translateError } from "./postgres-errors";
 import { PostgresPool, type PostgresConnection, type PostgresPoolOptions } from "./postgres-pool";
 import { isRead, numberedParameters } from "./postgres-sql";
 import { CURRENT_MARK, refuseUnreplicated, transact } from "./postgres-transaction";
@@ -162,8 +162,13 @@ export class PostgresDatabase implements Database {
 
   async #inLine<Result>(lock: string | undefined, work: () => Promise<Result>): Promise<Result> {
     if (lock === undefined) return work();
+    const entered = performance.now();
     const leave = await this.#line.enter(lock, this.#lockWaitMs);
-    if (leave === undefined) throw new DatabaseBusyError(this.#lockWaitMs, undefined);
+    if (leave === undefined) {
+      // Whoever is at the head of the line waits for the server like everyone else: a failover is no lock that somebody holds.
+      if (this.#pool.silentSince(entered)) throw new ConnectFailedError(this.#pool.name, `no answer for ${this.#lockWaitMs} ms`);
+      throw new DatabaseBusyError(this.#lockWaitMs, undefined);
+    }
     try {
       return await work();
     } finally {

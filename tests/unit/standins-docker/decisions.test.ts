@@ -36,7 +36,14 @@ describe("docker stand-in: decisions", () => {
       assert.equal(decimalCpus(cpus * 1e9), text);
     }
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 1024 }), (quarters) => assert.equal(decimalCpus(quarters * 25e7), dockerCpus(quarters / 4))),
+      fc.property(fc.integer({ min: 10, max: 100_000 }), (hundredths) => {
+        const given = dockerCpus(hundredths / 100);
+        assert.equal(decimalCpus(Number(given) * 1e9), given);
+        // What is rounded, to what is not more.
+        const less = hundredths / 100 - Number(given);
+        assert.ok(less > -1e-9 && less < 0.1, given);
+      }),
+      { examples: [[10_025], [20_075], [1000], [1005], [11_010]] },
     );
   });
 
