@@ -48,53 +48,26 @@ const postmasterKilled: ChaosEvent = {
   inject: (context) => signalPostmaster(context, context.primary(), "KILL"),
 };
 
-const primaryStopped: ChaosEvent = {
-  id: "primary-stopped",
-  title: "container of the primary stopped",
-  anchor: "plain 2.4 s",
-  target: { gapSeconds: 4 },
-  async inject(context) {
-    const before = context.primary();
-    await context.targets.stop(context.targets.one(before));
-    await otherPrimary(context, before);
-  },
-};
+/** Something happens to the primary's container, after which another node is primary. */
+function primaryLost(
+  id: string,
+  title: string,
+  gapSeconds: number,
+  anchor: string,
+  how: "stop" | "kill" | "disconnect" | "pause",
+): ChaosEvent {
+  return {
+    ...{ id, title, anchor },
+    target: { gapSeconds },
+    async inject(context) {
+      const before = context.primary();
+      await context.targets[how](context.targets.one(before));
+      await otherPrimary(context, before);
+    },
+  };
+}
 
-const primaryKilled: ChaosEvent = {
-  id: "primary-killed",
-  title: "container of the primary killed",
-  anchor: "plain 18.6 and 21.9 s, Patroni bench 20–29 s, Pigsty fast 16–29 s; prototype 3.2–3.7 s",
-  target: { gapSeconds: 5 },
-  async inject(context) {
-    const before = context.primary();
-    await context.targets.kill(context.targets.one(before));
-    await otherPrimary(context, before);
-  },
-};
-
-const primaryCut: ChaosEvent = {
-  id: "primary-cut",
-  title: "primary cut from the network",
-  anchor: "prototype 3.7 s",
-  target: { gapSeconds: 5 },
-  async inject(context) {
-    const before = context.primary();
-    await context.targets.disconnect(context.targets.one(before));
-    await otherPrimary(context, before);
-  },
-};
-
-const primaryPaused: ChaosEvent = {
-  id: "primary-paused",
-  title: "container of the primary paused",
-  anchor: "plain 20.7 s",
-  target: { gapSeconds: 25 },
-  async inject(context) {
-    const before = context.primary();
-    await context.targets.pause(context.targets.one(before));
-    await otherPrimary(context, before);
-  },
-};
+const KILL_ANCHOR = "plain 18.6 and 21.9 s, Patroni bench 20–29 s, Pigsty fast 16–29 s; prototype 3.2–3.7 s";
 
 const replicaKilled: ChaosEvent = {
   id: "replica-killed",
@@ -179,10 +152,10 @@ const doubleFailover: ChaosEvent = {
 export const POSTGRES_EVENTS: readonly ChaosEvent[] = [
   switchover,
   postmasterKilled,
-  primaryStopped,
-  primaryKilled,
-  primaryCut,
-  primaryPaused,
+  primaryLost("primary-stopped", "container of the primary stopped", 4, "plain 2.4 s", "stop"),
+  primaryLost("primary-killed", "container of the primary killed", 5, KILL_ANCHOR, "kill"),
+  primaryLost("primary-cut", "primary cut from the network", 5, "prototype 3.7 s", "disconnect"),
+  primaryLost("primary-paused", "container of the primary paused", 25, "plain 20.7 s", "pause"),
   replicaKilled,
   oldPrimaryReturns,
   replicaEmptied,
