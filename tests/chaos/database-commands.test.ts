@@ -3,6 +3,7 @@ import type { StackStatus } from "../../toolchain/lib/docker-status";
 import { everything, runCommand, type Outcome } from "../support/commands";
 import { containersOf, docker, leftovers, runningIds } from "../support/docker";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
+import { StackClient } from "../support/stack-client";
 import { startTraffic } from "../support/traffic";
 
 /** What operators type in phase `database`, each as a process of its own. */
@@ -109,5 +110,22 @@ describe("npm run up, status, failover, restart, verify in phase database (A11, 
     );
     assert.ok(report.passed >= 33, `only ${report.passed} checks passed`);
     assert.equal(outcome.code, 0, everything(outcome));
+  });
+
+  it("down --keep-data, then up: whoever had an account signs in, and finds what there was", async () => {
+    const client = new StackClient(url);
+    try {
+      const account = await client.signUp();
+      const order = await client.order();
+      assert.equal((await run("down", "--yes", "--keep-data")).code, 0);
+      assert.deepEqual(await runningIds(stack, "postgres"), []);
+      const outcome = await run("up", "--yes");
+      assert.equal(outcome.code, 0, everything(outcome));
+      client.cookies.clear();
+      assert.equal((await client.ask("POST", "/api/auth/login", { json: account })).status, 200);
+      assert.equal((await client.ask("GET", `/api/orders/${order}`)).status, 200);
+    } finally {
+      client.close();
+    }
   });
 });

@@ -91,7 +91,8 @@ function refuseProtected(exported: ExportedStack, stack: OpenStack, keepData: bo
   const kept = new Set(keptResources(exported, keepData));
   const protectedOnes = (exported.deployment?.resources ?? []).filter((resource) => resource.protect === true && !kept.has(resource.urn));
   if (protectedOnes.length === 0) return;
-  const names = protectedOnes.map((resource) => resourceName(resource.urn)).join(", ");
+  const data = protectedOnes.filter((resource) => !isGenerated(resource));
+  const names = (data.length > 0 ? data : protectedOnes).map((resource) => resourceName(resource.urn)).join(", ");
   throw new UserError(
     `stack ${stack.name} protects ${names} against deletion; nothing was deleted`,
     `Keep the data: ${stack.command("down", "--keep-data")}. Or let it go: ${stack.command("up", "--config", "protect=false")}, then ${stack.command("down")}`,
@@ -107,7 +108,11 @@ export function keptResources(exported: ExportedStack, keepData: boolean): strin
   const isData = ({ type, outputs }: ExportedResource): boolean =>
     type === "docker:index/volume:Volume" && !JSON.stringify(outputs?.["labels"] ?? []).includes('"secrets"');
   const resources = exported.deployment?.resources ?? [];
-  return resources.filter((resource) => isData(resource) || resource.type.startsWith("random:index/")).map(({ urn }) => urn);
+  return resources.filter((resource) => isData(resource) || isGenerated(resource)).map(({ urn }) => urn);
+}
+
+function isGenerated({ type }: ExportedResource): boolean {
+  return type.startsWith("random:index/");
 }
 
 async function confirm(name: string, owned: Belongings | undefined, keepData: boolean): Promise<void> {

@@ -114,7 +114,8 @@ export class Postgres extends pulumi.ComponentResource {
     }
     this.nodeNames = Array.from({ length: args.nodes }, (_, index) => `pg-${index + 1}`);
     this.image = this.createImage(name, args);
-    this.secrets = new SecretFiles(`${name}-secrets`, { generate: PASSWORD_NAMES, image: this.image.reference }, { parent: this });
+    const secrets = { generate: PASSWORD_NAMES, image: this.image.reference, protect: args.protect };
+    this.secrets = new SecretFiles(`${name}-secrets`, secrets, { parent: this });
     const { superuser, owner, app, readonly, monitor, patroni } = this.secrets.values;
     this.passwords = { superuser, owner, app, readonly, monitor, patroni };
     const volumes = new Map(this.nodeNames.map((node) => [node, this.createVolume(`${name}-${node}-data`, args)]));

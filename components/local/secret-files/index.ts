@@ -30,6 +30,11 @@ export interface SecretFilesArgs<Generated extends string, Rendered extends stri
   readonly withoutFile?: readonly Hidden[];
   /** Files whose content is put together, of the generated secrets and of others, e.g. `redis.acl`. Names may hold dots and dashes. */
   readonly render?: (generated: Values<Generated>) => Contents<Rendered>;
+  /**
+   * The generated secrets are also in data that outlive the stack, such as the passwords of roles in a database: Pulumi refuses to delete or
+   * to replace them. @default false
+   */
+  readonly protect?: boolean;
   /** Any image that is on the host; the container made of it only carries the files and is never started. */
   readonly image: pulumi.Input<string>;
   /** Changes to the child resources before they are created. */
@@ -98,7 +103,12 @@ export class SecretFiles<Generated extends string, Rendered extends string = nev
   private createPassword(name: string, file: Generated, args: SecretFilesArgs<Generated, Rendered, Hidden>): random.RandomPassword {
     const resourceName = `${name}-${file.replaceAll("_", "-")}`;
     return new random.RandomPassword(
-      ...transformed(args.transform?.password, resourceName, { length: defaults.generatedLength, special: false }, { parent: this }),
+      ...transformed(
+        args.transform?.password,
+        resourceName,
+        { length: defaults.generatedLength, special: false },
+        { parent: this, protect: args.protect ?? false },
+      ),
     );
   }
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { Etcd, type EtcdArgs } from "../../../components/local/etcd";
 import { patroniSharedConfig, Postgres, type PostgresArgs } from "../../../components/local/postgres";
+import { PASSWORD_NAMES } from "../../../components/local/postgres/roles";
 import { canary, isMarkedSecret, Recorder, type Registered, settled, valueOf } from "../../support/pulumi-mocks";
 
 const CONTAINER = "docker:index/container:Container";
@@ -207,6 +208,8 @@ describe("components of the database", () => {
         assert.deepEqual([protect, retainOnDelete, ignoreChanges], [true, true, ["labels"]]);
       }
       assert.equal(recorder.get("postgres-secrets-volume").protect, false);
+      // They are in the data: whoever has other ones cannot log in to what was kept.
+      for (const name of PASSWORD_NAMES) assert.equal(recorder.get(`postgres-secrets-${name}`).protect, true, name);
     });
 
     it("refuses in one sentence what it cannot run", () => {
