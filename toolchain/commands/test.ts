@@ -74,9 +74,21 @@ const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
         files: "tests/conformance/**/*.test.ts",
         timeout: 120_000,
       },
+      {
+        id: "servers",
+        what: "etcd, Postgres under Patroni and Kafka, when some of them are lost",
+        files: "tests/servers/**/*.test.ts",
+        timeout: 120_000,
+      },
     ],
   ],
-  [[{ id: "integration", what: "pulumi up on real Docker", files: "tests/integration/**/*.test.ts", timeout: 600_000 }]],
+  [
+    // One after the other: side by side they take as long, and both keep two cores busy.
+    [
+      { id: "integration", what: "pulumi up and all commands on real Docker", files: "tests/integration/**/*.test.ts", timeout: 600_000 },
+      { id: "database", what: "phase database from up to destroy", files: "tests/database/**/*.test.ts", timeout: 600_000 },
+    ],
+  ],
   [
     [
       {
@@ -93,7 +105,7 @@ const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
 const SUITES: readonly Suite[] = GROUPS.flat(2);
 
 /** Suites that need more than npm's packages. */
-const NEEDS_DOCKER: ReadonlySet<string> = new Set(["services", "conformance", "integration", "chaos"]);
+const NEEDS_DOCKER: ReadonlySet<string> = new Set(["services", "conformance", "servers", "integration", "database", "chaos"]);
 
 interface Totals {
   passed: number;
@@ -111,7 +123,7 @@ interface TestOptions {
 export function register(program: Command): void {
   program
     .command("test")
-    .description("prove the project: types, lint, unit, app, faults, conformance, integration on real Docker")
+    .description("prove the project: types, lint, units, and everything else on real Docker")
     .option("--only <suites>", `comma-separated: ${SUITES.map((suite) => suite.id).join(", ")}`)
     .option("--grep <pattern>", "only tests whose title matches (for example a feature id: A3)")
     .option("--bail", "stop at the first failing suite")
