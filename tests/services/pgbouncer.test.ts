@@ -66,7 +66,7 @@ describe("C1 E1 PgBouncer in transaction mode", function () {
   });
 
   it("holds everything back for longer than one waits for a connection or for a lock: nobody is refused", async () => {
-    const database = await openPostgres(pgbouncer.ownerUrl, { pool: { max: 2, connectTimeoutMs: 200 }, lockWaitMs: 500 });
+    const database = await openPostgres(pgbouncer.ownerUrl, { pool: { max: 2 }, lockWaitMs: 3000 });
     await database.run("CREATE TABLE IF NOT EXISTS held (id BIGINT PRIMARY KEY)");
     await pgbouncer.command("PAUSE app");
     const waiting = Array.from({ length: 12 }, (_, id) =>

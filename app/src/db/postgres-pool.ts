@@ -68,12 +68,35 @@ export interface PostgresConnection {
   readonly useless: boolean;
 }
 
-/** What is known of a server from the statements of a pool. */
-interface Traffic {
+/** What the statements of a pool tell about its server. Times are on the clock of `performance.now()`. */
+class Traffic {
   /** Statements under way. */
-  asking: number;
-  /** When the server last answered one, on the clock of `performance.now()`; what says that there is no server is no answer of it. */
-  answeredAt: number;
+  asking = 0;
+  /** When the server last answered one; what says that there is no server is no answer of it. */
+  answeredAt = 0;
+  /** When it last answered after none of the statements under way had been answered for {@link #silenceMs}. */
+  silenceEndedAt = 0;
+  readonly #silenceMs: number;
+  #askingSince = 0;
+
+  constructor(silenceMs: number) {
+    this.#silenceMs = silenceMs;
+  }
+
+  asked(): void {
+    if (this.asking === 0) this.#askingSince = performance.now();
+    this.asking += 1;
+  }
+
+  answered(): void {
+    const now = performance.now();
+    if (now - Math.max(this.answeredAt, this.#askingSince) >= this.#silenceMs) this.silenceEndedAt = now;
+    this.answeredAt = now;
+  }
+
+  over(): void {
+    this.asking -= 1;
+  }
 }
 
 /**
@@ -88,10 +111,11 @@ export class PostgresPool {
   readonly #inUse = new Set<PoolClient>();
   #pending = 0;
   #drained: (() => void) | undefined;
-  readonly #traffic: Traffic = { asking: 0, answeredAt: 0 };
+  readonly #traffic: Traffic;
 
   constructor(options: PostgresPoolOptions) {
     this.#options = options;
+    this.#traffic = new Traffic(options.connectTimeoutMs / 2);
     const { host, pathname } = new URL(options.url);
     this.name = `Postgres at ${host}${pathname}`;
     this.#pool = new Pool({
@@ -125,11 +149,13 @@ export class PostgresPool {
   }
 
   /**
-   * Whether all that was asked is still unanswered, and was so at `time` (of `performance.now()`): the server is away, or a pooler holds
-   * statements back. A connection that is in use and asks nothing is the fault of who uses it.
+   * Whether the server answered nothing for a while at or after `time` (of `performance.now()`): it was away, or a pooler held statements
+   * back. Whoever waited for a connection since then did not wait for the connection. One that is in use and asks nothing is the fault
+   * of who uses it.
    */
-  silentSince(time: number): boolean {
-    return this.#traffic.answeredAt < time && this.#traffic.asking >= this.#inUse.size;
+  wasSilentSince(time: number): boolean {
+    const { asking, answeredAt, silenceEndedAt } = this.#traffic;
+    return silenceEndedAt >= time || (answeredAt < time && asking >= this.#inUse.size);
   }
 
   /**
@@ -183,7 +209,7 @@ export class PostgresPool {
     } catch (error) {
       const late = error instanceof Error && error.message === "timeout exceeded when trying to connect";
       // While connections are still being made, or nobody gets an answer, waiting for one is waiting for the server.
-      const exhausted = late && this.#inUse.size >= max && !this.silentSince(asked);
+      const exhausted = late && this.#inUse.size >= max && !this.wasSilentSince(asked);
       if (exhausted) throw new PoolExhaustedError(`all ${max} connections stayed in use for ${connectTimeoutMs} ms`, error);
       // A closed pool and a wrong password are no matter of trying again.
       if (this.#pool.ending || /^(?:28|3D)/.test(sqlState(error) ?? "")) throw error;
@@ -216,20 +242,20 @@ class CheckedOut implements PostgresConnection {
             watched.silent = true;
             this.#client.connection.stream.destroy();
           }, deadlineMs);
-    this.#traffic.asking += 1;
+    this.#traffic.asked();
     try {
       const result = values.length === 0 ? await this.#client.query(sql) : await this.#client.query(sql, values as SqlValue[]);
-      this.#traffic.answeredAt = performance.now();
+      this.#traffic.answered();
       return result;
     } catch (error) {
       if (endsConnection(error)) this.useless = true;
-      else this.#traffic.answeredAt = performance.now();
+      else this.#traffic.answered();
       if (watched.silent) throw new ConnectionLostError(this.#server, new Error(`no answer within ${deadlineMs} ms`), true);
       // pg has no class for this; everything that is neither the server's answer nor a mistake of ours is the socket's.
       if (isSocketError(error)) throw new ConnectionLostError(this.#server, error);
       throw error;
     } finally {
-      this.#traffic.asking -= 1;
+      this.#traffic.over();
       clearTimeout(timer);
     }
   }

@@ -166,7 +166,8 @@ export class PostgresDatabase implements Database {
     const leave = await this.#line.enter(lock, this.#lockWaitMs);
     if (leave === undefined) {
       // Whoever is at the head of the line waits for the server like everyone else: a failover is no lock that somebody holds.
-      if (this.#pool.silentSince(entered)) throw new ConnectFailedError(this.#pool.name, `no answer for ${this.#lockWaitMs} ms`);
+      if (this.#pool.wasSilentSince(entered))
+        throw new ConnectFailedError(this.#pool.name, `no answer for a part of ${this.#lockWaitMs} ms`);
       throw new DatabaseBusyError(this.#lockWaitMs, undefined);
     }
     try {
