@@ -11,7 +11,7 @@ export interface TcpProxy {
    * server, waits for its answer, keeps that from the client, and ends the connection.
    */
   onRequest: ((chunk: Buffer) => "pass" | "cut" | "cut-after") | undefined;
-  /** Resets every connection. */
+  /** Resets every connection; while {@link onRequest} looks at one, every other. */
   cutAll(): void;
   close(): Promise<void>;
 }
@@ -19,6 +19,7 @@ export interface TcpProxy {
 /** Listens on a free port of 127.0.0.1 and leads to `target`, a port of the same. */
 export async function startTcpProxy(target: number): Promise<TcpProxy> {
   const pairs = new Set<readonly [client: Socket, server: Socket]>();
+  let lookedAt: readonly [client: Socket, server: Socket] | undefined;
   const server = createServer({ allowHalfOpen: false }, (client) => {
     if (proxy.target === undefined) {
       client.resetAndDestroy();
@@ -35,7 +36,9 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     };
     for (const socket of pair) socket.setNoDelay(true).on("error", end).on("close", end);
     client.on("data", (chunk: Buffer) => {
+      lookedAt = pair;
       const verdict = proxy.onRequest?.(chunk) ?? "pass";
+      lookedAt = undefined;
       if (verdict === "cut") {
         end();
         return;
@@ -51,7 +54,9 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const cutAll = (): void => {
-    for (const [client, upstream] of pairs) {
+    for (const pair of pairs) {
+      if (pair === lookedAt) continue;
+      const [client, upstream] = pair;
       client.resetAndDestroy();
       upstream.destroy();
     }
