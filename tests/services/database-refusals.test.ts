@@ -44,7 +44,7 @@ describe("C1 D4 F2 refusals of Postgres that pass", function () {
   }
 
   /** Begins writes while the server refuses them, ends the refusal once both were repeated, and looks that both happened once. */
-  async function passesOver(database: PostgresDatabase, end: () => Promise<void>): Promise<void> {
+  async function passesOver(database: PostgresDatabase, end: () => Promise<unknown>): Promise<void> {
     const writing = Promise.all([inTransaction(database, 1), database.run(INSERT, [2])]);
     writing.catch(() => undefined);
     await eventually("both are tried again and again", () => database.figures().retries >= 6);
@@ -103,6 +103,28 @@ describe("C1 D4 F2 refusals of Postgres that pass", function () {
       direct = await openPostgres(postgres.url);
     }
     assert.deepEqual(await stored(), [1]);
+  });
+
+  it("53100: no space on the server's disk: tried again until there is, or refused in time as what passes", async () => {
+    const [patient, hasty] = [await openPostgres(postgres.url), await openPostgres(postgres.url, { retryMs: 300 })];
+    // What a full disk is like for a statement, without filling the disk of whoever runs this; the suite chaos fills one.
+    await direct.run("CREATE TABLE full_disk (is_full BOOLEAN)");
+    await direct.run(`CREATE FUNCTION extend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF EXISTS (SELECT FROM full_disk) THEN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END IF; RETURN NEW; END $$`);
+    await direct.run("CREATE TRIGGER extend BEFORE INSERT ON kept FOR EACH ROW EXECUTE FUNCTION extend()");
+    await direct.run("INSERT INTO full_disk VALUES (true)");
+    try {
+      assert.equal(await refusal("INSERT INTO kept (id) VALUES (99)"), "53100");
+      for (const write of [() => inTransaction(hasty, 3), () => hasty.run(INSERT, [4])]) {
+        await assert.rejects(write(), (error) => error instanceof DatabaseUnavailableError && /could not extend/.test(error.message));
+      }
+      await passesOver(patient, () => direct.run("DELETE FROM full_disk"));
+    } finally {
+      await direct.run("DROP TRIGGER extend ON kept");
+      await direct.run("DROP FUNCTION extend");
+      await direct.run("DROP TABLE full_disk");
+      await Promise.all([patient.close(), hasty.close()]);
+    }
   });
 
   it("57P03: a server that shuts down or starts is asked again until it is there, and the write happens once", async () => {

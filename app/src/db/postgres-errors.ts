@@ -55,8 +55,11 @@ export function endsConnection(error: unknown): boolean {
   return state === undefined || USELESS.test(state) || isFromStandby(error);
 }
 
-/** The server refused cleanly for a reason that passes: 25006 not the primary, 53300 too many connections, 57P03 starting up. */
-const REFUSED = /^(?:25006|53300|57P03)$/;
+/**
+ * The server refused cleanly for a reason that passes: 25006 not the primary, 53100 no space on its disk, 53200 no memory, 53300 too many
+ * connections, 57P03 starting up.
+ */
+const REFUSED = /^(?:25006|53[1-3]00|57P03)$/;
 
 /** Lost by the server, or by PgBouncer, with a message: 08xxx, 57P01 administrator's shutdown, 57P02 crash of another process. */
 const LOST = /^(?:08...|57P01|57P02)$/;
