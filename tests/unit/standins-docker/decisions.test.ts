@@ -39,8 +39,9 @@ describe("docker stand-in: decisions", () => {
       fc.property(fc.integer({ min: 10, max: 100_000 }), (hundredths) => {
         const given = dockerCpus(hundredths / 100);
         assert.equal(decimalCpus(Number(given) * 1e9), given);
-        // What is rounded, to what is not more.
+        // Rounded where the plugin rounds, and only there; to what is not more.
         const less = hundredths / 100 - Number(given);
+        if (Number(decimalCpus(hundredths * 1e7)) === hundredths / 100) assert.ok(Math.abs(less) < 1e-9, given);
         assert.ok(less > -1e-9 && less < 0.1, given);
       }),
       { examples: [[10_025], [20_075], [1000], [1005], [11_010]] },
