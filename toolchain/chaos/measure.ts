@@ -56,6 +56,25 @@ export function conflicts(rounds: readonly PrimaryRound[]): Conflict[] {
   });
 }
 
+/** A node that is on the network again looks into etcd at once; Patroni's own pause between two looks is 2 s, and a busy host adds to it. */
+const NOTICE_MS = 3000;
+
+/**
+ * Conflicts that are none of the cluster's: a node that came back at `returnedAt` called itself primary until it had looked into etcd.
+ * @returns the others, and for how long it did, in milliseconds.
+ */
+export function withoutReturned(
+  all: readonly Conflict[],
+  returnedAt: number,
+): { readonly conflicts: Conflict[]; readonly returnedMs: number } {
+  const isOfReturn = ({ at }: Conflict): boolean => at >= returnedAt && at <= returnedAt + NOTICE_MS;
+  const moments = all.filter(isOfReturn).map(({ at }) => at);
+  return {
+    conflicts: all.filter((conflict) => !isOfReturn(conflict)),
+    returnedMs: moments.length === 0 ? 0 : Math.max(...moments) - Math.min(...moments),
+  };
+}
+
 /** What was acknowledged and is not in the database. */
 export function lostOf(acknowledged: readonly string[], present: ReadonlySet<string>): string[] {
   return acknowledged.filter((id) => !present.has(id));

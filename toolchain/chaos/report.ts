@@ -19,7 +19,7 @@ export const HEAD = [
 
 /** One event as cells. @param date of its runs, YYYY-MM-DD */
 export function row(summary: Summary, date: string): string[] {
-  const { event, runs, appGap, directGap, failedWrites, failedReads, recovery, lost, conflicts, missed } = summary;
+  const { event, runs, appGap, directGap, failedWrites, failedReads, recovery, lost, missed } = summary;
   const pair = ({ median, max }: Spread): string => `${seconds(median)} / ${seconds(max)}`;
   return [
     event.id,
@@ -29,12 +29,17 @@ export function row(summary: Summary, date: string): string[] {
     `${failedWrites.median} / ${failedReads.median} (max ${failedWrites.max} / ${failedReads.max})`,
     pair(recovery),
     String(lost),
-    conflicts === 0 ? "never" : `${conflicts} times`,
+    primariesText(summary),
     targetText(event.target),
     missed.length === 0 ? "met" : `missed: ${missed.join("; ")}`,
     `${runs}, ${date}`,
     event.anchor ?? "–",
   ];
+}
+
+function primariesText({ conflicts, returnedMs }: Summary): string {
+  const counted = conflicts === 0 ? "never" : `${conflicts} times`;
+  return returnedMs === 0 ? counted : `${counted}; on its return the old one called itself so for ${returnedMs} ms`;
 }
 
 /** A target in words. */

@@ -22,6 +22,8 @@ export interface RunResult {
   /** Ids that were acknowledged and are not in the database. */
   readonly lost: readonly string[];
   readonly conflicts: readonly Conflict[];
+  /** For how long a node that came back called itself primary beside its successor, ms; see `returnsUnaware` of the events. */
+  readonly returnedMs: number;
   /** From the end of the fault until everything was redundant again, ms. */
   readonly recoveryMs: number;
   /** What did not go as it has to, in words. */
@@ -39,6 +41,8 @@ export interface Summary {
   readonly recovery: Spread;
   readonly lost: number;
   readonly conflicts: number;
+  /** Longest of all runs, ms. */
+  readonly returnedMs: number;
   readonly problems: readonly string[];
   /** What was missed; empty when everything is met. */
   readonly missed: readonly string[];
@@ -73,6 +77,7 @@ export function summarise(event: ChaosEvent, results: readonly RunResult[]): Sum
     directGap: of((run) => run.directGapMs),
     recovery: of((run) => run.recoveryMs),
     conflicts: doubles,
+    returnedMs: Math.max(0, ...results.map((run) => run.returnedMs)),
   };
 }
 

@@ -5,7 +5,7 @@ import { InterruptedError, messageOf } from "../lib/errors";
 import { stopIfInterrupted } from "../lib/interrupt";
 import type { ChaosEvent, EventContext } from "./events";
 import { HttpLoad } from "./http-load";
-import { clusterProblem, conflicts, lostOf, type Span } from "./measure";
+import { clusterProblem, type Conflict, conflicts, lostOf, type Span, withoutReturned } from "./measure";
 import { Probe } from "./probe";
 import { type Acknowledged, type Failure, Recorder } from "./recorder";
 import { Repairs } from "./repairs";
@@ -117,10 +117,16 @@ export class ChaosSession {
     const span = { from, to: Date.now() };
     const lost = await this.#lost({ from: from - defaults.overlapMs, to: span.to });
     this.recorder.note(`${event.id}: over`);
-    return { ...this.#figures(span), event: event.id, lost, problems, recoveryMs: redundantAt - repairedAt };
+    const seen = this.#conflicts(span);
+    const claims = event.returnsUnaware === true ? withoutReturned(seen, repairedAt) : { conflicts: seen, returnedMs: 0 };
+    return { ...this.#figures(span), ...claims, event: event.id, lost, problems, recoveryMs: redundantAt - repairedAt };
   }
 
-  #figures(span: Span): Omit<RunResult, "event" | "lost" | "problems" | "recoveryMs"> {
+  #conflicts(span: Span): Conflict[] {
+    return conflicts(this.recorder.rounds.filter(([first]) => first !== undefined && first.sentAt >= span.from));
+  }
+
+  #figures(span: Span): Omit<RunResult, "event" | "lost" | "problems" | "recoveryMs" | "conflicts" | "returnedMs"> {
     const failed = (channel: Failure["channel"]): number => this.recorder.failuresOf(channel, span).length;
     const reasons: Record<string, number> = {};
     for (const channel of ["app", "read", "direct"] as const) {
@@ -137,7 +143,6 @@ export class ChaosSession {
       reasons,
       acknowledged: app.length,
       longestWriteMs: Math.max(0, ...app.map(({ tookMs }) => tookMs)),
-      conflicts: conflicts(this.recorder.rounds.filter(([first]) => first !== undefined && first.sentAt >= span.from)),
     };
   }
 

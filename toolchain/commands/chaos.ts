@@ -157,7 +157,8 @@ async function breakStack(
 
 /** One run in a few lines. */
 function describe(result: RunResult): string[] {
-  const { appGapMs, directGapMs, failedWrites, failedReads, acknowledged, recoveryMs, lost, conflicts, problems, reasons } = result;
+  const { appGapMs, directGapMs, failedWrites, failedReads, acknowledged, recoveryMs, lost, conflicts, returnedMs, problems, reasons } =
+    result;
   const figures = [
     `gap ${seconds(appGapMs)} through the app, ${seconds(directGapMs)} through PgBouncer`,
     `${failedWrites} of ${acknowledged + failedWrites} writes and ${failedReads} reads failed`,
@@ -167,6 +168,9 @@ function describe(result: RunResult): string[] {
   const often = Object.entries(reasons).sort(([, a], [, b]) => b - a);
   return [
     figures.join(", "),
+    ...(returnedMs > 0
+      ? [`the old primary called itself so for ${returnedMs} ms after its return; nobody acknowledges what it commits`]
+      : []),
     ...conflicts.slice(0, 3).map(({ at, nodes }) => colours.red(`two primaries at ${new Date(at).toISOString()}: ${nodes.join(", ")}`)),
     ...problems.map((problem) => colours.red(problem)),
     ...often.slice(0, 4).map(([reason, count]) => colours.dim(`${count} × ${reason}`)),

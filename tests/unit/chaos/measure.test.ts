@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { clusterProblem, conflicts, longestGap, lostOf, type Member, type PrimaryRound } from "../../../toolchain/chaos/measure";
+import {
+  clusterProblem,
+  conflicts,
+  longestGap,
+  lostOf,
+  type Member,
+  type PrimaryRound,
+  withoutReturned,
+} from "../../../toolchain/chaos/measure";
 
 describe("A7 chaos: what is measured", () => {
   it("a gap is the longest time without an acknowledgement, whatever their order, and the edges count", () => {
@@ -42,6 +50,13 @@ describe("A7 chaos: what is measured", () => {
     assert.deepEqual(conflicts([slow, round(801, ["pg-1", 503, 3], ["pg-2", 200, 3])]), []);
     assert.deepEqual(conflicts([slow]), []);
     assert.equal(conflicts([slow, round(801, ["pg-1", 200, 3], ["pg-2", 200, 3])]).length, 2);
+  });
+
+  it("a former primary that is back is told apart from two primaries, for as long as it takes to look into etcd", () => {
+    const [before, back, still, late] = [900, 1010, 1060, 4100].map((at) => ({ at, nodes: ["pg-1", "pg-2"] }));
+    assert.ok(before !== undefined && back !== undefined && still !== undefined && late !== undefined);
+    assert.deepEqual(withoutReturned([before, back, still, late], 1000), { conflicts: [before, late], returnedMs: 50 });
+    assert.deepEqual(withoutReturned([], 1000), { conflicts: [], returnedMs: 0 });
   });
 
   const leader: Member = { name: "pg-1", role: "leader", state: "running", timeline: 3, lag: undefined };

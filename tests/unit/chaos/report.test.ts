@@ -9,7 +9,7 @@ const switchover = EVENTS.find(({ id }) => id === "switchover")!;
 function result(more: Partial<RunResult> = {}): RunResult {
   return {
     ...{ event: "primary-killed", appGapMs: 3000, directGapMs: 2500, failedWrites: 0, failedReads: 0, failedDirect: 1, reasons: {} },
-    ...{ acknowledged: 100, longestWriteMs: 3100, lost: [], conflicts: [], recoveryMs: 4000, problems: [] },
+    ...{ acknowledged: 100, longestWriteMs: 3100, lost: [], conflicts: [], returnedMs: 0, recoveryMs: 4000, problems: [] },
     ...more,
   };
 }
@@ -57,6 +57,10 @@ describe("A7 chaos: events and their table", () => {
     assert.deepEqual(summary.appGap, { median: 2000, max: 4000 });
     assert.equal(row(summary, "2026-01-02").length, HEAD.length);
     assert.ok(row(summary, "2026-01-02").includes("2.00 s / 4.00 s"));
+    assert.ok(row(summary, "2026-01-02").includes("never"));
+    const back = summarise(killed, [result({ returnedMs: 52 }), result()]);
+    assert.deepEqual(back.missed, []);
+    assert.ok(row(back, "2026-01-02").includes("never; on its return the old one called itself so for 52 ms"));
   });
 
   it("the table goes between its markers, and a part that is measured again replaces its own rows only", () => {

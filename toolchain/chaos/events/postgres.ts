@@ -59,6 +59,7 @@ function primaryLost(
   return {
     ...{ id, title, anchor },
     target: { gapSeconds },
+    ...(how === "disconnect" ? { returnsUnaware: true } : {}),
     async inject(context) {
       const before = context.primary();
       await context.targets[how](context.targets.one(before));
@@ -83,6 +84,7 @@ const oldPrimaryReturns: ChaosEvent = {
   id: "old-primary-returns",
   title: "old primary returns with writes of its own (pg_rewind)",
   target: { gapSeconds: 5 },
+  returnsUnaware: true,
   async inject(context) {
     const before = context.primary();
     await context.targets.disconnect(context.targets.one(before));

@@ -44,6 +44,11 @@ export interface ChaosEvent {
   readonly isDaemon?: true;
   /** Least time from the fault to its repair, seconds; @default 0: as soon as writes flow */
   readonly holdSeconds?: number;
+  /**
+   * A primary comes back to the network that has lost its lease without knowing: until it has looked into etcd, which is the first thing it
+   * does, it calls itself primary. Commits there are acknowledged by nobody, which the count of lost writes proves; how long it lasts is told.
+   */
+  readonly returnsUnaware?: true;
   /** Before the clock starts: what has to be there for the fault. Writes flow meanwhile, and what is changed is undone by a repair. */
   prepare?(context: EventContext): Promise<void>;
   /** Breaks something; done when the fault is in place. */
