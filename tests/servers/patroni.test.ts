@@ -138,6 +138,20 @@ describe("A7 F2 Postgres under Patroni", function () {
     describePrivileges((role, sql, database) => primary.sql(sql, [], role, database));
   });
 
+  it("F2 Patroni looks for a node that is gone at no old address, and for one that is there where it is now", async () => {
+    // The object through which all its requests go, with an address of each name that was right five seconds ago.
+    const program = [
+      "import sys, time; from patroni.dcs.etcd import DnsCachingResolver",
+      "names = DnsCachingResolver()",
+      "for name in sys.argv[1:]: names._cache[(name, 8008)] = (time.time() - 5, [(2, 1, 6, '', ('192.0.2.1', 8008))])",
+      "print(*[[address[4][0] for address in names.resolve(name, 8008)] for name in sys.argv[1:]], sep='\\n')",
+    ].join("\n");
+    const [gone, here] = (await primary.exec(["python3", "-c", program, "pg-gone", standby.name])).trim().split("\n");
+    assert.equal(gone, "[]");
+    assert.match(here ?? "", /^\['\d+\.\d+\.\d+\.\d+'\]$/);
+    assert.doesNotMatch(here ?? "", /192\.0\.2\.1/);
+  });
+
   it("F2 what changes the cluster needs the password of the REST API", async () => {
     const answer = await primary.api("POST", "/switchover", { leader: primary.name }, "nobody");
     assert.equal(answer.status, 401, String(answer.body));
