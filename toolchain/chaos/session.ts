@@ -14,8 +14,6 @@ import { Targets } from "./targets";
 
 /** Times in milliseconds. */
 const defaults = {
-  /** Writes flow before a fault, so that its gap has a beginning. */
-  warmUpMs: 2000,
   /** Writes flow when for this time no gap was longer than the next figure. */
   flowForMs: 3000,
   flowGapMs: 1000,
@@ -78,10 +76,10 @@ export class ChaosSession {
     const context = this.#context();
     await this.#redundant();
     await this.load.signUp();
-    await this.#flowing();
     try {
       await event.prepare?.(context);
-      await delay(defaults.warmUpMs);
+      // So that a gap has a beginning.
+      await this.#flowing();
       return await this.#measure(event, context);
     } finally {
       await this.repairs.run();

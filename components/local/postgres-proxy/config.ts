@@ -94,8 +94,11 @@ function defaultsSection(maxConnections: number): string[] {
     "    option clitcpka",
     "    option srvtcpka",
     ...["clitcpka", "srvtcpka"].flatMap((side) => [`    ${side}-idle 5s`, `    ${side}-intvl 2s`, `    ${side}-cnt 3`]),
+    // Who has just died is still thought to be up, and answers nothing. PgBouncer opens one connection at a time while it has none: one that is
+    // tried at a dead address for seconds is seconds without a server. Within the network connecting takes less than a millisecond.
     "    retries 2",
-    "    timeout connect 1s",
+    "    option redispatch 1",
+    "    timeout connect 300ms",
     // On a machine that is short of CPU Patroni takes a second or more to answer. Who is dead is refused or has no name, and that is noticed
     // at once; who is paused keeps its lease for 20 s anyway.
     "    timeout check 2s",
@@ -147,6 +150,9 @@ function primarySection(nodes: readonly string[]): string[] {
   return [
     "listen primary",
     `    bind :${PRIMARY_PORT}`,
+    // A proxy that has just started takes all nodes for primary until it has asked them, and one that was cut off takes itself for it until
+    // it has asked etcd. Nobody is led anywhere meanwhile: PgBouncer tries again at once.
+    "    tcp-request connection reject if { nbsrv(primary) gt 1 }",
     asks("/primary"),
     ...SERVER_DEFAULTS,
     ...nodes.map((node) => server(node, OWN_CHECK)),

@@ -49,6 +49,8 @@ describe("A8 configuration of the Postgres proxy", () => {
       assert.ok(lines.includes("http-check expect status 200"));
     }
     assert.ok(section(config, "defaults").includes("timeout check 2s"));
+    // Three tries with pauses as long between them end before PgBouncer gives up waiting (server_connect_timeout, 2 s).
+    for (const line of ["timeout connect 300ms", "retries 2", "option redispatch 1"]) assert.ok(section(config, "defaults").includes(line));
     assert.ok(section(config, "backend primary_reads").some((line) => line.includes("track primary/pg-1")));
   });
 
