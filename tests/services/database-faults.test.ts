@@ -262,26 +262,6 @@ describe("C1 D4 Postgres under faults", function () {
     }
   });
 
-  it("however many wait for a server that lets nobody in, they do not all try again, and somebody does as long as anybody waits", async () => {
-    let attempts = 0;
-    const closed = createServer((socket) => {
-      attempts += 1;
-      socket.destroy();
-    }).listen(0, "127.0.0.1");
-    await once(closed, "listening");
-    const url = new URL(postgres.url);
-    url.port = String((closed.address() as AddressInfo).port);
-    const pool = { max: 4 };
-    const database = await openPostgres(url.href, { pool, retryMs: 1000 });
-    const waiting = 100;
-    const answers = await Promise.allSettled(Array.from({ length: waiting }, () => database.get("SELECT 1")));
-    assert.ok(answers.every((answer) => answer.status === "rejected" && answer.reason instanceof DatabaseUnavailableError));
-    // Who came before the first attempt had failed tries once; then there is one in 200 ms, for all of them.
-    assert.ok(attempts > waiting && attempts <= waiting + 6, `${attempts} attempts`);
-    await database.close();
-    closed.close();
-  });
-
   it("a port where nobody speaks Postgres, and a wrong password, are told apart from a server that is away", async () => {
     const silent = createServer();
     silent.listen(0, "127.0.0.1");

@@ -25,12 +25,6 @@ export interface PostgresPoolOptions {
   readonly onIdleError?: (error: Error) => void;
 }
 
-/**
- * Pause between two attempts to connect while they fail, ms. Every request that waits for the server tries again by itself, and a login costs a
- * pooler milliseconds: when it has just lost its own server, hundreds of them a second keep it from finding the next one.
- */
-const ATTEMPT_PAUSE_MS = 200;
-
 /** Requests that wait for a connection at most, for each connection there may be; more would only wait to be refused. */
 const WAITING_PER_CONNECTION = 50;
 
@@ -118,8 +112,6 @@ export class PostgresPool {
   #pending = 0;
   #drained: (() => void) | undefined;
   readonly #traffic: Traffic;
-  /** Why the last attempt to connect failed, and when the next one may begin; undefined when it did not. */
-  #failure: { readonly cause: unknown; nextAt: number } | undefined;
 
   constructor(options: PostgresPoolOptions) {
     this.#options = options;
@@ -212,11 +204,8 @@ export class PostgresPool {
       throw new PoolExhaustedError(`${this.#pool.waitingCount} requests wait for ${max} connections already`, undefined);
     }
     const asked = performance.now();
-    this.#refuseTooSoon(asked);
     try {
-      const client = await this.#pool.connect();
-      this.#failure = undefined;
-      return client;
+      return await this.#pool.connect();
     } catch (error) {
       const late = error instanceof Error && error.message === "timeout exceeded when trying to connect";
       // While connections are still being made, or nobody gets an answer, waiting for one is waiting for the server.
@@ -224,17 +213,8 @@ export class PostgresPool {
       if (exhausted) throw new PoolExhaustedError(`all ${max} connections stayed in use for ${connectTimeoutMs} ms`, error);
       // A closed pool and a wrong password are no matter of trying again.
       if (this.#pool.ending || /^(?:28|3D)/.test(sqlState(error) ?? "")) throw error;
-      this.#failure = { cause: error, nextAt: performance.now() + ATTEMPT_PAUSE_MS };
       throw new ConnectFailedError(this.name, error);
     }
-  }
-
-  /** While attempts fail, one every now and then is enough for all who wait. @throws ConnectFailedError for the others, at once. */
-  #refuseTooSoon(now: number): void {
-    // With one that is idle, or all of them in use, nobody would have to connect.
-    if (this.#failure === undefined || this.#pool.idleCount > 0 || this.#inUse.size >= this.#options.max) return;
-    if (now < this.#failure.nextAt) throw new ConnectFailedError(this.name, this.#failure.cause);
-    this.#failure.nextAt = now + ATTEMPT_PAUSE_MS;
   }
 }
 
