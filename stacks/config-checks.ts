@@ -1,4 +1,5 @@
 import { isContractVariable } from "../components/local/app/environment";
+import { cloudViolations } from "./cloud-checks";
 import { looksSecret } from "./config-fields";
 import { CLUSTER_APP_MEMORY_MB, type Given, type StackConfig } from "./config-keys";
 import { tlsViolations } from "./tls";
@@ -17,11 +18,12 @@ export function neededMemoryMb(workerCount: number, heapMb: number | undefined):
 }
 
 /** What does not go together, as sentences. What depends on the Docker host is checked later, see host.ts and sizing.ts. */
-export function crossFieldViolations(config: StackConfig, given: Given): string[] {
-  const violations = tlsViolations(config);
+export function crossFieldViolations(config: StackConfig, given: Given, hasKubeconfig = false): string[] {
+  const violations = [...tlsViolations(config), ...cloudViolations(config, hasKubeconfig)];
   const { appEnvironment, workerHeapMb } = config;
-  // In phase database the memory follows from the workers, unless it is given.
-  const appMemoryMb = config.appMemoryMb ?? (config.phase === "database" ? Infinity : CLUSTER_APP_MEMORY_MB);
+  // Elsewhere the memory follows from the workers, in phase database unless it is given.
+  const memory = { cluster: config.appMemoryMb ?? CLUSTER_APP_MEMORY_MB, database: config.appMemoryMb ?? Infinity, cloud: Infinity };
+  const appMemoryMb = memory[config.phase];
   const count = config.workers === "auto" ? 1 : config.workers;
   const needed = neededMemoryMb(count, workerHeapMb);
   if (needed > appMemoryMb) {

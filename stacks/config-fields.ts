@@ -104,3 +104,19 @@ export const variables: Field<Readonly<Record<string, string>>> = {
   allowed: "an object of variables: names in capitals, values as text, numbers or booleans",
   example: "--path appEnvironment.FEATURE_X on",
 };
+
+/** Text of one form. */
+export function text(form: RegExp, allowed: string, example: string): Field<string> {
+  return { schema: z.string().max(255).regex(form), allowed, example };
+}
+
+/** Several texts of one form, separated by commas, each once. */
+export function list(form: RegExp, allowed: string, example: string): Field<readonly string[]> {
+  const unique = (items: readonly string[]): boolean => new Set(items).size === items.length;
+  const schema = z
+    .string()
+    .max(1024)
+    .transform((words) => words.split(","))
+    .pipe(z.array(z.string().regex(form)).refine(unique));
+  return { schema, allowed, example };
+}

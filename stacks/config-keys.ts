@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { type CloudKey, cloudFields } from "./cloud-keys";
 import type { Field } from "./config-fields";
 import { boolean, decimal, filePath, imageReference, integer, ipAddress, oneOf, variables, workers } from "./config-fields";
 
@@ -83,6 +84,7 @@ export const fields = {
   redisCacheMb: integer({ least: 16, most: 1_048_576, unit: "MiB", example: 256 }),
   /** Most memory for data in the Redis of limits and queues, MiB (B4). @default planned, at most 1024 */
   redisLimitsMb: integer({ least: 16, most: 1_048_576, unit: "MiB", example: 128 }),
+  ...cloudFields,
 } satisfies Record<string, Field<unknown>>;
 
 type Fields = typeof fields;
@@ -93,6 +95,7 @@ export type Given = { readonly [K in Key]?: z.infer<Fields[K]["schema"]> };
 
 /** Keys without a default of their own: left out, the phase, the app or the plan of sizing.ts decides. */
 type OptionalKey =
+  | Exclude<CloudKey, "profile" | "cloudRuntime" | "events" | "cdn" | "cpuArchitecture">
   | "appMemoryMb"
   | "appCpus"
   | "workerHeapMb"
@@ -114,8 +117,16 @@ export type StackConfig = { readonly [K in Exclude<Key, OptionalKey>]: NonNullab
   readonly [K in OptionalKey]: Given[K] | undefined;
 };
 
+/** Keys of a Docker host, its load balancer and its containers. */
+const ON_A_HOST = [
+  ...["appInstances", "appMemoryMb", "appCpus", "appBootSeconds"],
+  ...["port", "publishAddress", "tls", "tlsCertificateFile", "tlsKeyFile", "httpRedirectPort"],
+  ...["apiRequestsPerSecond", "apiBurst", "chatRequestsPerSecond", "chatBurst", "maxBodyMb"],
+] as const satisfies readonly string[];
+
 /** Keys that mean something in some phases only. Elsewhere they are checked and otherwise left alone, so that a phase can be tried and left. */
 const ONLY_IN: Partial<Record<Key, readonly Phase[]>> = {
+  ...(Object.fromEntries(ON_A_HOST.map((key) => [key, ["cluster", "database"]])) as Partial<Record<Key, readonly Phase[]>>),
   memoryBudgetMb: ["database"],
   jobsMemoryMb: ["database"],
   postgresNodes: ["database"],
@@ -123,12 +134,13 @@ const ONLY_IN: Partial<Record<Key, readonly Phase[]>> = {
   postgresCpus: ["database"],
   etcdMembers: ["database"],
   durability: ["database"],
-  dbPoolSize: ["database"],
+  dbPoolSize: ["database", "cloud"],
   redisCacheMb: ["database"],
   redisLimitsMb: ["database"],
 };
 
 /** Keys that are set although the phase has no use for them, in the order of {@link fields}. */
 export function unusedKeys(given: Given, phase: Phase): Key[] {
-  return (Object.keys(fields) as Key[]).filter((key) => given[key] !== undefined && ONLY_IN[key]?.includes(phase) === false);
+  const phasesOf = (key: Key): readonly Phase[] | undefined => (key in cloudFields ? ["cloud"] : ONLY_IN[key]);
+  return (Object.keys(fields) as Key[]).filter((key) => given[key] !== undefined && phasesOf(key)?.includes(phase) === false);
 }

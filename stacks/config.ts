@@ -1,8 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
+import { type CloudKey, cloudFields } from "./cloud-keys";
 import { crossFieldViolations } from "./config-checks";
 import type { Field } from "./config-fields";
 import { fields, type Given, type StackConfig, unusedKeys } from "./config-keys";
 import { closest } from "./did-you-mean";
+import { SECRET_FIELDS, secretValues, secretViolations } from "./kubernetes-secrets";
 
 export { type Phase, PHASES, type StackConfig } from "./config-keys";
 
@@ -23,7 +25,12 @@ export function loadConfig(source: ConfigSource = programConfig()): StackConfig 
   const violations: string[] = [];
   const given = readFields(source, violations);
   const config = withDefaults(given, source.stack);
-  violations.push(...unknownKeys(source), ...crossFieldViolations(config, given));
+  const needsSecrets = config.phase === "cloud" && config.cloudRuntime === "kubernetes";
+  violations.push(
+    ...unknownKeys(source),
+    ...crossFieldViolations(config, given, secretValues(source).kubeconfig !== undefined),
+    ...secretViolations(source, needsSecrets),
+  );
   if (violations.length === 0) {
     tellUnused(given, config);
     return config;
@@ -79,8 +86,12 @@ function tellUnused(given: Given, { phase }: StackConfig): void {
   );
 }
 
+/** Keys of phase `cloud` without a default. */
+const UNSET_CLOUD = Object.fromEntries(Object.keys(cloudFields).map((key) => [key, undefined])) as Record<CloudKey, undefined>;
+
 function withDefaults(given: Given, stack: string): StackConfig {
   return {
+    ...UNSET_CLOUD,
     phase: "cluster",
     appInstances: given.phase === "database" ? 3 : 1,
     workers: "auto",
@@ -114,6 +125,11 @@ function withDefaults(given: Given, stack: string): StackConfig {
     dbPoolSize: undefined,
     redisCacheMb: undefined,
     redisLimitsMb: undefined,
+    profile: stack === "dev" ? "dev" : "prod",
+    cloudRuntime: "ecs",
+    events: "none",
+    cdn: true,
+    cpuArchitecture: "x86_64",
     ...given,
   };
 }
@@ -123,7 +139,7 @@ function unknownKeys({ project, values }: ConfigSource): string[] {
   const names = Object.keys(values).filter((key) => key.startsWith(prefix));
   return names
     .map((key) => key.slice(prefix.length))
-    .filter((key) => !(key in fields))
+    .filter((key) => !(key in fields) && !(key in SECRET_FIELDS))
     .sort()
     .map((key) => {
       const suggestion = closest(key, Object.keys(fields));

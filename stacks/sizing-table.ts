@@ -3,32 +3,24 @@ import { pgbouncerPool } from "../components/local/pgbouncer";
 import type { DockerHost } from "./preflight";
 import { containersOf } from "./sizing";
 import type { Plan } from "./sizing-types";
+import { type Row, tableLines } from "./table";
 
 /** The plan as a table for people: every container with its limits, and what it is set to. */
 export function planTable(plan: Plan, host: Pick<DockerHost, "cpus" | "memoryMb">): string {
   const notes = notesOf(plan);
-  const rows = containersOf(plan).map(({ name, count, limits }): Row => {
+  const rows = containersOf(plan).map(({ name, count, limits }): Row<Column> => {
     const cpus = limits.cpus === undefined ? "all" : String(limits.cpus);
     return { container: name, count: String(count), memory: mebibytes(limits.memoryMb), CPUs: cpus, "set to": notes[name] ?? "" };
   });
-  const all = [Object.fromEntries(COLUMNS.map((title) => [title, title])) as Row, ...rows];
-  const width = (column: keyof Row): number => Math.max(...all.map((row) => row[column].length));
-  const cell = (row: Row, column: keyof Row): string =>
-    NUMBERS.includes(column) ? row[column].padStart(width(column)) : row[column].padEnd(width(column));
   const has = `${host.cpus} CPUs, ${mebibytes(host.memoryMb)}`;
   return [
     `plan for this Docker host (${has}): ${mebibytes(plan.totalMb)} at most of ${mebibytes(plan.budgetMb)}`,
-    ...all.map((row) =>
-      COLUMNS.map((column) => cell(row, column))
-        .join("  ")
-        .trimEnd(),
-    ),
+    ...tableLines(COLUMNS, ["count", "memory", "CPUs"], rows),
   ].join("\n");
 }
 
 const COLUMNS = ["container", "count", "memory", "CPUs", "set to"] as const;
-const NUMBERS: readonly (typeof COLUMNS)[number][] = ["count", "memory", "CPUs"];
-type Row = Readonly<Record<(typeof COLUMNS)[number], string>>;
+type Column = (typeof COLUMNS)[number];
 
 function notesOf(plan: Plan): Readonly<Record<string, string>> {
   const { app, jobs, postgres, pgbouncer, redisCache, redisLimits } = plan;

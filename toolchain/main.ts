@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   restart: "rolling restart of the app or another service",
   failover: "make another Postgres node the primary, with no failed request",
   verify: "prove the running stack against the feature list",
+  "preview-prod": "preview the production stack without a login: resources, broken rules, monthly cost",
   doctor: "check the machine without changing anything",
   env: 'print the environment for the plain Pulumi CLI: eval "$(npm run -s env)"',
   prepare: "prepare the machine: Docker Engine, Pulumi CLI, plugins, base images",
@@ -68,9 +69,11 @@ function report(error: unknown): number {
   return 1;
 }
 
-/** The npm script of a command; npm itself reserves "prepare". */
+/** The npm script of a command where it has another name; npm itself reserves "prepare". */
+const NPM_SCRIPTS: Readonly<Record<string, string>> = { prepare: "prepare-machine", "preview-prod": "preview:prod" };
+
 function npmScript(command: string): string {
-  return command === "prepare" ? "prepare-machine" : command;
+  return NPM_SCRIPTS[command] ?? command;
 }
 
 installInterruptHandling();

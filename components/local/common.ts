@@ -1,26 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type * as docker from "@pulumi/docker";
 
-/**
- * Changes the arguments of one child resource just before it is created: values to set, or a function that edits them.
- * The escape hatch for what a component does not offer itself.
- */
-export type Transform<Args> = Partial<Args> | ((args: Args, opts: pulumi.CustomResourceOptions, name: string) => void);
-
-/** Applies a user's transform; returns what the child is created with. */
-export function transformed<Args extends object>(
-  transform: Transform<Args> | undefined,
-  name: string,
-  args: Args,
-  opts: pulumi.CustomResourceOptions,
-): [name: string, args: Args, opts: pulumi.CustomResourceOptions] {
-  if (typeof transform === "function") {
-    const [ownArgs, ownOpts] = [{ ...args }, { ...opts }];
-    transform(ownArgs, ownOpts, name);
-    return [name, ownArgs, ownOpts];
-  }
-  return [name, { ...args, ...transform }, opts];
-}
+export { transformed, type Transform } from "../transform";
 
 /** Labels of every Docker object: they tell stacks on one host apart, and `npm run status` finds containers by them. */
 export function labels(service: string): { label: string; value: string }[] {

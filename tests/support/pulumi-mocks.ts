@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import type { MockCallArgs, MockResourceArgs, MockResourceResult } from "@pulumi/pulumi/runtime";
+import { awsOutputsIn, REGION } from "./aws-outputs";
 
 /** Key and value with which Pulumi marks a secret in what it sends to the engine. */
 const SIGNATURE = "4dabf18193072939515e22adb298388d";
@@ -25,6 +26,8 @@ export interface Registered {
   readonly retainOnDelete: boolean;
   readonly deleteBeforeReplace: boolean | undefined;
   readonly ignoreChanges: readonly string[];
+  /** Reference of its provider: URN and id; empty for the default one. */
+  readonly provider: string;
 }
 
 /** Value the mocked RandomPassword gives as its result; it must never appear outside a secret. */
@@ -40,6 +43,7 @@ interface RegisterRequest {
   getDeletebeforereplace(): boolean;
   getDeletebeforereplacedefined(): boolean;
   getIgnorechangesList(): string[];
+  getProvider(): string;
   getType(): string;
   getName(): string;
 }
@@ -47,12 +51,16 @@ interface RegisterRequest {
 /** Records what a program registers; answers as the Docker and random providers would. */
 export class Recorder implements pulumi.runtime.Mocks {
   readonly resources: Registered[] = [];
+  /** That of the first provider of AWS: what mocks answer is of it. */
+  region = REGION;
   private readonly requests = new Map<string, RegisterRequest>();
+  /** URN of the mocks, in which of the parents' types only the last is, → that of the engine, in which all are. */
+  private readonly urns = new Map<string, string>();
 
-  /** Installs the mocks; call it in every test, before components are made. */
-  static async install(project = "phased-stack", stack = "dev"): Promise<Recorder> {
+  /** Installs the mocks; call it in every test, before components are made. @param preview whether the program runs for a preview */
+  static async install(project = "phased-stack", stack = "dev", preview = false): Promise<Recorder> {
     const recorder = new Recorder();
-    await pulumi.runtime.setMocks(recorder, project, stack, false);
+    await pulumi.runtime.setMocks(recorder, project, stack, preview);
     recorder.listen();
     return recorder;
   }
@@ -60,16 +68,19 @@ export class Recorder implements pulumi.runtime.Mocks {
   newResource(args: MockResourceArgs): MockResourceResult {
     const secrets: string[] = [];
     const inputs = reveal(args.inputs, secrets) as Record<string, unknown>;
+    if (args.type === "pulumi:providers:aws" && args.name === "aws") this.region = String(inputs["region"]);
     const request = this.requests.get(`${args.type} ${args.name}`);
     assert.ok(request, `no registration was seen for ${args.type} ${args.name}`);
-    const parentType = typesOf(request.getParent());
-    const qualified = parentType === "" || parentType === "pulumi:pulumi:Stack" ? args.type : `${parentType}$${args.type}`;
+    const mockedParent = request.getParent();
+    const parent = this.urns.get(mockedParent) ?? mockedParent;
+    const urn = urnBelow(typesOf(parent), args);
+    this.urns.set(urnBelow(typesOf(mockedParent).split("$").at(-1) ?? "", args), urn);
     this.resources.push({
       type: args.type,
       name: args.name,
-      urn: `urn:pulumi:${pulumi.getStack()}::${pulumi.getProject()}::${qualified}::${args.name}`,
-      parent: request.getParent(),
-      dependencies: request.getDependenciesList(),
+      urn,
+      parent,
+      dependencies: request.getDependenciesList().map((dependency) => this.urns.get(dependency) ?? dependency),
       inputs,
       secrets,
       plain: JSON.stringify(hide(args.inputs)),
@@ -77,8 +88,9 @@ export class Recorder implements pulumi.runtime.Mocks {
       retainOnDelete: request.getRetainondelete(),
       deleteBeforeReplace: request.getDeletebeforereplacedefined() ? request.getDeletebeforereplace() : undefined,
       ignoreChanges: request.getIgnorechangesList(),
+      provider: request.getProvider(),
     });
-    return { id: `${args.name}-id`, state: { ...args.inputs, ...outputs(args, inputs) } as Record<string, unknown> };
+    return { id: `${args.name}-id`, state: { ...args.inputs, ...outputs(args, inputs, this.region) } as Record<string, unknown> };
   }
 
   call(args: MockCallArgs): Record<string, unknown> {
@@ -114,10 +126,21 @@ export class Recorder implements pulumi.runtime.Mocks {
 }
 
 /** What a provider adds to the inputs. Names get a suffix, so that a physical name is never taken for a logical one. */
-function outputs(args: MockResourceArgs, inputs: Record<string, unknown>): Record<string, unknown> {
+function outputs(args: MockResourceArgs, inputs: Record<string, unknown>, region: string): Record<string, unknown> {
   if (args.type === "random:index/randomPassword:RandomPassword") return { result: canary(args.name) };
+  if (args.type === "random:index/randomId:RandomId") return { hex: "1a2b3c4d" };
+  if (args.type.startsWith("aws:")) return awsOutputsIn(region)(args.type, args.name, inputs);
+  if (args.type === "docker:index/image:Image") {
+    return { repoDigest: `${String(inputs["imageName"]).replace(/:[^/:]*$/, "")}@sha256:${"a".repeat(64)}` };
+  }
+  if (/^kubernetes:[\w.-]+\/\w+:/.test(args.type)) return { metadata: namedMetadata(args.name, inputs["metadata"]) };
   if (args.type.startsWith("docker:") && inputs["name"] === undefined) return { name: `${args.name}-1a2b3c4` };
   return {};
+}
+
+/** Kubernetes' provider makes a name where none is given. */
+function namedMetadata(name: string, metadata: unknown): object {
+  return { name: `${name}-1a2b3c4`, ...(typeof metadata === "object" ? metadata : {}) };
 }
 
 function isSecret(value: object): value is { value: unknown } {
@@ -141,6 +164,11 @@ function hide(value: unknown): unknown {
   if (isSecret(value)) return "[secret]";
   if (Array.isArray(value)) return value.map(hide);
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, hide(item)]));
+}
+
+function urnBelow(parentTypes: string, { type, name }: MockResourceArgs): string {
+  const qualified = parentTypes === "" || parentTypes === "pulumi:pulumi:Stack" ? type : `${parentTypes}$${type}`;
+  return `urn:pulumi:${pulumi.getStack()}::${pulumi.getProject()}::${qualified}::${name}`;
 }
 
 function typesOf(urn: string): string {

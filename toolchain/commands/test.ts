@@ -9,6 +9,7 @@ import { pulumiEnvironment } from "../lib/pulumi-env";
 import { StepList } from "../lib/progress";
 import { sweep } from "../lib/sweep";
 import { prepareMachine } from "../machine";
+import { checkovStep } from "../machine/checkov";
 import { chromiumStep } from "../machine/chromium";
 import { canInstallPackages, thisHost } from "../machine/host";
 
@@ -101,6 +102,15 @@ const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
         onlyByName: true,
       },
     ],
+    [
+      {
+        id: "checkov",
+        what: "phase cloud against Checkov's rules, as a Terraform plan; installs Checkov from PyPI, so only when named",
+        files: "tests/checkov/**/*.test.ts",
+        timeout: 900_000,
+        onlyByName: true,
+      },
+    ],
   ],
 ];
 
@@ -141,6 +151,7 @@ async function run(options: TestOptions): Promise<void> {
 
   if (suites.some((suite) => NEEDS_DOCKER.has(suite.id))) await prepareMachine({ phase: "cluster" });
   if (suites.some((suite) => suite.id === "browser")) await prepareBrowser();
+  if (suites.some((suite) => suite.id === "checkov")) await prepareCheckov();
 
   const environment = { ...process.env, ...pulumiEnvironment().env, PHASED_TEST_PREFIX: prefix };
   const total: Totals = { passed: 0, failed: [], skipped: 0 };
@@ -205,6 +216,13 @@ async function inParallel(lines: readonly (readonly Suite[])[], runSuite: (suite
 async function prepareBrowser(): Promise<void> {
   const step = chromiumStep();
   if ((await step.check()).kind === "ok" || !canInstallPackages(thisHost())) return;
+  await new StepList().run(step.title, (progress) => step.ensure({ progress, official: false }));
+}
+
+/** Checkov, for the suite that asks for it: without it there is nothing to hold plans against. */
+async function prepareCheckov(): Promise<void> {
+  const step = checkovStep();
+  if ((await step.check()).kind === "ok") return;
   await new StepList().run(step.title, (progress) => step.ensure({ progress, official: false }));
 }
 

@@ -102,9 +102,9 @@ function isDue(state: State, official: boolean): boolean {
 }
 
 function summarize(checked: readonly Checked[]): void {
-  const docker = checked.find(({ step }) => step.id === "docker")?.state.detail ?? "";
+  const docker = checked.find(({ step }) => step.id === "docker")?.state.detail;
   const pulumi = checked.find(({ step }) => step.id === "pulumi")?.state.detail.split(",")[0] ?? "";
-  console.log(`machine ready: Docker Engine ${docker}; Pulumi ${pulumi}`);
+  console.log(`machine ready: ${docker === undefined ? "" : `Docker Engine ${docker}; `}Pulumi ${pulumi}`);
   const standIns = checked.filter(({ state }) => state.kind === "stand-in").map(({ step }) => step.title);
   if (standIns.length > 0) console.log(coloursFor(process.stdout).dim(`stand-ins in use (restricted network): ${standIns.join(", ")}`));
 }

@@ -45,7 +45,7 @@ export interface AppSettings {
 }
 
 /** Variables the contract sets itself, and those of services a phase brings: not for a user to set. */
-const SERVICE_VARIABLES = /^(DATABASE_|DB_|REDIS_|KAFKA_|PG)[A-Z0-9_]*$/;
+const SERVICE_VARIABLES = /^(DATABASE_|DB_|REDIS_|KAFKA_|S3_|SQS_|PG)[A-Z0-9_]*$/;
 
 /** The variables this module sets, whatever the settings. */
 export const CONTRACT_VARIABLES: readonly string[] = [
@@ -64,6 +64,10 @@ export const CONTRACT_VARIABLES: readonly string[] = [
   "ROLE",
   "SQLITE_PATH",
   "DOCUMENTS_PATH",
+  "MIGRATIONS",
+  "METRICS_NAMESPACE",
+  "AWS_REGION",
+  "TMPDIR",
   "SESSION_SECRET",
   "SESSION_SECRET_FILE",
   "ADMIN_TOKEN",
@@ -82,13 +86,9 @@ export function refuseContractVariables({ extra = {} }: AppSettings): void {
   if (clash.length > 0) throw new Error(`variables of the app contract cannot be set by hand: ${clash.join(", ")}`);
 }
 
-/**
- * The app's environment, sorted: a different order must not look like a different container. No secret is in it, only paths of files.
- * @throws Error when an extra variable belongs to the contract.
- */
-export function appEnvironment(services: Unwrap<BackingServices>, settings: AppSettings): Record<string, string> {
-  refuseContractVariables(settings);
-  const environment: Record<string, string | undefined> = {
+/** Variables that do not depend on services; absent ones are `undefined`. The same on every target. */
+export function settingsVariables(settings: AppSettings): Record<string, string | undefined> {
+  return {
     ...settings.extra,
     NODE_ENV: "production",
     APP_NAME: settings.appName,
@@ -104,18 +104,40 @@ export function appEnvironment(services: Unwrap<BackingServices>, settings: AppS
     SHUTDOWN_TIMEOUT_MS: String(SHUTDOWN_TIMEOUT_SECONDS * 1000),
     ROLE: settings.role,
     DOCUMENTS_PATH: settings.documentsPath,
-    ...databaseVariables(services.database, settings.pools),
+    DB_POOL_MAX: settings.pools?.max?.toString(),
+    DB_POOL_MIN: settings.pools?.min?.toString(),
+    DB_REPLICA_POOL_MAX: settings.pools?.replicaMax?.toString(),
+    DB_REPLICA_POOL_MIN: settings.pools?.replicaMin?.toString(),
+  };
+}
+
+/** The variables that are set, sorted: a different order must not look like a different container. */
+export function sortedVariables(variables: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const present = Object.entries(variables).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return Object.fromEntries(present.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/**
+ * The app's environment, sorted. No secret is in it, only paths of files.
+ * @throws Error when an extra variable belongs to the contract.
+ */
+export function appEnvironment(services: Unwrap<BackingServices>, settings: AppSettings): Record<string, string> {
+  refuseContractVariables(settings);
+  const { database } = services;
+  // An embedded database has no pool.
+  const { pools, ...withoutPools } = settings;
+  return sortedVariables({
+    ...settingsVariables(database.kind === "sqlite" ? withoutPools : { ...withoutPools, pools }),
+    ...databaseVariables(database),
     REDIS_URL_FILE: services.redis?.cache.path,
     REDIS_LIMITS_URL_FILE: services.redis?.limits.path,
     KAFKA_BROKERS: services.kafka?.brokers.map(({ host, port }) => `${host}:${port}`).join(","),
     SESSION_SECRET_FILE: services.sessionSecret.path,
     ADMIN_TOKEN_FILE: services.adminToken.path,
-  };
-  const present = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return Object.fromEntries(present.sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
 }
 
-function databaseVariables(database: Unwrap<BackingServices["database"]>, pools: AppPools = {}): Record<string, string | undefined> {
+function databaseVariables(database: Unwrap<BackingServices["database"]>): Record<string, string | undefined> {
   if (database.kind === "sqlite") return { SQLITE_PATH: database.path };
   const address = ({ host, port }: { readonly host: string; readonly port: number }, name: string): string =>
     `postgres://${encodeURIComponent(database.user)}@${host}:${port}/${encodeURIComponent(name)}`;
@@ -125,9 +147,5 @@ function databaseVariables(database: Unwrap<BackingServices["database"]>, pools:
     DATABASE_DIRECT_URL_FILE: database.directUrl.path,
     DATABASE_READ_REPLICAS:
       database.readers.length === 0 ? undefined : database.readers.map((reader) => address(reader, reader.database)).join(","),
-    DB_POOL_MAX: pools.max?.toString(),
-    DB_POOL_MIN: pools.min?.toString(),
-    DB_REPLICA_POOL_MAX: pools.replicaMax?.toString(),
-    DB_REPLICA_POOL_MIN: pools.replicaMin?.toString(),
   };
 }

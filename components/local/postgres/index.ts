@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { listed } from "../../transform";
 import { hardened, labels, transformed, type Transform } from "../common";
 import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
@@ -210,12 +211,6 @@ interface Node {
   readonly node: string;
   readonly volume: docker.Volume;
   readonly before: readonly pulumi.Input<pulumi.Resource>[];
-}
-
-/** As a list. Pulumi takes a promise of a list for an item as well, which its types do not say. */
-function listed(dependsOn: pulumi.ResourceOptions["dependsOn"]): readonly pulumi.Input<pulumi.Resource>[] {
-  if (dependsOn === undefined) return [];
-  return Array.isArray(dependsOn) ? dependsOn : [dependsOn as pulumi.Input<pulumi.Resource>];
 }
 
 /**

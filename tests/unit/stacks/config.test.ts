@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import fc from "fast-check";
+import { cloudFields } from "../../../stacks/cloud-keys";
 import { type ConfigSource, loadConfig, type StackConfig } from "../../../stacks/config";
 import { neededMemoryMb } from "../../../stacks/config-checks";
 import { unusedKeys } from "../../../stacks/config-keys";
+import { BAD_CLOUD_VALUES } from "./bad-cloud-values";
+import { BAD_KUBERNETES_VALUES } from "./bad-kubernetes-values";
 import { closest, editDistance } from "../../../stacks/did-you-mean";
 
 function source(values: Record<string, string>, stack = "dev", secrets: readonly string[] = []): ConfigSource {
@@ -56,7 +59,7 @@ describe("stack configuration", () => {
 
   it("A1 B13 B14 reads every key", () => {
     const config = load({
-      phase: "cloud",
+      phase: "database",
       appInstances: "5",
       workers: "4",
       appMemoryMb: "2048",
@@ -87,8 +90,11 @@ describe("stack configuration", () => {
       redisCacheMb: "256",
       redisLimitsMb: "64",
     });
+    const cloudKeys = Object.fromEntries(Object.keys(cloudFields).map((key) => [key, undefined]));
     assert.deepEqual(config, {
-      phase: "cloud",
+      ...cloudKeys,
+      ...{ profile: "dev", cloudRuntime: "ecs", events: "none", cdn: true, cpuArchitecture: "x86_64" },
+      phase: "database",
       appInstances: 5,
       workers: 4,
       appMemoryMb: 2048,
@@ -156,6 +162,8 @@ describe("stack configuration", () => {
     dbPoolSize: ["3", "1001", "many"],
     redisCacheMb: ["15", "4GB"],
     redisLimitsMb: ["15", "1.5"],
+    ...BAD_CLOUD_VALUES,
+    ...BAD_KUBERNETES_VALUES,
   };
   for (const [key, values] of Object.entries(bad)) {
     it(`refuses bad values of ${key}, naming key, value, what is allowed and the command that repairs it`, () => {
@@ -175,8 +183,8 @@ describe("stack configuration", () => {
   }
 
   it("the table above has every key", () => {
-    // Any text is a path; files are looked at in tls.test.ts.
-    const files = ["tlsCertificateFile", "tlsKeyFile"];
+    // Any text is a path; files are looked at in tls.test.ts, cloud-config.test.ts and kubernetes.test.ts.
+    const files = ["tlsCertificateFile", "tlsKeyFile", "cdnPublicKeyFile", "kubeconfigFile"];
     assert.deepEqual([...Object.keys(bad), ...files].sort(), Object.keys(load({})).sort());
   });
 
@@ -187,6 +195,8 @@ describe("stack configuration", () => {
     const unused = unusedKeys({ postgresNodes: 5, durability: "strict", port: 1 }, "cluster");
     assert.deepEqual(unused, ["postgresNodes", "durability"]);
     assert.deepEqual(unusedKeys({ postgresNodes: 5, port: 1 }, "database"), []);
+    assert.deepEqual(unusedKeys({ users: 10, port: 1 }, "database"), ["users"]);
+    assert.deepEqual(unusedKeys({ users: 10, port: 1, dbPoolSize: 20 }, "cloud"), ["port"]);
   });
 
   it("reports all violations at once", () => {

@@ -125,15 +125,6 @@ describe("the whole program", function () {
     assert.ok(!recorder.names().includes("app-image-build"));
   });
 
-  it("says in one sentence that a later phase is not there yet, without needing Docker", async () => {
-    const { message, recorder } = await refusal({ "phased-stack:phase": "cloud", "docker:host": "unix:///nowhere" });
-    assert.equal(
-      message,
-      "phase cloud is not part of this version, which provides phases cluster, database; go back with: pulumi config set phase cluster",
-    );
-    assert.deepEqual(recorder.names(), []);
-  });
-
   it("shows the compiler's message, and registers nothing, when the app does not compile", async () => {
     const directory = mkdtempSync(path.join(tmpdir(), "phased-program-"));
     const before = process.cwd();

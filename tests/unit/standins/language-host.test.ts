@@ -189,7 +189,7 @@ describe("Language host stand-in: as a process", function () {
       call((done) => host.client.generateProgram(new proto.GenerateProgramRequest(), done)),
       unimplemented,
     );
-    const stream = host.client.runPlugin(new proto.RunPluginRequest());
+    const stream = host.client.runPlugin(new proto.RunPluginRequest().setAttachDebugger(true));
     const [error] = (await once(stream, "error")) as [grpc.ServiceError];
     assert.equal(error.code, unimplemented.code);
     assert.match(error.details, unimplemented.details);

@@ -13,6 +13,7 @@ import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { toRpcError, unary, unimplemented, unimplementedError } from "../shared/rpc";
 import { installDependencies, listDependencies, resolvePackageManager } from "./dependencies";
 import { parseNodeOptions, type NodeOptions } from "./options";
+import { runPlugin } from "./plugin";
 import { programCommand, runProgram } from "./program";
 
 const OFFICIAL = "pulumi-language-nodejs (it comes with the Pulumi CLI)";
@@ -41,6 +42,23 @@ export interface LanguageHost {
 export function languageHost(around: HostSurroundings): LanguageHost {
   let engineAddress = around.engineAddress;
   const cancelled = new AbortController();
+
+  /** Policy packs and plugins written in Node; the engine ends one by hanging up. */
+  const plugin = async (call: PluginCall): Promise<void> => {
+    const hungUp = new AbortController();
+    call.on("cancelled", () => hungUp.abort());
+    try {
+      if (call.request.getAttachDebugger()) throw unimplementedError("Attaching a debugger", OFFICIAL);
+      const output = {
+        stdout: (chunk: Buffer): void => void call.write(new language.RunPluginResponse().setStdout(chunk)),
+        stderr: (chunk: Buffer): void => void call.write(new language.RunPluginResponse().setStderr(chunk)),
+      };
+      await runPlugin(call.request, around.env, output, AbortSignal.any([cancelled.signal, hungUp.signal]));
+      call.end();
+    } catch (error) {
+      call.emit("error", toRpcError(error));
+    }
+  };
 
   const service = {
     handshake: unary<language.LanguageHandshakeRequest, language.LanguageHandshakeResponse>((request) => {
@@ -78,9 +96,7 @@ export function languageHost(around: HostSurroundings): LanguageHost {
     }),
     // The official host answers this one so as well: GetRequiredPackages took its place.
     getRequiredPlugins: unimplemented("GetRequiredPlugins", OFFICIAL),
-    runPlugin: (call: grpc.ServerWritableStream<language.RunPluginRequest, language.RunPluginResponse>) => {
-      call.emit("error", unimplementedError("RunPlugin (policy packs and plugins written in Node)", OFFICIAL));
-    },
+    runPlugin: (call: PluginCall) => void plugin(call),
     generateProgram: unimplemented("GenerateProgram", OFFICIAL),
     generateProject: unimplemented("GenerateProject", OFFICIAL),
     generatePackage: unimplemented("GeneratePackage", OFFICIAL),
@@ -147,6 +163,7 @@ function runtimeOptionsPrompts(request: language.RuntimeOptionsRequest): Promise
   return Promise.resolve(response.setPromptsList([prompt]));
 }
 
+type PluginCall = grpc.ServerWritableStream<language.RunPluginRequest, language.RunPluginResponse>;
 type InstallCall = grpc.ServerWritableStream<language.InstallDependenciesRequest, language.InstallDependenciesResponse>;
 
 async function install(call: InstallCall): Promise<void> {

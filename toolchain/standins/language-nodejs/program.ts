@@ -87,13 +87,16 @@ export function legacyConfigKey(key: string): string {
   throw new Error(`could not parse ${key} as a configuration key (configuration keys should be of the form \`<namespace>:<name>\`)`);
 }
 
-/** The file of the SDK's run script, resolved from the program's directory as `require` would. */
-function locateRunScript(programDirectory: string, module: string): string {
+/**
+ * The file of the SDK's run script, resolved from the program's directory as `require` would.
+ * @param install what to tell the user to run where the SDK is missing
+ */
+export function locateRunScript(programDirectory: string, module: string, install = "npm install or pulumi install"): string {
   try {
     return createRequire(path.join(programDirectory, "package.json")).resolve(module);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw error;
-    throw new Error("It looks like the Pulumi SDK has not been installed. Have you run npm install or pulumi install?", { cause: error });
+    throw new Error(`It looks like the Pulumi SDK has not been installed. Have you run ${install}?`, { cause: error });
   }
 }
 
@@ -130,14 +133,15 @@ export async function runProgram(command: ProgramCommand, around: ProgramSurroun
   }
 }
 
-function interrupt(child: ChildProcess): void {
+/** Asks a process to end, and kills it when it has not after five seconds. */
+export function interrupt(child: ChildProcess): void {
   child.kill("SIGINT");
   const kill = setTimeout(() => child.kill("SIGKILL"), CANCEL_GRACE_MS);
   child.once("exit", () => clearTimeout(kill));
 }
 
 /** Waits for the process and its output; a grandchild that keeps the output open is waited for five seconds more, then left alone. */
-function outcome(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null } | Error> {
+export function outcome(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null } | Error> {
   return new Promise((resolve) => {
     child.once("error", resolve);
     child.once("exit", () => {

@@ -1,0 +1,114 @@
+import * as pulumi from "@pulumi/pulumi";
+import { type AppSettings, refuseContractVariables, settingsVariables, sortedVariables } from "../../local/app/environment";
+
+/** Reference of a secret as ECS takes it: an ARN of Secrets Manager, for one key of JSON with `:KEY::` behind it. */
+export type SecretReference = pulumi.Input<string>;
+
+/** What the cloud phase hands to a task. */
+export interface TaskServices {
+  /** Where queue, brokers and buckets are; requests to them are signed for it. */
+  readonly region: string;
+  readonly database: {
+    /** The pool, or the primary. */
+    readonly host: pulumi.Input<string>;
+    readonly port: number;
+    readonly name: string;
+    readonly user: string;
+    readonly password: SecretReference;
+    /** Replicas, each reached by itself. */
+    readonly replicaHosts: readonly pulumi.Input<string>[];
+  };
+  readonly redis?: { readonly cacheUrl: SecretReference; readonly limitsUrl: SecretReference } | undefined;
+  /** `host:port` of every broker, separated by commas; TLS, and login by the task's role. */
+  readonly kafka?: { readonly brokers: pulumi.Input<string> } | undefined;
+  /** Address of the queue of events. */
+  readonly sqs?: { readonly queueUrl: pulumi.Input<string> } | undefined;
+  /** Bucket of uploaded files. */
+  readonly uploads?: { readonly bucket: pulumi.Input<string> } | undefined;
+  readonly sessionSecret: SecretReference;
+  readonly adminToken: SecretReference;
+  /** CloudWatch namespace of figures the app writes into its log (embedded metric format): autoscaling goes by `JobsWaiting`. */
+  readonly metricsNamespace: string;
+}
+
+/** What a container is told: variables, and secrets that ECS puts into variables from their references. */
+export interface ContainerEnvironment {
+  readonly environment: pulumi.Output<{ readonly name: string; readonly value: string }[]>;
+  readonly secrets: pulumi.Output<{ readonly name: string; readonly valueFrom: string }[]>;
+}
+
+/** Whose certificates the app believes of a server of RDS and of its proxy, which are not signed by authorities that everybody knows. */
+export const DATABASE_AUTHORITIES = "rds";
+
+/** How the app logs in to MSK: by its role. */
+const KAFKA_LOGIN = "AWS_MSK_IAM";
+
+/** The only writable directory of a task. The image declares it as a volume of its user: ECS then gives it to that user, too. */
+export const DATA_DIRECTORY = "/data";
+
+/** Address of a database on a server that is believed only with a certificate for its name. */
+export function databaseUrl(user: string, host: pulumi.Input<string>, port: number, name: string): pulumi.Output<string> {
+  return pulumi.interpolate`postgres://${encodeURIComponent(user)}@${host}:${port}/${encodeURIComponent(name)}?sslmode=verify-full`;
+}
+
+/**
+ * Variables of the app contract on AWS, the same for tasks and for pods.
+ * @throws Error when an extra variable belongs to the contract.
+ */
+export function taskVariables(services: TaskServices, settings: AppSettings): Record<string, pulumi.Input<string> | undefined> {
+  refuseContractVariables(settings);
+  const { database, kafka, sqs, uploads } = services;
+  const address = (host: pulumi.Input<string>): pulumi.Output<string> => databaseUrl(database.user, host, database.port, database.name);
+  return {
+    ...settingsVariables(settings),
+    // A task of its own migrates before any other starts; see components/aws/migrations.
+    MIGRATIONS: "external",
+    TMPDIR: DATA_DIRECTORY,
+    // ECS sets it by itself, EKS where credentials are of Pod Identity; signed requests should not depend on that.
+    AWS_REGION: services.region,
+    DATABASE_CA: DATABASE_AUTHORITIES,
+    DATABASE_URL: address(database.host),
+    DATABASE_READ_REPLICAS:
+      database.replicaHosts.length === 0
+        ? undefined
+        : pulumi.all(database.replicaHosts.map(address)).apply((addresses) => addresses.join(",")),
+    KAFKA_BROKERS: kafka?.brokers,
+    KAFKA_TLS: kafka === undefined ? undefined : "true",
+    KAFKA_SASL_MECHANISM: kafka === undefined ? undefined : KAFKA_LOGIN,
+    SQS_QUEUE_URL: sqs?.queueUrl,
+    S3_BUCKET: uploads?.bucket,
+    METRICS_NAMESPACE: services.metricsNamespace,
+  };
+}
+
+/** Secrets of the app contract, by reference. */
+export function taskSecrets({ database, redis, sessionSecret, adminToken }: TaskServices): Record<string, SecretReference | undefined> {
+  return {
+    DATABASE_PASSWORD: database.password,
+    REDIS_URL: redis?.cacheUrl,
+    REDIS_LIMITS_URL: redis?.limitsUrl,
+    SESSION_SECRET: sessionSecret,
+    ADMIN_TOKEN: adminToken,
+  };
+}
+
+/**
+ * The environment of the app's container, sorted: the same contract as in every phase, with secrets by reference.
+ * @throws Error when an extra variable belongs to the contract.
+ */
+export function taskEnvironment(services: TaskServices, settings: AppSettings): ContainerEnvironment {
+  return containerEnvironment(taskVariables(services, settings), taskSecrets(services));
+}
+
+/** Variables and secrets in the form and order of a container definition; what is `undefined` is left out. */
+export function containerEnvironment(
+  variables: Readonly<Record<string, pulumi.Input<string> | undefined>>,
+  secrets: Readonly<Record<string, SecretReference | undefined>>,
+): ContainerEnvironment {
+  const pairs = (record: Readonly<Record<string, pulumi.Input<string> | undefined>>): pulumi.Output<[string, string][]> =>
+    pulumi.output(record as Record<string, pulumi.Input<string>>).apply((known) => Object.entries(sortedVariables(known)));
+  return {
+    environment: pairs(variables).apply((list) => list.map(([name, value]) => ({ name, value }))),
+    secrets: pairs(secrets).apply((list) => list.map(([name, valueFrom]) => ({ name, valueFrom }))),
+  };
+}

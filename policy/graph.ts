@@ -1,0 +1,133 @@
+/** A value that only exists once other resources do. There is one of it; a preview is full of it. */
+export const UNKNOWN: unique symbol = Symbol("not known yet");
+
+/** Something with inputs: a resource, or a part of one that {@link items} cut out. */
+export interface Section {
+  readonly inputs: Readonly<Record<string, unknown>>;
+  /** Where the part is in its resource, e.g. `rules[0].`; a resource has none. */
+  readonly at?: string;
+}
+
+/** A resource as rules and proofs see it, whether mocks, the engine or a test made it. Secrets are unwrapped. */
+export interface Resource extends Section {
+  /** Type token, e.g. `aws:rds/instance:Instance`. */
+  readonly type: string;
+  readonly name: string;
+  readonly urn: string;
+  /** URN of the parent; empty for the stack's own children. */
+  readonly parent: string;
+  /** What is known of its outputs (`id`, `arn`, …): what other resources' inputs are compared with to find references. */
+  readonly outputs: Readonly<Record<string, unknown>>;
+  /** URN of every resource it depends on. */
+  readonly dependencies: readonly string[];
+  /** Input → URNs of the resources that its value is made of; answers where the value itself is not known yet. */
+  readonly propertyDependencies: Readonly<Record<string, readonly string[]>>;
+  readonly protect: boolean;
+  readonly ignoreChanges: readonly string[];
+}
+
+/** Thrown where a rule needs a value that is not known yet: the rule is then counted as not judged, neither broken nor kept. */
+export class NotKnown extends Error {
+  constructor(readonly property: string) {
+    super(`${property} is not known yet`);
+    this.name = "NotKnown";
+  }
+}
+
+/** Outputs by which other resources refer to one. Others, such as a port, are the same for many and would lead anywhere. */
+const IDENTIFYING = [
+  "id",
+  "arn",
+  "name",
+  "arnSuffix",
+  "url",
+  "bucket",
+  "domainName",
+  "bucketRegionalDomainName",
+  "dnsName",
+  "endpoint",
+  "identifier",
+  "replicationGroupId",
+];
+
+/** The resources of a stack, and what leads from one to another. */
+export class Graph {
+  readonly resources: readonly Resource[];
+  readonly #byUrn: ReadonlyMap<string, Resource>;
+  readonly #byValue = new Map<string, Set<Resource>>();
+
+  constructor(resources: readonly Resource[]) {
+    this.resources = resources;
+    this.#byUrn = new Map(resources.map((resource) => [resource.urn, resource]));
+    for (const resource of resources) {
+      for (const key of IDENTIFYING) {
+        const known = resource.outputs[key];
+        if (typeof known !== "string" || known === "") continue;
+        const named = this.#byValue.get(known) ?? new Set();
+        this.#byValue.set(known, named.add(resource));
+      }
+    }
+  }
+
+  /** Every resource of one of the types. */
+  ofType(...types: readonly string[]): Resource[] {
+    return this.resources.filter(({ type }) => types.includes(type));
+  }
+
+  /** The resource of a URN; undefined for one that is not in the graph. */
+  get(urn: string): Resource | undefined {
+    return this.#byUrn.get(urn);
+  }
+
+  /** The resources that have this very text as their id, ARN or name. */
+  withValue(text: string): Resource[] {
+    return [...(this.#byValue.get(text) ?? [])];
+  }
+
+  /**
+   * The resources that an input leads to. Known texts are compared with ids, ARNs and names; for values that are not known yet, what the engine says
+   * the input depends on counts.
+   * @param types only these; an input may be made of more than what it names
+   * @throws NotKnown when the value is not known and nothing is said about what it depends on
+   */
+  targets(from: Resource, path: string, ...types: readonly string[]): Resource[] {
+    const found = new Set<Resource>();
+    const wanted = ({ type }: Resource): boolean => types.length === 0 || types.includes(type);
+    const texts = textsIn(valueOrUnknown(from, path));
+    for (const text of texts.known) for (const target of this.withValue(text)) if (wanted(target)) found.add(target);
+    if (texts.unknown) {
+      const urns = from.propertyDependencies[path.split(/[.[]/)[0] ?? path];
+      if (urns === undefined || urns.length === 0) throw new NotKnown(path);
+      for (const urn of urns) {
+        const target = this.get(urn);
+        if (target !== undefined && wanted(target)) found.add(target);
+      }
+    }
+    return [...found];
+  }
+
+  /** The resources of the types whose input leads to `to`. @throws NotKnown when that cannot be told of one of them */
+  referrers(to: Resource, path: string, ...types: readonly string[]): Resource[] {
+    return this.ofType(...types).filter((from) => this.targets(from, path).includes(to));
+  }
+}
+
+/** The value at a path such as `a.b[0].c`: undefined where there is none, UNKNOWN where it, or what it is in, is not known yet. */
+export function valueOrUnknown({ inputs }: Section, path: string): unknown {
+  let value: unknown = inputs;
+  for (const key of path.split(/[.[\]]+/).filter((part) => part !== "")) {
+    if (value === UNKNOWN) return UNKNOWN;
+    if (value === null || typeof value !== "object") return undefined;
+    value = (value as Record<string, unknown>)[key];
+  }
+  return value ?? undefined;
+}
+
+/** Every text in a value, and whether there is something in it that is not known yet. */
+function textsIn(value: unknown): { known: string[]; unknown: boolean } {
+  if (value === UNKNOWN) return { known: [], unknown: true };
+  if (typeof value === "string") return { known: [value], unknown: false };
+  if (value === null || typeof value !== "object") return { known: [], unknown: false };
+  const inner = Object.values(value).map(textsIn);
+  return { known: inner.flatMap(({ known }) => known), unknown: inner.some(({ unknown }) => unknown) };
+}

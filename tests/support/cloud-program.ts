@@ -1,0 +1,95 @@
+import { readFileSync } from "node:fs";
+import * as pulumi from "@pulumi/pulumi";
+import { parse } from "yaml";
+import type { Resource } from "../../policy/graph";
+import program from "../../stacks/index";
+import { graphOf } from "./aws-graph";
+import { awsOutputsIn } from "./aws-outputs";
+import { Recorder, settled } from "./pulumi-mocks";
+
+/** An image that is there already: the app is not bundled for each run. */
+export const IMAGE = `123456789012.dkr.ecr.eu-central-1.amazonaws.com/app@sha256:${"a".repeat(64)}`;
+
+/** What `cloudRuntime: eks` needs beside the rest. */
+export const EKS = { cloudRuntime: "eks", eksAdministrators: "arn:aws:iam::123456789012:role/deployer" } as const;
+
+type Values = Readonly<Record<string, string>>;
+
+const { config: inFile } = parse(readFileSync("Pulumi.prod.yaml", "utf8")) as { config: Values };
+
+/** Configuration by stack, keys without their namespace: that of Pulumi.prod.yaml, and the least that a stack of profile dev needs. */
+const STACKS: Readonly<Record<"dev" | "prod", Values>> = {
+  prod: { ...Object.fromEntries(Object.entries(inFile).map(([key, value]) => [key.replace(/^.*:/, ""), value])), image: IMAGE },
+  dev: {
+    ...{
+      phase: "cloud",
+      image: IMAGE.replace("eu-central-1", "eu-west-1"),
+      users: "100",
+      awsRegion: "eu-west-1",
+      awsAccountId: "123456789012",
+    },
+    ...{ alertEmail: "dev@example.com", monthlyBudgetUsd: "100" },
+  },
+};
+
+/** What changes in the configuration of a stack; a key that is undefined is left out. */
+export type Changes = Readonly<Record<string, string | undefined>>;
+
+/** A run of the program under mocks. */
+export interface CloudRun {
+  readonly recorder: Recorder;
+  readonly outputs: Readonly<Record<string, pulumi.Output<string>>>;
+}
+
+const runs = new Map<string, Promise<CloudRun>>();
+
+/** The program's run with this configuration; made once for all tests of the process, because what it registered does not change any more. */
+export function cloudRun(stack: "dev" | "prod", changes: Changes = {}): Promise<CloudRun> {
+  const key = JSON.stringify([stack, Object.entries(changes).sort()]);
+  const run = runs.get(key) ?? freshCloudRun(stack, changes);
+  runs.set(key, run);
+  return run;
+}
+
+/** How a run differs from that of an update of the stack. */
+export interface RunOptions {
+  /** Name of the stack. @default that of its configuration */
+  readonly name?: string;
+  /** For a preview. @default when no image is given, because an update is refused then */
+  readonly preview?: boolean;
+}
+
+/**
+ * A run of its own. Pulumi's SDK notes a stack trace for every promise, and mapping those to the sources is three quarters of a run's time: it
+ * gets none, but for a second run that tells where the first one failed.
+ * @throws what the program throws
+ */
+export async function freshCloudRun(stack: "dev" | "prod", changes: Changes = {}, options: RunOptions = {}): Promise<CloudRun> {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return await run(stack, changes, options);
+  } catch (error) {
+    if (pulumi.RunError.isInstance(error)) throw error;
+    Error.stackTraceLimit = stackTraceLimit;
+    return await run(stack, changes, options);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+async function run(stack: "dev" | "prod", changes: Changes, { name = stack, preview }: RunOptions): Promise<CloudRun> {
+  const wanted: Changes = { ...STACKS[stack], ...changes };
+  const recorder = await Recorder.install("phased-stack", name, preview ?? wanted["image"] === undefined);
+  const values = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  pulumi.runtime.setAllConfig(Object.fromEntries(values.map(([key, value]) => [`phased-stack:${key}`, value])));
+  const outputs = await program();
+  await settled();
+  return { recorder, outputs };
+}
+
+/** What a run registered, as rules and proofs take it. */
+export async function cloudGraph(stack: "dev" | "prod", changes: Changes = {}): Promise<Resource[]> {
+  const { resources, region } = (await cloudRun(stack, changes)).recorder;
+  return graphOf(resources, awsOutputsIn(region));
+}

@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { keyPolicy, Keys } from "../../../../components/aws/keys";
+import { Registry } from "../../../../components/aws/registry";
+import { Image } from "../../../../components/aws/registry/image";
+import { Storage, type StorageArgs } from "../../../../components/aws/storage";
+import { Recorder, settled, valueOf } from "../../../support/pulumi-mocks";
+import { assertWellMade, CONTEXT, statementsOf, withProvider } from "./support";
+
+const STORAGE: StorageArgs = {
+  context: CONTEXT,
+  kmsKeyArn: "arn:storage-key",
+  logDays: 90,
+  forceDestroy: false,
+  protect: true,
+  uploadOrigins: ["https://shop.example.com"],
+};
+
+describe("A14 Keys", () => {
+  it("are the stack's own, renew themselves, and can be brought back for a month", async () => {
+    const recorder = await Recorder.install();
+    const purposes = ["data", "storage", "logs", "messages"] as const;
+    const keys = new Keys("keys", { context: CONTEXT, purposes, deletionWindowDays: 30, protect: true }, withProvider());
+    await settled();
+    const made = recorder.ofType("aws:kms/key:Key");
+    assert.deepEqual(made.map(({ name }) => name).sort(), ["keys-data", "keys-logs", "keys-messages", "keys-storage"]);
+    for (const { inputs, protect } of made) {
+      assert.deepEqual([inputs["enableKeyRotation"], inputs["deletionWindowInDays"], protect], [true, 30, true], "CKV_AWS_7");
+    }
+    assert.match(await valueOf(keys.arns.data), /:key\/keys-data$/);
+    assertWellMade(recorder);
+  });
+
+  it("may be used by no account but this one", () => {
+    for (const purpose of ["data", "storage", "logs", "messages"] as const) {
+      for (const statement of keyPolicy(purpose, CONTEXT)) {
+        assert.notEqual(statement.Principal, "*", "CKV_AWS_33");
+        const scope = JSON.stringify([statement.Principal, statement.Condition]);
+        assert.ok(scope.includes(CONTEXT.accountId), `${purpose} ${statement.Sid}: ${scope}`);
+      }
+    }
+    const logs = JSON.stringify(keyPolicy("logs", CONTEXT));
+    for (const group of [
+      "/phased-stack/dev/*",
+      "/aws/rds/*phased-stack-dev-*",
+      "/aws/lambda/phased-stack-dev-*",
+      "/aws/eks/phased-stack-dev-*",
+      "/aws/containerinsights/phased-stack-dev-*",
+      "aws-waf-logs-phased-stack-dev-*",
+    ]) {
+      assert.ok(logs.includes(`log-group:${group}`), group);
+    }
+  });
+});
+
+describe("A14 Registry", () => {
+  let recorder: Recorder;
+  let directory: string;
+  beforeEach(async () => {
+    recorder = await Recorder.install();
+    directory = mkdtempSync(path.join(tmpdir(), "phased-image-"));
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  it("keeps tags, scans images, encrypts them and deletes old ones", async () => {
+    new Registry("registry", { context: CONTEXT, kmsKeyArn: "arn:data-key", forceDelete: false }, withProvider());
+    await settled();
+    const { inputs } = recorder.get("registry-app");
+    assert.deepEqual(
+      [inputs["imageTagMutability"], inputs["imageScanningConfiguration"], inputs["encryptionConfigurations"], inputs["forceDelete"]],
+      ["IMMUTABLE", { scanOnPush: true }, [{ encryptionType: "KMS", kmsKey: "arn:data-key" }], false],
+      "CKV_AWS_51, CKV_AWS_163, CKV_AWS_136",
+    );
+    const { rules } = JSON.parse(String(recorder.get("registry-lifecycle").inputs["policy"])) as { rules: { action: unknown }[] };
+    assert.equal(rules.length, 2);
+    assertWellMade(recorder);
+  });
+
+  it("is pushed to under the hash of the sources, and tasks are told the digest", async () => {
+    const files = [{ path: "Dockerfile", content: Buffer.from("FROM scratch\n"), executable: false }];
+    const source = {
+      files,
+      contextDirectory: directory,
+      platform: "linux/arm64",
+      repositoryUrl: "1.dkr.ecr.eu-central-1.amazonaws.com/app",
+    };
+    const image = new Image("image", { source });
+    await settled();
+    const { inputs, retainOnDelete } = recorder.get("image-build");
+    assert.equal(inputs["imageName"], `1.dkr.ecr.eu-central-1.amazonaws.com/app:${image.version}`);
+    assert.match(image.version, /^[0-9a-f]{16}$/);
+    assert.deepEqual(
+      [inputs["registry"], inputs["skipPush"], retainOnDelete],
+      [{ server: "1.dkr.ecr.eu-central-1.amazonaws.com" }, false, true],
+    );
+    assert.equal((inputs["build"] as { platform: string }).platform, "linux/arm64");
+    assert.equal(await valueOf(image.reference), `1.dkr.ecr.eu-central-1.amazonaws.com/app@sha256:${"a".repeat(64)}`);
+    assert.throws(() => new Image("other", { source: { ...source, files: [] } }), /no Dockerfile/);
+  });
+
+  it("an image of one's own is taken by digest only", async () => {
+    const reference = `registry.example.com/team/app@sha256:${"b".repeat(64)}`;
+    const image = new Image("image", { source: { reference } });
+    assert.deepEqual([await valueOf(image.reference), image.version], [reference, `sha256:${"b".repeat(64)}`]);
+    assert.throws(
+      () => new Image("other", { source: { reference: "team/app:1.0" } }),
+      /the image is team\/app:1\.0; allowed: one by digest/,
+    );
+  });
+});
+
+describe("A21 Storage", () => {
+  let recorder: Recorder;
+  beforeEach(async () => {
+    recorder = await Recorder.install();
+    new Storage("storage", STORAGE, withProvider());
+    await settled();
+  });
+  const BUCKETS = ["storage-logs", "storage-assets", "storage-uploads"];
+
+  it("is closed to the public, versioned, cleaned up and reached over TLS only", () => {
+    assert.equal(recorder.ofType("aws:s3/bucket:Bucket").length, 3);
+    for (const bucket of BUCKETS) {
+      const { inputs } = recorder.get(`${bucket}-closed`);
+      assert.deepEqual(
+        ["blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"].map((key) => inputs[key]),
+        [true, true, true, true],
+      );
+      assert.deepEqual(recorder.get(`${bucket}-ownership`).inputs["rule"], { objectOwnership: "BucketOwnerEnforced" });
+      assert.deepEqual(recorder.get(`${bucket}-versioning`).inputs["versioningConfiguration"], { status: "Enabled" });
+      const [rule] = recorder.get(`${bucket}-lifecycle`).inputs["rules"] as Record<string, unknown>[];
+      assert.deepEqual(rule?.["abortIncompleteMultipartUpload"], { daysAfterInitiation: 7 });
+      const days = bucket === "storage-logs" ? { days: 90 } : { expiredObjectDeleteMarker: true };
+      assert.deepEqual(rule["expiration"], days, "markers of deleted files go, too");
+      const tlsOnly = statementsOf(recorder.get(`${bucket}-policy`)).find(({ Sid }) => Sid === "TlsOnly");
+      assert.deepEqual([tlsOnly?.["Effect"], tlsOnly?.["Condition"]], ["Deny", { Bool: { "aws:SecureTransport": "false" } }]);
+      assert.equal(recorder.get(`${bucket}-bucket`).inputs["forceDestroy"], false);
+    }
+    assertWellMade(recorder);
+  });
+
+  it("encrypts files with the stack's key, and logs with S3's own, which the load balancer needs", () => {
+    const algorithm = (bucket: string): unknown =>
+      (recorder.get(`${bucket}-encryption`).inputs["rules"] as { applyServerSideEncryptionByDefault: unknown }[])[0]
+        ?.applyServerSideEncryptionByDefault;
+    const own = { sseAlgorithm: "aws:kms", kmsMasterKeyId: "arn:storage-key" };
+    assert.deepEqual(BUCKETS.map(algorithm), [{ sseAlgorithm: "AES256" }, own, own]);
+    assert.deepEqual(recorder.get("storage-uploads-logging").inputs["targetBucket"], "storage-logs-bucket-1a2b3c4");
+  });
+
+  it("is read by CloudFront of this account alone, and logs are written by AWS alone, below their prefixes", () => {
+    for (const bucket of ["storage-assets", "storage-uploads"]) {
+      const [, read, ...more] = statementsOf(recorder.get(`${bucket}-policy`));
+      assert.deepEqual([read?.["Action"], more], ["s3:GetObject", []]);
+      assert.ok(JSON.stringify(read?.["Condition"]).includes(`arn:aws:cloudfront::${CONTEXT.accountId}:distribution/*`), "CKV2_AWS_46");
+    }
+    const [, ...writers] = statementsOf(recorder.get("storage-logs-policy"));
+    assert.deepEqual(
+      writers.map(({ Action, Resource }) => [Action, String(Resource).split("1a2b3c4/")[1]]),
+      [
+        ["s3:PutObject", "s3/*"],
+        ["s3:PutObject", `load-balancer/AWSLogs/${CONTEXT.accountId}/*`],
+        ["s3:PutObject", "cdn/*"],
+      ],
+    );
+  });
+
+  it("takes uploads from the app's pages only, and keeps them from being deleted", () => {
+    const [rule] = recorder.get("storage-uploads-cors").inputs["corsRules"] as Record<string, unknown>[];
+    assert.deepEqual(rule?.["allowedOrigins"], ["https://shop.example.com"]);
+    assert.deepEqual(
+      BUCKETS.map((bucket) => recorder.get(`${bucket}-bucket`).protect),
+      [false, false, true],
+    );
+  });
+});

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import * as pulumi from "@pulumi/pulumi";
+import { parse } from "yaml";
+import program from "../../../stacks/index";
+import { Recorder } from "../../support/pulumi-mocks";
+
+const IMAGE = `123456789012.dkr.ecr.eu-central-1.amazonaws.com/app@sha256:${"a".repeat(64)}`;
+
+/** The values of Pulumi.prod.yaml, without the project's name in front. */
+const { config: inFile } = parse(readFileSync("Pulumi.prod.yaml", "utf8")) as { config: Record<string, string> };
+const PROD = Object.fromEntries(
+  Object.entries({ ...inFile, image: IMAGE }).map(([key, value]) => [key.replace("phased-stack:", ""), value]),
+);
+
+async function refusal(config: Record<string, string>, stack = "prod"): Promise<string> {
+  const recorder = await Recorder.install("phased-stack", stack);
+  pulumi.runtime.setAllConfig(Object.fromEntries(Object.entries(config).map(([key, value]) => [`phased-stack:${key}`, value])));
+  const error: unknown = await program().then(
+    () => assert.fail("accepted"),
+    (reason: unknown) => reason,
+  );
+  assert.ok(pulumi.RunError.isInstance(error), String(error));
+  assert.deepEqual(recorder.names(), [], "nothing is registered");
+  return error.message;
+}
+
+describe("configuration of phase cloud", () => {
+  it("F5 tells everything that is missing at once, each with an example", async () => {
+    const message = await refusal({ phase: "cloud" });
+    for (const key of ["awsRegion", "awsAccountId", "alertEmail", "monthlyBudgetUsd", "users", "domainName", "cdnPrefixListId"]) {
+      assert.match(message, new RegExp(`- ${key} is not set.*Fix: pulumi config set ${key} \\S+`), key);
+    }
+    assert.match(message, /^the configuration of stack prod has 7 problems:/);
+  });
+
+  it("refuses what does not go together", async () => {
+    const base = PROD;
+    const withoutZone = Object.fromEntries(Object.entries(PROD).filter(([key]) => key !== "hostedZoneId"));
+    const arn = (region: string): string => `arn:aws:acm:${region}:123456789012:certificate/12345678-1234-1234-1234-123456789012`;
+    const refused: [Record<string, string>, RegExp][] = [
+      [
+        { ...base, image: "registry.example.com/app:1" },
+        /image is registry\.example\.com\/app:1; allowed in phase cloud: a reference by digest/,
+      ],
+      [{ ...base, events: "msk", zones: "2" }, /events is msk, but there are 2 zones; allowed: at least 3/],
+      [
+        { ...base, availabilityZones: "us-east-1a,us-east-1b" },
+        /availabilityZones has us-east-1a, us-east-1b, and awsRegion is eu-central-1/,
+      ],
+      [{ ...base, availabilityZones: "eu-central-1a,eu-central-1b", zones: "3" }, /zones is 3, but availabilityZones names 2/],
+      [withoutZone, /neither hostedZoneId nor certificateArn is set.*\n.*nor cdnCertificateArn is set/],
+      [
+        { ...withoutZone, certificateArn: arn("us-east-1"), cdnCertificateArn: arn("us-east-1") },
+        /certificateArn is of region us-east-1; allowed: one of eu-central-1/,
+      ],
+      [{ ...base, cdnPublicKeyFile: "nowhere.pem" }, /cdnPublicKeyFile nowhere\.pem does not exist/],
+      [{ ...base, cloudRuntime: "eks" }, /eksAdministrators is not set, and nobody could get into the cluster/],
+      [
+        { ...base, workerHeapMb: "8192" },
+        /workerHeapMb is 8192, with which a task of web needs \d+ MiB and has \d+; .* Fix: pulumi config rm workerHeapMb/,
+      ],
+      [
+        { ...base, users: "1000000" },
+        /users is 1000000, for which the plan has \d+ shards of the \w+; allowed in this version: what one carries\. Fix: /,
+      ],
+      [{ ...base, users: "0" }, /phased-stack:users is "0"; allowed: an integer from 1/],
+    ];
+    for (const [config, expected] of refused) assert.match(await refusal(config), expected);
+  });
+});

@@ -1,0 +1,236 @@
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { zoneNames } from "../../../stacks/cloud-target";
+import { assertWellMade } from "../components/aws/support";
+import { cloudRun, freshCloudRun } from "../../support/cloud-program";
+import { OUTPUT_KEYS } from "../../support/output-keys";
+import { type Recorder, type Registered, valueOf } from "../../support/pulumi-mocks";
+
+const counts = (recorder: Recorder, ...types: string[]): number[] => types.map((type) => recorder.ofType(type).length);
+
+describe("phase cloud", function () {
+  // Three hundred resources each time; half a second where nobody else wants the CPU.
+  this.timeout(60_000);
+
+  it("A14 prod: everything of cloud.md, with the outputs of every phase", async () => {
+    const { recorder, outputs } = await cloudRun("prod");
+    assert.deepEqual(Object.keys(outputs).sort(), OUTPUT_KEYS);
+    assert.equal(await valueOf(outputs["appUrl"]!), "https://shop.example.com");
+    assert.equal(await valueOf(outputs["cdnUrl"]!), "https://d111111abcdef8.cloudfront.net");
+    assert.equal(await valueOf(outputs["region"]!), "eu-central-1");
+    assert.match(await valueOf(outputs["databaseHost"]!), /\.proxy\./);
+    assert.deepEqual(
+      counts(
+        recorder,
+        "aws:ec2/subnet:Subnet",
+        "aws:ec2/natGateway:NatGateway",
+        "aws:ec2/flowLog:FlowLog",
+        "aws:ec2/vpcEndpoint:VpcEndpoint",
+        "aws:rds/proxy:Proxy",
+        "aws:elasticache/replicationGroup:ReplicationGroup",
+        "aws:ecs/service:Service",
+        "aws:lb/loadBalancer:LoadBalancer",
+        "aws:cloudfront/distribution:Distribution",
+        "aws:wafv2/webAcl:WebAcl",
+        "aws:acm/certificate:Certificate",
+        "aws:budgets/budget:Budget",
+        "aws:s3/bucket:Bucket",
+      ),
+      [9, 3, 1, 5, 1, 2, 2, 1, 1, 2, 2, 1, 3],
+    );
+    assert.ok(recorder.ofType("aws:rds/instance:Instance").length >= 2, "a replica");
+    assertWellMade(recorder, "prod");
+  });
+
+  it("has one provider a region, and each resource the one of its region", async () => {
+    const { recorder } = await cloudRun("prod");
+    const providers = recorder.ofType("pulumi:providers:aws");
+    assert.deepEqual(
+      providers.map(({ name, inputs }) => [name, inputs["region"], inputs["allowedAccountIds"]]),
+      [
+        ["aws", "eu-central-1", '["123456789012"]'],
+        ["aws-us-east-1", "us-east-1", '["123456789012"]'],
+      ],
+    );
+    const atEdge = recorder.resources.filter(({ provider }) => provider.includes("::aws-us-east-1::")).map(({ type }) => type);
+    assert.deepEqual(
+      [...new Set(atEdge)].filter((type) => type.startsWith("aws:rds") || type.startsWith("aws:ecs")),
+      [],
+    );
+    for (const { type, name, provider } of recorder.resources.filter((resource) => /^aws:\w/.test(resource.type))) {
+      assert.match(provider, /::aws(-us-east-1)?::/, `${type} ${name} has the provider of nobody`);
+      if (/^aws:(cloudfront|cloudwatch\/logDelivery)/.test(type)) assert.match(provider, /::aws-us-east-1::/, name);
+    }
+  });
+
+  it("has one provider where the home region is CloudFront's", async () => {
+    const { recorder } = await cloudRun("prod", { awsRegion: "us-east-1" });
+    assert.equal(recorder.ofType("pulumi:providers:aws").length, 1);
+    assert.equal(recorder.ofType("aws:acm/certificate:Certificate").length, 1);
+  });
+
+  it("protects what holds data, and only that survives", async () => {
+    const { recorder } = await cloudRun("prod");
+    const kept = (type: string): boolean[] => recorder.ofType(type).map(({ protect }) => protect);
+    assert.deepEqual(kept("aws:elasticache/replicationGroup:ReplicationGroup"), [true, true]);
+    assert.ok(
+      recorder.get("database-primary").protect && recorder.get("storage-uploads-bucket").protect && recorder.get("keys-data").protect,
+    );
+    const { recorder: disposable } = await cloudRun("dev");
+    assert.deepEqual(
+      disposable.resources.filter(({ protect }) => protect).map(({ name }) => name),
+      [],
+    );
+  });
+
+  it("dev: one of everything, without a domain or a login for anybody to set up", async () => {
+    const { recorder, outputs } = await cloudRun("dev");
+    assert.deepEqual(
+      counts(
+        recorder,
+        "aws:ec2/subnet:Subnet",
+        "aws:ec2/natGateway:NatGateway",
+        "aws:ec2/flowLog:FlowLog",
+        "aws:ec2/vpcEndpoint:VpcEndpoint",
+        "aws:rds/instance:Instance",
+        "aws:acm/certificate:Certificate",
+      ),
+      [6, 1, 0, 1, 1, 0],
+    );
+    assert.equal(await valueOf(outputs["appUrl"]!), "https://d111111abcdef8.cloudfront.net");
+    assert.deepEqual(recorder.get("web-service").inputs["capacityProviderStrategies"], [{ capacityProvider: "FARGATE_SPOT", weight: 1 }]);
+  });
+
+  it("registers the same when it runs again, and no secret in plain", async () => {
+    const [first, second] = [(await cloudRun("prod")).recorder, (await freshCloudRun("prod")).recorder];
+    const inputsOf = ({ resources }: Recorder): Record<string, unknown> =>
+      Object.fromEntries(resources.map(({ urn, inputs }) => [urn, inputs]));
+    assert.deepEqual(inputsOf(second), inputsOf(first));
+    for (const { name, plain } of first.resources) assert.doesNotMatch(plain, /canary-value-of-/, name);
+  });
+
+  for (const [events, members] of Object.entries({ none: 2, sqs: 3, msk: 3 })) {
+    for (const cdn of ["true", "false"]) {
+      for (const stack of ["dev", "prod"] as const) {
+        it(`A15 A18 ${stack}, events ${events}, cdn ${cdn}: every service is scaled, and waits for the migration`, async () => {
+          const { recorder } = await cloudRun(stack, {
+            ...(events === "none" ? {} : { events }),
+            ...(cdn === "true" ? {} : { cdn }),
+            ...(stack === "dev" && events === "msk" ? { zones: "3" } : {}),
+          });
+          const services = recorder.ofType("aws:ecs/service:Service");
+          assert.equal(services.length, members);
+          assert.equal(recorder.ofType("aws:appautoscaling/target:Target").length, members);
+          for (const { name, dependencies } of services) {
+            for (const first of ["migrations-run", "app-roles-execution-policy", "network-private-1-out"]) {
+              assert.ok(
+                dependencies.some((urn) => urn.endsWith(`::${first}`)),
+                `${name} waits for ${first}`,
+              );
+            }
+          }
+          const beforeMigration = recorder.get("migrations-run").dependencies;
+          for (const first of ["database-primary", "migrations-roles-execution-policy"]) {
+            assert.ok(
+              beforeMigration.some((urn) => urn.endsWith(`::${first}`)),
+              `the migration waits for ${first}`,
+            );
+          }
+          assert.equal(recorder.ofType("aws:msk/cluster:Cluster").length, events === "msk" ? 1 : 0);
+          assert.equal(recorder.ofType("aws:sqs/queue:Queue").length, events === "sqs" ? 2 : 0);
+          assert.equal(recorder.ofType("aws:cloudfront/distribution:Distribution").length, cdn === "true" ? 1 : 0);
+          unique(recorder.resources);
+        });
+      }
+    }
+  }
+
+  it("gives the owner's password to the migration alone", async () => {
+    const { recorder } = await cloudRun("prod");
+    const secretsOf = (task: string): string => JSON.stringify(recorder.get(task).inputs["containerDefinitions"]);
+    assert.match(secretsOf("migrations-task"), /database-owner/);
+    for (const task of ["web-task", "jobs-task"]) assert.doesNotMatch(secretsOf(task), /database-owner/);
+    assert.doesNotMatch(String(recorder.get("app-roles-execution-policy").inputs["policy"]), /database-owner/);
+  });
+
+  it("builds and pushes the app where no image is given", async () => {
+    const { recorder } = await cloudRun("prod", { image: undefined });
+    const { inputs } = recorder.get("app-image-build");
+    assert.match(String(inputs["imageName"]), /^123456789012\.dkr\.ecr\.eu-central-1\.amazonaws\.com\/registry-app:[0-9a-f]{16}$/);
+    assert.equal(recorder.ofType("aws:ecr/repository:Repository").length, 1);
+    assert.match(String(recorder.get("web-task").inputs["containerDefinitions"]), /registry-app@sha256:/);
+  });
+
+  it("A21 shows uploads on the CDN for who has a signed address, where a key is given", async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), "phased-cloud-"));
+    const file = path.join(directory, "public.pem");
+    const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    writeFileSync(file, publicKey.export({ type: "spki", format: "pem" }));
+    try {
+      const { recorder } = await cloudRun("prod", { cdnPublicKeyFile: file });
+      assert.match(String(recorder.get("cdn-signer").inputs["encodedKey"]), /BEGIN PUBLIC KEY/);
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+
+  it("takes certificates of one's own where the domain is elsewhere", async () => {
+    const arn = (region: string): string => `arn:aws:acm:${region}:123456789012:certificate/12345678-1234-1234-1234-123456789012`;
+    const certificates = { certificateArn: arn("eu-central-1"), cdnCertificateArn: arn("us-east-1") };
+    const { recorder } = await cloudRun("prod", { hostedZoneId: undefined, ...certificates });
+    assert.equal(recorder.get("load-balancer-https").inputs["certificateArn"], arn("eu-central-1"));
+    assert.deepEqual(counts(recorder, "aws:acm/certificate:Certificate", "aws:route53/record:Record"), [0, 0]);
+  });
+
+  it("gives the load balancer a name of its own, which its certificate is for, so that CloudFront may ask it for static files", async () => {
+    const { recorder } = await cloudRun("prod");
+    const names = (certificate: string): unknown => recorder.get(certificate).inputs["subjectAlternativeNames"];
+    assert.deepEqual([names("certificate-acm"), names("cdn-certificate-acm")], [["origin.shop.example.com"], undefined]);
+    const origins = recorder.get("cdn-distribution").inputs["origins"] as { originId: string; domainName: string }[];
+    assert.equal(origins.find(({ originId }) => originId === "app")?.domainName, "origin.shop.example.com");
+    assert.equal(recorder.get("origin-domain-a").inputs["name"], "origin.shop.example.com");
+  });
+
+  it("F3 looks, after each rollout, whether the service runs it", async () => {
+    const { recorder } = await cloudRun("prod");
+    for (const role of ["web", "jobs"]) {
+      const { inputs, dependencies } = recorder.get(`rollout-${role}`);
+      const { taskDefinition } = JSON.parse(String(inputs["input"])) as { taskDefinition: string };
+      assert.deepEqual(
+        [inputs["triggers"], taskDefinition],
+        [{ taskDefinition }, recorder.get(`${role}-service`).inputs["taskDefinition"]],
+      );
+      assert.ok(dependencies.some((urn) => urn.endsWith(`::${role}-service`)));
+    }
+  });
+
+  it("refuses a stack whose name is too long for names in AWS", async () => {
+    await assert.rejects(
+      freshCloudRun("prod", {}, { name: "a-branch-with-a-very-long-name" }),
+      /43 characters with a dash; allowed in phase cloud: at most 36/,
+    );
+  });
+
+  it("refuses to make a stack for the app of this project, which lacks what it needs there; a preview shows it", async () => {
+    await assert.rejects(
+      freshCloudRun("prod", { image: undefined }, { preview: false }),
+      /image is not set, and the app of this project cannot run on AWS yet: it lacks the command migrate, .*Fix: pulumi config set image/,
+    );
+  });
+
+  it("names the first zones of a region", () => {
+    assert.deepEqual(zoneNames("eu-central-1", 3), ["eu-central-1a", "eu-central-1b", "eu-central-1c"]);
+  });
+});
+
+/** Two resources of one type and name would be one. */
+function unique(resources: readonly Registered[]): void {
+  const urns = resources.map(({ urn }) => urn);
+  assert.deepEqual(
+    urns.filter((urn, index) => urns.indexOf(urn) !== index),
+    [],
+  );
+}

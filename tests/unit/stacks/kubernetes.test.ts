@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import * as pulumi from "@pulumi/pulumi";
+import program from "../../../stacks/index";
+import { manifestsOf, manifestsYaml } from "../../support/manifests";
+import { OUTPUT_KEYS } from "../../support/output-keys";
+import { isMarkedSecret, Recorder, settled, valueOf } from "../../support/pulumi-mocks";
+
+const SECRETS = {
+  databaseUrl: "postgres://app:canary-value-of-app@pooler.example.com:6432/shop?sslmode=verify-full",
+  databaseMigrationUrl: "postgres://owner:canary-value-of-owner@db.example.com:5432/shop?sslmode=verify-full",
+  redisUrl: "rediss://:canary-value-of-cache@cache.example.com:6379",
+  redisLimitsUrl: "rediss://:canary-value-of-limits@limits.example.com:6380",
+};
+const PLAIN = {
+  phase: "cloud",
+  cloudRuntime: "kubernetes",
+  users: "10000",
+  image: `registry.example.com/app@sha256:${"a".repeat(64)}`,
+  kubernetesContext: "production",
+  documentsStorageClass: "nfs",
+  domainName: "shop.example.com",
+  ingressClass: "nginx",
+  ingressNamespace: "ingress-nginx",
+  ingressTlsSecret: "shop-tls",
+};
+
+const named = (values: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [`phased-stack:${key}`, value]));
+
+async function run(more: Readonly<Record<string, string>> = {}, secrets: Readonly<Record<string, string>> = SECRETS) {
+  const recorder = await Recorder.install("phased-stack", "prod");
+  const before = process.env["PULUMI_CONFIG_SECRET_KEYS"];
+  process.env["PULUMI_CONFIG_SECRET_KEYS"] = JSON.stringify(Object.keys(named(secrets)));
+  // An empty text stands for a key that is not set.
+  const given = Object.entries({ ...PLAIN, ...secrets, ...more }).filter(([, value]) => value !== "");
+  pulumi.runtime.setAllConfig(named(Object.fromEntries(given)));
+  try {
+    const outputs = await program();
+    await settled();
+    return { recorder, outputs };
+  } finally {
+    if (before === undefined) delete process.env["PULUMI_CONFIG_SECRET_KEYS"];
+    else process.env["PULUMI_CONFIG_SECRET_KEYS"] = before;
+  }
+}
+
+async function refusal(more: Readonly<Record<string, string>>, secrets?: Readonly<Record<string, string>>): Promise<string> {
+  const error: unknown = await run(more, secrets).then(
+    () => assert.fail("accepted"),
+    (reason: unknown) => reason,
+  );
+  assert.ok(pulumi.RunError.isInstance(error), String(error));
+  return error.message;
+}
+
+describe("phase cloud on any Kubernetes cluster", function () {
+  // Each test runs the whole program.
+  this.timeout(120_000);
+
+  it("A14 runs the app without anything of AWS, with the outputs of every phase", async () => {
+    const { recorder, outputs } = await run();
+    assert.deepEqual(
+      recorder.resources.filter(({ type }) => type.startsWith("aws:") || type === "pulumi:providers:aws"),
+      [],
+    );
+    assert.deepEqual(Object.keys(outputs).sort(), OUTPUT_KEYS);
+    const expected = {
+      appUrl: "https://shop.example.com",
+      databaseHost: "pooler.example.com",
+      databaseReaderHost: "pooler.example.com",
+      redisHost: "cache.example.com",
+      kafkaBrokers: "",
+      databasePassword: "canary-value-of-app",
+    };
+    for (const [key, value] of Object.entries(expected)) assert.equal(await valueOf(outputs[key]!), value, key);
+    for (const key of ["databasePassword", "adminToken"]) assert.ok(await isMarkedSecret(outputs[key]!), key);
+    const kinds = manifestsOf(recorder.resources).map(({ kind }) => kind);
+    for (const kind of ["Namespace", "Deployment", "Job", "Ingress", "PersistentVolumeClaim", "NetworkPolicy", "PodDisruptionBudget"]) {
+      assert.ok(kinds.includes(kind), kind);
+    }
+    assert.equal(recorder.get("kubernetes").inputs["context"], "production");
+  });
+
+  it("hands over addresses as files, the owner's to the migration alone, and shows none", async () => {
+    const { recorder } = await run();
+    const filesOf = (name: string): Record<string, string> => recorder.get(name).inputs["stringData"] as Record<string, string>;
+    assert.deepEqual(Object.keys(filesOf("app-secrets-secret")), [
+      "admin_token",
+      "database_url",
+      "redis_limits_url",
+      "redis_url",
+      "session_secret",
+    ]);
+    assert.deepEqual(Object.keys(filesOf("migrations-secrets-secret")), ["database_app_password", "database_url", "redis_limits_url"]);
+    assert.doesNotMatch(JSON.stringify(filesOf("app-secrets-secret")), /owner/);
+    const { data } = recorder.get("migrations-environment").inputs as { data: Record<string, string> };
+    assert.deepEqual([data["DATABASE_APP_USER"], data["DATABASE_URL_FILE"]], ["app", "/run/secrets/database_url"]);
+    for (const { name, plain } of recorder.resources) assert.doesNotMatch(plain, /canary-value-of-/, name);
+  });
+
+  it("lets pods reach the ports of what they are told of, and requests in from the ingress controller only", async () => {
+    const { recorder } = await run();
+    const portsOf = (name: string): number[] => {
+      const { egress } = recorder.get(name).inputs["spec"] as { egress: { ports: { port: number }[] }[] };
+      return egress.flatMap(({ ports }) => ports.map(({ port }) => port));
+    };
+    assert.deepEqual(portsOf("network-policies-allow-to-database"), [5432, 6432]);
+    assert.deepEqual(portsOf("network-policies-allow-to-redis"), [6379, 6380]);
+    assert.match(JSON.stringify(recorder.get("network-policies-allow-clients").inputs), /"kubernetes.io\/metadata.name":"ingress-nginx"/);
+  });
+
+  it("A18 runs a consumer where there is a Kafka, and is reached by a Gateway where there is one", async () => {
+    const { recorder, outputs } = await run({
+      kafkaBrokers: "kafka-1:9093,kafka-2:9093",
+      gateway: "gateways/public",
+      ingressClass: "",
+      ingressTlsSecret: "",
+    });
+    assert.equal(await valueOf(outputs["kafkaBrokers"]!), "kafka-1:9093,kafka-2:9093");
+    const { data } = recorder.get("consumer-environment").inputs as { data: Record<string, string> };
+    assert.deepEqual([data["KAFKA_BROKERS"], data["KAFKA_TLS"], data["ROLE"]], ["kafka-1:9093,kafka-2:9093", "true", "consumer"]);
+    assert.equal(recorder.ofType("kubernetes:gateway.networking.k8s.io/v1:HTTPRoute").length, 1);
+  });
+
+  it("protects documents and what they are in", async () => {
+    const { recorder } = await run();
+    assert.deepEqual(
+      recorder.resources.filter(({ protect }) => protect).map(({ name }) => name),
+      ["namespace-namespace", "documents-claim"],
+    );
+  });
+
+  it("registers the same when it runs again", async () => {
+    const yaml = async (): Promise<string> => manifestsYaml((await run()).recorder.resources);
+    assert.equal(await yaml(), await yaml());
+  });
+
+  it("tells everything that is missing at once, and no value that is secret", async () => {
+    const recorder = await Recorder.install("phased-stack", "prod");
+    pulumi.runtime.setAllConfig(named({ phase: "cloud", cloudRuntime: "kubernetes" }));
+    const error = await program().then(
+      () => assert.fail("accepted"),
+      (reason: unknown) => reason as Error,
+    );
+    for (const key of ["users", "documentsStorageClass", "image", "kubernetesContext", "databaseUrl", "redisUrl", "redisLimitsUrl"]) {
+      assert.match(error.message, new RegExp(`${key}.* (is|nor kubeconfig is) (not )?set[^\\n]*Fix: pulumi config set`), key);
+    }
+    assert.match(error.message, /has 7 problems/);
+    assert.deepEqual(recorder.names(), []);
+    const wrong = await refusal({}, { ...SECRETS, redisUrl: "http://:canary-value-of-x@cache" });
+    assert.match(wrong, /redisUrl is not usable; allowed: the address of a Redis/);
+    assert.doesNotMatch(wrong, /canary/);
+    const plain = await refusal({ databaseReadUrl: SECRETS.databaseUrl });
+    assert.match(plain, /databaseReadUrl is set in plain text, where everybody/);
+    assert.doesNotMatch(plain, /canary/);
+  });
+
+  it("refuses what does not go together", async () => {
+    assert.match(await refusal({ gateway: "gateways/public" }), /ingressClass and gateway are both set/);
+    assert.match(await refusal({ events: "sqs" }), /events is sqs, which AWS has; allowed with cloudRuntime kubernetes: none/);
+    assert.match(await refusal({ kubeconfigFile: "/nowhere/config" }), /kubeconfigFile \/nowhere\/config does not exist/);
+    assert.match(await refusal({ image: "registry.example.com/app:1" }), /allowed in phase cloud: a reference by digest/);
+  });
+});
