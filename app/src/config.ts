@@ -32,6 +32,8 @@ export interface AppConfig {
   readonly sqlitePath: string;
   /** DATABASE_* and DB_*; `undefined` without DATABASE_URL: the data is in SQLite. */
   readonly postgres: PostgresConfig | undefined;
+  /** MIGRATIONS: `auto` migrates at the start; `external` only looks whether the command `migrate` has been run; @default "auto" */
+  readonly migrations: "auto" | "external";
   /**
    * SESSION_SECRET or SESSION_SECRET_FILE, at least 32 characters; several separated by commas while one is being replaced: the first
    * signs, all are accepted. `undefined`: the app generates one and keeps it beside its database.

@@ -70,6 +70,7 @@ export const environmentSchema = z.object({
     .optional()
     .describe("at least 16 printable characters without spaces"),
   ...databaseVariables,
+  MIGRATIONS: z.enum(["auto", "external"]).default("auto").describe("auto or external"),
   REDIS_URL: redisUrl,
   REDIS_LIMITS_URL: redisUrl,
   REDIS_COMMAND_TIMEOUT_MS: integer(10, 10_000, 150),

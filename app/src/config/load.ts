@@ -55,6 +55,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
     trustProxy: env.TRUST_PROXY,
     sqlitePath: env.SQLITE_PATH,
     postgres,
+    migrations: env.MIGRATIONS,
     sessionSecret: env.SESSION_SECRET,
     adminToken: env.ADMIN_TOKEN,
     drainDelayMs: env.DRAIN_DELAY_MS,

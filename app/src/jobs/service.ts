@@ -3,6 +3,7 @@ import type { AppConfig } from "../config";
 import { runs } from "../config/role";
 import type { Database } from "../db/database";
 import { purgeKeys } from "../db/once";
+import { type PostgresAddress, postgresAddress } from "../db/tls";
 import { followDocumentJobs } from "../documents/documents";
 import { LocalDocumentStorage } from "../documents/local-storage";
 import type { DocumentStorage } from "../documents/storage";
@@ -152,15 +153,27 @@ async function openQueue({ config, database, redis, logger }: JobServiceOptions)
   if (redis.limits === undefined && config.postgres === undefined) return new EmbeddedJobQueue(database, logger, settings);
   // BullMQ is several megabytes of code that the smallest phase does without.
   const [{ BullJobQueue }, { postgresBackend, redisBackend }] = await Promise.all([import("./bullmq.js"), import("./backends.js")]);
-  const backend = redis.limits === undefined ? postgresBackend(config.postgres?.directUrl ?? "") : redisBackend(redis.limits);
-  return new BullJobQueue(backend, logger, settings);
+  if (redis.limits !== undefined) return new BullJobQueue(redisBackend(redis.limits), logger, settings);
+  const address = await postgresAddress(config.postgres?.directUrl ?? "", config.postgres?.authorities);
+  return new BullJobQueue(postgresBackend(address), logger, settings);
 }
 
-/** Run once before workers start: the tables of BullMQ, where jobs are kept in Postgres. */
+/** Makes the tables of BullMQ, or brings them up to date, where jobs are kept in Postgres. */
 export async function prepareQueues(config: AppConfig): Promise<void> {
-  if (config.redis.limitsUrl !== undefined || config.postgres === undefined) return;
-  const { migratePostgresQueues } = await import("./backends.js");
-  await migratePostgresQueues(config.postgres.directUrl);
+  const address = await queueAddress(config);
+  if (address !== undefined) await (await import("./backends.js")).migratePostgresQueues(address);
+}
+
+/** Makes sure that they are there. @throws MigrationError */
+export async function verifyQueues(config: AppConfig): Promise<void> {
+  const address = await queueAddress(config);
+  if (address !== undefined) await (await import("./backends.js")).verifyPostgresQueues(address);
+}
+
+/** The server of the queues, where that is Postgres. */
+async function queueAddress({ redis, postgres }: AppConfig): Promise<PostgresAddress | undefined> {
+  if (redis.limitsUrl !== undefined || postgres === undefined) return undefined;
+  return postgresAddress(postgres.directUrl, postgres.authorities);
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -41,7 +41,7 @@ describe("the app's configuration", () => {
   });
 
   it("every numeric and enumerated variable refuses nonsense with its name, the value and what is allowed", () => {
-    const freeText = ["SQLITE_PATH", "DOCUMENTS_PATH", "KAFKA_TLS_CA_FILE", "KAFKA_SASL_USERNAME"];
+    const freeText = ["SQLITE_PATH", "DATABASE_CA", "DOCUMENTS_PATH", "KAFKA_TLS_CA_FILE", "KAFKA_SASL_USERNAME"];
     const names = Object.keys(environmentSchema.shape).filter((name) => ![...freeText, ...SECRET_NAMES].includes(name));
     const found = violations(Object.fromEntries(names.map((name) => [name, "-1 \n"])));
     assert.deepEqual(found.map((text) => text.split(":")[0]).sort(), [...names].sort());
@@ -117,6 +117,25 @@ describe("the app's configuration", () => {
       assert.match(text, /^DATABASE_URL: the given value \(\d+ characters\) is not allowed; use an address such as postgres:/);
     }
     assert.match(violations({ DATABASE_READ_REPLICAS: "postgres://r/app" })[0] ?? "", /^DATABASE_READ_REPLICAS: set without DATABASE_URL/);
+  });
+
+  it("A14 the app's login: user and password together, not the owner, and nothing that a role cannot be called", () => {
+    const owner = { DATABASE_URL: "postgres://owner:x@db/app" };
+    const login = { DATABASE_APP_USER: "app", DATABASE_APP_PASSWORD: "hush-hush-hush" };
+    assert.deepEqual(loadConfig({ ...owner, ...login }, MACHINE).postgres?.appLogin, { user: "app", password: "hush-hush-hush" });
+    assert.equal(loadConfig(owner, MACHINE).postgres?.appLogin, undefined);
+    assert.equal(loadConfig(owner, MACHINE).migrations, "auto");
+    const refusedText = (changes: Record<string, string>): string => violations({ ...owner, ...changes }).join();
+    assert.match(refusedText({ DATABASE_APP_USER: "app" }), /^DATABASE_APP_PASSWORD: not set, but DATABASE_APP_USER is; set both, or none\.$/);
+    assert.match(refusedText({ DATABASE_APP_PASSWORD: "hush-hush-hush" }), /^DATABASE_APP_USER: not set/);
+    assert.match(refusedText({ ...login, DATABASE_APP_USER: "owner" }), /^DATABASE_APP_USER: "owner" is the owner who migrates/);
+    for (const user of ["App", 'a"b', "pg_monitor", "public", "1st", "a".repeat(64)])
+      assert.match(refusedText({ ...login, DATABASE_APP_USER: user }), /^DATABASE_APP_USER: .* is not allowed; use 1 to 63 small letters/, user);
+    for (const password of ["short", "with a space in it", "ümlaut-ümlaut"]) {
+      const text = refusedText({ ...login, DATABASE_APP_PASSWORD: password });
+      assert.match(text, /^DATABASE_APP_PASSWORD: the given value \(\d+ characters\) is not allowed; use 12 to 1000 printable/);
+    }
+    assert.match(violations(login).join(), /DATABASE_APP_USER: set without DATABASE_URL/);
   });
 
   it("A1 the phase follows from what is configured, never from what answers", () => {
