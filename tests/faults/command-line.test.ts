@@ -77,7 +77,7 @@ describe("the app's command line", function () {
   });
 
   it("start lists every violation of the environment and exits 2, without a stack", async () => {
-    const instance = launch("app", { PORT: "70000", WORKERS: "many", SESSION_SECRET_FILE: "/nowhere", S3_BUCKET: "documents" });
+    const instance = launch("app", { PORT: "70000", WORKERS: "many", SESSION_SECRET_FILE: "/nowhere", S3_BUCKET: "No Bucket" });
     assert.equal((await instance.exited).code, 2);
     assert.deepEqual(instance.lines, []);
     assert.match(instance.stderr, /^The configuration is not usable:\n( {2}- .+\n){4}$/);

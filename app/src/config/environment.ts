@@ -2,6 +2,7 @@ import { z } from "zod";
 import { integer, optionalInteger } from "./numbers";
 import { ROLES } from "./role";
 import { DATABASE_SECRETS, databaseVariables } from "../db/environment";
+import { bucketVariables } from "../documents/config";
 import { SASL_MECHANISMS } from "../events/config";
 import { OCR_LANGUAGES } from "../ocr/languages";
 import { rateLimitVariables } from "../rate-limit/environment";
@@ -98,6 +99,7 @@ export const environmentSchema = z.object({
   JOBS_LEASE_MS: integer(500, HOUR_MS, 30_000),
   JOBS_RETRY_BASE_MS: integer(1, HOUR_MS, 1000),
   DOCUMENTS_PATH: z.string().max(4096).optional().describe("the path of a directory"),
+  ...bucketVariables,
   DOCUMENT_MAX_BYTES: integer(1024, 1_073_741_824, 26_214_400),
   OCR_LANGUAGES: ocrLanguages,
   REALTIME_MAX_CONNECTIONS: integer(1, 1_000_000, 10_000),

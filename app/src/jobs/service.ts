@@ -5,7 +5,7 @@ import type { Database } from "../db/database";
 import { purgeKeys } from "../db/once";
 import { type PostgresAddress, postgresAddress } from "../db/tls";
 import { followDocumentJobs } from "../documents/documents";
-import { LocalDocumentStorage } from "../documents/local-storage";
+import { openDocumentStorage } from "../documents/open-storage";
 import type { DocumentStorage } from "../documents/storage";
 import type { WorkerLifecycle } from "../lifecycle/types";
 import type { Logger } from "../observability/logger";
@@ -53,7 +53,7 @@ export class JobService {
     const { database, logger, config } = options;
     const queue = await openQueue(options);
     const company = new CompanyJobs(database, queue, logger, followDocumentJobs);
-    return new JobService(options, queue, company, new LocalDocumentStorage(config.documents.path));
+    return new JobService(options, queue, company, await openDocumentStorage(config.documents));
   }
 
   /**
@@ -82,6 +82,7 @@ export class JobService {
     await this.drain(0);
     observeQueue(undefined, this.options.logger);
     await this.queue.close();
+    this.storage.close();
   }
 
   private async whenElected(): Promise<void> {

@@ -147,10 +147,18 @@ describe("the app's configuration", () => {
     assert.equal(detectPhase({ KUBERNETES_SERVICE_HOST: "10.0.0.1" }).phase, "cluster", "a platform alone is no backing service");
   });
 
-  it("A1 services of later phases are refused, each with the phase that brings it, together with all other violations", () => {
-    assert.deepEqual(violations({ S3_BUCKET: "files", PORT: "x" }), [
-      'S3_BUCKET: object storage comes with phase "cloud", this version runs phase "cluster" only; remove the variable.',
-      'PORT: "x" is not allowed; use a whole number from 0 to 65535.',
+  it("A21 a bucket for documents: AWS' own, or an endpoint elsewhere; what belongs to a bucket needs one", () => {
+    assert.equal(loadConfig({}, MACHINE).documents.bucket, undefined);
+    const bucket = (more: Record<string, string>) => loadConfig({ S3_BUCKET: "shop-uploads", ...more }, MACHINE).documents.bucket;
+    assert.deepEqual(bucket({ AWS_REGION: "eu-central-1" }), {
+      ...{ name: "shop-uploads", prefix: "uploads/", region: "eu-central-1", endpoint: undefined },
+    });
+    assert.equal(bucket({ AWS_REGION: "eu-central-1", S3_REGION: "eu-west-1" })?.region, "eu-west-1");
+    assert.equal(bucket({ S3_ENDPOINT: "http://minio:9000" })?.region, "us-east-1", "requests are signed with some region");
+    assert.equal(bucket({ S3_PREFIX: "shop/files/" })?.prefix, "shop/files/");
+    for (const prefix of ["uploads", "/", "a//", "a b/"]) assert.match(violations({ S3_PREFIX: prefix }).join(), /^S3_PREFIX: /, prefix);
+    assert.deepEqual(violations({ S3_ENDPOINT: "http://minio:9000" }), [
+      "S3_ENDPOINT: set without S3_BUCKET; set S3_BUCKET too, or remove the variable.",
     ]);
   });
 });
