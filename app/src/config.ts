@@ -51,6 +51,8 @@ export interface AppConfig {
   readonly rateLimits: RateLimitConfig;
   readonly cache: CacheConfig;
   readonly protection: ProtectionConfig;
+  /** METRICS_NAMESPACE of CloudWatch for figures in the log (feature A15); @default undefined: none are written */
+  readonly metricsNamespace: string | undefined;
   /** KAFKA_*; `undefined` without KAFKA_BROKERS: events stay within the process. */
   readonly kafka: KafkaConfig | undefined;
   readonly realtime: RealtimeConfig;

@@ -125,6 +125,11 @@ export const environmentSchema = z.object({
   MAX_CONNECTIONS: integer(1, 1_000_000, 10_000),
   OVERLOAD_DELAY_MS: integer(0, 60_000, 200),
   MAX_IN_FLIGHT: integer(1, 1_000_000, 2000),
+  METRICS_NAMESPACE: z
+    .string()
+    .regex(/^(?!AWS\/)[\w./#:-]{1,255}$/)
+    .optional()
+    .describe("1 to 255 letters, digits, dots, slashes, dashes, underscores, colons or #, and not AWS/ first"),
   COMPANY_METRICS_FLUSH_MS: integer(50, HOUR_MS, 15_000),
   WORKERS: z
     .union([

@@ -71,6 +71,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
       maxInFlight: env.MAX_IN_FLIGHT,
       metricsFlushMs: env.COMPANY_METRICS_FLUSH_MS,
     },
+    metricsNamespace: env.METRICS_NAMESPACE,
     rateLimits: rateLimitConfig(env),
     cache: {
       maxEntries: env.CACHE_MAX_ENTRIES,

@@ -11,6 +11,7 @@ import type { WorkerLifecycle } from "../lifecycle/types";
 import type { Logger } from "../observability/logger";
 import { ocrSettings } from "../ocr/settings";
 import type { RedisConnections } from "../redis";
+import { BacklogReport } from "./backlog-report";
 import { CompanyJobs } from "./company-jobs";
 import { errorText } from "./definitions";
 import { EmbeddedJobQueue } from "./embedded";
@@ -37,6 +38,7 @@ export class JobService {
   private readonly stopping = new AbortController();
   private loops: Promise<unknown> = Promise.resolve();
   private keeping: Promise<void> = Promise.resolve();
+  private readonly report: BacklogReport | undefined;
   private closeThreads: () => Promise<void> = () => Promise.resolve();
   /** Whether this process takes jobs. */
   running = false;
@@ -46,7 +48,11 @@ export class JobService {
     readonly queue: JobQueue,
     readonly company: CompanyJobs,
     readonly storage: DocumentStorage,
-  ) {}
+  ) {
+    const { config, database, logger } = options;
+    const { metricsNamespace: namespace } = config;
+    this.report = namespace === undefined ? undefined : new BacklogReport({ queue, database, logger, namespace });
+  }
 
   /** Opens the queue that the configuration has: on Redis, else on Postgres, else in the embedded database. */
   static async open(options: JobServiceOptions): Promise<JobService> {
@@ -57,11 +63,12 @@ export class JobService {
   }
 
   /**
-   * Begins to take jobs, if the role of the instance is to. In an instance that also serves, one worker does; another takes over when it is
+   * Begins to take jobs, if the role of the instance is to, and to report how many wait. In an instance that also serves, one worker does; another takes over when it is
    * gone.
    */
   start(): void {
     const { config, lifecycle } = this.options;
+    this.report?.start();
     if (!runs(config.role, "jobs")) return;
     const elected = config.role === "all" && lifecycle.clustered;
     this.loops = this.guarded(() => (elected ? this.whenElected() : this.run()));
@@ -79,6 +86,7 @@ export class JobService {
   }
 
   async close(): Promise<void> {
+    await this.report?.close();
     await this.drain(0);
     observeQueue(undefined, this.options.logger);
     await this.queue.close();
