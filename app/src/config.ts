@@ -3,6 +3,7 @@ import type { Phase } from "./config/phase";
 import type { DocumentsConfig, JobsConfig, Role } from "./config/role";
 import type { PostgresConfig } from "./db/environment";
 import type { KafkaConfig } from "./events/config";
+import type { SqsConfig } from "./events/sqs-config";
 import type { RealtimeConfig } from "./realtime/config";
 import type { RateLimitConfig } from "./rate-limit/policies";
 import type { RedisConfig } from "./redis";
@@ -53,8 +54,10 @@ export interface AppConfig {
   readonly protection: ProtectionConfig;
   /** METRICS_NAMESPACE of CloudWatch for figures in the log (feature A15); @default undefined: none are written */
   readonly metricsNamespace: string | undefined;
-  /** KAFKA_*; `undefined` without KAFKA_BROKERS: events stay within the process. */
+  /** KAFKA_*; `undefined` without KAFKA_BROKERS: events stay within the process, or go to {@link sqs}. */
   readonly kafka: KafkaConfig | undefined;
+  /** SQS_QUEUE_URL instead of KAFKA_BROKERS; @default undefined */
+  readonly sqs: SqsConfig | undefined;
   readonly realtime: RealtimeConfig;
   /** ROLE, or --role on the command line; @default "all" */
   readonly role: Role;

@@ -128,7 +128,7 @@ export async function createContainer(
     ...{ config: config.rateLimits, phase: config.phase, trustProxy: config.trustProxy, clustered: lifecycle.clustered },
     ...{ redis: redis.limits, adminToken, logger },
   });
-  const events = new Events({ database, logger, kafka: config.kafka, appName: config.appName });
+  const events = new Events({ database, logger, kafka: config.kafka, sqs: config.sqs, appName: config.appName });
   const realtime = new Realtime({
     ...{ config: config.realtime, appName: config.appName, instanceId: instanceId(), redis: redis.cache },
     ...{ admission, limits, sessions, logger, clustered: lifecycle.clustered },

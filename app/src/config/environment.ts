@@ -4,6 +4,7 @@ import { ROLES } from "./role";
 import { DATABASE_SECRETS, databaseVariables } from "../db/environment";
 import { bucketVariables } from "../documents/config";
 import { SASL_MECHANISMS } from "../events/config";
+import { sqsVariables } from "../events/sqs-config";
 import { OCR_LANGUAGES } from "../ocr/languages";
 import { rateLimitVariables } from "../rate-limit/environment";
 
@@ -95,6 +96,7 @@ export const environmentSchema = z.object({
   KAFKA_SASL_MECHANISM: z.enum(SASL_MECHANISMS).optional().describe(SASL_MECHANISMS.join(", ")),
   KAFKA_SASL_USERNAME: z.string().max(256).optional().describe("at most 256 characters"),
   KAFKA_SASL_PASSWORD: z.string().max(4096).optional().describe("at most 4096 characters"),
+  ...sqsVariables,
   ROLE: z.enum(ROLES).default("all").describe(ROLES.join(", ")),
   JOBS_LEASE_MS: integer(500, HOUR_MS, 30_000),
   JOBS_RETRY_BASE_MS: integer(1, HOUR_MS, 1000),

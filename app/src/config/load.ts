@@ -6,6 +6,7 @@ import { rateLimitConfig } from "../rate-limit/environment";
 import { databaseConfig } from "../db/environment";
 import { bucketConfig } from "../documents/config";
 import { kafkaConfig } from "../events/config";
+import { sqsConfig } from "../events/sqs-config";
 import { environmentSchema, SECRET_NAMES } from "./environment";
 import type { MachineLimits } from "./machine";
 import { automaticWorkers, heapLimitMb, readMachineLimits, residentLimitMb } from "./machine";
@@ -38,6 +39,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
   }
   const env = parsed.data;
   const kafka = kafkaConfig(env, violations);
+  const sqs = sqsConfig(env, violations);
   const bucket = bucketConfig(env, violations);
   // C2: all cores, but one process for a developer who did not ask for more.
   const wanted = env.WORKERS ?? (env.NODE_ENV === "development" ? 1 : "auto");
@@ -80,6 +82,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
       warmCompanies: env.CACHE_WARM_COMPANIES,
     },
     kafka,
+    sqs,
     realtime: {
       mostConnections: env.REALTIME_MAX_CONNECTIONS,
       mostPerUser: env.REALTIME_MAX_PER_USER,

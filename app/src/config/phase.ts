@@ -8,6 +8,7 @@ const SERVICE_VARIABLES: Readonly<Record<string, Phase>> = {
   REDIS_URL: "database",
   REDIS_LIMITS_URL: "database",
   KAFKA_BROKERS: "database",
+  SQS_QUEUE_URL: "cloud",
   S3_BUCKET: "cloud",
 };
 

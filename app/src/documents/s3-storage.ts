@@ -83,7 +83,7 @@ export class S3DocumentStorage implements DocumentStorage {
       // Servers other than AWS' have no host name for each bucket.
       ...(endpoint !== undefined && { endpoint, forcePathStyle: true }),
       maxAttempts: defaults.attempts,
-      requestHandler: { connectionTimeout: defaults.connectTimeoutMs, requestTimeout: defaults.silenceMs },
+      requestHandler: { connectionTimeout: defaults.connectTimeoutMs, socketTimeout: defaults.silenceMs },
     });
   }
 
