@@ -32,7 +32,7 @@ export class S3Server {
   readonly uploads = new Map<string, Map<number, Buffer>>();
   readonly seen: SeenRequest[] = [];
   /** Status to answer a request with instead of doing what it asks; `undefined`: it is done. */
-  fault: (request: SeenRequest) => number | undefined = () => undefined;
+  fault: (request: SeenRequest) => number | undefined | Promise<undefined> = () => undefined;
 
   private constructor(private readonly server: Server) {}
 
@@ -66,7 +66,7 @@ export class S3Server {
     const seen = { method: request.method ?? "", key: decodeURIComponent(rest.join("/")), query };
     const body = await buffer(request);
     this.seen.push(seen);
-    const fault = this.fault(seen);
+    const fault = await this.fault(seen);
     if (fault !== undefined) refuse(response, fault, "InternalError");
     else if (bucket !== this.bucket) refuse(response, 404, "NoSuchBucket");
     else if (request.headers["content-encoding"]?.includes("aws-chunked") === true) refuse(response, 501, "NotImplemented");
