@@ -173,7 +173,11 @@ function replicaAddresses({ DATABASE_READ_REPLICAS: list }: DatabaseVariables): 
 /** Whose certificates are believed; what does not go together with the addresses is added to `violations`. */
 function encryption(env: DatabaseVariables, violations: string[]): Authorities | undefined {
   const { DATABASE_URL: url, DATABASE_DIRECT_URL: directUrl, DATABASE_CA: ca } = env;
-  const addresses = Object.entries({ DATABASE_URL: [url], DATABASE_DIRECT_URL: [directUrl], DATABASE_READ_REPLICAS: replicaAddresses(env) });
+  const addresses = Object.entries({
+    DATABASE_URL: [url],
+    DATABASE_DIRECT_URL: [directUrl],
+    DATABASE_READ_REPLICAS: replicaAddresses(env),
+  });
   const given = addresses.flatMap(([name, list]) => list.flatMap((address) => (address === undefined ? [] : [{ name, address }])));
   for (const { name, address } of given) {
     const problem = tlsViolation(address, ca !== undefined);

@@ -93,9 +93,14 @@ function sasl(env: KafkaVariables, violations: string[]): KafkaConfig["sasl"] {
 
 function iamLogin(env: KafkaVariables, violations: string[]): KafkaLogin | undefined {
   const { KAFKA_TLS: encrypted, AWS_REGION: region, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password } = env;
-  if (encrypted === "false") violations.push(`KAFKA_SASL_MECHANISM: ${IAM} needs encryption, because a token is as good as a password; set KAFKA_TLS to true.`);
+  if (encrypted === "false") {
+    violations.push(
+      `KAFKA_SASL_MECHANISM: ${IAM} needs encryption, because a token is as good as a password; set KAFKA_TLS to true.`,
+    );
+  }
   for (const [name, value] of Object.entries({ KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password })) {
-    if (value !== undefined) violations.push(`${name}: set with KAFKA_SASL_MECHANISM ${IAM}, which logs in as a role; remove the variable.`);
+    if (value === undefined) continue;
+    violations.push(`${name}: set with KAFKA_SASL_MECHANISM ${IAM}, which logs in as a role; remove the variable.`);
   }
   if (region !== undefined) return { mechanism: IAM, region };
   violations.push(`AWS_REGION: not set, but KAFKA_SASL_MECHANISM ${IAM} needs the region of the brokers, such as eu-central-1.`);

@@ -27,7 +27,9 @@ interface SqsVariables extends z.output<z.ZodObject<typeof sqsVariables>> {
 export function sqsConfig(env: SqsVariables, violations: string[]): SqsConfig | undefined {
   const { SQS_QUEUE_URL: queueUrl } = env;
   if (queueUrl === undefined) return undefined;
-  if (env.KAFKA_BROKERS !== undefined) violations.push("SQS_QUEUE_URL: set with KAFKA_BROKERS; events have one carrier, remove one of the two.");
+  if (env.KAFKA_BROKERS !== undefined) {
+    violations.push("SQS_QUEUE_URL: set with KAFKA_BROKERS; events have one carrier, remove one of the two.");
+  }
   const [, named] = /^https:\/\/sqs\.([a-z0-9-]+)\.amazonaws\./.exec(queueUrl) ?? [];
   return { queueUrl, region: named ?? env.AWS_REGION };
 }

@@ -27,8 +27,8 @@ export function createClient({ region, queueUrl }: SqsConfig): SQSClient {
 }
 
 /**
- * Sends events to a standard queue. Such a queue may deliver them in another order and more than once; the effects of this app know each event by
- * its id, and none depends on another.
+ * Sends events to a standard queue. Such a queue may deliver them in another order and more than once; the effects of this app know each
+ * event by its id, and none depends on another.
  */
 export class SqsPublisher implements EventPublisher {
   readonly #client: SQSClient;
@@ -45,7 +45,8 @@ export class SqsPublisher implements EventPublisher {
       const Entries = batch.map(({ value }, index) => ({ Id: String(index), MessageBody: value }));
       const { Failed: failed = [] } = await this.#client.send(new SendMessageBatchCommand({ QueueUrl: this.#queueUrl, Entries }));
       const [first] = failed;
-      if (first !== undefined) throw new Error(`the queue refused ${failed.length} of ${batch.length} events (${first.Code ?? ""}: ${first.Message ?? ""})`);
+      if (first === undefined) continue;
+      throw new Error(`the queue refused ${failed.length} of ${batch.length} events (${first.Code ?? ""}: ${first.Message ?? ""})`);
     }
   }
 

@@ -50,7 +50,9 @@ export class BacklogReport {
     this.#stop.abort();
     await this.#running;
     // The database may be gone by now; then the lease ends by itself.
-    await this.#lease.release().catch((error: unknown) => this.#options.logger.debug({ reason: errorText(error) }, "a lease was not given back"));
+    await this.#lease.release().catch((error: unknown) => {
+      this.#options.logger.debug({ reason: errorText(error) }, "a lease was not given back");
+    });
   }
 
   async #run(): Promise<void> {

@@ -63,8 +63,8 @@ export class JobService {
   }
 
   /**
-   * Begins to take jobs, if the role of the instance is to, and to report how many wait. In an instance that also serves, one worker does; another takes over when it is
-   * gone.
+   * Begins to take jobs, if the role of the instance is to, and to report how many wait. In an instance that also serves, one worker does;
+   * another takes over when it is gone.
    */
   start(): void {
     const { config, lifecycle } = this.options;

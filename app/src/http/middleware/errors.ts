@@ -50,7 +50,9 @@ function toProblem(error: unknown): HttpProblem {
     return new HttpProblem("unavailable", detail, { headers: { "Retry-After": "5" } });
   }
   if (error instanceof StorageUnavailableError) {
-    return new HttpProblem("unavailable", "The storage of documents is not available; try again in a moment.", { headers: { "Retry-After": "5" } });
+    return new HttpProblem("unavailable", "The storage of documents is not available; try again in a moment.", {
+      headers: { "Retry-After": "5" },
+    });
   }
   if (error instanceof InvalidValueError) return new HttpProblem("bad-request", "A value of the request does not have the form it needs.");
   return fromLibrary(error) ?? new HttpProblem("internal", "Something went wrong on our side; the requestId helps us to find it.");
