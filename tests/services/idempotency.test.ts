@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { DROP_SURPLUS, MOST_KEYS_PER_USER } from "../../app/src/db/once";
+import { numberedParameters } from "../../app/src/db/postgres-sql";
 import { newPatient } from "../app/domain/support";
 import { describeIdempotency } from "../app/http/idempotency-contract";
 import { PASSWORD, TestApp, type Answer, type Problem } from "../app/http/support";
 import { eventually } from "../support/services/container";
-import { startPostgres, type PostgresGroup } from "../support/services/postgres";
+import { rowsOf, startPostgres, type PostgresGroup } from "../support/services/postgres";
 import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy";
 
 interface Row {
@@ -47,6 +49,27 @@ describe("E1 C1 requests with a key on Postgres", function () {
     } finally {
       await Promise.all(apps.map((app) => app.remove()));
     }
+  });
+
+  it("a user's keys are looked at once for a new one, although no statistics know the user", async () => {
+    const { environment, url } = await postgres.createDatabase();
+    await (await TestApp.start(environment)).remove();
+    await rowsOf(url, "ALTER TABLE idempotency_keys SET (autovacuum_enabled = off); ANALYZE idempotency_keys");
+    const seed = `INSERT INTO idempotency_keys (company_id, user_id, key, fingerprint, answer, created_at)
+      SELECT 'c', 'u', 'k' || i, 'f', repeat('x', 1000), '2026-01-01T00:00:' || lpad(i::text, 6, '0') FROM generate_series(1, $1::int) AS i`;
+    await rowsOf(url, seed, [MOST_KEYS_PER_USER + 1]);
+    const explain = `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${numberedParameters(DROP_SURPLUS)}`;
+    const [plan] = await rowsOf<{ "QUERY PLAN": [{ Plan: Record<"Shared Hit Blocks" | "Shared Read Blocks", number> }] }>(url, explain, [
+      "c",
+      "u",
+      "c",
+      "u",
+    ]);
+    const { "Shared Hit Blocks": hit, "Shared Read Blocks": read } = plan!["QUERY PLAN"][0].Plan;
+    // A block for each key and its entry in the index; joined row by row it was a thousand times as many.
+    assert.ok(hit + read < 3 * MOST_KEYS_PER_USER, `${hit + read} blocks were looked at`);
+    const left = await rowsOf<{ key: string }>(url, "SELECT key FROM idempotency_keys ORDER BY created_at LIMIT 1");
+    assert.deepEqual(left, [{ key: "k2" }], "the oldest of one too many is gone");
   });
 
   it("F2 a commit that no standby has confirmed is not answered with success by a repeat, until one has", async () => {

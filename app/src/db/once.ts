@@ -22,9 +22,6 @@ export const KEY_LIFETIME_MS = 24 * 3_600_000;
 /** Newest keys kept of one user; with answers of a few KB each, what one user makes the database keep is bounded. */
 export const MOST_KEYS_PER_USER = 1000;
 
-/** Keys beyond that number which go at once; each new key makes one at most. */
-const SURPLUS_ROWS = 20;
-
 const PURGE_ROWS = 500;
 
 const FIND = "SELECT fingerprint, answer FROM idempotency_keys WHERE company_id = ? AND user_id = ? AND key = ? AND created_at > ?";
@@ -37,8 +34,13 @@ const KEEP = `INSERT INTO idempotency_keys (company_id, user_id, key, fingerprin
   ON CONFLICT (company_id, user_id, key)
   DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at`;
 
-const DROP_SURPLUS = `DELETE FROM idempotency_keys WHERE company_id = ? AND user_id = ? AND key IN (
-  SELECT key FROM idempotency_keys WHERE company_id = ? AND user_id = ? ORDER BY created_at DESC, key DESC LIMIT ? OFFSET ?)`;
+/**
+ * All that are older than the oldest one that stays, which is looked up once: new users are unknown to Postgres' statistics, and where it
+ * expects one row it joins by looking at all of them again for each.
+ */
+export const DROP_SURPLUS = `DELETE FROM idempotency_keys WHERE company_id = ? AND user_id = ? AND created_at < (
+  SELECT created_at FROM idempotency_keys WHERE company_id = ? AND user_id = ?
+  ORDER BY created_at DESC, key DESC LIMIT 1 OFFSET ${MOST_KEYS_PER_USER - 1})`;
 
 const OLD = `SELECT company_id, user_id, key FROM idempotency_keys WHERE created_at <= ? ORDER BY created_at LIMIT ${PURGE_ROWS}`;
 
@@ -66,7 +68,7 @@ export async function doOnce<Result>(
   }
   const result = await work();
   await transaction.run(KEEP, [companyId, userId, key, fingerprint, JSON.stringify(result), new Date(now).toISOString()]);
-  await transaction.run(DROP_SURPLUS, [companyId, userId, companyId, userId, SURPLUS_ROWS, MOST_KEYS_PER_USER]);
+  await transaction.run(DROP_SURPLUS, [companyId, userId, companyId, userId]);
   return { result, isRepeated: false };
 }
 
