@@ -57,7 +57,10 @@ describe("the app's command line", function () {
       assert.match(wrong.stderr, /^The configuration is not usable:\n {2}- DATABASE_APP_USER: set without DATABASE_URL/);
       const away = run(["migrate"], { DATABASE_URL: "postgres://owner@127.0.0.1:1/app", DB_RETRY_MS: "0" });
       assert.equal(away.status, 1);
-      assert.match(away.stderr, /^migrate: The database is not available: Postgres at 127\.0\.0\.1:1\/app cannot be reached \([^\n]+\)\.\n$/);
+      assert.match(
+        away.stderr,
+        /^migrate: The database is not available: Postgres at 127\.0\.0\.1:1\/app cannot be reached \([^\n]+\)\.\n$/,
+      );
     } finally {
       rmSync(directory, { recursive: true, force: true });
     }

@@ -40,14 +40,23 @@ describe("A14 the app's login on a managed database", function () {
   it("A14 is made with the rights of the local one; doing it again gives a new password; no statement holds either", async () => {
     const managed = await managedDatabase(postgres);
     // A table from before: it is to be used as well.
-    await rowsOf(managed.ownerUrl, "CREATE TABLE older (id BIGINT GENERATED ALWAYS AS IDENTITY, a TEXT); CREATE SCHEMA extra; CREATE TABLE extra.more (a TEXT)");
+    await rowsOf(
+      managed.ownerUrl,
+      "CREATE TABLE older (id BIGINT GENERATED ALWAYS AS IDENTITY, a TEXT); CREATE SCHEMA extra; CREATE TABLE extra.more (a TEXT)",
+    );
     await Promise.all([1, 2].map(() => migrateSchema(config(managed, "first-password"), silent, { makeLogin: true })));
     const app = await openPostgres(managed.urlAs(managed.user, "first-password"));
     try {
       assert.deepEqual(await app.get("SELECT count(*) AS count FROM companies"), { count: 0 });
       assert.equal(await app.run("INSERT INTO older (a) VALUES ('x')"), 1);
       assert.equal(await app.run("INSERT INTO extra.more (a) VALUES ('x')"), 1);
-      for (const sql of ["CREATE TABLE mine (a TEXT)", "CREATE TEMP TABLE mine (a TEXT)", "DROP TABLE older", "TRUNCATE older", "CREATE ROLE other"])
+      for (const sql of [
+        "CREATE TABLE mine (a TEXT)",
+        "CREATE TEMP TABLE mine (a TEXT)",
+        "DROP TABLE older",
+        "TRUNCATE older",
+        "CREATE ROLE other",
+      ])
         await assert.rejects(app.run(sql), /permission denied|must be owner/, sql);
     } finally {
       await app.close();
@@ -79,9 +88,17 @@ describe("A14 the app's login on a managed database", function () {
   it("A14 a role that may do more than log in is refused, and so is an owner who may make none", async () => {
     const managed = await managedDatabase(postgres);
     await postgres.admin(`CREATE ROLE ${managed.user} LOGIN CREATEDB`);
-    await assert.rejects(migrateSchema(config(managed, "some-password"), silent, { makeLogin: true }), /exists and has CREATEDB; the app's login may only log in/);
+    await assert.rejects(
+      migrateSchema(config(managed, "some-password"), silent, { makeLogin: true }),
+      /exists and has CREATEDB; the app's login may only log in/,
+    );
     const urls = await postgres.createDatabase();
-    const plain = loadConfig({ NODE_ENV: "test", DATABASE_URL: urls.url, DATABASE_APP_USER: "another", DATABASE_APP_PASSWORD: "some-password" });
+    const plain = loadConfig({
+      NODE_ENV: "test",
+      DATABASE_URL: urls.url,
+      DATABASE_APP_USER: "another",
+      DATABASE_APP_PASSWORD: "some-password",
+    });
     await assert.rejects(migrateSchema(plain, silent, { makeLogin: true }), /permission denied/);
   });
 });

@@ -57,7 +57,8 @@ export class S3Server {
 
   /** Everything becomes this much older. */
   age(ms: number): void {
-    for (const [key, { content, modified }] of this.objects) this.objects.set(key, { content, modified: new Date(modified.getTime() - ms) });
+    for (const [key, { content, modified }] of this.objects)
+      this.objects.set(key, { content, modified: new Date(modified.getTime() - ms) });
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -78,7 +79,11 @@ export class S3Server {
   private object({ method, key }: SeenRequest, body: Buffer, headers: IncomingMessage["headers"], response: ServerResponse): void {
     const source = headers["x-amz-copy-source"];
     if (method === "PUT" && typeof source === "string") {
-      const from = this.objects.get(decodeURIComponent(source).replace(/^\//, "").slice(this.bucket.length + 1));
+      const from = this.objects.get(
+        decodeURIComponent(source)
+          .replace(/^\//, "")
+          .slice(this.bucket.length + 1),
+      );
       if (from === undefined) {
         refuse(response, 404, "NoSuchKey");
         return;
@@ -147,7 +152,9 @@ export class S3Server {
     const after = query.get("continuation-token") ?? "";
     const keys = [...this.objects.keys()].filter((key) => key.startsWith(query.get("prefix") ?? "") && key > after).sort();
     const page = keys.slice(0, 2);
-    const contents = page.map((key) => `<Contents><Key>${key}</Key><LastModified>${this.objects.get(key)?.modified.toISOString()}</LastModified></Contents>`);
+    const contents = page.map(
+      (key) => `<Contents><Key>${key}</Key><LastModified>${this.objects.get(key)?.modified.toISOString()}</LastModified></Contents>`,
+    );
     const more = keys.length > page.length;
     const next = more ? `<NextContinuationToken>${page.at(-1)}</NextContinuationToken>` : "";
     xml(response, `<ListBucketResult><IsTruncated>${more}</IsTruncated>${contents.join("")}${next}</ListBucketResult>`);

@@ -81,7 +81,10 @@ export class SqsServer {
     switch (action) {
       case "SendMessageBatch":
         for (const { MessageBody: body } of entries) this.put(body);
-        return { Successful: entries.map(({ Id, MessageBody }) => ({ Id, MessageId: randomUUID(), MD5OfMessageBody: md5(MessageBody) })), Failed: [] };
+        return {
+          Successful: entries.map(({ Id, MessageBody }) => ({ Id, MessageId: randomUUID(), MD5OfMessageBody: md5(MessageBody) })),
+          Failed: [],
+        };
       case "ReceiveMessage":
         return this.receive(question, response);
       case "DeleteMessageBatch":
@@ -101,7 +104,10 @@ export class SqsServer {
     }
   }
 
-  private async receive({ MaxNumberOfMessages: most, WaitTimeSeconds: wait, VisibilityTimeout: hidden }: Question, response: ServerResponse) {
+  private async receive(
+    { MaxNumberOfMessages: most, WaitTimeSeconds: wait, VisibilityTimeout: hidden }: Question,
+    response: ServerResponse,
+  ) {
     const until = Date.now() + wait * 1000;
     for (;;) {
       // Whoever hung up gets nothing, as if it had never asked.
@@ -113,7 +119,9 @@ export class SqsServer {
           message.receipt = randomUUID();
           message.visibleAt = Date.now() + hidden * 1000;
         }
-        return { Messages: ready.map(({ id, body, receipt }) => ({ MessageId: id, ReceiptHandle: receipt, Body: body, MD5OfBody: md5(body) })) };
+        return {
+          Messages: ready.map(({ id, body, receipt }) => ({ MessageId: id, ReceiptHandle: receipt, Body: body, MD5OfBody: md5(body) })),
+        };
       }
       await delay(10);
     }

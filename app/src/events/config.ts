@@ -94,9 +94,7 @@ function sasl(env: KafkaVariables, violations: string[]): KafkaConfig["sasl"] {
 function iamLogin(env: KafkaVariables, violations: string[]): KafkaLogin | undefined {
   const { KAFKA_TLS: encrypted, AWS_REGION: region, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password } = env;
   if (encrypted === "false") {
-    violations.push(
-      `KAFKA_SASL_MECHANISM: ${IAM} needs encryption, because a token is as good as a password; set KAFKA_TLS to true.`,
-    );
+    violations.push(`KAFKA_SASL_MECHANISM: ${IAM} needs encryption, because a token is as good as a password; set KAFKA_TLS to true.`);
   }
   for (const [name, value] of Object.entries({ KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password })) {
     if (value === undefined) continue;

@@ -126,11 +126,18 @@ describe("the app's configuration", () => {
     assert.equal(loadConfig(owner, MACHINE).postgres?.appLogin, undefined);
     assert.equal(loadConfig(owner, MACHINE).migrations, "auto");
     const refusedText = (changes: Record<string, string>): string => violations({ ...owner, ...changes }).join();
-    assert.match(refusedText({ DATABASE_APP_USER: "app" }), /^DATABASE_APP_PASSWORD: not set, but DATABASE_APP_USER is; set both, or none\.$/);
+    assert.match(
+      refusedText({ DATABASE_APP_USER: "app" }),
+      /^DATABASE_APP_PASSWORD: not set, but DATABASE_APP_USER is; set both, or none\.$/,
+    );
     assert.match(refusedText({ DATABASE_APP_PASSWORD: "hush-hush-hush" }), /^DATABASE_APP_USER: not set/);
     assert.match(refusedText({ ...login, DATABASE_APP_USER: "owner" }), /^DATABASE_APP_USER: "owner" is the owner who migrates/);
     for (const user of ["App", 'a"b', "pg_monitor", "public", "1st", "a".repeat(64)])
-      assert.match(refusedText({ ...login, DATABASE_APP_USER: user }), /^DATABASE_APP_USER: .* is not allowed; use 1 to 63 small letters/, user);
+      assert.match(
+        refusedText({ ...login, DATABASE_APP_USER: user }),
+        /^DATABASE_APP_USER: .* is not allowed; use 1 to 63 small letters/,
+        user,
+      );
     for (const password of ["short", "with a space in it", "ümlaut-ümlaut"]) {
       const text = refusedText({ ...login, DATABASE_APP_PASSWORD: password });
       assert.match(text, /^DATABASE_APP_PASSWORD: the given value \(\d+ characters\) is not allowed; use 12 to 1000 printable/);

@@ -72,7 +72,10 @@ describe("migrations", () => {
         assert.ok(error instanceof MigrationError);
         return error.message;
       };
-      assert.match(await missing(), /^The database lacks 0001_step\.sql, 0002_step\.sql, and MIGRATIONS is external; run "node main\.js migrate"/);
+      assert.match(
+        await missing(),
+        /^The database lacks 0001_step\.sql, 0002_step\.sql, and MIGRATIONS is external; run "node main\.js migrate"/,
+      );
       assert.deepEqual(await database.all("SELECT name FROM sqlite_schema"), [], "nothing was made");
       const told: string[] = [];
       await migrate(database, [one], (name) => void told.push(name));
@@ -82,7 +85,10 @@ describe("migrations", () => {
       assert.deepEqual(await verifySchema(database, [one, two]), []);
       assert.deepEqual(await verifySchema(database, [one]), [two.name]);
       const changed = migration(1, "CREATE TABLE one (a TEXT)");
-      await assert.rejects(verifySchema(database, [changed, two]), /^MigrationError: Migration 0001_step\.sql differs from the one applied/);
+      await assert.rejects(
+        verifySchema(database, [changed, two]),
+        /^MigrationError: Migration 0001_step\.sql differs from the one applied/,
+      );
     }));
 
   it("refuses wrong names, numbers used twice and gaps", () =>

@@ -95,7 +95,10 @@ describe("A14 connections to Postgres over TLS", () => {
     const other = issue({ name: "elsewhere.example.org", addresses: [] });
     const elsewhere = await EncryptedServer.start(other);
     try {
-      assert.match(await logsIn(elsewhere.url("?sslmode=verify-full"), { pem: other.certificate }), /does not match certificate's altnames/);
+      assert.match(
+        await logsIn(elsewhere.url("?sslmode=verify-full"), { pem: other.certificate }),
+        /does not match certificate's altnames/,
+      );
       assert.equal(await logsIn(elsewhere.url("?sslmode=verify-ca"), { pem: other.certificate }), "in");
       assert.equal(await logsIn(elsewhere.url("?sslmode=require"), { pem: other.certificate }), "in");
       assert.match(await logsIn(elsewhere.url("?sslmode=verify-ca"), { pem: own.certificate }), /self-signed certificate/);
@@ -128,8 +131,14 @@ describe("A14 connections to Postgres over TLS", () => {
     const { ssl } = await postgresAddress("postgres://db.example.org/app?sslmode=verify-full", "rds");
     const { ca } = ssl as { ca: string[] };
     const subjects = ca.map((pem) => new X509Certificate(pem).subject);
-    assert.ok(subjects.some((subject) => /CN=Amazon RDS eu-central-1 Root CA RSA2048 G1$/m.test(subject)), "what signs servers");
-    assert.ok(subjects.some((subject) => /CN=Amazon Root CA 1$/m.test(subject)), "what signs proxies");
+    assert.ok(
+      subjects.some((subject) => /CN=Amazon RDS eu-central-1 Root CA RSA2048 G1$/m.test(subject)),
+      "what signs servers",
+    );
+    assert.ok(
+      subjects.some((subject) => /CN=Amazon Root CA 1$/m.test(subject)),
+      "what signs proxies",
+    );
     assert.match(await logsIn(server.url("?sslmode=verify-full"), "rds"), /self-signed certificate/);
   });
 
@@ -139,7 +148,10 @@ describe("A14 connections to Postgres over TLS", () => {
       const empty = path.join(directory, "empty.pem");
       writeFileSync(empty, "nothing\n");
       const cases: [Record<string, string>, RegExp][] = [
-        [{ DATABASE_URL: `${url}?sslmode=prefer` }, /^DATABASE_URL: sslmode "prefer" is not allowed; use disable, require, verify-ca, verify-full\.$/],
+        [
+          { DATABASE_URL: `${url}?sslmode=prefer` },
+          /^DATABASE_URL: sslmode "prefer" is not allowed; use disable, require, verify-ca, verify-full\.$/,
+        ],
         [{ DATABASE_URL: url, DATABASE_READ_REPLICAS: `${url},${url}?sslmode=no-verify` }, /^DATABASE_READ_REPLICAS: sslmode "no-verify"/],
         [{ DATABASE_URL: `${url}?sslmode=verify-ca` }, /^DATABASE_URL: sslmode verify-ca needs authorities of your own/],
         [{ DATABASE_URL: `${url}?sslcert=/a.pem` }, /^DATABASE_URL: sslcert is given without sslmode/],

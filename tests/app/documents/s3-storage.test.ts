@@ -44,7 +44,10 @@ describe("A21 documents in S3", function () {
   });
 
   /** Each in a directory and below a prefix of its own. */
-  function open(endpoint = server.endpoint, name = server.bucket): { readonly storage: S3DocumentStorage; readonly directory: string; readonly prefix: string } {
+  function open(
+    endpoint = server.endpoint,
+    name = server.bucket,
+  ): { readonly storage: S3DocumentStorage; readonly directory: string; readonly prefix: string } {
     const [directory, prefix] = [path.join(root, randomUUID()), `test-${randomUUID()}/`];
     return { storage: new S3DocumentStorage({ name, prefix, region: "us-east-1", endpoint }, directory), directory, prefix };
   }

@@ -58,7 +58,9 @@ export function describeStorageContract(title: string, open: () => Promise<Stora
 
     it("A21 several megabytes in pieces, and the same content twice, are one content", async () => {
       const content = randomBytes(12 * 1024 ** 2 + 7);
-      const pieces = Array.from({ length: 200 }, (_, n) => content.subarray(n * 65_536, (n + 1) * 65_536)).filter(({ length }) => length > 0);
+      const pieces = Array.from({ length: 200 }, (_, n) => content.subarray(n * 65_536, (n + 1) * 65_536)).filter(
+        ({ length }) => length > 0,
+      );
       const staged = await storage.stage(Readable.from(pieces));
       await storage.keep(companyId, staged);
       await storage.confirm(companyId, staged);
@@ -92,7 +94,10 @@ export function describeStorageContract(title: string, open: () => Promise<Stora
         { companyId, sha256: mine.sha256.toUpperCase() },
       ]) {
         await assert.rejects(storage.read(wrong), /cannot be part of a document's path/);
-        await assert.rejects(storage.remove(wrong, () => Promise.resolve(false)), /cannot be part of a document's path/);
+        await assert.rejects(
+          storage.remove(wrong, () => Promise.resolve(false)),
+          /cannot be part of a document's path/,
+        );
       }
     });
 

@@ -108,7 +108,10 @@ describe("B5 events by SQS", function () {
       await closed;
       assert.equal(calls, 1, "no other was begun");
       assert.equal(server.messages.length, 2);
-      assert.ok(server.messages.every(({ visibleAt }) => visibleAt <= Date.now()), "somebody else has them at once");
+      assert.ok(
+        server.messages.every(({ visibleAt }) => visibleAt <= Date.now()),
+        "somebody else has them at once",
+      );
     }));
 
   it("B5 a queue that is away is asked again, and told", () =>
@@ -124,7 +127,10 @@ describe("B5 events by SQS", function () {
     }));
 
   it("B5 batches keep order and SQS' limits, whatever comes (property)", () => {
-    const values = fc.array(fc.nat(100_000).map((length) => "ü".repeat(length)), { maxLength: 40 });
+    const values = fc.array(
+      fc.nat(100_000).map((length) => "ü".repeat(length)),
+      { maxLength: 40 },
+    );
     fc.assert(
       fc.property(values, (texts) => {
         const records = texts.map((value, index) => ({ key: String(index), value }));
