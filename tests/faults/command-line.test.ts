@@ -41,7 +41,7 @@ describe("the app's command line", function () {
       const environment = { SQLITE_PATH: path.join(directory, "app.db"), DRAIN_DELAY_MS: "0" };
       const refused = launch("app", { ...environment, MIGRATIONS: "external" });
       assert.equal((await refused.exited).code, 1);
-      assert.match(refused.lines.join("\n"), /The database lacks 0001_\w+\.sql, .*run \\"node main\.js migrate\\"/);
+      assert.match(refused.transcript(), /The database lacks 0001_\w+\.sql, .*run \\"node main\.js migrate\\"/);
       const messages = ({ stdout }: { readonly stdout: string }): string[] =>
         stdout
           .trimEnd()

@@ -24,7 +24,7 @@ interface Question {
   readonly MaxNumberOfMessages: number;
   readonly WaitTimeSeconds: number;
   readonly VisibilityTimeout: number;
-  readonly Entries: readonly Entry[];
+  readonly Entries?: readonly Entry[];
 }
 
 const md5 = (text: string): string => createHash("md5").update(text).digest("hex");

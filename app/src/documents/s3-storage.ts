@@ -10,8 +10,8 @@ import {
   ListObjectsV2Command,
   S3Client,
   S3ServiceException,
-} from "@aws-sdk/client-s3";
-import { Upload } from "@aws-sdk/lib-storage";
+  Upload,
+} from "../aws/aws-sdk";
 import type { BucketConfig } from "./config";
 import { Places } from "./places";
 import { STALE_MS, type StagedFile, StagingDirectory } from "./staging";

@@ -33,7 +33,7 @@ export function clientOptions(config: KafkaConfig, clientId: string): BaseOption
 function saslOptions(login: KafkaLogin): NonNullable<BaseOptions["sasl"]> {
   if (login.mechanism !== "AWS_MSK_IAM") return login;
   const token = async (): Promise<string> => {
-    const { generateAuthToken } = await import("aws-msk-iam-sasl-signer-js");
+    const { generateAuthToken } = await import("../aws/aws-sdk.js");
     return (await generateAuthToken({ region: login.region })).token;
   };
   return { mechanism: "OAUTHBEARER", token };

@@ -5,7 +5,7 @@ import {
   type Message,
   ReceiveMessageCommand,
   type SQSClient,
-} from "@aws-sdk/client-sqs";
+} from "../aws/aws-sdk";
 import type { Database } from "../db/database";
 import type { Logger } from "../observability/logger";
 import { type applyEvent, purgeEffects } from "./effects";

@@ -1,4 +1,4 @@
-import { SendMessageBatchCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { SendMessageBatchCommand, SQSClient } from "../aws/aws-sdk";
 import type { EventPublisher, OutboxRecord } from "./relay";
 import type { SqsConfig } from "./sqs-config";
 

@@ -45,7 +45,7 @@ describe("the app's configuration", () => {
     const names = Object.keys(environmentSchema.shape).filter((name) => ![...freeText, ...SECRET_NAMES].includes(name));
     const found = violations(Object.fromEntries(names.map((name) => [name, "-1 \n"])));
     assert.deepEqual(found.map((text) => text.split(":")[0]).sort(), [...names].sort());
-    for (const text of found) assert.match(text, /^[A-Z_]+: "-1 \n" is not allowed; use [^]+\.$/);
+    for (const text of found) assert.match(text, /^[A-Z0-9_]+: "-1 \n" is not allowed; use [^]+\.$/);
   });
 
   it("numbers out of range, fractions and exponents are refused", () => {

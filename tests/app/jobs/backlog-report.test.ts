@@ -14,7 +14,7 @@ interface Line {
 }
 
 /** Of a logger that writes warnings only. */
-function logged(): { readonly logger: pino.Logger; readonly lines: Line[]; figures(): readonly Line[] } {
+function logged(): { readonly logger: pino.Logger; readonly lines: Line[]; readonly figures: () => readonly Line[] } {
   const lines: Line[] = [];
   const logger = pino({ level: "warn" }, { write: (text: string) => lines.push(JSON.parse(text) as Line) });
   return { logger, lines, figures: () => lines.filter(({ JobsWaiting }) => JobsWaiting !== undefined) };
