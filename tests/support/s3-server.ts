@@ -33,6 +33,8 @@ export class S3Server {
   readonly seen: SeenRequest[] = [];
   /** Status to answer a request with instead of doing what it asks; `undefined`: it is done. */
   fault: (request: SeenRequest) => number | undefined | Promise<undefined> = () => undefined;
+  /** Bytes of an object after which a GET is silent; `undefined`: it goes on to the end. */
+  silentAfter: number | undefined;
 
   private constructor(private readonly server: Server) {}
 
@@ -112,7 +114,9 @@ export class S3Server {
     const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? "") ?? [];
     const content = from === undefined ? found.content : found.content.subarray(Number(from), Number(to) + 1);
     response.writeHead(from === undefined ? 200 : 206, { "Content-Length": content.length, ETag: etagOf(found.content) });
-    response.end(method === "HEAD" ? undefined : content);
+    if (method === "HEAD") response.end();
+    else if (this.silentAfter === undefined) response.end(content);
+    else response.write(content.subarray(0, this.silentAfter));
   }
 
   private multipart({ method, key, query }: SeenRequest, body: Buffer, response: ServerResponse): void {

@@ -23,10 +23,12 @@ import {
   type DocumentStorage,
   StorageUnavailableError,
 } from "./storage";
+import { watched } from "./watched";
 
 const defaults = {
-  /** Longest wait for a connection, and for the server to say anything, ms. */
+  /** Longest wait for a connection, ms. */
   connectTimeoutMs: 2000,
+  /** Longest time without a byte in either direction, ms. */
   silenceMs: 10_000,
   /** Attempts of one request, the first included; the SDK's pauses between them are under a second. */
   attempts: 3,
@@ -68,23 +70,23 @@ const PAGE = 1000;
  */
 export class S3DocumentStorage implements DocumentStorage {
   private readonly client: S3Client;
+  /** For reading: the SDK takes the pause of whoever reads for a silence of the server, so it only watches for the answer to begin. */
+  private readonly reader: S3Client;
   private readonly incoming: StagingDirectory;
   private readonly places = new Places(defaults.uploads);
 
-  /** @param directory local, for uploads on their way. */
+  /**
+   * @param directory local, for uploads on their way.
+   * @param silenceMs for tests. @default 10000
+   */
   constructor(
     private readonly bucket: BucketConfig,
     directory: string,
+    private readonly silenceMs: number = defaults.silenceMs,
   ) {
     this.incoming = new StagingDirectory(path.join(directory, "incoming"));
-    const { region, endpoint } = bucket;
-    this.client = new S3Client({
-      ...(region !== undefined && { region }),
-      // Servers other than AWS' have no host name for each bucket.
-      ...(endpoint !== undefined && { endpoint, forcePathStyle: true }),
-      maxAttempts: defaults.attempts,
-      requestHandler: { connectionTimeout: defaults.connectTimeoutMs, socketTimeout: defaults.silenceMs },
-    });
+    this.client = createClient(bucket, { socketTimeout: silenceMs });
+    this.reader = createClient(bucket, { requestTimeout: silenceMs, throwOnRequestTimeout: true });
   }
 
   stage(content: Readable): Promise<StagedFile> {
@@ -110,10 +112,10 @@ export class S3DocumentStorage implements DocumentStorage {
   async read(address: ContentAddress, range?: ByteRange): Promise<Readable> {
     const Range = range === undefined ? undefined : `bytes=${range.start}-${range.end}`;
     const command = new GetObjectCommand({ ...this.at(this.keyOf(address)), ...(Range !== undefined && { Range }) });
-    const found = await asked(() => this.client.send(command), isMissing);
+    const found = await asked(() => this.reader.send(command), isMissing);
     if (found === undefined) throw new ContentMissingError(`The content ${address.sha256} is not in the storage.`);
     // In Node it is a stream of Node's; the type is that of every platform.
-    return found.Body as Readable;
+    return watched(found.Body as Readable, this.silenceMs);
   }
 
   async remove(address: ContentAddress, isNamed: () => Promise<boolean>): Promise<void> {
@@ -149,6 +151,7 @@ export class S3DocumentStorage implements DocumentStorage {
 
   close(): void {
     this.client.destroy();
+    this.reader.destroy();
   }
 
   private keyOf(address: ContentAddress): string {
@@ -188,6 +191,20 @@ export class S3DocumentStorage implements DocumentStorage {
   private async delete(key: string): Promise<void> {
     await asked(() => this.client.send(new DeleteObjectCommand(this.at(key))));
   }
+}
+
+type Timeouts = { readonly socketTimeout: number } | { readonly requestTimeout: number; readonly throwOnRequestTimeout: true };
+
+function createClient({ region, endpoint }: BucketConfig, timeouts: Timeouts): S3Client {
+  // A reader has a connection as long as it reads; how many there are is for MAX_IN_FLIGHT to say.
+  const agent = { keepAlive: true, maxSockets: Infinity };
+  return new S3Client({
+    ...(region !== undefined && { region }),
+    // Servers other than AWS' have no host name for each bucket.
+    ...(endpoint !== undefined && { endpoint, forcePathStyle: true }),
+    maxAttempts: defaults.attempts,
+    requestHandler: { connectionTimeout: defaults.connectTimeoutMs, ...timeouts, httpAgent: agent, httpsAgent: agent },
+  });
 }
 
 /** A HEAD has no body, so that only its status says what is missing; a bucket that is not there is found by the write that follows. */

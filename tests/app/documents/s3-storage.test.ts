@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import { S3DocumentStorage } from "../../../app/src/documents/s3-storage";
@@ -33,6 +34,7 @@ describe("A21 documents in S3", function () {
     server.uploads.clear();
     server.seen.length = 0;
     server.fault = () => undefined;
+    server.silentAfter = undefined;
   });
   after(async () => {
     for (const name of Object.keys(LOGIN)) {
@@ -47,9 +49,10 @@ describe("A21 documents in S3", function () {
   function open(
     endpoint = server.endpoint,
     name = server.bucket,
+    silenceMs?: number,
   ): { readonly storage: S3DocumentStorage; readonly directory: string; readonly prefix: string } {
     const [directory, prefix] = [path.join(root, randomUUID()), `test-${randomUUID()}/`];
-    return { storage: new S3DocumentStorage({ name, prefix, region: "us-east-1", endpoint }, directory), directory, prefix };
+    return { storage: new S3DocumentStorage({ name, prefix, region: "us-east-1", endpoint }, directory, silenceMs), directory, prefix };
   }
 
   const stage = (storage: S3DocumentStorage, content: Buffer) => storage.stage(Readable.from([content]));
@@ -148,6 +151,27 @@ describe("A21 documents in S3", function () {
     const away = open("http://127.0.0.1:1");
     await assert.rejects(away.storage.read(address), /The bucket of documents gave no answer .*ECONNREFUSED/);
     for (const each of [wrong.storage, storage, away.storage]) each.close();
+  });
+
+  it("A21 a server that falls silent is an error, before its answer and in it; a reader who pauses is none", async () => {
+    const { storage } = open(server.endpoint, server.bucket, 300);
+    const companyId = randomUUID();
+    const content = randomBytes(8 * MIB);
+    const staged = await stage(storage, content);
+    await storage.keep(companyId, staged);
+    const address = { companyId, sha256: staged.sha256 };
+    const pieces: Buffer[] = [];
+    for await (const piece of (await storage.read(address)) as AsyncIterable<Buffer>) {
+      if (pieces.length < 2) await delay(700);
+      pieces.push(piece);
+    }
+    assert.ok(Buffer.concat(pieces).equals(content));
+    server.silentAfter = 1000;
+    await assert.rejects(buffer(await storage.read(address)), /nothing came for 300 ms/);
+    server.fault = () => new Promise(() => undefined);
+    await assert.rejects(storage.read(address), StorageUnavailableError);
+    await assert.rejects(storage.keep(companyId, staged), StorageUnavailableError);
+    storage.close();
   });
 
   it("A21 the app with a bucket: uploads, ranges and deletion over HTTP, and 503 while it is away", async () => {
