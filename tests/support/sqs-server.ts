@@ -37,8 +37,9 @@ export class SqsServer {
   readonly asked: string[] = [];
   /** Deliveries of one message at most. */
   mostReceives = 5;
-  /** Requests of which nothing is taken, by their name. */
+  /** Requests of which nothing is taken, by their name, and those that are never answered. */
   readonly refused = new Set<string>();
+  readonly silent = new Set<string>();
 
   private constructor(private readonly server: Server) {}
 
@@ -70,6 +71,7 @@ export class SqsServer {
 
   private async answer(action: string, question: Question, response: ServerResponse): Promise<void> {
     this.asked.push(action);
+    if (this.silent.has(action)) return;
     const answered = this.refused.has(action) ? undefined : await this.act(action, question, response);
     response.writeHead(answered === undefined ? 400 : 200, { "Content-Type": "application/x-amz-json-1.0" });
     response.end(JSON.stringify(answered ?? { __type: "com.amazonaws.sqs#InvalidParameterValue", message: "refused" }));

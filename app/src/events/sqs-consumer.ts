@@ -10,7 +10,7 @@ import type { Database } from "../db/database";
 import type { Logger } from "../observability/logger";
 import { type applyEvent, purgeEffects } from "./effects";
 import { EventHandler, type ReceivedRecord } from "./handler";
-import { createClient, WAIT_SECONDS } from "./sqs";
+import { createClient } from "./sqs";
 import type { SqsConfig } from "./sqs-config";
 
 export interface SqsConsumerOptions {
@@ -26,6 +26,9 @@ export interface SqsConsumerOptions {
 const defaults = {
   /** Messages of one answer: SQS' most. */
   messages: 10,
+  /** Longest wait of a question for messages, s: SQS' most. The answer may take a little longer, ms, before it counts as lost. */
+  waitSeconds: 20,
+  answerMs: 25_000,
   /** A message is nobody else's for so long, s, and that is renewed this often, ms, until it is handled: the database may be away for hours. */
   holdSeconds: 60,
   holdEveryMs: 20_000,
@@ -116,10 +119,11 @@ export class SqsConsumer {
     const command = new ReceiveMessageCommand({
       QueueUrl: this.#options.config.queueUrl,
       MaxNumberOfMessages: defaults.messages,
-      WaitTimeSeconds: WAIT_SECONDS,
+      WaitTimeSeconds: defaults.waitSeconds,
       VisibilityTimeout: defaults.holdSeconds,
     });
-    const { Messages: messages = [] } = await this.#client.send(command, { abortSignal: this.#stop.signal });
+    const patience = { abortSignal: this.#stop.signal, requestTimeout: defaults.answerMs };
+    const { Messages: messages = [] } = await this.#client.send(command, patience);
     const open = new Map(messages.map(held).map((message) => [message.receipt, message]));
     const renewal = setInterval(() => void this.#renew([...open.keys()]), this.#options.holdEveryMs ?? defaults.holdEveryMs);
     const done: string[] = [];

@@ -3,26 +3,23 @@ import type { EventPublisher, OutboxRecord } from "./relay";
 import type { SqsConfig } from "./sqs-config";
 
 const defaults = {
-  /** Longest wait for a connection, ms. */
-  connectTimeoutMs: 2000,
-  /** A server that says nothing for so long counts as lost, ms: more than the longest wait for messages. */
-  silenceMs: 25_000,
+  /** Longest wait for a connection and for an answer, ms: with all attempts less than the relay's lease has left (`leaseMarginMs` there). */
+  connectTimeoutMs: 1000,
+  answerMs: 2000,
   attempts: 3,
   /** Messages of one request, and bytes of them: SQS' limits are 10 and 256 KiB, attributes included. */
   batchMessages: 10,
   batchBytes: 240 * 1024,
 } as const;
 
-/** Longest wait of a question for messages, seconds: the most that SQS allows. */
-export const WAIT_SECONDS = 20;
-
+/** A client whose requests end in time; those that are to wait longer for their answer say so themselves. */
 export function createClient({ region, queueUrl }: SqsConfig): SQSClient {
   return new SQSClient({
     ...(region !== undefined && { region }),
     // A server that is not AWS' is where its queue is.
     ...(!queueUrl.includes(".amazonaws.") && { endpoint: new URL(queueUrl).origin }),
     maxAttempts: defaults.attempts,
-    requestHandler: { connectionTimeout: defaults.connectTimeoutMs, socketTimeout: defaults.silenceMs },
+    requestHandler: { connectionTimeout: defaults.connectTimeoutMs, requestTimeout: defaults.answerMs, throwOnRequestTimeout: true },
   });
 }
 
@@ -33,6 +30,7 @@ export function createClient({ region, queueUrl }: SqsConfig): SQSClient {
 export class SqsPublisher implements EventPublisher {
   readonly #client: SQSClient;
   readonly #queueUrl: string;
+  readonly #stop = new AbortController();
 
   constructor(config: SqsConfig) {
     this.#client = createClient(config);
@@ -43,14 +41,17 @@ export class SqsPublisher implements EventPublisher {
   async send(records: readonly OutboxRecord[]): Promise<void> {
     for (const batch of batchesOf(records)) {
       const Entries = batch.map(({ value }, index) => ({ Id: String(index), MessageBody: value }));
-      const { Failed: failed = [] } = await this.#client.send(new SendMessageBatchCommand({ QueueUrl: this.#queueUrl, Entries }));
+      const command = new SendMessageBatchCommand({ QueueUrl: this.#queueUrl, Entries });
+      const { Failed: failed = [] } = await this.#client.send(command, { abortSignal: this.#stop.signal });
       const [first] = failed;
       if (first === undefined) continue;
       throw new Error(`the queue refused ${failed.length} of ${batch.length} events (${first.Code ?? ""}: ${first.Message ?? ""})`);
     }
   }
 
+  /** Ends what is under way: nobody knows then whether it was taken, so it is to be sent again. */
   close(): Promise<void> {
+    this.#stop.abort();
     this.#client.destroy();
     return Promise.resolve();
   }

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { CreateQueueCommand, GetQueueAttributesCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import fc from "fast-check";
 import pino from "pino";
 import { ConfigError, loadConfig } from "../../../app/src/config";
@@ -13,6 +15,9 @@ import { withAnyDatabase } from "../db/support";
 import { createCompany, orderCreated, outboxSize, publishOrders } from "./support";
 
 const logger = pino({ level: "silent" });
+
+/** A real server that speaks SQS. */
+const { PHASED_TEST_SQS_ENDPOINT: realEndpoint } = process.env;
 
 const LOGIN = { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" };
 
@@ -125,6 +130,60 @@ describe("B5 events by SQS", function () {
       await eventually("it is healthy again", () => consumer.healthy);
       await consumer.close();
     }));
+
+  it("B5 a queue that does not answer holds up nobody who leaves, and counts as away after three attempts", async () => {
+    server.silent.add("SendMessageBatch");
+    const send = (publisher: SqsPublisher) => publisher.send([{ key: "company", value: bodyOf("company", 1) }]);
+    const leaving = new SqsPublisher(config());
+    const cut = assert.rejects(send(leaving), { name: "AbortError" });
+    await eventually("it is asked", () => server.asked.length === 1);
+    const since = performance.now();
+    await leaving.close();
+    await cut;
+    assert.ok(performance.now() - since < 1000);
+    assert.equal(server.asked.length, 1);
+    const patient = new SqsPublisher(config());
+    await assert.rejects(send(patient), { name: "TimeoutError" });
+    assert.equal(server.asked.length, 4);
+    assert.ok(performance.now() - since < 7500, "before the relay's lease ends");
+    await patient.close();
+  });
+
+  it("B5 a server that speaks SQS (PHASED_TEST_SQS_ENDPOINT): each event has its effect, and what cannot be handled is moved to the dead letters", async function () {
+    // In this process it is the same without it; see SqsServer.
+    if (realEndpoint === undefined) this.skip();
+    const client = new SQSClient({ region: "us-east-1", endpoint: realEndpoint });
+    const made = async (name: string, Attributes: Record<string, string> = {}): Promise<string> => {
+      const { QueueUrl: url } = await client.send(new CreateQueueCommand({ QueueName: `${name}-${randomUUID()}`, Attributes }));
+      return url ?? "";
+    };
+    const deadUrl = await made("dead");
+    const attributes = await client.send(new GetQueueAttributesCommand({ QueueUrl: deadUrl, AttributeNames: ["QueueArn"] }));
+    const redrive = { deadLetterTargetArn: attributes.Attributes?.["QueueArn"], maxReceiveCount: 1 };
+    const queueUrl = await made("events", { RedrivePolicy: JSON.stringify(redrive) });
+    const sqs = { queueUrl, region: "us-east-1" };
+    await withAnyDatabase(async (database) => {
+      const publisher = new SqsPublisher(sqs);
+      await publisher.send([{ key: "company", value: "no event at all" }]);
+      await publisher.close();
+      const events = new Events({ database, logger, kafka: undefined, sqs, appName: "test" });
+      const consumers = startConsumers({ events, logger });
+      const scopes = await Promise.all([1, 2, 3].map(() => createCompany(database)));
+      await Promise.all(scopes.map((scope) => publishOrders(scope, 15)));
+      await eventually("all have had their effect", async () => (await activity(database)) === 45);
+      await eventually(
+        "the other is a dead letter",
+        async () => (await client.send(new ReceiveMessageCommand({ QueueUrl: deadUrl }))).Messages?.[0]?.Body === "no event at all",
+        20_000,
+      );
+      const left = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"] as const;
+      const figures = await client.send(new GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: [...left] }));
+      assert.deepEqual(figures.Attributes, { ApproximateNumberOfMessages: "0", ApproximateNumberOfMessagesNotVisible: "0" });
+      await consumers.close();
+      await events.close();
+    });
+    client.destroy();
+  });
 
   it("B5 batches keep order and SQS' limits, whatever comes (property)", () => {
     const values = fc.array(
