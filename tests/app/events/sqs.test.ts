@@ -37,7 +37,12 @@ describe("B5 events by SQS", function () {
   beforeEach(async () => {
     server = await SqsServer.start();
   });
-  afterEach(() => server.stop());
+  /** What goes on after a test that failed would keep the process from ending. */
+  const running: { close(): Promise<void> }[] = [];
+  afterEach(async () => {
+    await Promise.all(running.splice(0).map((each) => each.close()));
+    await server.stop();
+  });
   after(() => {
     for (const name of Object.keys(LOGIN)) {
       if (environment[name] === undefined) Reflect.deleteProperty(process.env, name);
@@ -49,6 +54,7 @@ describe("B5 events by SQS", function () {
   const consumerOf = (database: Database, options: Partial<SqsConsumerOptions> = {}): SqsConsumer => {
     const consumer = new SqsConsumer({ config: config(), database, logger, ...options });
     consumer.start();
+    running.push(consumer);
     return consumer;
   };
 
@@ -56,6 +62,7 @@ describe("B5 events by SQS", function () {
     withAnyDatabase(async (database) => {
       const events = new Events({ database, logger, kafka: undefined, sqs: config(), appName: "test" });
       const consumers = startConsumers({ events, logger });
+      running.push(consumers, events);
       const scopes = await Promise.all([1, 2, 3].map(() => createCompany(database)));
       await Promise.all(scopes.map((scope) => publishOrders(scope, 15)));
       await eventually("all have had their effect", async () => (await activity(database)) === 45);
@@ -168,6 +175,7 @@ describe("B5 events by SQS", function () {
       await publisher.close();
       const events = new Events({ database, logger, kafka: undefined, sqs, appName: "test" });
       const consumers = startConsumers({ events, logger });
+      running.push(consumers, events);
       const scopes = await Promise.all([1, 2, 3].map(() => createCompany(database)));
       await Promise.all(scopes.map((scope) => publishOrders(scope, 15)));
       await eventually("all have had their effect", async () => (await activity(database)) === 45);
