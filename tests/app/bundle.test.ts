@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -96,18 +98,28 @@ describe("the bundle that goes into the image", function () {
     const [token, authorities] = JSON.parse(stdout) as [string, number];
     assert.match(token, /^https:\/\/kafka\.eu-central-1\.amazonaws\.com\/\?Action=kafka-cluster%3AConnect/);
     assert.ok(authorities > 50);
+    // As in a task of ECS or a pod of EKS: the key of the role is asked for on a local address.
+    const role = createServer((_request, response) => {
+      const Expiration = new Date(Date.now() + 3_600_000).toISOString();
+      response.end(JSON.stringify({ AccessKeyId: "ASIAROLE", SecretAccessKey: "secret", Token: "token", Expiration }));
+    });
+    await new Promise<void>((resolve) => role.listen(0, "127.0.0.1", resolve));
+    const roleUrl = `http://127.0.0.1:${(role.address() as AddressInfo).port}/role`;
     const [s3, sqs] = await Promise.all([S3Server.start(), SqsServer.start()]);
     try {
-      const services = { S3_BUCKET: s3.bucket, S3_ENDPOINT: s3.endpoint, SQS_QUEUE_URL: sqs.queueUrl, AWS_REGION: "eu-central-1" };
-      const { url, stop, printed } = await start(directory, { ...login, ...services, SQLITE_PATH: path.join(directory, "aws.db") });
+      const { url, stop, printed } = await start(directory, {
+        ...{ AWS_CONTAINER_CREDENTIALS_FULL_URI: roleUrl, AWS_REGION: "eu-central-1" },
+        ...{ S3_BUCKET: s3.bucket, S3_ENDPOINT: s3.endpoint, SQS_QUEUE_URL: sqs.queueUrl, SQLITE_PATH: path.join(directory, "aws.db") },
+      });
       const headers = { ...(await signUp(url)), "Content-Type": "text/plain" };
       const uploaded = await fetch(`${url}/api/documents?name=note.txt`, { method: "POST", headers, body: "a note" });
       assert.equal(uploaded.status, 201, printed());
       assert.equal(s3.objects.size, 1);
+      assert.deepEqual(new Set(s3.seen.map(({ keyId }) => keyId)), new Set(["ASIAROLE"]));
       await eventually("the queue is read", () => sqs.asked.includes("ReceiveMessage"));
       assert.deepEqual(await stop(), [0, null], printed());
     } finally {
-      await Promise.all([s3.stop(), sqs.stop()]);
+      await Promise.all([s3.stop(), sqs.stop(), new Promise((resolve) => role.close(resolve))]);
     }
   });
 });

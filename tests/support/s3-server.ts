@@ -13,6 +13,8 @@ export interface SeenRequest {
   readonly method: string;
   readonly key: string;
   readonly query: URLSearchParams;
+  /** Id of the key that the request is signed with; `undefined`: it is not signed. */
+  readonly keyId: string | undefined;
 }
 
 /** Least size of a part but the last, as S3 has it. */
@@ -66,7 +68,8 @@ export class S3Server {
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams: query } = new URL(request.url ?? "/", "http://server");
     const [bucket, ...rest] = pathname.slice(1).split("/");
-    const seen = { method: request.method ?? "", key: decodeURIComponent(rest.join("/")), query };
+    const [, keyId] = /Credential=([^/]+)\//.exec(request.headers.authorization ?? "") ?? [];
+    const seen = { method: request.method ?? "", key: decodeURIComponent(rest.join("/")), query, keyId };
     const body = await buffer(request);
     this.seen.push(seen);
     const fault = await this.fault(seen);

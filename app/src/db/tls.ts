@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import type { ConnectionOptions } from "node:tls";
+import { type ConnectionOptions, createSecureContext } from "node:tls";
 
 /**
  * How connections to Postgres are encrypted, by the parameters of an address as libpq documents them (libpq, "SSL Support").
@@ -70,7 +70,7 @@ export function readAuthorities(text: string, violations: string[]): Authorities
 
 /**
  * Puts an address and authorities together for pg.
- * @throws the error of the file system for a file the address names and that cannot be read.
+ * @throws the error of the file system for a file the address names and that cannot be read; OpenSSL's for one that is not what it should be.
  */
 export async function postgresAddress(url: string, authorities?: Authorities): Promise<PostgresAddress> {
   const parsed = new URL(url);
@@ -86,8 +86,9 @@ export async function postgresAddress(url: string, authorities?: Authorities): P
   parsed.searchParams.delete("sslmode");
   if (mode === "disable") return { url: parsed.href, ssl: false };
   const ca = files.ca ?? (await certificates(authorities));
-  const known = { ...files, ...(ca !== undefined && { ca }) };
-  return { url: parsed.href, ssl: { ...known, ...verification(mode, ca !== undefined) } };
+  // Once for all connections: reading the certificates of RDS takes 8 ms of CPU and 1 MB of memory each time.
+  const secureContext = createSecureContext({ ...files, ...(ca !== undefined && { ca }) });
+  return { url: parsed.href, ssl: { secureContext, ...verification(mode, ca !== undefined) } };
 }
 
 function verification(mode: Exclude<SslMode, "disable">, hasAuthorities: boolean): ConnectionOptions {

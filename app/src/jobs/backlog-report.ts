@@ -34,6 +34,7 @@ export class BacklogReport {
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   #reportedAt = -Infinity;
+  #failing = false;
 
   constructor(options: BacklogReportOptions) {
     this.#options = options;
@@ -60,8 +61,11 @@ export class BacklogReport {
     while (!signal.aborted) {
       try {
         await this.#look();
+        this.#failing = false;
       } catch (error) {
-        this.#options.logger.warn({ reason: errorText(error) }, "the waiting jobs could not be counted");
+        // Said once: a queue may be away for hours.
+        this.#options.logger[this.#failing ? "debug" : "warn"]({ reason: errorText(error) }, "the waiting jobs could not be counted");
+        this.#failing = true;
       }
       await delay(this.#everyMs / LOOKS, undefined, { signal, ref: false }).catch(() => undefined);
     }

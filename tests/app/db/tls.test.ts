@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import path from "node:path";
 import { createSecureContext, TLSSocket } from "node:tls";
+import { authorities } from "../../../app/src/aws/rds-authorities";
 import { ConfigError, loadConfig } from "../../../app/src/config";
 import { PostgresPool } from "../../../app/src/db/postgres-pool";
 import { type Authorities, postgresAddress } from "../../../app/src/db/tls";
@@ -54,8 +55,8 @@ class EncryptedServer {
   }
 }
 
-async function logsIn(address: string, authorities?: Authorities): Promise<string> {
-  const { url, ssl } = await postgresAddress(address, authorities);
+async function logsIn(address: string, known?: Authorities): Promise<string> {
+  const { url, ssl } = await postgresAddress(address, known);
   const pool = new PostgresPool({ ...poolOptions(url, { max: 1 }), ssl });
   try {
     await pool.use(() => Promise.resolve());
@@ -87,9 +88,9 @@ describe("A14 connections to Postgres over TLS", () => {
   after(() => server.stop());
 
   it("A14 verify-full: the authority and the name have to be right", async () => {
-    const authorities = { pem: own.certificate };
-    assert.equal(await logsIn(server.url("?sslmode=verify-full"), authorities), "in");
-    assert.equal(await logsIn(server.url("?sslmode=verify-full", "127.0.0.1"), authorities), "in", "an address instead of a name");
+    const known = { pem: own.certificate };
+    assert.equal(await logsIn(server.url("?sslmode=verify-full"), known), "in");
+    assert.equal(await logsIn(server.url("?sslmode=verify-full", "127.0.0.1"), known), "in", "an address instead of a name");
     assert.match(await logsIn(server.url("?sslmode=verify-full")), /self-signed certificate/);
     assert.match(await logsIn(server.url("?sslmode=verify-full"), { pem: issue().certificate }), /self-signed certificate/);
     const other = issue({ name: "elsewhere.example.org", addresses: [] });
@@ -128,9 +129,7 @@ describe("A14 connections to Postgres over TLS", () => {
     }));
 
   it("A14 rds: certificates of RDS and of its proxies, and they do not let a stranger in", async () => {
-    const { ssl } = await postgresAddress("postgres://db.example.org/app?sslmode=verify-full", "rds");
-    const { ca } = ssl as { ca: string[] };
-    const subjects = ca.map((pem) => new X509Certificate(pem).subject);
+    const subjects = authorities.map((pem) => new X509Certificate(pem).subject);
     assert.ok(
       subjects.some((subject) => /CN=Amazon RDS eu-central-1 Root CA RSA2048 G1$/m.test(subject)),
       "what signs servers",
