@@ -74,7 +74,12 @@ describe("phase database on real Docker (A7–A12, B1–B4, B13, D12, F2, F3)", 
   /** Nothing that was acknowledged is lost, and no request failed. */
   async function unharmed({ acknowledged, lost, failures }: Seen): Promise<void> {
     assert.deepEqual(lost, []);
-    assert.deepEqual(failures, [], failures.length > 0 ? await loadBalancerStory(stack.name) : "");
+    if (failures.length > 0) {
+      const [first, last] = [failures[0], failures.at(-1)];
+      const kinds = [...new Set(failures.map(({ channel, why }) => `${channel}: ${why}`))].join("; ");
+      const when = `from ${new Date(first?.at ?? 0).toISOString()} to ${new Date(last?.at ?? 0).toISOString()}`;
+      assert.fail(`${failures.length} requests failed (${kinds}) ${when}\n${await loadBalancerStory(stack.name)}`);
+    }
     assert.ok(acknowledged > 100, `only ${acknowledged} orders were written`);
   }
 

@@ -25,6 +25,8 @@ interface Suite {
   readonly files?: string;
   /** Mocha's timeout of one test, in milliseconds. */
   readonly timeout?: number;
+  /** Test files of a mocha suite at a time, each in a process of its own: where they compute and share nothing. @default 1 */
+  readonly jobs?: number;
   /** Left out unless it is asked for. */
   readonly onlyByName?: true;
 }
@@ -50,7 +52,7 @@ const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
       { id: "format", what: "Prettier", check: ["prettier", "--check", "--log-level", "warn", "."] },
     ],
   ],
-  [[{ id: "app", what: "the app's API, database and cluster logic", files: "tests/app/**/*.test.ts", timeout: 30_000 }]],
+  [[{ id: "app", what: "the app's API, database and cluster logic", files: "tests/app/**/*.test.ts", timeout: 30_000, jobs: 2 }]],
   [[{ id: "faults", what: "the cluster manager under kill, stop, leak, reload", files: "tests/faults/**/*.test.ts", timeout: 120_000 }]],
   [
     [
@@ -232,6 +234,7 @@ async function runMocha(suite: Suite, options: TestOptions, env: NodeJS.ProcessE
     "tests/support/reporter.mjs",
     "--timeout",
     String(suite.timeout),
+    ...(suite.jobs === undefined ? [] : ["--parallel", "--jobs", String(suite.jobs)]),
     ...(options.grep ? ["--grep", options.grep] : []),
     // Mocha colours whenever CI is set, also in log files.
     ...(process.stdout.isTTY ? [] : ["--no-color"]),
