@@ -3,6 +3,7 @@ import type { Phase } from "./config/phase";
 import type { DocumentsConfig, JobsConfig, Role } from "./config/role";
 import type { PostgresConfig } from "./db/environment";
 import type { KafkaConfig } from "./events/config";
+import type { SqsConfig } from "./events/sqs-config";
 import type { RealtimeConfig } from "./realtime/config";
 import type { RateLimitConfig } from "./rate-limit/policies";
 import type { RedisConfig } from "./redis";
@@ -32,6 +33,8 @@ export interface AppConfig {
   readonly sqlitePath: string;
   /** DATABASE_* and DB_*; `undefined` without DATABASE_URL: the data is in SQLite. */
   readonly postgres: PostgresConfig | undefined;
+  /** MIGRATIONS: `auto` migrates at the start; `external` only looks whether the command `migrate` has been run; @default "auto" */
+  readonly migrations: "auto" | "external";
   /**
    * SESSION_SECRET or SESSION_SECRET_FILE, at least 32 characters; several separated by commas while one is being replaced: the first
    * signs, all are accepted. `undefined`: the app generates one and keeps it beside its database.
@@ -49,8 +52,12 @@ export interface AppConfig {
   readonly rateLimits: RateLimitConfig;
   readonly cache: CacheConfig;
   readonly protection: ProtectionConfig;
-  /** KAFKA_*; `undefined` without KAFKA_BROKERS: events stay within the process. */
+  /** METRICS_NAMESPACE of CloudWatch for figures in the log (feature A15); @default undefined: none are written */
+  readonly metricsNamespace: string | undefined;
+  /** KAFKA_*; `undefined` without KAFKA_BROKERS: events stay within the process, or go to {@link sqs}. */
   readonly kafka: KafkaConfig | undefined;
+  /** SQS_QUEUE_URL instead of KAFKA_BROKERS; @default undefined */
+  readonly sqs: SqsConfig | undefined;
   readonly realtime: RealtimeConfig;
   /** ROLE, or --role on the command line; @default "all" */
   readonly role: Role;

@@ -1,10 +1,9 @@
-import { assetDirectory } from "./assets";
 import type { ClusterStatus, ReloadResult } from "./cluster/types";
 import type { AppConfig } from "./config";
 import type { Database } from "./db/database";
-import { migrate, readMigrations } from "./db/migrate";
-import { openDatabase, openForMigrations } from "./db/open";
+import { openDatabase } from "./db/open";
 import { PoolMonitor } from "./db/pool-monitor";
+import { checkSchema, migrateSchema } from "./db/schema";
 import type { Cache } from "./cache/cache";
 import { createCache } from "./cache/config";
 import { RedisFence } from "./cache/fence";
@@ -12,7 +11,7 @@ import { Events } from "./events/events";
 import { EventLoopMonitor } from "./health/event-loop";
 import type { WorkerLifecycle } from "./lifecycle/types";
 import { Admission } from "./lifecycle/admission";
-import { JobService, prepareQueues } from "./jobs/service";
+import { JobService } from "./jobs/service";
 import { createLogger, type Logger } from "./observability/logger";
 import { TenantMetrics } from "./observability/tenant-metrics";
 import { TenantMetricsFlush } from "./observability/tenant-metrics-flush";
@@ -84,7 +83,7 @@ export interface ContainerOptions {
 }
 
 /**
- * Run once before workers start: brings the schema up to date and makes sure that every secret exists.
+ * Run once before workers start: brings the schema up to date, or makes sure that it is (MIGRATIONS), and that every secret exists.
  * @throws MigrationError when database and app do not fit; the error of the file system when the database cannot be opened.
  */
 export async function prepare(config: AppConfig, logger: Logger = createLogger(config)): Promise<void> {
@@ -96,14 +95,7 @@ export async function prepare(config: AppConfig, logger: Logger = createLogger(c
   for (const file of generated) {
     logger.warn({ file }, "a secret is not configured; using a generated one that is kept in this file");
   }
-  const database = await openForMigrations(config, logger);
-  try {
-    const applied = await migrate(database, readMigrations(assetDirectory(`migrations/${database.kind}`)));
-    await prepareQueues(config);
-    logger.info({ database: database.kind, applied }, applied.length === 0 ? "the schema is up to date" : "migrations applied");
-  } finally {
-    await database.close();
-  }
+  await (config.migrations === "auto" ? migrateSchema : checkSchema)(config, logger);
 }
 
 /** Opens what one worker needs. {@link closeContainer} is its counterpart. */
@@ -136,7 +128,7 @@ export async function createContainer(
     ...{ config: config.rateLimits, phase: config.phase, trustProxy: config.trustProxy, clustered: lifecycle.clustered },
     ...{ redis: redis.limits, adminToken, logger },
   });
-  const events = new Events({ database, logger, kafka: config.kafka, appName: config.appName });
+  const events = new Events({ database, logger, kafka: config.kafka, sqs: config.sqs, appName: config.appName });
   const realtime = new Realtime({
     ...{ config: config.realtime, appName: config.appName, instanceId: instanceId(), redis: redis.cache },
     ...{ admission, limits, sessions, logger, clustered: lifecycle.clustered },

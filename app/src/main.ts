@@ -18,6 +18,7 @@ const HELP = `Usage: node main.js [command] [--role=web|jobs|consumer|all]
 
 Commands:
   start        run the app (default): one primary process and its workers, or a single process with WORKERS=1
+  migrate      bring the database up to date as the owner of its tables, make the login of DATABASE_APP_USER, and end
   healthcheck  exit 0 when the instance on this machine is ready for requests, else 1 with the reason
   status       print one JSON line: health and scaling of the instance on this machine
   --help       print this text
@@ -112,7 +113,11 @@ async function start(): Promise<void> {
   });
 }
 
-const commands: Readonly<Record<string, (() => Promise<void>) | undefined>> = { start, healthcheck, status };
+async function migrate(): Promise<void> {
+  await (await import("./lifecycle/migrate.js")).runMigrations();
+}
+
+const commands: Readonly<Record<string, (() => Promise<void>) | undefined>> = { start, migrate, healthcheck, status };
 
 /** Takes `--role=NAME` or `--role NAME` out of the command line; what NAME may be is checked with the rest of the configuration. */
 function withoutRole(words: readonly string[]): { readonly words: readonly string[]; readonly role: string | undefined } {
@@ -134,7 +139,7 @@ async function main(): Promise<void> {
     return;
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command === undefined) fail(`Unknown command "${name}"; use start, healthcheck, status or --help.`, EXIT_USAGE);
+  if (command === undefined) fail(`Unknown command "${name}"; use start, migrate, healthcheck, status or --help.`, EXIT_USAGE);
   if (rest.length > 0) fail(`Command "${name}" takes no arguments, got "${rest.join(" ")}".`, EXIT_USAGE);
   const major = Number(process.versions.node.split(".")[0]);
   if (major < LEAST_NODE) fail(`Node ${process.versions.node} is too old for the app; use Node ${LEAST_NODE} or newer.`, EXIT_USAGE);
@@ -145,7 +150,8 @@ async function main(): Promise<void> {
   try {
     await command();
   } catch (error) {
-    fail(`${name}: ${(error as Error).message}.`, 1);
+    // Some sentences have their full stop.
+    fail(`${name}: ${(error as Error).message.replace(/\.$/, "")}.`, 1);
   }
 }
 

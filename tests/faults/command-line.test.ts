@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { destroyInstances, launch, startInstance } from "./support/instance";
 import { programs } from "./support/programs";
 
@@ -32,13 +35,44 @@ describe("the app's command line", function () {
     assert.equal(dead.stderr, `healthcheck: nothing listens on 127.0.0.1:${instance.port}.\n`);
   });
 
+  it("A14 migrate brings the database up to date once; with MIGRATIONS=external start wants that done", async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), "phased-migrate-"));
+    try {
+      const environment = { SQLITE_PATH: path.join(directory, "app.db"), DRAIN_DELAY_MS: "0" };
+      const refused = launch("app", { ...environment, MIGRATIONS: "external" });
+      assert.equal((await refused.exited).code, 1);
+      assert.match(refused.transcript(), /The database lacks 0001_\w+\.sql, .*run \\"node main\.js migrate\\"/);
+      const messages = ({ stdout }: { readonly stdout: string }): string[] =>
+        stdout
+          .trimEnd()
+          .split("\n")
+          .map((line) => (JSON.parse(line) as { msg: string }).msg);
+      const first = run(["migrate"], environment);
+      assert.equal(first.status, 0, first.stderr);
+      assert.ok(messages(first).filter((message) => message === "migration applied").length >= 7);
+      const again = run(["migrate"], environment);
+      assert.deepEqual([again.status, messages(again)], [0, ["the schema is up to date"]]);
+      const wrong = run(["migrate"], { ...environment, DATABASE_APP_USER: "app" });
+      assert.equal(wrong.status, 2);
+      assert.match(wrong.stderr, /^The configuration is not usable:\n {2}- DATABASE_APP_USER: set without DATABASE_URL/);
+      const away = run(["migrate"], { DATABASE_URL: "postgres://owner@127.0.0.1:1/app", DB_RETRY_MS: "0" });
+      assert.equal(away.status, 1);
+      assert.match(
+        away.stderr,
+        /^migrate: The database is not available: Postgres at 127\.0\.0\.1:1\/app cannot be reached \([^\n]+\)\.\n$/,
+      );
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+
   it("refuses what it does not know in one sentence", () => {
     assert.deepEqual(
       [run(["serve"]), run(["start", "now"]), run(["constructor"])].map(({ status, stderr }) => ({ status, stderr })),
       [
-        { status: 2, stderr: 'Unknown command "serve"; use start, healthcheck, status or --help.\n' },
+        { status: 2, stderr: 'Unknown command "serve"; use start, migrate, healthcheck, status or --help.\n' },
         { status: 2, stderr: 'Command "start" takes no arguments, got "now".\n' },
-        { status: 2, stderr: 'Unknown command "constructor"; use start, healthcheck, status or --help.\n' },
+        { status: 2, stderr: 'Unknown command "constructor"; use start, migrate, healthcheck, status or --help.\n' },
       ],
     );
     assert.match(run(["--help"]).stdout, /^Usage: node main\.js/);
@@ -46,7 +80,7 @@ describe("the app's command line", function () {
   });
 
   it("start lists every violation of the environment and exits 2, without a stack", async () => {
-    const instance = launch("app", { PORT: "70000", WORKERS: "many", SESSION_SECRET_FILE: "/nowhere", S3_BUCKET: "documents" });
+    const instance = launch("app", { PORT: "70000", WORKERS: "many", SESSION_SECRET_FILE: "/nowhere", S3_BUCKET: "No Bucket" });
     assert.equal((await instance.exited).code, 2);
     assert.deepEqual(instance.lines, []);
     assert.match(instance.stderr, /^The configuration is not usable:\n( {2}- .+\n){4}$/);

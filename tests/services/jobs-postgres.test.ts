@@ -16,14 +16,14 @@ describe("D5 job queue on Postgres", function () {
     server = await startPostgres();
     urls = await server.createDatabase();
     // Every instance does this at its start: again changes nothing.
-    await migratePostgresQueues(urls.url);
-    await migratePostgresQueues(urls.url);
+    await migratePostgresQueues({ url: urls.url });
+    await migratePostgresQueues({ url: urls.url });
   });
   after(() => server.remove());
 
   describeQueueContract("BullMQ on Postgres", () => ({
     open({ leaseMs = 2000, timeoutMs } = {}) {
-      const queue = new BullJobQueue(postgresBackend(urls.appUrl), logger, {
+      const queue = new BullJobQueue(postgresBackend({ url: urls.appUrl }), logger, {
         leaseMs,
         retryBaseMs: 20,
         ...(timeoutMs !== undefined && { timeoutMs }),
@@ -35,7 +35,7 @@ describe("D5 job queue on Postgres", function () {
       await Promise.all(queues.splice(0).map((queue) => queue.close()));
       // A database of its own for each test: BullMQ's tables are its own business.
       urls = await server.createDatabase();
-      await migratePostgresQueues(urls.url);
+      await migratePostgresQueues({ url: urls.url });
     },
   }));
 });

@@ -2,7 +2,9 @@ import { z } from "zod";
 import { integer, optionalInteger } from "./numbers";
 import { ROLES } from "./role";
 import { DATABASE_SECRETS, databaseVariables } from "../db/environment";
+import { bucketVariables } from "../documents/config";
 import { SASL_MECHANISMS } from "../events/config";
+import { sqsVariables } from "../events/sqs-config";
 import { OCR_LANGUAGES } from "../ocr/languages";
 import { rateLimitVariables } from "../rate-limit/environment";
 
@@ -70,6 +72,7 @@ export const environmentSchema = z.object({
     .optional()
     .describe("at least 16 printable characters without spaces"),
   ...databaseVariables,
+  MIGRATIONS: z.enum(["auto", "external"]).default("auto").describe("auto or external"),
   REDIS_URL: redisUrl,
   REDIS_LIMITS_URL: redisUrl,
   REDIS_COMMAND_TIMEOUT_MS: integer(10, 10_000, 150),
@@ -93,10 +96,12 @@ export const environmentSchema = z.object({
   KAFKA_SASL_MECHANISM: z.enum(SASL_MECHANISMS).optional().describe(SASL_MECHANISMS.join(", ")),
   KAFKA_SASL_USERNAME: z.string().max(256).optional().describe("at most 256 characters"),
   KAFKA_SASL_PASSWORD: z.string().max(4096).optional().describe("at most 4096 characters"),
+  ...sqsVariables,
   ROLE: z.enum(ROLES).default("all").describe(ROLES.join(", ")),
   JOBS_LEASE_MS: integer(500, HOUR_MS, 30_000),
   JOBS_RETRY_BASE_MS: integer(1, HOUR_MS, 1000),
   DOCUMENTS_PATH: z.string().max(4096).optional().describe("the path of a directory"),
+  ...bucketVariables,
   DOCUMENT_MAX_BYTES: integer(1024, 1_073_741_824, 26_214_400),
   OCR_LANGUAGES: ocrLanguages,
   REALTIME_MAX_CONNECTIONS: integer(1, 1_000_000, 10_000),
@@ -122,6 +127,11 @@ export const environmentSchema = z.object({
   MAX_CONNECTIONS: integer(1, 1_000_000, 10_000),
   OVERLOAD_DELAY_MS: integer(0, 60_000, 200),
   MAX_IN_FLIGHT: integer(1, 1_000_000, 2000),
+  METRICS_NAMESPACE: z
+    .string()
+    .regex(/^(?!AWS\/)[\w./#:-]{1,255}$/)
+    .optional()
+    .describe("1 to 255 letters, digits, dots, slashes, dashes, underscores, colons or #, and not AWS/ first"),
   COMPANY_METRICS_FLUSH_MS: integer(50, HOUR_MS, 15_000),
   WORKERS: z
     .union([

@@ -4,11 +4,13 @@ import { version } from "../../package.json";
 import type { AppConfig } from "../config";
 import { rateLimitConfig } from "../rate-limit/environment";
 import { databaseConfig } from "../db/environment";
+import { bucketConfig } from "../documents/config";
 import { kafkaConfig } from "../events/config";
+import { sqsConfig } from "../events/sqs-config";
 import { environmentSchema, SECRET_NAMES } from "./environment";
 import type { MachineLimits } from "./machine";
 import { automaticWorkers, heapLimitMb, readMachineLimits, residentLimitMb } from "./machine";
-import { detectPhase, SERVICE_VARIABLES } from "./phase";
+import { detectPhase } from "./phase";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -30,7 +32,6 @@ export class ConfigError extends Error {
 export function loadConfig(environment: Environment = process.env, machine: MachineLimits = readMachineLimits()): AppConfig {
   const violations: string[] = [];
   const values = readValues(environment, violations);
-  violations.push(...servicesOfLaterPhases(environment));
   const parsed = environmentSchema.safeParse(values);
   if (!parsed.success) {
     violations.push(...new Set(parsed.error.issues.map((issue) => describeIssue(String(issue.path[0]), values))));
@@ -38,6 +39,8 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
   }
   const env = parsed.data;
   const kafka = kafkaConfig(env, violations);
+  const sqs = sqsConfig(env, violations);
+  const bucket = bucketConfig(env, violations);
   // C2: all cores, but one process for a developer who did not ask for more.
   const wanted = env.WORKERS ?? (env.NODE_ENV === "development" ? 1 : "auto");
   const workers = wanted === "auto" ? automaticWorkers(machine) : wanted;
@@ -55,6 +58,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
     trustProxy: env.TRUST_PROXY,
     sqlitePath: env.SQLITE_PATH,
     postgres,
+    migrations: env.MIGRATIONS,
     sessionSecret: env.SESSION_SECRET,
     adminToken: env.ADMIN_TOKEN,
     drainDelayMs: env.DRAIN_DELAY_MS,
@@ -69,6 +73,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
       maxInFlight: env.MAX_IN_FLIGHT,
       metricsFlushMs: env.COMPANY_METRICS_FLUSH_MS,
     },
+    metricsNamespace: env.METRICS_NAMESPACE,
     rateLimits: rateLimitConfig(env),
     cache: {
       maxEntries: env.CACHE_MAX_ENTRIES,
@@ -77,6 +82,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
       warmCompanies: env.CACHE_WARM_COMPANIES,
     },
     kafka,
+    sqs,
     realtime: {
       mostConnections: env.REALTIME_MAX_CONNECTIONS,
       mostPerUser: env.REALTIME_MAX_PER_USER,
@@ -87,6 +93,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
     role: env.ROLE,
     jobs: { leaseMs: env.JOBS_LEASE_MS, retryBaseMs: env.JOBS_RETRY_BASE_MS },
     documents: {
+      bucket,
       path: env.DOCUMENTS_PATH ?? path.join(path.dirname(env.SQLITE_PATH), "documents"),
       maxBytes: env.DOCUMENT_MAX_BYTES,
       ocrLanguages: env.OCR_LANGUAGES,
@@ -138,14 +145,4 @@ function describeIssue(name: string, values: Readonly<Record<string, string | un
   const value = values[name] ?? "";
   const shown = SECRET_NAMES.includes(name) ? `the given value (${value.length} characters)` : `"${value}"`;
   return `${name}: ${shown} is not allowed; use ${field.description ?? "another value"}.`;
-}
-
-function servicesOfLaterPhases(environment: Environment): string[] {
-  return detectPhase(environment)
-    .because.map((variable) => ({ variable, known: SERVICE_VARIABLES[variable.replace(/_FILE$/, "")] }))
-    .flatMap(({ variable, known }) =>
-      known === undefined || variable.replace(/_FILE$/, "") in environmentSchema.shape
-        ? []
-        : [`${variable}: ${known.service} comes with phase "${known.phase}", this version runs phase "cluster" only; remove the variable.`],
-    );
 }

@@ -2,13 +2,14 @@
 export type Phase = "cluster" | "database" | "cloud";
 
 /** Variables that announce a backing service, with the phase that brings it. An empty variable counts as absent. */
-export const SERVICE_VARIABLES: Readonly<Record<string, { readonly service: string; readonly phase: Phase }>> = {
-  DATABASE_URL: { service: "Postgres", phase: "database" },
-  DATABASE_READ_REPLICAS: { service: "Postgres read replicas", phase: "database" },
-  REDIS_URL: { service: "Redis", phase: "database" },
-  REDIS_LIMITS_URL: { service: "Redis for rate limits", phase: "database" },
-  KAFKA_BROKERS: { service: "Kafka", phase: "database" },
-  S3_BUCKET: { service: "object storage", phase: "cloud" },
+const SERVICE_VARIABLES: Readonly<Record<string, Phase>> = {
+  DATABASE_URL: "database",
+  DATABASE_READ_REPLICAS: "database",
+  REDIS_URL: "database",
+  REDIS_LIMITS_URL: "database",
+  KAFKA_BROKERS: "database",
+  SQS_QUEUE_URL: "cloud",
+  S3_BUCKET: "cloud",
 };
 
 /** Set by the platforms themselves: ECS sets the first in every task, Kubernetes the second in every pod. */
@@ -17,7 +18,7 @@ const CLOUD_PLATFORM_VARIABLES = ["ECS_CONTAINER_METADATA_URI_V4", "KUBERNETES_S
 /** What the environment says about the phase. */
 export interface DetectedPhase {
   readonly phase: Phase;
-  /** Names of the variables that led to it, in the order of {@link SERVICE_VARIABLES}. */
+  /** Names of the variables that led to it, in the order of `SERVICE_VARIABLES`. */
   readonly because: readonly string[];
 }
 
@@ -33,6 +34,6 @@ export function detectPhase(environment: Readonly<Record<string, string | undefi
   const services = Object.keys(SERVICE_VARIABLES).flatMap((name) => [name, `${name}_FILE`].filter(isSet));
   if (services.length === 0) return { phase: "cluster", because: [] };
   const platform = CLOUD_PLATFORM_VARIABLES.filter(isSet);
-  const cloudOnly = services.some((name) => SERVICE_VARIABLES[name.replace(/_FILE$/, "")]?.phase === "cloud");
+  const cloudOnly = services.some((name) => SERVICE_VARIABLES[name.replace(/_FILE$/, "")] === "cloud");
   return { phase: cloudOnly || platform.length > 0 ? "cloud" : "database", because: [...services, ...platform] };
 }

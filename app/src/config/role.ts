@@ -1,3 +1,4 @@
+import type { BucketConfig } from "../documents/config";
 import type { OcrLanguage } from "../ocr/languages";
 
 /** What an instance does (feature A18): serve the API, run background jobs, consume events, or everything. */
@@ -19,8 +20,10 @@ export interface JobsConfig {
 
 /** Where uploaded documents are kept (feature A21), and how large one may be. */
 export interface DocumentsConfig {
-  /** DOCUMENTS_PATH; @default the directory `documents` beside the database */
+  /** DOCUMENTS_PATH; with a bucket only for uploads on their way; @default the directory `documents` beside the database */
   readonly path: string;
+  /** S3_*; `undefined` without S3_BUCKET: documents are in `path`. */
+  readonly bucket: BucketConfig | undefined;
   /** DOCUMENT_MAX_BYTES of one document; @default 26214400 (25 MiB) */
   readonly maxBytes: number;
   /** OCR_LANGUAGES that text in images is in; @default ["eng"] */

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { integer, optionalInteger } from "../config/numbers";
+import type { AppLogin } from "./login";
+import { type Authorities, readAuthorities, tlsViolation, wantsTls } from "./tls";
 
 /** How Postgres is reached (features C1, D4, E1, E8, E12). Durations are milliseconds. */
 export interface PostgresConfig {
@@ -9,6 +11,10 @@ export interface PostgresConfig {
   readonly directUrl: string;
   /** DATABASE_READ_REPLICAS: comma-separated URLs, one a server; @default none */
   readonly replicaUrls: readonly string[];
+  /** DATABASE_CA: who signs the servers' certificates; @default the authorities Node believes */
+  readonly authorities: Authorities | undefined;
+  /** DATABASE_APP_USER and DATABASE_APP_PASSWORD, the login that the command `migrate` makes for the app; @default none */
+  readonly appLogin: AppLogin | undefined;
   /** DB_POOL_MAX ÷ workers, rounded down, at least 1; @default 20 for the instance */
   readonly poolMax: number;
   /** DB_POOL_MIN ÷ workers, rounded up: connections that stay open; @default 5 for the instance */
@@ -64,6 +70,21 @@ export const databaseVariables = {
     .optional()
     .describe(`addresses such as ${ADDRESS}, separated by commas`),
   DATABASE_PASSWORD: z.string().max(4096).optional().describe("at most 4096 characters"),
+  DATABASE_CA: z
+    .string()
+    .max(4096)
+    .optional()
+    .describe("the path of a file with PEM certificates, or rds for those of Amazon RDS and its proxies"),
+  DATABASE_APP_USER: z
+    .string()
+    .regex(/^(?!pg_|public$|none$)[a-z_][a-z0-9_]{0,62}$/)
+    .optional()
+    .describe("1 to 63 small letters, digits or underscores, no digit first, and not pg_, public or none"),
+  DATABASE_APP_PASSWORD: z
+    .string()
+    .regex(/^[\x21-\x7e]{12,1000}$/)
+    .optional()
+    .describe("12 to 1000 printable ASCII characters without spaces"),
   DB_POOL_MAX: integer(1, MOST_CONNECTIONS, 20),
   DB_POOL_MIN: optionalInteger(0, MOST_CONNECTIONS),
   DB_REPLICA_POOL_MAX: integer(1, MOST_CONNECTIONS, 30),
@@ -80,7 +101,23 @@ export const databaseVariables = {
 };
 
 /** Those of them that hold a password. */
-export const DATABASE_SECRETS = ["DATABASE_URL", "DATABASE_DIRECT_URL", "DATABASE_READ_REPLICAS", "DATABASE_PASSWORD"] as const;
+export const DATABASE_SECRETS = [
+  "DATABASE_URL",
+  "DATABASE_DIRECT_URL",
+  "DATABASE_READ_REPLICAS",
+  "DATABASE_PASSWORD",
+  "DATABASE_APP_PASSWORD",
+] as const;
+
+/** Variables that mean nothing without DATABASE_URL. */
+const NEED_URL = [
+  "DATABASE_DIRECT_URL",
+  "DATABASE_READ_REPLICAS",
+  "DATABASE_PASSWORD",
+  "DATABASE_CA",
+  "DATABASE_APP_USER",
+  "DATABASE_APP_PASSWORD",
+] as const;
 
 /** What {@link databaseVariables} gives. */
 export type DatabaseVariables = z.output<z.ZodObject<typeof databaseVariables>>;
@@ -91,7 +128,7 @@ export type DatabaseVariables = z.output<z.ZodObject<typeof databaseVariables>>;
  */
 export function databaseConfig(env: DatabaseVariables, workers: number, violations: string[]): PostgresConfig | undefined {
   if (env.DATABASE_URL === undefined) {
-    for (const name of ["DATABASE_DIRECT_URL", "DATABASE_READ_REPLICAS", "DATABASE_PASSWORD"] as const) {
+    for (const name of NEED_URL) {
       if (env[name] !== undefined) violations.push(`${name}: set without DATABASE_URL; set DATABASE_URL too, or remove the variable.`);
     }
     return undefined;
@@ -102,6 +139,7 @@ export function databaseConfig(env: DatabaseVariables, workers: number, violatio
       violations.push(`${pool}_MIN: "${min}" is not allowed; use a whole number from 0 to ${pool}_MAX, which is ${max}.`);
     }
   }
+  const authorities = encryption(env, violations);
   const password = env.DATABASE_PASSWORD;
   const most = (connections: number): number => Math.max(1, Math.floor(connections / workers));
   const least = (connections: number | undefined, max: number): number =>
@@ -109,7 +147,9 @@ export function databaseConfig(env: DatabaseVariables, workers: number, violatio
   return {
     url: withPassword(env.DATABASE_URL, password),
     directUrl: withPassword(env.DATABASE_DIRECT_URL ?? env.DATABASE_URL, password),
-    replicaUrls: (env.DATABASE_READ_REPLICAS?.split(",") ?? []).map((text) => withPassword(text.trim(), password)),
+    replicaUrls: replicaAddresses(env).map((address) => withPassword(address, password)),
+    authorities,
+    appLogin: appLogin(env, violations),
     poolMax: most(env.DB_POOL_MAX),
     poolMin: least(env.DB_POOL_MIN, env.DB_POOL_MAX),
     replicaPoolMax: most(env.DB_REPLICA_POOL_MAX),
@@ -124,6 +164,44 @@ export function databaseConfig(env: DatabaseVariables, workers: number, violatio
     replicaCheckMs: env.DB_REPLICA_CHECK_MS,
     replicaMaxLagMs: env.DB_REPLICA_MAX_LAG_MS,
   };
+}
+
+function replicaAddresses({ DATABASE_READ_REPLICAS: list }: DatabaseVariables): string[] {
+  return list?.split(",").map((text) => text.trim()) ?? [];
+}
+
+/** Whose certificates are believed; what does not go together with the addresses is added to `violations`. */
+function encryption(env: DatabaseVariables, violations: string[]): Authorities | undefined {
+  const { DATABASE_URL: url, DATABASE_DIRECT_URL: directUrl, DATABASE_CA: ca } = env;
+  const addresses = Object.entries({
+    DATABASE_URL: [url],
+    DATABASE_DIRECT_URL: [directUrl],
+    DATABASE_READ_REPLICAS: replicaAddresses(env),
+  });
+  const given = addresses.flatMap(([name, list]) => list.flatMap((address) => (address === undefined ? [] : [{ name, address }])));
+  for (const { name, address } of given) {
+    const problem = tlsViolation(address, ca !== undefined);
+    if (problem !== undefined) violations.push(`${name}: ${problem}`);
+  }
+  if (ca === undefined) return undefined;
+  if (!given.some(({ address }) => wantsTls(address))) {
+    violations.push("DATABASE_CA: set without TLS; add ?sslmode=verify-full to DATABASE_URL, or remove the variable.");
+    return undefined;
+  }
+  return readAuthorities(ca, violations);
+}
+
+function appLogin(env: DatabaseVariables, violations: string[]): AppLogin | undefined {
+  const { DATABASE_APP_USER: user, DATABASE_APP_PASSWORD: password } = env;
+  if (user === undefined && password === undefined) return undefined;
+  if (user === undefined || password === undefined) {
+    const [missing, given] = user === undefined ? ["USER", "PASSWORD"] : ["PASSWORD", "USER"];
+    violations.push(`DATABASE_APP_${missing}: not set, but DATABASE_APP_${given} is; set both, or none.`);
+    return undefined;
+  }
+  const owner = decodeURIComponent(new URL(env.DATABASE_DIRECT_URL ?? env.DATABASE_URL ?? "").username);
+  if (user === owner) violations.push(`DATABASE_APP_USER: "${user}" is the owner who migrates; use another name for the app's login.`);
+  return { user, password };
 }
 
 /** An address that names no password gets this one: so that only the password has to be a secret. */

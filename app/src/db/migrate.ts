@@ -75,18 +75,57 @@ const CREATE_TABLE = `CREATE TABLE IF NOT EXISTS schema_migrations (
  * it applied as a whole or not at all; processes that start at the same time wait for each other and apply each once. Requests that are
  * served meanwhile, by an older version of the app, are held for a second at most: no migration waits longer for a table.
  *
+ * @param onApplied is told of each at once: one that makes an index may take long.
  * @returns the names it applied, in order.
  * @throws MigrationError when an applied migration was changed, or the database is newer than this version of the app.
  */
-export async function migrate(database: Database, migrations: readonly Migration[]): Promise<string[]> {
+export async function migrate(
+  database: Database,
+  migrations: readonly Migration[],
+  onApplied: (name: string) => void = () => undefined,
+): Promise<string[]> {
   await database.transaction((transaction) => transaction.script(CREATE_TABLE), ALONE);
   verifyApplied(await readApplied(database), migrations);
   const done: string[] = [];
   for (const migration of migrations) {
-    if (await inBetween(() => database.transaction((transaction) => applyOnce(database, transaction, migration), ALONE)))
-      done.push(migration.name);
+    if (!(await inBetween(() => database.transaction((transaction) => applyOnce(database, transaction, migration), ALONE)))) continue;
+    onApplied(migration.name);
+    done.push(migration.name);
   }
   return done;
+}
+
+/**
+ * Makes sure, without changing anything, that the schema has all that this version of the app needs.
+ *
+ * Migrations it does not know are no error here, other than in {@link migrate}: while a newer version is rolled out, or rolled back, instances
+ * of this one go on, and may have to start.
+ * @returns the names of those, in order.
+ * @throws MigrationError when migrations are missing, or an applied one was changed.
+ */
+export async function verifySchema(database: Database, migrations: readonly Migration[]): Promise<string[]> {
+  const applied = (await hasTable(database)) ? await readApplied(database) : [];
+  const known = new Set(migrations.map(({ version }) => version));
+  verifyApplied(
+    applied.filter(({ version }) => known.has(version)),
+    migrations,
+  );
+  const there = new Set(applied.map(({ version }) => version));
+  const missing = migrations.filter(({ version }) => !there.has(version)).map(({ name }) => name);
+  if (missing.length > 0) {
+    throw new MigrationError(
+      `The database lacks ${missing.join(", ")}, and MIGRATIONS is external; run "node main.js migrate" of this version as the owner of the tables, or set MIGRATIONS to auto.`,
+    );
+  }
+  return applied.filter(({ version }) => !known.has(version)).map(({ name }) => name);
+}
+
+async function hasTable(database: Database): Promise<boolean> {
+  const sql =
+    database.kind === "sqlite"
+      ? "SELECT 1 AS found FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'"
+      : "SELECT 1 AS found WHERE to_regclass('schema_migrations') IS NOT NULL";
+  return (await database.get(sql)) !== undefined;
 }
 
 /** Tries until the tables are free for long enough. @throws DatabaseBusyError when they are not for ten minutes. */

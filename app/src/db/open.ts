@@ -3,6 +3,7 @@ import type { Database } from "./database";
 import type { PostgresConfig } from "./environment";
 import type { PostgresPoolOptions } from "./postgres-pool";
 import { SqliteDatabase } from "./sqlite";
+import { postgresAddress } from "./tls";
 
 /** What {@link openDatabase} takes from the configuration. */
 export interface DatabaseConfig {
@@ -19,12 +20,13 @@ export interface DatabaseConfig {
 export async function openDatabase(config: DatabaseConfig, logger: Logger): Promise<Database> {
   const { appName, sqlitePath, postgres } = config;
   if (postgres === undefined) return SqliteDatabase.open({ file: sqlitePath });
+  const { poolMax, poolMin, replicaPoolMax, replicaPoolMin } = postgres;
   const database = new (await postgresDatabase())({
-    primary: pool(postgres, appName, logger, postgres.url, postgres.poolMax, postgres.poolMin),
+    primary: await pool(postgres, appName, logger, postgres.url, poolMax, poolMin),
     lockWaitMs: postgres.lockTimeoutMs,
     retryMs: postgres.retryMs,
     replicas: {
-      servers: postgres.replicaUrls.map((url) => pool(postgres, appName, logger, url, postgres.replicaPoolMax, postgres.replicaPoolMin)),
+      servers: await Promise.all(postgres.replicaUrls.map((url) => pool(postgres, appName, logger, url, replicaPoolMax, replicaPoolMin))),
       checkMs: postgres.replicaCheckMs,
       maxLagMs: postgres.replicaMaxLagMs,
       onChange(server, standing, why) {
@@ -45,8 +47,19 @@ export async function openForMigrations(config: DatabaseConfig, logger: Logger):
   // Others that start at the same time migrate first; their index may take long as well.
   const patient = { ...postgres, statementTimeoutMs: 0 };
   return new (await postgresDatabase())({
-    primary: pool(patient, `${appName} migrations`, logger, postgres.directUrl, 1, 0),
+    primary: await pool(patient, `${appName} migrations`, logger, postgres.directUrl, 1, 0),
     lockWaitMs: MIGRATION_LOCK_WAIT_MS,
+    retryMs: postgres.retryMs,
+  });
+}
+
+/** The database for one look at it, as the app itself: one connection and no replicas. */
+export async function openForCheck(config: DatabaseConfig, logger: Logger): Promise<Database> {
+  const { appName, sqlitePath, postgres } = config;
+  if (postgres === undefined) return SqliteDatabase.open({ file: sqlitePath });
+  return new (await postgresDatabase())({
+    primary: await pool(postgres, appName, logger, postgres.url, 1, 0),
+    lockWaitMs: postgres.lockTimeoutMs,
     retryMs: postgres.retryMs,
   });
 }
@@ -59,11 +72,20 @@ async function postgresDatabase(): Promise<typeof import("./postgres").PostgresD
 /** Longest wait for another instance's migrations, ms. */
 const MIGRATION_LOCK_WAIT_MS = 600_000;
 
-function pool(config: PostgresConfig, appName: string, logger: Logger, url: string, max: number, min: number): PostgresPoolOptions {
+async function pool(
+  config: PostgresConfig,
+  appName: string,
+  logger: Logger,
+  address: string,
+  max: number,
+  min: number,
+): Promise<PostgresPoolOptions> {
   const { connectTimeoutMs, idleTimeoutMs, maxUses, maxLifetimeSeconds, statementTimeoutMs } = config;
+  const { url, ssl } = await postgresAddress(address, config.authorities);
   const onIdleError = (error: Error): void => logger.warn({ reason: error.message }, "an idle connection to Postgres was lost");
   return {
     url,
+    ssl,
     max,
     min,
     connectTimeoutMs,

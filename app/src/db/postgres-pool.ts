@@ -1,11 +1,14 @@
+import type { ConnectionOptions } from "node:tls";
 import { Pool, types, type PoolClient, type QueryResult } from "pg";
 import { PoolExhaustedError, type PoolFigures, type SqlValue } from "./database";
 import { ConnectFailedError, ConnectionLostError, endsConnection, sqlState } from "./postgres-errors";
 
 /** One server (or pooler) and how many connections to it. Times are milliseconds. */
 export interface PostgresPoolOptions {
-  /** With user and password. */
+  /** With user and password; without parameters about TLS, see `tls.ts`. */
   readonly url: string;
+  /** How connections are encrypted. @default not at all */
+  readonly ssl?: ConnectionOptions | false | undefined;
   readonly max: number;
   /** Connections kept open when idle. */
   readonly min: number;
@@ -120,6 +123,7 @@ export class PostgresPool {
     this.name = `Postgres at ${host}${pathname}`;
     this.#pool = new Pool({
       connectionString: options.url,
+      ...(options.ssl !== undefined && { ssl: options.ssl }),
       application_name: options.applicationName,
       max: options.max,
       min: Math.min(options.min, options.max),

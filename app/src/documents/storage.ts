@@ -19,14 +19,29 @@ export interface ContentAddress {
   readonly sha256: string;
 }
 
+const SHA256 = /^[0-9a-f]{64}$/;
+/** Ids are UUIDs; nothing else becomes a part of a path. */
+const COMPANY_ID = /^[0-9a-f-]{36}$/;
+
+/** @throws Error for what cannot be part of a path; no part of one ever comes from a client. */
+export function checkAddress(address: ContentAddress): ContentAddress {
+  if (!COMPANY_ID.test(address.companyId) || !SHA256.test(address.sha256)) throw new Error("This cannot be part of a document's path.");
+  return address;
+}
+
 /** There is no such content. */
 export class ContentMissingError extends Error {
   override readonly name = "ContentMissingError";
 }
 
+/** The storage is away, or refuses what is asked of it. Nothing was promised, so the same request may succeed later. */
+export class StorageUnavailableError extends Error {
+  override readonly name = "StorageUnavailableError";
+}
+
 /**
  * Where the content of documents is kept (feature A21), each under the SHA-256 of its bytes, apart for every company. `local-storage.ts` keeps
- * it on a local volume.
+ * it on a local volume, `s3-storage.ts` in a bucket. One contract test suite runs against each.
  */
 export interface DocumentStorage {
   /** Writes a stream to its end, so that it survives a power cut. @throws the stream's error; nothing is left then. */
@@ -46,4 +61,6 @@ export interface DocumentStorage {
   remove(address: ContentAddress, isNamed: () => Promise<boolean>): Promise<void>;
   /** Deletes what interrupted uploads left more than a day ago. @returns how many. */
   sweep(): Promise<number>;
+  /** Ends connections; nothing is asked afterwards. */
+  close(): void;
 }

@@ -4,7 +4,7 @@ import type { Database } from "../db/database";
 import type { Logger } from "../observability/logger";
 import type { KafkaConfig } from "./config";
 import { type applyEvent, purgeEffects } from "./effects";
-import { EventHandler } from "./handler";
+import { EventHandler, type ReceivedRecord } from "./handler";
 import { clientOptions, createProducer, deadLetterTopic, ensureTopics } from "./kafka";
 
 export interface ConsumerOptions {
@@ -35,6 +35,11 @@ const defaults = {
   purgeMs: 600_000,
 } as const;
 
+interface KafkaRecord extends ReceivedRecord {
+  readonly key: string | undefined;
+  readonly place: { readonly topic: string; readonly partition: number; readonly offset: string };
+}
+
 type EventStream = MessagesStream<Buffer, Buffer, Buffer, Buffer>;
 type CommitOffset = CommitOptions["offsets"][number];
 
@@ -44,7 +49,7 @@ type CommitOffset = CommitOptions["offsets"][number];
  */
 export class EventConsumer {
   readonly #options: ConsumerOptions;
-  readonly #handler: EventHandler;
+  readonly #handler: EventHandler<KafkaRecord>;
   readonly #stop = new AbortController();
   #stream: EventStream | undefined;
   #deadLetters: Producer<string, string, string, string> | undefined;
@@ -55,10 +60,10 @@ export class EventConsumer {
   constructor(options: ConsumerOptions) {
     this.#options = options;
     const { database, logger, apply } = options;
-    const deadLetter: ConstructorParameters<typeof EventHandler>[0]["deadLetter"] = async (record, reason) => {
-      const { topic, partition, offset, key, value } = record;
+    const deadLetter = async ({ key, value, place }: KafkaRecord, reason: string): Promise<void> => {
+      const { topic, partition, offset } = place;
       this.#deadLetters ??= createProducer(options.config, `${options.clientId}-dead-letters`);
-      const headers = { reason, topic, partition: String(partition), offset: offset.toString() };
+      const headers = { reason, topic, partition: String(partition), offset };
       await this.#deadLetters.send({
         messages: [{ topic: deadLetterTopic(options.config), key: key ?? "", value: value ?? "", headers }],
       });
@@ -147,7 +152,7 @@ export class EventConsumer {
     try {
       for await (const message of stream) {
         const { topic, partition, offset, key, value } = message;
-        await this.#handler.handle({ topic, partition, offset, key: textOf(key), value: textOf(value) });
+        await this.#handler.handle({ key: textOf(key), value: textOf(value), place: { topic, partition, offset: offset.toString() } });
         commits.done(message);
         if (this.#failures > 0) this.#options.logger.info("events are read again");
         this.#failures = 0;

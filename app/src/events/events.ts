@@ -7,12 +7,16 @@ import type { DomainEvent } from "./event";
 import type { LagMonitor } from "./lag";
 import { connectEvents } from "./outbox";
 import { type EventPublisher, OutboxRelay } from "./relay";
+import type { SqsConsumer } from "./sqs-consumer";
+import type { SqsConfig } from "./sqs-config";
 
 export interface EventsOptions {
   readonly database: Database;
   readonly logger: Logger;
-  /** `undefined`: no brokers; events then only reach listeners of this process. */
+  /** `undefined`: no brokers; without {@link sqs} either, events only reach listeners of this process. */
   readonly kafka: KafkaConfig | undefined;
+  /** A queue of SQS instead of brokers. @default none */
+  readonly sqs?: SqsConfig | undefined;
   /** Part of the client's name at the brokers. */
   readonly appName: string;
 }
@@ -20,7 +24,7 @@ export interface EventsOptions {
 /** What `/api/health/full` says about events. */
 export interface EventsStatus {
   readonly status: "ok" | "warning" | "disabled";
-  /** Whether events are published to Kafka. */
+  /** Whether events are published to Kafka or SQS. */
   readonly enabled: boolean;
   /** Whether this process reads them. */
   readonly consuming: boolean;
@@ -29,27 +33,27 @@ export interface EventsStatus {
   readonly reason?: string;
 }
 
-/** The events of one worker: listeners after each commit and, with brokers, the outbox with its relay (feature B5). */
+/** The events of one worker: listeners after each commit and, with brokers or a queue, the outbox with its relay (feature B5). */
 export class Events {
   readonly #options: EventsOptions;
   readonly #clientId: string;
   readonly #listeners = new Set<(event: DomainEvent) => void>();
   readonly #relay: OutboxRelay | undefined;
-  #consumer: EventConsumer | undefined;
+  #consumer: EventConsumer | SqsConsumer | undefined;
   #lag: LagMonitor | undefined;
 
   /** Begins to take part at once: what is in the outbox is published. */
   constructor(options: EventsOptions) {
     this.#options = options;
-    const { database, logger, kafka } = options;
+    const { database, logger } = options;
     this.#clientId = `${options.appName}-${randomUUID().slice(0, 8)}`;
-    if (kafka !== undefined) {
-      const connect = (): Promise<EventPublisher> => connectProducer(kafka, this.#clientId);
+    const connect = connector(options, this.#clientId);
+    if (connect !== undefined) {
       this.#relay = new OutboxRelay({ database, logger, owner: this.#clientId, connect });
       this.#relay.start();
     }
     connectEvents(database, {
-      outbox: kafka !== undefined,
+      outbox: connect !== undefined,
       committed: (event) => {
         this.#relay?.kick();
         for (const listener of this.#listeners) listener(event);
@@ -62,10 +66,17 @@ export class Events {
     this.#listeners.add(listener);
   }
 
-  /** Becomes a member of the consumer group; nothing happens without brokers, or when it is one already. */
+  /** Becomes a member of the consumer group, or a reader of the queue; nothing happens without either, or when it is one already. */
   startConsumer(): void {
-    const { kafka: config, database, logger } = this.#options;
-    if (config === undefined || this.#consumer !== undefined) return;
+    const { kafka: config, sqs, database, logger } = this.#options;
+    if (this.#consumer !== undefined) return;
+    if (sqs !== undefined) {
+      const { SqsConsumer: Consumer } = readingQueue();
+      this.#consumer = new Consumer({ config: sqs, database, logger });
+      this.#consumer.start();
+      return;
+    }
+    if (config === undefined) return;
     const { EventConsumer: Consumer, LagMonitor: Lag } = reading();
     this.#consumer = new Consumer({ config, database, logger, clientId: this.#clientId });
     this.#consumer.start();
@@ -101,6 +112,18 @@ function reading(): typeof import("./consumer") & typeof import("./lag") {
   return { ...(require("./consumer") as typeof import("./consumer")), ...(require("./lag") as typeof import("./lag")) };
 }
 
+/** The same for SQS. */
+function readingQueue(): typeof import("./sqs-consumer") {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- an import() would make becoming a consumer asynchronous
+  return require("./sqs-consumer") as typeof import("./sqs-consumer");
+}
+
+/** How the relay gets a publisher; `undefined` when nothing carries events. */
+function connector({ kafka, sqs }: EventsOptions, clientId: string): (() => Promise<EventPublisher>) | undefined {
+  if (sqs !== undefined) return async () => new (await import("./sqs.js")).SqsPublisher(sqs);
+  return kafka === undefined ? undefined : () => connectProducer(kafka, clientId);
+}
+
 async function connectProducer(config: KafkaConfig, clientId: string): Promise<EventPublisher> {
   const { createProducer, ensureTopics } = await import("./kafka.js");
   await ensureTopics(config, clientId);
@@ -114,11 +137,11 @@ async function connectProducer(config: KafkaConfig, clientId: string): Promise<E
 }
 
 /**
- * Starts reading events in this process, as `ROLE=consumer` and `ROLE=all` do; without brokers there is nothing to read and this is no
+ * Starts reading events in this process, as `ROLE=consumer` and `ROLE=all` do; without brokers or a queue there is nothing to read and this is no
  * error.
  */
 export function startConsumers({ events, logger }: { readonly events: Events; readonly logger: Logger }): { close(): Promise<void> } {
   events.startConsumer();
-  if (!events.status().enabled) logger.info("no Kafka brokers are configured: there are no events to consume");
+  if (!events.status().enabled) logger.info("neither Kafka nor SQS is configured: there are no events to consume");
   return { close: () => events.stopConsumer() };
 }

@@ -5,24 +5,22 @@ import { applyEvent } from "./effects";
 import { MalformedEventError, parseEvent } from "./event";
 import { consumedTotal } from "./metrics";
 
-/** A record as it was read, with its place for the log and for the dead letter. */
+/** A record as it was read. */
 export interface ReceivedRecord {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: bigint;
-  readonly key: string | undefined;
   readonly value: string | undefined;
+  /** Where it was read, for the log. */
+  readonly place: Readonly<Record<string, string | number>>;
 }
 
 /** What became of a record. */
 export type Outcome = "applied" | "duplicate" | "ignored" | "dead-letter";
 
-export interface HandlerOptions {
+export interface HandlerOptions<Received extends ReceivedRecord> {
   readonly database: Database;
   readonly logger: Logger;
   /** Keeps a record that cannot be handled; rejects when it could not be kept. */
-  readonly deadLetter: (record: ReceivedRecord, reason: string) => Promise<void>;
-  /** Ends waiting for a database or a dead-letter topic that is away. */
+  readonly deadLetter: (record: Received, reason: string) => Promise<void>;
+  /** Ends waiting for a database or a place for dead letters that is away. */
   readonly signal: AbortSignal;
   /** @default {@link applyEvent} */
   readonly apply?: typeof applyEvent;
@@ -37,24 +35,24 @@ const defaults = {
 } as const;
 
 /**
- * Handles one record: its effect in one transaction, or the dead-letter topic when it can have none. While the database is away it waits,
+ * Handles one record: its effect in one transaction, or the dead letters when it can have none. While the database is away it waits,
  * however long that takes: the records behind it could not be handled either.
  */
-export class EventHandler {
-  readonly #options: HandlerOptions;
+export class EventHandler<Received extends ReceivedRecord> {
+  readonly #options: HandlerOptions<Received>;
 
-  constructor(options: HandlerOptions) {
+  constructor(options: HandlerOptions<Received>) {
     this.#options = options;
   }
 
   /** @throws AbortError when the signal ended it; the record is not handled then. */
-  async handle(record: ReceivedRecord): Promise<Outcome> {
+  async handle(record: Received): Promise<Outcome> {
     const outcome = await this.#outcome(record);
     consumedTotal.inc({ outcome });
     return outcome;
   }
 
-  async #outcome(record: ReceivedRecord): Promise<Outcome> {
+  async #outcome(record: Received): Promise<Outcome> {
     const { database, logger, apply = applyEvent } = this.#options;
     // Failures in a row that the database cannot be blamed for. One with a database that has just come back is not enough.
     let strikes = 0;
@@ -67,23 +65,23 @@ export class EventHandler {
         if (isHopeless(error)) return this.#bury(record, error);
         strikes = (await this.#databaseAnswers()) ? strikes + 1 : 0;
         if (strikes >= defaults.strikes) return this.#bury(record, error);
-        if (attempt === 1) logger.warn({ ...place(record), reason: String(error) }, "an event could not be handled; trying again");
+        if (attempt === 1) logger.warn({ ...record.place, reason: String(error) }, "an event could not be handled; trying again");
         await this.#pause(attempt);
       }
     }
   }
 
-  async #bury(record: ReceivedRecord, error: unknown): Promise<Outcome> {
+  async #bury(record: Received, error: unknown): Promise<Outcome> {
     const { logger, deadLetter } = this.#options;
     const reason = error instanceof Error ? error.message : String(error);
-    logger.error({ ...place(record), reason }, "an event cannot be handled; it goes to the dead-letter topic");
+    logger.error({ ...record.place, reason }, "an event cannot be handled; it goes to the dead letters");
     for (let attempt = 1; ; attempt += 1) {
       try {
         await deadLetter(record, reason);
         return "dead-letter";
       } catch (failure) {
         // Going on would lose it.
-        if (attempt === 1) logger.warn({ ...place(record), reason: String(failure) }, "the dead-letter topic is away; trying again");
+        if (attempt === 1) logger.warn({ ...record.place, reason: String(failure) }, "the place for dead letters is away; trying again");
         await this.#pause(attempt);
       }
     }
@@ -108,8 +106,4 @@ export class EventHandler {
 /** Errors that the same record would cause again, whatever the state of the servers. */
 function isHopeless(error: unknown): boolean {
   return error instanceof MalformedEventError || error instanceof ConstraintError;
-}
-
-function place({ topic, partition, offset }: ReceivedRecord): Record<string, unknown> {
-  return { topic, partition, offset: offset.toString() };
 }

@@ -1,5 +1,5 @@
 import { Admin, type BaseOptions, Producer, ProduceAcks, findErrorBy } from "@platformatic/kafka";
-import type { KafkaConfig } from "./config";
+import type { KafkaConfig, KafkaLogin } from "./config";
 
 const defaults = {
   /** Longest wait for a connection and for the answer to a request; milliseconds. */
@@ -22,8 +22,21 @@ export function clientOptions(config: KafkaConfig, clientId: string): BaseOption
     retryDelay: defaults.retryDelayMs,
     autocreateTopics: false,
     ...(config.tls !== undefined && { tls: config.tls }),
-    ...(config.sasl !== undefined && { sasl: config.sasl }),
+    ...(config.sasl !== undefined && { sasl: saslOptions(config.sasl) }),
   };
+}
+
+/**
+ * The library asks for a token with every connection, and again before the broker's session ends. The signer and the SDK's search for
+ * credentials are loaded with the first one, by those who log in so only.
+ */
+function saslOptions(login: KafkaLogin): NonNullable<BaseOptions["sasl"]> {
+  if (login.mechanism !== "AWS_MSK_IAM") return login;
+  const token = async (): Promise<string> => {
+    const { generateAuthToken } = await import("../aws/aws-sdk.js");
+    return (await generateAuthToken({ region: login.region })).token;
+  };
+  return { mechanism: "OAUTHBEARER", token };
 }
 
 /**

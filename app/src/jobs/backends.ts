@@ -1,5 +1,7 @@
-import { createPostgresBackend, runMigrations } from "bullmq";
+import { assertSchemaCompatibility, createPostgresBackend, runMigrations } from "bullmq";
 import { Client, Pool, type PoolConfig } from "pg";
+import { MigrationError } from "../db/migrate";
+import type { PostgresAddress } from "../db/tls";
 import type { RedisConnection } from "../redis/client";
 import type { BullBackend } from "./bullmq";
 
@@ -38,13 +40,14 @@ export function redisBackend(connection: RedisConnection): BullBackend {
 /**
  * BullMQ on Postgres. It listens for notifications and sets its schema on every connection, so it needs the server itself, not a pooler in
  * transaction mode.
- * @param url with user and password, of the server.
+ * @param address of the server, with user and password.
  */
-export function postgresBackend(url: string): BullBackend {
+export function postgresBackend({ url, ssl }: PostgresAddress): BullBackend {
   const pools: Pool[] = [];
   const pool = (most: number): Pool => {
     const config: PoolConfig = {
       connectionString: url,
+      ...(ssl !== undefined && { ssl }),
       max: most,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       keepAlive: true,
@@ -69,11 +72,31 @@ export function postgresBackend(url: string): BullBackend {
 }
 
 /** Brings BullMQ's schema up to date; run once before workers start. */
-export async function migratePostgresQueues(url: string): Promise<void> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+export function migratePostgresQueues(address: PostgresAddress): Promise<void> {
+  return withClient(address, async (client) => {
+    await runMigrations(client, POSTGRES_SCHEMA);
+  });
+}
+
+/** @throws MigrationError when BullMQ's schema is not there, or too new for this version. */
+export function verifyPostgresQueues(address: PostgresAddress): Promise<void> {
+  return withClient(address, async (client) => {
+    try {
+      await assertSchemaCompatibility(client, POSTGRES_SCHEMA);
+    } catch (error) {
+      throw new MigrationError(
+        `The tables of the job queue are not what this version needs (${(error as Error).message}); run "node main.js migrate" as the owner of the tables, or set MIGRATIONS to auto.`,
+        { cause: error },
+      );
+    }
+  });
+}
+
+async function withClient({ url, ssl }: PostgresAddress, work: (client: Client) => Promise<void>): Promise<void> {
+  const client = new Client({ connectionString: url, ...(ssl !== undefined && { ssl }), connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   await client.connect();
   try {
-    await runMigrations(client, POSTGRES_SCHEMA);
+    await work(client);
   } finally {
     await client.end();
   }

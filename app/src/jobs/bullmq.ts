@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type BackendFactory, type IQueueBackend, Queue, UnrecoverableError, WaitingError, Worker } from "bullmq";
 import type { Logger } from "../observability/logger";
 import { Attempt } from "./attempt";
+import { type AnyQueue, countBacklog, countJobs } from "./bullmq-counts";
 import { type AnyBullJob, bullOptions, countedAttempts, type Envelope, type Outcome, toRecord } from "./bullmq-record";
 import { DEFINITIONS, jobId, retryDelayMs } from "./definitions";
 import { WORKER_LOST } from "./embedded-store";
@@ -41,7 +42,6 @@ const ASK_TIMEOUT_MS = 2000;
 /** A running job looks this often whether it was cancelled, ms. */
 const CANCEL_POLL_MS = 1000;
 
-type AnyQueue = Queue<Envelope, Outcome>;
 type AnyWorker = Worker<Envelope, Outcome>;
 
 /** The job queue on BullMQ. Its failed set is the list of dead letters: a job gets there in the same step as it fails for good. */
@@ -106,19 +106,13 @@ export class BullJobQueue implements JobQueue {
   }
 
   async stats(): Promise<Record<QueueName, QueueStats>> {
-    const all = await this.ask(() => Promise.all(QUEUES.map((name) => this.statsOf(name))));
+    const all = await this.ask(() => Promise.all(QUEUES.map((name) => countJobs(this.queues[name]))));
     return Object.fromEntries(all.map((stats, index) => [QUEUES[index], stats])) as Record<QueueName, QueueStats>;
   }
 
-  private async statsOf(name: QueueName): Promise<QueueStats> {
-    const queue = this.queues[name];
-    const [counts, paused] = await Promise.all([
-      queue.getJobCounts("waiting", "prioritized", "active", "delayed", "completed", "failed"),
-      queue.isPaused(),
-    ]);
-    const of = (state: string): number => counts[state] ?? 0;
-    const waiting = of("waiting") + of("prioritized");
-    return { waiting, active: of("active"), delayed: of("delayed"), completed: of("completed"), failed: of("failed"), paused };
+  async backlog(): Promise<number> {
+    const all = await this.ask(() => Promise.all(QUEUES.map((name) => countBacklog(this.queues[name]))));
+    return all.reduce((sum, count) => sum + count, 0);
   }
 
   pause(queue: QueueName): Promise<void> {

@@ -115,6 +115,15 @@ export class EmbeddedStore {
     return Object.fromEntries(stats) as Record<QueueName, QueueStats>;
   }
 
+  async backlog(): Promise<number> {
+    const row = await this.database.get<{ count: number }>(
+      `SELECT count(*) AS count FROM queued_jobs WHERE (state = 'waiting' OR (state = 'delayed' AND run_at <= ?))
+       AND NOT EXISTS (SELECT 1 FROM paused_queues WHERE paused_queues.queue = queued_jobs.queue)`,
+      [at(Date.now())],
+    );
+    return row?.count ?? 0;
+  }
+
   async paused(): Promise<Set<string>> {
     return new Set((await this.database.all<{ queue: string }>("SELECT queue FROM paused_queues LIMIT 100")).map(({ queue }) => queue));
   }

@@ -79,6 +79,10 @@ export class EmbeddedJobQueue implements JobQueue {
     return this.store.stats();
   }
 
+  backlog(): Promise<number> {
+    return this.store.backlog();
+  }
+
   pause(queue: QueueName): Promise<void> {
     return this.store.pause(queue);
   }

@@ -115,6 +115,11 @@ export interface JobQueue {
    */
   cancel(id: string): Promise<"removed" | "requested" | "finished" | "unknown">;
   stats(): Promise<Record<QueueName, QueueStats>>;
+  /**
+   * Jobs of all queues that another worker could take now: those that wait, and delayed ones whose time has come although nobody has noticed.
+   * Those of a paused queue are left out: nobody may take them.
+   */
+  backlog(): Promise<number>;
   /** Nobody takes jobs of this queue until {@link resume}; adding goes on, and jobs that run end. Holds for every process, also after a restart. */
   pause(queue: QueueName): Promise<void>;
   resume(queue: QueueName): Promise<void>;

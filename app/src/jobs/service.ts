@@ -3,13 +3,15 @@ import type { AppConfig } from "../config";
 import { runs } from "../config/role";
 import type { Database } from "../db/database";
 import { purgeKeys } from "../db/once";
+import { type PostgresAddress, postgresAddress } from "../db/tls";
 import { followDocumentJobs } from "../documents/documents";
-import { LocalDocumentStorage } from "../documents/local-storage";
+import { openDocumentStorage } from "../documents/open-storage";
 import type { DocumentStorage } from "../documents/storage";
 import type { WorkerLifecycle } from "../lifecycle/types";
 import type { Logger } from "../observability/logger";
 import { ocrSettings } from "../ocr/settings";
 import type { RedisConnections } from "../redis";
+import { BacklogReport } from "./backlog-report";
 import { CompanyJobs } from "./company-jobs";
 import { errorText } from "./definitions";
 import { EmbeddedJobQueue } from "./embedded";
@@ -36,6 +38,7 @@ export class JobService {
   private readonly stopping = new AbortController();
   private loops: Promise<unknown> = Promise.resolve();
   private keeping: Promise<void> = Promise.resolve();
+  private readonly report: BacklogReport | undefined;
   private closeThreads: () => Promise<void> = () => Promise.resolve();
   /** Whether this process takes jobs. */
   running = false;
@@ -45,22 +48,27 @@ export class JobService {
     readonly queue: JobQueue,
     readonly company: CompanyJobs,
     readonly storage: DocumentStorage,
-  ) {}
+  ) {
+    const { config, database, logger } = options;
+    const { metricsNamespace: namespace } = config;
+    this.report = namespace === undefined ? undefined : new BacklogReport({ queue, database, logger, namespace });
+  }
 
   /** Opens the queue that the configuration has: on Redis, else on Postgres, else in the embedded database. */
   static async open(options: JobServiceOptions): Promise<JobService> {
     const { database, logger, config } = options;
     const queue = await openQueue(options);
     const company = new CompanyJobs(database, queue, logger, followDocumentJobs);
-    return new JobService(options, queue, company, new LocalDocumentStorage(config.documents.path));
+    return new JobService(options, queue, company, await openDocumentStorage(config.documents));
   }
 
   /**
-   * Begins to take jobs, if the role of the instance is to. In an instance that also serves, one worker does; another takes over when it is
-   * gone.
+   * Begins to take jobs, if the role of the instance is to, and to report how many wait. In an instance that also serves, one worker does;
+   * another takes over when it is gone.
    */
   start(): void {
     const { config, lifecycle } = this.options;
+    this.report?.start();
     if (!runs(config.role, "jobs")) return;
     const elected = config.role === "all" && lifecycle.clustered;
     this.loops = this.guarded(() => (elected ? this.whenElected() : this.run()));
@@ -78,9 +86,11 @@ export class JobService {
   }
 
   async close(): Promise<void> {
+    await this.report?.close();
     await this.drain(0);
     observeQueue(undefined, this.options.logger);
     await this.queue.close();
+    this.storage.close();
   }
 
   private async whenElected(): Promise<void> {
@@ -152,15 +162,27 @@ async function openQueue({ config, database, redis, logger }: JobServiceOptions)
   if (redis.limits === undefined && config.postgres === undefined) return new EmbeddedJobQueue(database, logger, settings);
   // BullMQ is several megabytes of code that the smallest phase does without.
   const [{ BullJobQueue }, { postgresBackend, redisBackend }] = await Promise.all([import("./bullmq.js"), import("./backends.js")]);
-  const backend = redis.limits === undefined ? postgresBackend(config.postgres?.directUrl ?? "") : redisBackend(redis.limits);
-  return new BullJobQueue(backend, logger, settings);
+  if (redis.limits !== undefined) return new BullJobQueue(redisBackend(redis.limits), logger, settings);
+  const address = await postgresAddress(config.postgres?.directUrl ?? "", config.postgres?.authorities);
+  return new BullJobQueue(postgresBackend(address), logger, settings);
 }
 
-/** Run once before workers start: the tables of BullMQ, where jobs are kept in Postgres. */
+/** Makes the tables of BullMQ, or brings them up to date, where jobs are kept in Postgres. */
 export async function prepareQueues(config: AppConfig): Promise<void> {
-  if (config.redis.limitsUrl !== undefined || config.postgres === undefined) return;
-  const { migratePostgresQueues } = await import("./backends.js");
-  await migratePostgresQueues(config.postgres.directUrl);
+  const address = await queueAddress(config);
+  if (address !== undefined) await (await import("./backends.js")).migratePostgresQueues(address);
+}
+
+/** Makes sure that they are there. @throws MigrationError */
+export async function verifyQueues(config: AppConfig): Promise<void> {
+  const address = await queueAddress(config);
+  if (address !== undefined) await (await import("./backends.js")).verifyPostgresQueues(address);
+}
+
+/** The server of the queues, where that is Postgres. */
+async function queueAddress({ redis, postgres }: AppConfig): Promise<PostgresAddress | undefined> {
+  if (redis.limitsUrl !== undefined || postgres === undefined) return undefined;
+  return postgresAddress(postgres.directUrl, postgres.authorities);
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

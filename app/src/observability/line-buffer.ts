@@ -20,13 +20,13 @@ export class LineBuffer {
     this.#text += line;
   }
 
-  /** Hands on what there is. */
-  flush(): void {
+  /** Hands on what there is. @param hand takes it instead of the usual one. */
+  flush(hand = this.hand): void {
     const text = this.#text;
     if (text === "") return;
     this.#text = "";
     // Characters were counted; some take more than a byte.
-    if (Buffer.byteLength(text) <= this.most) this.hand(text);
-    else for (const line of text.split(/(?<=\n)/)) this.hand(line);
+    if (Buffer.byteLength(text) <= this.most) hand(text);
+    else for (const line of text.split(/(?<=\n)/)) hand(line);
   }
 }

@@ -23,20 +23,27 @@ let stdout: pino.DestinationStream | undefined;
  */
 function destination(): pino.DestinationStream {
   if (stdout === undefined) {
-    const stream = pino.destination({ fd: 1, sync: false });
-    // A reader that went away (`node main.js | head`) must not take the app down; there is nowhere left to report it.
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-    });
+    const stream = standardOutput({ sync: false });
     const lines = new LineBuffer(MOST_COLLECTED, (text) => stream.write(text));
     setInterval(() => lines.flush(), FLUSH_INTERVAL_MS).unref();
     process.on("exit", () => {
-      lines.flush();
       stream.flushSync();
+      // Node cancels writes that no thread has begun when a process exits: what is left is written here and now.
+      const last = standardOutput({ sync: true });
+      lines.flush((text) => last.write(text));
     });
     stdout = lines;
   }
   return stdout;
+}
+
+function standardOutput({ sync }: { readonly sync: boolean }) {
+  const stream = pino.destination({ fd: 1, sync });
+  // A reader that went away (`node main.js | head`) must not take the app down; there is nowhere left to report it.
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+  return stream;
 }
 
 let isoAt = Number.NaN;

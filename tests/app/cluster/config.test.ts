@@ -41,11 +41,11 @@ describe("the app's configuration", () => {
   });
 
   it("every numeric and enumerated variable refuses nonsense with its name, the value and what is allowed", () => {
-    const freeText = ["SQLITE_PATH", "DOCUMENTS_PATH", "KAFKA_TLS_CA_FILE", "KAFKA_SASL_USERNAME"];
+    const freeText = ["SQLITE_PATH", "DATABASE_CA", "DOCUMENTS_PATH", "KAFKA_TLS_CA_FILE", "KAFKA_SASL_USERNAME"];
     const names = Object.keys(environmentSchema.shape).filter((name) => ![...freeText, ...SECRET_NAMES].includes(name));
     const found = violations(Object.fromEntries(names.map((name) => [name, "-1 \n"])));
     assert.deepEqual(found.map((text) => text.split(":")[0]).sort(), [...names].sort());
-    for (const text of found) assert.match(text, /^[A-Z_]+: "-1 \n" is not allowed; use [^]+\.$/);
+    for (const text of found) assert.match(text, /^[A-Z0-9_]+: "-1 \n" is not allowed; use [^]+\.$/);
   });
 
   it("numbers out of range, fractions and exponents are refused", () => {
@@ -119,6 +119,32 @@ describe("the app's configuration", () => {
     assert.match(violations({ DATABASE_READ_REPLICAS: "postgres://r/app" })[0] ?? "", /^DATABASE_READ_REPLICAS: set without DATABASE_URL/);
   });
 
+  it("A14 the app's login: user and password together, not the owner, and nothing that a role cannot be called", () => {
+    const owner = { DATABASE_URL: "postgres://owner:x@db/app" };
+    const login = { DATABASE_APP_USER: "app", DATABASE_APP_PASSWORD: "hush-hush-hush" };
+    assert.deepEqual(loadConfig({ ...owner, ...login }, MACHINE).postgres?.appLogin, { user: "app", password: "hush-hush-hush" });
+    assert.equal(loadConfig(owner, MACHINE).postgres?.appLogin, undefined);
+    assert.equal(loadConfig(owner, MACHINE).migrations, "auto");
+    const refusedText = (changes: Record<string, string>): string => violations({ ...owner, ...changes }).join();
+    assert.match(
+      refusedText({ DATABASE_APP_USER: "app" }),
+      /^DATABASE_APP_PASSWORD: not set, but DATABASE_APP_USER is; set both, or none\.$/,
+    );
+    assert.match(refusedText({ DATABASE_APP_PASSWORD: "hush-hush-hush" }), /^DATABASE_APP_USER: not set/);
+    assert.match(refusedText({ ...login, DATABASE_APP_USER: "owner" }), /^DATABASE_APP_USER: "owner" is the owner who migrates/);
+    for (const user of ["App", 'a"b', "pg_monitor", "public", "1st", "a".repeat(64)])
+      assert.match(
+        refusedText({ ...login, DATABASE_APP_USER: user }),
+        /^DATABASE_APP_USER: .* is not allowed; use 1 to 63 small letters/,
+        user,
+      );
+    for (const password of ["short", "with a space in it", "ümlaut-ümlaut"]) {
+      const text = refusedText({ ...login, DATABASE_APP_PASSWORD: password });
+      assert.match(text, /^DATABASE_APP_PASSWORD: the given value \(\d+ characters\) is not allowed; use 12 to 1000 printable/);
+    }
+    assert.match(violations(login).join(), /DATABASE_APP_USER: set without DATABASE_URL/);
+  });
+
   it("A1 the phase follows from what is configured, never from what answers", () => {
     assert.deepEqual(detectPhase({}), { phase: "cluster", because: [] });
     assert.equal(detectPhase({ DATABASE_URL: "postgres://db" }).phase, "database");
@@ -128,10 +154,18 @@ describe("the app's configuration", () => {
     assert.equal(detectPhase({ KUBERNETES_SERVICE_HOST: "10.0.0.1" }).phase, "cluster", "a platform alone is no backing service");
   });
 
-  it("A1 services of later phases are refused, each with the phase that brings it, together with all other violations", () => {
-    assert.deepEqual(violations({ S3_BUCKET: "files", PORT: "x" }), [
-      'S3_BUCKET: object storage comes with phase "cloud", this version runs phase "cluster" only; remove the variable.',
-      'PORT: "x" is not allowed; use a whole number from 0 to 65535.',
+  it("A21 a bucket for documents: AWS' own, or an endpoint elsewhere; what belongs to a bucket needs one", () => {
+    assert.equal(loadConfig({}, MACHINE).documents.bucket, undefined);
+    const bucket = (more: Record<string, string>) => loadConfig({ S3_BUCKET: "shop-uploads", ...more }, MACHINE).documents.bucket;
+    assert.deepEqual(bucket({ AWS_REGION: "eu-central-1" }), {
+      ...{ name: "shop-uploads", prefix: "uploads/", region: "eu-central-1", endpoint: undefined },
+    });
+    assert.equal(bucket({ AWS_REGION: "eu-central-1", S3_REGION: "eu-west-1" })?.region, "eu-west-1");
+    assert.equal(bucket({ S3_ENDPOINT: "http://minio:9000" })?.region, "us-east-1", "requests are signed with some region");
+    assert.equal(bucket({ S3_PREFIX: "shop/files/" })?.prefix, "shop/files/");
+    for (const prefix of ["uploads", "/", "a//", "a b/"]) assert.match(violations({ S3_PREFIX: prefix }).join(), /^S3_PREFIX: /, prefix);
+    assert.deepEqual(violations({ S3_ENDPOINT: "http://minio:9000" }), [
+      "S3_ENDPOINT: set without S3_BUCKET; set S3_BUCKET too, or remove the variable.",
     ]);
   });
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { createHash } from "node:crypto";
-import { migrate, MigrationError, readMigrations, type Migration } from "../../../app/src/db/migrate";
+import { migrate, MigrationError, readMigrations, type Migration, verifySchema } from "../../../app/src/db/migrate";
 import { SqliteDatabase } from "../../../app/src/db/sqlite";
 import { inDirectory, MIGRATIONS } from "./support";
 
@@ -63,6 +63,32 @@ describe("migrations", () => {
         return true;
       });
       await assert.rejects(migrate(database, [one]), /has migration 0002_step\.sql, which this version of the app does not know/);
+    }));
+
+  it("A14 looks without changing anything: what is missing and what was changed is told, what a newer version added is not its business", () =>
+    withFile(async (database) => {
+      const missing = async (): Promise<string> => {
+        const error: unknown = await verifySchema(database, [one, two]).catch((reason: unknown) => reason);
+        assert.ok(error instanceof MigrationError);
+        return error.message;
+      };
+      assert.match(
+        await missing(),
+        /^The database lacks 0001_step\.sql, 0002_step\.sql, and MIGRATIONS is external; run "node main\.js migrate"/,
+      );
+      assert.deepEqual(await database.all("SELECT name FROM sqlite_schema"), [], "nothing was made");
+      const told: string[] = [];
+      await migrate(database, [one], (name) => void told.push(name));
+      assert.deepEqual(told, [one.name]);
+      assert.match(await missing(), /^The database lacks 0002_step\.sql, and/);
+      await migrate(database, [one, two]);
+      assert.deepEqual(await verifySchema(database, [one, two]), []);
+      assert.deepEqual(await verifySchema(database, [one]), [two.name]);
+      const changed = migration(1, "CREATE TABLE one (a TEXT)");
+      await assert.rejects(
+        verifySchema(database, [changed, two]),
+        /^MigrationError: Migration 0001_step\.sql differs from the one applied/,
+      );
     }));
 
   it("refuses wrong names, numbers used twice and gaps", () =>

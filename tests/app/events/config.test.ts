@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ConfigError, loadConfig } from "../../../app/src/config";
+import { clientOptions } from "../../../app/src/events/kafka";
 import { renderServerProperties } from "../../../components/local/kafka";
 
 function violations(environment: Readonly<Record<string, string>>): readonly string[] {
@@ -39,6 +40,46 @@ describe("B5 configuration of Kafka", () => {
       violations({ KAFKA_BROKERS: "k:1", KAFKA_TLS: "true", KAFKA_TLS_CA_FILE: "/nowhere" }).join(),
       /KAFKA_TLS_CA_FILE: cannot read \/nowhere \(ENOENT\)/,
     );
+  });
+
+  it("A14 a login at MSK by IAM needs encryption and a region, and no password", () => {
+    const iam = { KAFKA_BROKERS: "b-1:9098", KAFKA_SASL_MECHANISM: "AWS_MSK_IAM" };
+    const whole = { ...iam, KAFKA_TLS: "true", AWS_REGION: "eu-central-1" };
+    assert.deepEqual(loadConfig({ NODE_ENV: "test", ...whole }).kafka?.sasl, { mechanism: "AWS_MSK_IAM", region: "eu-central-1" });
+    assert.deepEqual(violations(iam), [
+      "KAFKA_SASL_MECHANISM: AWS_MSK_IAM needs encryption, because a token is as good as a password; set KAFKA_TLS to true.",
+      "AWS_REGION: not set, but KAFKA_SASL_MECHANISM AWS_MSK_IAM needs the region of the brokers, such as eu-central-1.",
+    ]);
+    const withPassword = violations({ ...whole, KAFKA_SASL_PASSWORD: "hush-hush" }).join();
+    assert.match(withPassword, /^KAFKA_SASL_PASSWORD: set with KAFKA_SASL_MECHANISM AWS_MSK_IAM, which logs in as a role/);
+    assert.doesNotMatch(withPassword, /hush/);
+  });
+
+  it("A14 the token for MSK is signed anew for each connection, for the region, and holds for 15 minutes", async () => {
+    const login = { AWS_ACCESS_KEY_ID: "AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY: "hush-hush" };
+    const before = { ...process.env };
+    Object.assign(process.env, login);
+    try {
+      const { kafka } = loadConfig({
+        ...{ NODE_ENV: "test", KAFKA_BROKERS: "b-1:9098", KAFKA_TLS: "true" },
+        ...{ KAFKA_SASL_MECHANISM: "AWS_MSK_IAM", AWS_REGION: "eu-central-1" },
+      });
+      assert.ok(kafka);
+      const { sasl } = clientOptions(kafka, "test");
+      assert.equal(sasl?.mechanism, "OAUTHBEARER");
+      assert.ok(typeof sasl.token === "function");
+      const url = new URL(Buffer.from(await sasl.token(), "base64url").toString());
+      assert.equal(url.host, "kafka.eu-central-1.amazonaws.com");
+      assert.equal(url.searchParams.get("Action"), "kafka-cluster:Connect");
+      assert.equal(url.searchParams.get("X-Amz-Expires"), "900");
+      assert.match(url.searchParams.get("X-Amz-Credential") ?? "", /^AKIDEXAMPLE\/\d{8}\/eu-central-1\/kafka-cluster\/aws4_request$/);
+      assert.doesNotMatch(url.href, /hush/);
+    } finally {
+      for (const name of Object.keys(login)) {
+        if (before[name] === undefined) Reflect.deleteProperty(process.env, name);
+        else process.env[name] = before[name];
+      }
+    }
   });
 
   it("B5 three brokers keep three copies and acknowledge with two, one broker keeps one", () => {

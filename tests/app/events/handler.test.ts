@@ -3,14 +3,14 @@ import pino from "pino";
 import type { Database } from "../../../app/src/db/database";
 import { createId } from "../../../app/src/db/id";
 import { ACTIVITY_MS, applyEvent, HANDLED_MS, purgeEffects } from "../../../app/src/events/effects";
-import { EventHandler, type ReceivedRecord } from "../../../app/src/events/handler";
+import { EventHandler, type HandlerOptions, type ReceivedRecord } from "../../../app/src/events/handler";
 import { withAnyDatabase } from "../db/support";
 import { orderCreated } from "./support";
 
 const logger = pino({ level: "silent" });
 
 function record(value: string | undefined): ReceivedRecord {
-  return { topic: "test", partition: 3, offset: 7n, key: "company", value };
+  return { value, place: { topic: "test", partition: 3, offset: "7" } };
 }
 
 function eventRecord(overrides: Readonly<Record<string, unknown>> = {}): ReceivedRecord {
@@ -25,8 +25,8 @@ interface Letter {
 
 function handlerOf(
   database: Database,
-  options: Partial<ConstructorParameters<typeof EventHandler>[0]> = {},
-): { handler: EventHandler; letters: Letter[] } {
+  options: Partial<HandlerOptions<ReceivedRecord>> = {},
+): { handler: EventHandler<ReceivedRecord>; letters: Letter[] } {
   const letters: Letter[] = [];
   const deadLetter = ({ value }: ReceivedRecord, reason: string): Promise<void> => {
     letters.push({ value, reason });

@@ -56,6 +56,24 @@ export function describeQueueContract(title: string, backend: () => QueueBackend
       );
     });
 
+    it("A15 the backlog is what could be taken now: waiting and due in all queues, nothing that is paused, later, or over", async () => {
+      const queue = await backend().open();
+      assert.equal(await queue.backlog(), 0);
+      await queue.add(QUEUE, {});
+      await queue.add(QUEUE, {}, { priority: "high" });
+      await queue.add(OTHER, {}, { priority: "low" });
+      await queue.add(QUEUE, {}, { delayMs: 600_000 });
+      assert.equal(await queue.backlog(), 3);
+      // Nobody works here, so nobody moves it.
+      await queue.add(QUEUE, {}, { delayMs: 50 });
+      await eventually("the delayed one is due", async () => (await queue.backlog()) === 4);
+      await queue.pause(QUEUE);
+      assert.equal(await queue.backlog(), 1);
+      await queue.resume(QUEUE);
+      await works(queue, { [QUEUE]: () => Promise.resolve({}), [OTHER]: () => Promise.resolve({}) });
+      await eventually("all is done but what is for later", async () => (await queue.backlog()) === 0);
+    });
+
     it("D5 what cannot succeed is a dead letter after one attempt", async () => {
       const queue = await backend().open();
       await works(queue, { [QUEUE]: () => Promise.reject(new PermanentJobError("poison")) });

@@ -1,5 +1,6 @@
 import type { ErrorRequestHandler, Express, RequestHandler } from "express";
 import { CommitUnknownError, DatabaseBusyError, DatabaseUnavailableError, InvalidValueError } from "../../db/database";
+import { StorageUnavailableError } from "../../documents/storage";
 import type { Logger } from "../../observability/logger";
 import { allowedMethods } from "../allowed-methods";
 import { HttpProblem } from "../problem";
@@ -47,6 +48,11 @@ function toProblem(error: unknown): HttpProblem {
     const detail =
       "The database was lost while it saved; look whether the change is there before you send it again, unless it has an Idempotency-Key.";
     return new HttpProblem("unavailable", detail, { headers: { "Retry-After": "5" } });
+  }
+  if (error instanceof StorageUnavailableError) {
+    return new HttpProblem("unavailable", "The storage of documents is not available; try again in a moment.", {
+      headers: { "Retry-After": "5" },
+    });
   }
   if (error instanceof InvalidValueError) return new HttpProblem("bad-request", "A value of the request does not have the form it needs.");
   return fromLibrary(error) ?? new HttpProblem("internal", "Something went wrong on our side; the requestId helps us to find it.");

@@ -1,0 +1,182 @@
+import { createHash, randomUUID } from "node:crypto";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { buffer } from "node:stream/consumers";
+
+interface StoredObject {
+  readonly content: Buffer;
+  readonly modified: Date;
+}
+
+/** A request as the server sees it: `PUT key`, with what follows the question mark. */
+export interface SeenRequest {
+  readonly method: string;
+  readonly key: string;
+  readonly query: URLSearchParams;
+  /** Id of the key that the request is signed with; `undefined`: it is not signed. */
+  readonly keyId: string | undefined;
+}
+
+/** Least size of a part but the last, as S3 has it. */
+const LEAST_PART_BYTES = 5 * 1024 ** 2;
+
+const etagOf = (content: Buffer): string => `"${createHash("md5").update(content).digest("hex")}"`;
+
+/**
+ * As much of S3 as the app uses, in this process: objects, ranges, copies, multipart uploads and lists of one bucket, strongly consistent. It
+ * checks no signature. What it says of S3 is what S3's documentation says; a test against a real server is to confirm it
+ * (PHASED_TEST_S3_ENDPOINT).
+ */
+export class S3Server {
+  readonly bucket = "documents";
+  readonly objects = new Map<string, StoredObject>();
+  /** Multipart uploads that were begun, and neither completed nor aborted. */
+  readonly uploads = new Map<string, Map<number, Buffer>>();
+  readonly seen: SeenRequest[] = [];
+  /** Status to answer a request with instead of doing what it asks; `undefined`: it is done. */
+  fault: (request: SeenRequest) => number | undefined | Promise<undefined> = () => undefined;
+  /** Bytes of an object after which a GET is silent; `undefined`: it goes on to the end. */
+  silentAfter: number | undefined;
+
+  private constructor(private readonly server: Server) {}
+
+  static async start(): Promise<S3Server> {
+    const server = createServer();
+    const started = new S3Server(server);
+    server.on("request", (request, response) => {
+      started.answer(request, response).catch((error: unknown) => response.writeHead(500).end(String(error)));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return started;
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  /** Everything becomes this much older. */
+  age(ms: number): void {
+    for (const [key, { content, modified }] of this.objects)
+      this.objects.set(key, { content, modified: new Date(modified.getTime() - ms) });
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams: query } = new URL(request.url ?? "/", "http://server");
+    const [bucket, ...rest] = pathname.slice(1).split("/");
+    const [, keyId] = /Credential=([^/]+)\//.exec(request.headers.authorization ?? "") ?? [];
+    const seen = { method: request.method ?? "", key: decodeURIComponent(rest.join("/")), query, keyId };
+    const body = await buffer(request);
+    this.seen.push(seen);
+    const fault = await this.fault(seen);
+    if (fault !== undefined) refuse(response, fault, "InternalError");
+    else if (bucket !== this.bucket) refuse(response, 404, "NoSuchBucket");
+    else if (request.headers["content-encoding"]?.includes("aws-chunked") === true) refuse(response, 501, "NotImplemented");
+    else if (query.has("uploads") || query.has("uploadId")) this.multipart(seen, body, response);
+    else if (query.get("list-type") === "2") this.list(query, response);
+    else this.object(seen, body, request.headers, response);
+  }
+
+  private object({ method, key }: SeenRequest, body: Buffer, headers: IncomingMessage["headers"], response: ServerResponse): void {
+    const source = headers["x-amz-copy-source"];
+    if (method === "PUT" && typeof source === "string") {
+      const from = this.objects.get(
+        decodeURIComponent(source)
+          .replace(/^\//, "")
+          .slice(this.bucket.length + 1),
+      );
+      if (from === undefined) {
+        refuse(response, 404, "NoSuchKey");
+        return;
+      }
+      this.store(key, from.content);
+      xml(response, `<CopyObjectResult><ETag>${etagOf(from.content)}</ETag></CopyObjectResult>`);
+      return;
+    }
+    if (method === "PUT") {
+      this.store(key, body);
+      response.writeHead(200, { ETag: etagOf(body) }).end();
+      return;
+    }
+    if (method === "DELETE") {
+      this.objects.delete(key);
+      response.writeHead(204).end();
+      return;
+    }
+    const found = this.objects.get(key);
+    if (found === undefined) {
+      // A HEAD is answered without a body, whatever there is to say.
+      if (method === "HEAD") response.writeHead(404).end();
+      else refuse(response, 404, "NoSuchKey");
+      return;
+    }
+    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? "") ?? [];
+    const content = from === undefined ? found.content : found.content.subarray(Number(from), Number(to) + 1);
+    response.writeHead(from === undefined ? 200 : 206, { "Content-Length": content.length, ETag: etagOf(found.content) });
+    if (method === "HEAD") response.end();
+    else if (this.silentAfter === undefined) response.end(content);
+    else response.write(content.subarray(0, this.silentAfter));
+  }
+
+  private multipart({ method, key, query }: SeenRequest, body: Buffer, response: ServerResponse): void {
+    if (query.has("uploads")) {
+      const id = randomUUID();
+      this.uploads.set(id, new Map());
+      xml(response, `<InitiateMultipartUploadResult><UploadId>${id}</UploadId></InitiateMultipartUploadResult>`);
+      return;
+    }
+    const id = query.get("uploadId") ?? "";
+    const parts = this.uploads.get(id);
+    if (parts === undefined) {
+      refuse(response, 404, "NoSuchUpload");
+      return;
+    }
+    if (method === "PUT") {
+      parts.set(Number(query.get("partNumber")), body);
+      response.writeHead(200, { ETag: etagOf(body) }).end();
+      return;
+    }
+    if (method === "POST") {
+      const numbers = [...body.toString().matchAll(/<PartNumber>(\d+)<\/PartNumber>/g)].map(([, number]) => Number(number));
+      const contents = numbers.map((number) => parts.get(number) ?? Buffer.alloc(0));
+      if (contents.slice(0, -1).some(({ length }) => length < LEAST_PART_BYTES)) {
+        refuse(response, 400, "EntityTooSmall");
+        return;
+      }
+      this.store(key, Buffer.concat(contents));
+    }
+    this.uploads.delete(id);
+    if (method === "DELETE") response.writeHead(204).end();
+    else xml(response, `<CompleteMultipartUploadResult><Key>${key}</Key></CompleteMultipartUploadResult>`);
+  }
+
+  /** In pages of two, so that whoever asks has to go on. */
+  private list(query: URLSearchParams, response: ServerResponse): void {
+    const after = query.get("continuation-token") ?? "";
+    const keys = [...this.objects.keys()].filter((key) => key.startsWith(query.get("prefix") ?? "") && key > after).sort();
+    const page = keys.slice(0, 2);
+    const contents = page.map(
+      (key) => `<Contents><Key>${key}</Key><LastModified>${this.objects.get(key)?.modified.toISOString()}</LastModified></Contents>`,
+    );
+    const more = keys.length > page.length;
+    const next = more ? `<NextContinuationToken>${page.at(-1)}</NextContinuationToken>` : "";
+    xml(response, `<ListBucketResult><IsTruncated>${more}</IsTruncated>${contents.join("")}${next}</ListBucketResult>`);
+  }
+
+  private store(key: string, content: Buffer): void {
+    this.objects.set(key, { content, modified: new Date() });
+  }
+}
+
+function xml(response: ServerResponse, body: string): void {
+  response.writeHead(200, { "Content-Type": "application/xml" }).end(`<?xml version="1.0" encoding="UTF-8"?>\n${body}`);
+}
+
+function refuse(response: ServerResponse, status: number, code: string): void {
+  const body = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${code}</Message></Error>`;
+  response.writeHead(status, { "Content-Type": "application/xml" }).end(body);
+}
