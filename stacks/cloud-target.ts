@@ -31,11 +31,10 @@ const WITHOUT_CREDENTIALS = "PHASED_PREVIEW_WITHOUT_CREDENTIALS";
  * The regions with their providers, and the plan. Nothing is asked of AWS: zones, account and sizes come from the configuration.
  * @throws RunError for what this version does not have, and for sizes that cannot be, before anything is registered.
  */
-export async function cloudTarget(config: StackConfig): Promise<CloudTarget> {
+export function cloudTarget(config: StackConfig): CloudTarget {
   const { awsRegion: region, awsAccountId: accountId, users } = config;
   // Reported by loadConfig, all at once; asked again for the compiler.
   if (region === undefined || accountId === undefined || users === undefined) throw new Error("required configuration was not checked");
-  await refuseUpdateOfOwnApp(config.image);
   const workers = config.workers === "auto" ? undefined : config.workers;
   const plan = cloudPlan({ ...config, users, workers, zones: config.availabilityZones?.length ?? config.zones });
   refuseShards(plan);
@@ -52,21 +51,6 @@ export async function cloudTarget(config: StackConfig): Promise<CloudTarget> {
     profile: cloudProfile(config.profile),
     plan,
   };
-}
-
-const NOT_YET =
-  "image is not set, and the app of this project cannot run on AWS yet: it lacks the command migrate, uploads to S3, the certificates of RDS, " +
-  "the login to MSK by IAM, and events by SQS; allowed in this version: pulumi preview, or an image that has them. " +
-  "Fix: pulumi config set image REPOSITORY@sha256:DIGEST";
-
-/**
- * An update would make everything, then fail at the migrations, and leave servers that cost money. A preview shows the same resources, and says
- * so; an image of one's own may have what the app of this project lacks.
- */
-async function refuseUpdateOfOwnApp(image: string | undefined): Promise<void> {
-  if (image !== undefined) return;
-  if (!pulumi.runtime.isDryRun()) throw new pulumi.RunError(NOT_YET);
-  await pulumi.log.warn(`an update with this configuration would be refused: ${NOT_YET}`);
 }
 
 /** The first zones of a region, as most accounts have them: `eu-central-1a`, `eu-central-1b` … */

@@ -30,7 +30,7 @@ import type { PhaseOutputs } from "./outputs";
  */
 export async function cloud(config: StackConfig): Promise<PhaseOutputs> {
   const source = await appSource(config);
-  const target = await cloudTarget(config);
+  const target = cloudTarget(config);
   const { profile, plan, zones } = target;
   const { context, provider } = target.home;
   await pulumi.log.info(cloudPlanTable(plan));

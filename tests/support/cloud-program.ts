@@ -55,8 +55,6 @@ export function cloudRun(stack: "dev" | "prod", changes: Changes = {}): Promise<
 export interface RunOptions {
   /** Name of the stack. @default that of its configuration */
   readonly name?: string;
-  /** For a preview. @default when no image is given, because an update is refused then */
-  readonly preview?: boolean;
 }
 
 /**
@@ -78,9 +76,9 @@ export async function freshCloudRun(stack: "dev" | "prod", changes: Changes = {}
   }
 }
 
-async function run(stack: "dev" | "prod", changes: Changes, { name = stack, preview }: RunOptions): Promise<CloudRun> {
+async function run(stack: "dev" | "prod", changes: Changes, { name = stack }: RunOptions): Promise<CloudRun> {
   const wanted: Changes = { ...STACKS[stack], ...changes };
-  const recorder = await Recorder.install("phased-stack", name, preview ?? wanted["image"] === undefined);
+  const recorder = await Recorder.install("phased-stack", name);
   const values = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
   pulumi.runtime.setAllConfig(Object.fromEntries(values.map(([key, value]) => [`phased-stack:${key}`, value])));
   const outputs = await program();

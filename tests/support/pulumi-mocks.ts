@@ -57,10 +57,10 @@ export class Recorder implements pulumi.runtime.Mocks {
   /** URN of the mocks, in which of the parents' types only the last is, → that of the engine, in which all are. */
   private readonly urns = new Map<string, string>();
 
-  /** Installs the mocks; call it in every test, before components are made. @param preview whether the program runs for a preview */
-  static async install(project = "phased-stack", stack = "dev", preview = false): Promise<Recorder> {
+  /** Installs the mocks; call it in every test, before components are made. */
+  static async install(project = "phased-stack", stack = "dev"): Promise<Recorder> {
     const recorder = new Recorder();
-    await pulumi.runtime.setMocks(recorder, project, stack, preview);
+    await pulumi.runtime.setMocks(recorder, project, stack, false);
     recorder.listen();
     return recorder;
   }
