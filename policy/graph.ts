@@ -54,12 +54,16 @@ const IDENTIFYING = [
 export class Graph {
   readonly resources: readonly Resource[];
   readonly #byUrn: ReadonlyMap<string, Resource>;
+  readonly #byType = new Map<string, Resource[]>();
   readonly #byValue = new Map<string, Set<Resource>>();
 
   constructor(resources: readonly Resource[]) {
     this.resources = resources;
     this.#byUrn = new Map(resources.map((resource) => [resource.urn, resource]));
     for (const resource of resources) {
+      const same = this.#byType.get(resource.type);
+      if (same === undefined) this.#byType.set(resource.type, [resource]);
+      else same.push(resource);
       for (const key of IDENTIFYING) {
         const known = resource.outputs[key];
         if (typeof known !== "string" || known === "") continue;
@@ -69,9 +73,9 @@ export class Graph {
     }
   }
 
-  /** Every resource of one of the types. */
+  /** Every resource of one of the types, by type. */
   ofType(...types: readonly string[]): Resource[] {
-    return this.resources.filter(({ type }) => types.includes(type));
+    return types.flatMap((type) => this.#byType.get(type) ?? []);
   }
 
   /** The resource of a URN; undefined for one that is not in the graph. */
@@ -92,18 +96,17 @@ export class Graph {
    */
   targets(from: Resource, path: string, ...types: readonly string[]): Resource[] {
     const found = new Set<Resource>();
-    const wanted = ({ type }: Resource): boolean => types.length === 0 || types.includes(type);
     const texts = textsIn(valueOrUnknown(from, path));
-    for (const text of texts.known) for (const target of this.withValue(text)) if (wanted(target)) found.add(target);
+    for (const text of texts.known) for (const target of this.#byValue.get(text) ?? []) found.add(target);
     if (texts.unknown) {
-      const urns = from.propertyDependencies[path.split(/[.[]/)[0] ?? path];
+      const urns = from.propertyDependencies[keysOf(path)[0] ?? path];
       if (urns === undefined || urns.length === 0) throw new NotKnown(path);
       for (const urn of urns) {
         const target = this.get(urn);
-        if (target !== undefined && wanted(target)) found.add(target);
+        if (target !== undefined) found.add(target);
       }
     }
-    return [...found];
+    return types.length === 0 ? [...found] : [...found].filter(({ type }) => types.includes(type));
   }
 
   /** The resources of the types whose input leads to `to`. @throws NotKnown when that cannot be told of one of them */
@@ -112,10 +115,19 @@ export class Graph {
   }
 }
 
+/** Keys of a path by the path: rules ask for the same few hundred over and over. */
+const parsed = new Map<string, readonly string[]>();
+
+function keysOf(path: string): readonly string[] {
+  const keys = parsed.get(path) ?? path.split(/[.[\]]+/).filter((part) => part !== "");
+  parsed.set(path, keys);
+  return keys;
+}
+
 /** The value at a path such as `a.b[0].c`: undefined where there is none, UNKNOWN where it, or what it is in, is not known yet. */
 export function valueOrUnknown({ inputs }: Section, path: string): unknown {
   let value: unknown = inputs;
-  for (const key of path.split(/[.[\]]+/).filter((part) => part !== "")) {
+  for (const key of keysOf(path)) {
     if (value === UNKNOWN) return UNKNOWN;
     if (value === null || typeof value !== "object") return undefined;
     value = (value as Record<string, unknown>)[key];
@@ -124,10 +136,14 @@ export function valueOrUnknown({ inputs }: Section, path: string): unknown {
 }
 
 /** Every text in a value, and whether there is something in it that is not known yet. */
-function textsIn(value: unknown): { known: string[]; unknown: boolean } {
-  if (value === UNKNOWN) return { known: [], unknown: true };
-  if (typeof value === "string") return { known: [value], unknown: false };
-  if (value === null || typeof value !== "object") return { known: [], unknown: false };
-  const inner = Object.values(value).map(textsIn);
-  return { known: inner.flatMap(({ known }) => known), unknown: inner.some(({ unknown }) => unknown) };
+function textsIn(value: unknown, found: Texts = { known: [], unknown: false }): Texts {
+  if (value === UNKNOWN) found.unknown = true;
+  else if (typeof value === "string") found.known.push(value);
+  else if (value !== null && typeof value === "object") for (const part of Object.values(value)) textsIn(part, found);
+  return found;
+}
+
+interface Texts {
+  readonly known: string[];
+  unknown: boolean;
 }

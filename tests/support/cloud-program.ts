@@ -57,26 +57,8 @@ export interface RunOptions {
   readonly name?: string;
 }
 
-/**
- * A run of its own. Pulumi's SDK notes a stack trace for every promise, and mapping those to the sources is three quarters of a run's time: it
- * gets none, but for a second run that tells where the first one failed.
- * @throws what the program throws
- */
-export async function freshCloudRun(stack: "dev" | "prod", changes: Changes = {}, options: RunOptions = {}): Promise<CloudRun> {
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 0;
-  try {
-    return await run(stack, changes, options);
-  } catch (error) {
-    if (pulumi.RunError.isInstance(error)) throw error;
-    Error.stackTraceLimit = stackTraceLimit;
-    return await run(stack, changes, options);
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
-  }
-}
-
-async function run(stack: "dev" | "prod", changes: Changes, { name = stack }: RunOptions): Promise<CloudRun> {
+/** A run of its own. @throws what the program throws */
+export async function freshCloudRun(stack: "dev" | "prod", changes: Changes = {}, { name = stack }: RunOptions = {}): Promise<CloudRun> {
   const wanted: Changes = { ...STACKS[stack], ...changes };
   const recorder = await Recorder.install("phased-stack", name);
   const values = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
