@@ -18,8 +18,8 @@ import { assertInvoice, invoiceImage } from "./documents/images";
 interface Running {
   readonly url: string;
   /** Sends SIGTERM. @returns exit code and signal */
-  stop(): Promise<unknown>;
-  printed(): string;
+  readonly stop: () => Promise<unknown>;
+  readonly printed: () => string;
 }
 
 /** Starts the bundle and waits until it serves. */

@@ -14,9 +14,9 @@ async function* pieces(stream: Readable, silenceMs: number): AsyncGenerator<Buff
   try {
     for (;;) {
       const timer = setTimeout(() => stream.destroy(new Error(`nothing came for ${silenceMs} ms`)), silenceMs);
-      const { done, value } = await iterator.next().finally(() => clearTimeout(timer));
-      if (done === true) return;
-      yield value;
+      const next = await iterator.next().finally(() => clearTimeout(timer));
+      if (next.done === true) return;
+      yield next.value;
     }
   } finally {
     stream.destroy();
