@@ -40,6 +40,7 @@ export const TAGGABLE: Readonly<Record<string, readonly string[]>> = {
     "VpcEndpoint",
     "VpcEndpointService",
     "VpcPeeringConnection",
+    "VpcPeeringConnectionAccepter",
   ],
   ecr: ["Repository"],
   ecs: ["CapacityProvider", "Cluster", "Service", "TaskDefinition"],

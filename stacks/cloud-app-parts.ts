@@ -13,9 +13,15 @@ import type { SecurityGroups } from "../components/aws/security-groups";
 import type { TaskServices } from "../components/aws/service";
 import type { TaskRolesArgs } from "../components/aws/service/roles";
 import type { Storage } from "../components/aws/storage";
-import type { AppSettings } from "../components/local/app";
+import type { AppRole, AppSettings } from "../components/local/app";
 import type { Edge } from "./cloud-edge";
 import type { StackConfig } from "./config";
+
+/** Postgres, as the app of one region is told of it. */
+export type DatabaseAccess = Pick<
+  Database,
+  "host" | "primaryHost" | "replicaHosts" | "port" | "databaseName" | "owner" | "user" | "secretArns"
+>;
 
 /** What the app is given in phase `cloud`. */
 export interface AppParts {
@@ -23,17 +29,32 @@ export interface AppParts {
   readonly groups: SecurityGroups;
   readonly keys: Keys<"data" | "storage" | "messages" | "logs">;
   readonly logs: LogSettings & { readonly kmsKeyArn: pulumi.Input<string> };
-  readonly storage: Storage;
-  readonly database: Database;
+  readonly storage: Pick<Storage, "uploads">;
+  readonly database: DatabaseAccess;
+  /** Its servers: what migrations, and on EKS pods, wait for. */
+  readonly servers: pulumi.Resource;
+  /** Postgres once this region has taken over: a definition of each task is kept ready that uses it. @default none */
+  readonly takeover?: DatabaseAccess | undefined;
   readonly redisCache: Cache;
   readonly redisLimits: Cache;
   readonly events: Kafka | Queue | undefined;
-  readonly sessionSecret: GeneratedSecret;
-  readonly adminToken: GeneratedSecret;
+  readonly sessionSecret: Pick<GeneratedSecret, "arn" | "generated">;
+  readonly adminToken: Pick<GeneratedSecret, "arn" | "generated">;
   readonly image: Image;
   /** Repositories the image is pulled from. */
   readonly repositoryArns: readonly pulumi.Input<string>[];
-  readonly edge: Edge;
+  readonly edge: Pick<Edge, "loadBalancer" | "proxies">;
+  /** Jobs run where writes are: two regions, each with a queue of its own, would run a job that waits twice. @default true */
+  readonly runsJobs?: boolean;
+  /** Ways to Postgres of another region, which have to be there before a task starts. @default none */
+  readonly ways?: readonly pulumi.Resource[];
+  /** What has migrated the schema, in another region. @default the app does, before it starts */
+  readonly migrated?: pulumi.Resource | undefined;
+}
+
+/** Roles of a region's app. */
+export function rolesOf({ events, runsJobs = true }: Pick<AppParts, "events" | "runsJobs">): readonly AppRole[] {
+  return ["web", ...(runsJobs ? (["jobs"] as const) : []), ...(events === undefined ? [] : (["consumer"] as const))];
 }
 
 /** Group and topic of the app's consumer, as the app names them unless told otherwise (app/src/config/environment.ts). */

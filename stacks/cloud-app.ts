@@ -1,8 +1,9 @@
+import type * as pulumi from "@pulumi/pulumi";
 import { Autoscaling, type AutoscalingArgs } from "../components/aws/autoscaling";
 import { RolloutChecks } from "../components/aws/rollout";
 import { type Capacity, Cluster, Service, taskEnvironment, taskLogGroup, TaskRoles } from "../components/aws/service";
 import type { AppRole } from "../components/local/app";
-import { appSettings, type AppParts, backlogs, ownSecrets, servicesOf, usesOf } from "./cloud-app-parts";
+import { appSettings, type AppParts, backlogs, ownSecrets, rolesOf, servicesOf, usesOf } from "./cloud-app-parts";
 import { migrate } from "./cloud-migrations";
 import type { ServicePlan } from "./cloud-sizing-types";
 import type { CloudTarget } from "./cloud-target";
@@ -12,18 +13,21 @@ import type { StackConfig } from "./config";
 export interface CloudApp {
   readonly cluster: Pick<Cluster, "clusterName">;
   readonly services: Readonly<Partial<Record<AppRole, Service>>>;
+  /** What the services of another region wait for. */
+  readonly migrated: pulumi.Resource | undefined;
 }
 
 /** The app on ECS: migrations first, then web behind the load balancer, and jobs and consumer beside it, each with its autoscaling. */
 export function cloudApp(config: StackConfig, target: CloudTarget, parts: AppParts): CloudApp {
-  const { context, provider } = target.home;
+  const { context, provider, prefix } = target.home;
   const { plan, profile } = target;
-  const cluster = new Cluster("cluster", { context }, { provider });
-  const roles: readonly AppRole[] = parts.events === undefined ? ["web", "jobs"] : ["web", "jobs", "consumer"];
-  const logGroups = new Map(roles.map((role) => [role, taskLogGroup(`${role}-logs`, { context, role, logs: parts.logs }, { provider })]));
+  const cluster = new Cluster(`${prefix}cluster`, { context }, { provider });
+  const logGroups = new Map(
+    rolesOf(parts).map((role) => [role, taskLogGroup(`${prefix}${role}-logs`, { context, role, logs: parts.logs }, { provider })]),
+  );
   const services = servicesOf(context, parts);
   const identity = new TaskRoles(
-    "app-roles",
+    `${prefix}app-roles`,
     {
       context,
       repositoryArns: parts.repositoryArns,
@@ -38,9 +42,9 @@ export function cloudApp(config: StackConfig, target: CloudTarget, parts: AppPar
   const architecture = config.cpuArchitecture === "arm64" ? "ARM64" : "X86_64";
   const runtime = { context, cluster, image: image.reference, architecture, subnetIds: network.subnetIds.private } as const;
   const placed = { ...runtime, securityGroupId: groups.id("app") };
-  const migrations = migrate(config, target, parts, placed);
+  const migrated = parts.migrated ?? migrate(config, target, parts, placed);
   // A task that starts needs its way out, its rights and the schema; ECS refuses a target group without a listener.
-  const after = [migrations, network, ...identity.policies, ...edge.loadBalancer.nodes.listeners];
+  const after = [migrated, network, ...(parts.ways ?? []), ...identity.policies, ...edge.loadBalancer.nodes.listeners];
 
   const service = (role: AppRole, size: ServicePlan, capacity: Capacity): Service | undefined => {
     const logGroup = logGroups.get(role);
@@ -53,12 +57,14 @@ export function cloudApp(config: StackConfig, target: CloudTarget, parts: AppPar
       pools: { max: size.poolMax, replicaMax: size.replicaPoolMax },
     };
     const { cpu, memoryMb, minTasks: desiredTasks } = size;
+    const { takeover } = parts;
     return new Service(
-      role,
+      `${prefix}${role}`,
       {
         ...placed,
         ...{ role, logGroup, capacity, cpu, memoryMb, desiredTasks },
         environment: taskEnvironment(services, settings),
+        takeover: takeover && taskEnvironment(servicesOf(context, { ...parts, database: takeover }), settings),
         executionRoleArn: identity.execution.arn,
         taskRoleArn: identity.task.arn,
         targetGroupArn: role === "web" ? edge.loadBalancer.targetGroupArn : undefined,
@@ -74,7 +80,7 @@ export function cloudApp(config: StackConfig, target: CloudTarget, parts: AppPar
     if (of === undefined) return;
     const { minTasks, maxTasks } = size;
     const args = { context, clusterName: cluster.clusterName, serviceName: of.serviceName, minTasks, maxTasks, ...more };
-    new Autoscaling(`${role}-scaling`, args, { provider });
+    new Autoscaling(`${prefix}${role}-scaling`, args, { provider });
   };
   const { loadBalancer: loadBalancerSuffix, targetGroup: targetGroupSuffix } = edge.loadBalancer.arnSuffixes;
   scale("web", web, plan.web, { requests: { perTarget: plan.web.requestsPerTarget, loadBalancerSuffix, targetGroupSuffix } });
@@ -84,6 +90,6 @@ export function cloudApp(config: StackConfig, target: CloudTarget, parts: AppPar
     backlog: eventsWaiting === undefined ? undefined : { perTask: plan.consumer.backlogPerTask, waiting: eventsWaiting },
   });
   const made = { ...(web && { web }), ...(jobs && { jobs }), ...(consumer && { consumer }) };
-  new RolloutChecks("rollout", { context, cluster, services: made, logs: parts.logs }, { provider });
-  return { cluster, services: made };
+  new RolloutChecks(`${prefix}rollout`, { context, cluster, services: made, logs: parts.logs }, { provider });
+  return { cluster, services: made, migrated };
 }

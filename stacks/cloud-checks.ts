@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { cloudFields, type CloudKey, REQUIRED_CLOUD_KEYS } from "./cloud-keys";
+import { regionViolations } from "./cloud-regions";
 import type { StackConfig } from "./config-keys";
 import { eksViolations, kubernetesViolations } from "./kubernetes-checks";
 
@@ -17,6 +18,7 @@ export function cloudViolations(config: StackConfig, hasKubeconfig: boolean): st
     ...domainViolations(config),
     ...cdnViolations(config),
     ...zoneViolations(config),
+    ...regionViolations(config),
     ...imageViolations(config),
   ];
 }

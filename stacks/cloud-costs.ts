@@ -1,4 +1,4 @@
-import { type CostEstimate, monthlyCost, PRICED_REGIONS, type PricedResource } from "../components/aws/pricing";
+import { type CostEstimate, monthlyCost, PRICED_REGIONS, type PricedResource, totalUsd } from "../components/aws/pricing";
 import * as pulumi from "@pulumi/pulumi";
 import type { CloudPlan } from "./cloud-sizing-types";
 import { usageAssumptions } from "./cloud-sizing-usage";
@@ -19,11 +19,14 @@ export function cloudCost(resources: readonly PricedResource[], region: string, 
 
 /** The estimate for a stack output: plain values only, dollars rounded to whole ones, which is more than it is good for. */
 export interface CostOutput {
+  /** Several are joined by "and". */
   readonly region: string;
   readonly pricesAsOf: string;
   readonly monthlyUsd: number;
   /** Part of it that rests on prices which could not be confirmed. */
   readonly unconfirmedUsd: number;
+  /** Of each, where there are several. */
+  readonly byRegion?: Readonly<Record<string, number>>;
   /** By Pulumi's type, dearest first. */
   readonly byType: Readonly<Record<string, number>>;
   /** Types without a price, with the reason. */
@@ -31,15 +34,22 @@ export interface CostOutput {
   readonly assumptions: readonly string[];
 }
 
-/** See {@link CostOutput}. */
-export function costOutput({ region, pricesAsOf, totalUsd, unconfirmedUsd, types, notPriced }: CostEstimate): CostOutput {
+/** See {@link CostOutput}; of several regions together. */
+export function costOutput(...estimates: readonly [CostEstimate, ...CostEstimate[]]): CostOutput {
+  const [{ pricesAsOf }] = estimates;
+  const byType = new Map<string, number>();
+  for (const { type, usd } of estimates.flatMap(({ types }) => types)) byType.set(type, (byType.get(type) ?? 0) + usd);
+  const dearest = [...byType].sort(([, a], [, b]) => b - a);
   return {
-    region,
+    region: estimates.map(({ region }) => region).join(" and "),
     pricesAsOf,
-    monthlyUsd: Math.round(totalUsd),
-    unconfirmedUsd: Math.round(unconfirmedUsd),
-    byType: Object.fromEntries(types.map(({ type, usd }) => [type, Math.round(usd)])),
-    notPriced: Object.fromEntries(notPriced.map(({ type, reason }) => [type, reason])),
+    monthlyUsd: Math.round(totalUsd(estimates)),
+    unconfirmedUsd: Math.round(estimates.reduce((sum, { unconfirmedUsd }) => sum + unconfirmedUsd, 0)),
+    ...(estimates.length === 1
+      ? {}
+      : { byRegion: Object.fromEntries(estimates.map((estimate) => [estimate.region, Math.round(estimate.totalUsd)])) }),
+    byType: Object.fromEntries(dearest.map(([type, usd]) => [type, Math.round(usd)])),
+    notPriced: Object.fromEntries(estimates.flatMap(({ notPriced }) => notPriced.map(({ type, reason }) => [type, reason]))),
     assumptions: usageAssumptions(),
   };
 }

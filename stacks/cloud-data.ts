@@ -6,7 +6,9 @@ import { Kafka } from "../components/aws/events/kafka";
 import { Queue } from "../components/aws/events/queue";
 import type { Keys } from "../components/aws/keys";
 import type { Network } from "../components/aws/network";
+import type { SecretReplica } from "../components/aws/secrets";
 import type { SecurityGroups } from "../components/aws/security-groups";
+import { writesInSecond } from "./cloud-regions";
 import type { CloudTarget } from "./cloud-target";
 import type { StackConfig } from "./config";
 
@@ -22,6 +24,8 @@ export interface DataParts {
   readonly groups: SecurityGroups;
   readonly keys: Keys<"data" | "storage" | "messages" | "logs">;
   readonly logs: LogSettings & { readonly kmsKeyArn: pulumi.Input<string> };
+  /** Where copies of the database's logins are kept. @default nowhere */
+  readonly secretReplicas?: readonly SecretReplica[] | undefined;
 }
 
 /** The services with data. */
@@ -34,9 +38,9 @@ export interface CloudData {
 
 /** Postgres, both Redis and what carries events, in the sizes of the plan. */
 export function cloudData(config: StackConfig, target: CloudTarget, parts: DataParts): CloudData {
-  const { home, plan, profile, zones } = target;
+  const { home, plan, profile } = target;
   const { network, groups, keys, logs } = parts;
-  const { context, provider } = home;
+  const { context, provider, zones } = home;
   const stateful = {
     context,
     subnetIds: network.subnetIds.data,
@@ -53,6 +57,7 @@ export function cloudData(config: StackConfig, target: CloudTarget, parts: DataP
       ...stateful,
       ...plan.database,
       ...{ zones, backupDays, monitoringSeconds, securityGroupId: groups.id("database") },
+      ...{ secretReplicas: parts.secretReplicas, succeeded: writesInSecond(config) },
       proxy: { securityGroupId: groups.id("proxy"), maxConnectionsPercent, borrowSeconds: BORROW_SECONDS },
     },
     { provider },

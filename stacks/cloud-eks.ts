@@ -14,9 +14,8 @@ import { type KubernetesContext, SERVICE_NAMES } from "../components/kubernetes/
 import { Monitoring } from "../components/kubernetes/monitoring";
 import { Namespace } from "../components/kubernetes/namespace";
 import { NetworkPolicies, type Way } from "../components/kubernetes/namespace/network-policies";
-import type { AppRole } from "../components/local/app";
 import type { CloudApp } from "./cloud-app";
-import { appSettings, type AppParts, ownSecrets, servicesOf, usesOf } from "./cloud-app-parts";
+import { appSettings, type AppParts, ownSecrets, rolesOf, servicesOf, usesOf } from "./cloud-app-parts";
 import { migrationSecrets, migrationVariables } from "./cloud-migrations";
 import type { CloudTarget } from "./cloud-target";
 import type { StackConfig } from "./config";
@@ -33,8 +32,8 @@ const LINK_LOCAL = "169.254.0.0/16";
 
 /** The app on EKS: the same edge, services, settings and secrets as on ECS, in pods instead of tasks. */
 export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppParts): CloudApp {
-  const { context: aws, provider: awsProvider } = target.home;
-  const { plan, profile, zones } = target;
+  const { context: aws, provider: awsProvider, zones } = target.home;
+  const { plan, profile } = target;
   const { network, groups, keys, logs, edge, database, events } = parts;
   const { nodes: nodesPlan } = plan;
   if (nodesPlan === undefined) throw new Error("the plan has no nodes");
@@ -78,7 +77,7 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
     { provider },
   );
   const services = servicesOf(aws, parts);
-  const roles: readonly AppRole[] = events === undefined ? ["web", "jobs"] : ["web", "jobs", "consumer"];
+  const roles = rolesOf(parts);
   const secretArns = [database.secretArns.user, parts.redisCache.urlSecretArn, parts.redisLimits.urlSecretArn, ...ownSecrets(parts)];
   const identities = [
     ...identify(
@@ -120,12 +119,12 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
         { provider, dependsOn: [...edge.loadBalancer.nodes.listeners] },
       ),
     ],
-    dependsOn: [database, network, nodes, addons, policies, ...identities],
+    dependsOn: [parts.servers, network, nodes, addons, policies, ...identities],
   });
   if (config.monitoringNamespace !== undefined) {
     new Monitoring("monitoring", { context, adminToken: parts.adminToken.generated }, { provider });
   }
-  return { cluster, services: {} };
+  return { cluster, services: {}, migrated: undefined };
 
   /** A role for pods of the accounts, and what ties it to them. */
   function identify(name: string, accounts: readonly string[], may: Pick<Parameters<typeof taskStatements>[0], "uses"> & SecretArns) {

@@ -1,4 +1,4 @@
-import { boolean, filePath, integer, list, oneOf, text } from "./config-fields";
+import { boolean, filePath, imageReference, integer, list, oneOf, text } from "./config-fields";
 import { kubernetesFields } from "./kubernetes-keys";
 
 /** A name such as `db.r7g.large`; which there are, the plan knows. */
@@ -11,10 +11,21 @@ const certificate = (region: string) =>
     "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012",
   );
 
+/** What a region is called, and a zone of one without its ending in `$`. */
+const REGION = "[a-z]{2}(-[a-z]+){1,3}-\\d";
+
+const region = (example: string) => text(new RegExp(`^${REGION}$`), "a region of AWS", example);
+
+const zoneList = (example: string) => list(new RegExp(`^${REGION}[a-z]$`), "names of availability zones, separated by commas", example);
+
+const range = (example: string) => text(/^(\d{1,3}\.){3}\d{1,3}\/(1[6-9]|20)$/, "a range of private addresses, /16 to /20", example);
+
+const prefixList = (allowed: string) => text(/^pl-[a-f0-9]{8,17}$/, allowed, "pl-a3a144ca");
+
 /** Keys of phase `cloud`, below the project's name like all others. Nothing is looked up in AWS, so a preview needs no login. */
 export const cloudFields = {
   /** Region everything is in, but for what AWS has in us-east-1 only. */
-  awsRegion: text(/^[a-z]{2}(-[a-z]+){1,3}-\d$/, "a region of AWS", "eu-central-1"),
+  awsRegion: region("eu-central-1"),
   /** Account everything is in; the provider refuses to work in another one. */
   awsAccountId: text(/^\d{12}$/, "the 12 digits of an AWS account (aws sts get-caller-identity)", "123456789012"),
   /** Who gets alarms and notices of the budget. */
@@ -34,15 +45,11 @@ export const cloudFields = {
   /** Number of availability zones. @default 3, 2 with profile dev */
   zones: integer({ least: 2, most: 6, unit: "availability zones", example: 3 }),
   /** Their names, where a, b, c are not those the account has; append only. @default the region's first */
-  availabilityZones: list(
-    /^[a-z]{2}(-[a-z]+){1,3}-\d[a-z]$/,
-    "names of availability zones, separated by commas",
-    "eu-central-1a,eu-central-1b",
-  ),
+  availabilityZones: zoneList("eu-central-1a,eu-central-1b"),
   /** NAT gateways. @default one a zone, 1 with profile dev */
   natGateways: integer({ least: 1, most: 6, unit: "NAT gateways", example: 1 }),
   /** Addresses of the network, a /16 to a /20. A change REPLACES everything. @default 10.0.0.0/16 */
-  vpcCidr: text(/^(\d{1,3}\.){3}\d{1,3}\/(1[6-9]|20)$/, "a range of private addresses, /16 to /20", "10.0.0.0/16"),
+  vpcCidr: range("10.0.0.0/16"),
   /** Name the app is reached under. @default none with profile dev: CloudFront's own */
   domainName: text(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/, "a host name", "shop.example.com"),
   /** Hosted zone of Route 53 that name is in: records and certificates are made then. @default none, both are made elsewhere */
@@ -57,13 +64,23 @@ export const cloudFields = {
    * CloudFront's addresses in awsRegion, so that the load balancer lets nobody else in. @default with profile dev everybody is let in as
    * far as a secret header
    */
-  cdnPrefixListId: text(
-    /^pl-[a-f0-9]{8,17}$/,
+  cdnPrefixListId: prefixList(
     "the id of the prefix list com.amazonaws.global.cloudfront.origin-facing (aws ec2 describe-managed-prefix-lists)",
-    "pl-a3a144ca",
   ),
   /** Public half of the key the app signs addresses of uploads with, PEM, RSA 2048. @default uploads are not on the CDN */
   cdnPublicKeyFile: { ...filePath, example: "keys/cdn-public.pem" },
+  /** Region that takes over when awsRegion is lost (A16); a change REPLACES everything in it. @default none */
+  secondRegion: region("eu-west-1"),
+  /** Addresses of its network, apart from those of vpcCidr. @default 10.1.0.0/16 */
+  secondVpcCidr: range("10.1.0.0/16"),
+  /** Its zones, as many as in awsRegion. @default the region's first */
+  secondAvailabilityZones: zoneList("eu-west-1a,eu-west-1b,eu-west-1c"),
+  /** CloudFront's addresses in it. @default as cdnPrefixListId */
+  secondCdnPrefixListId: prefixList("the id of the prefix list com.amazonaws.global.cloudfront.origin-facing in secondRegion"),
+  /** The same image in a registry that is there when awsRegion is not. @default image */
+  secondImage: imageReference,
+  /** Region whose Postgres takes writes; the second one after it has taken over. @default awsRegion */
+  writeRegion: region("eu-west-1"),
   /** What tasks run on, and the image is built for. @default x86_64 */
   cpuArchitecture: oneOf(["x86_64", "arm64"]),
   /** Requests a second in the busiest minute, measured instead of reckoned. @default users ÷ 10 */

@@ -43,7 +43,7 @@ export function migrate(config: StackConfig, target: CloudTarget, parts: AppPart
       securityGroupId,
       logs,
     },
-    { provider, dependsOn: [parts.network, database, ...roles.policies] },
+    { provider, dependsOn: [parts.network, parts.servers, ...roles.policies] },
   );
 }
 

@@ -41,6 +41,11 @@ export function cloudNotes(
         `${name}: ${group.shards} shards, because a single engine thread does not answer so many requests; that is Redis in cluster mode`,
       );
   }
+  if (config.secondRegion !== undefined) {
+    notes.push(
+      `second region ${config.secondRegion}: a standby as large as the primary, the same cache and limits, and as many web tasks when it has taken over; one a zone until then`,
+    );
+  }
   if (config.profile === "prod") {
     const single = [
       plan.network.zones < 3 && `zones is ${plan.network.zones}`,

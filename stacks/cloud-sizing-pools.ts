@@ -11,6 +11,8 @@ interface PooledServices {
   readonly web: Tasks;
   readonly jobs: Tasks;
   readonly consumer: Tasks;
+  /** In which web tasks run, as many in each at their most: while requests move from one to the other, both have some. @default 1 */
+  readonly regions?: number;
 }
 
 /** Connections of one task of each service, and of all tasks together. */
@@ -28,7 +30,7 @@ const CUTS = 40;
  * Connections to one server: `to` the primary through RDS Proxy, or a replica directly. `cut` of {@link CUTS} is what is left of what is wanted;
  * each worker keeps what it needs.
  */
-function poolsAt(cut: number, to: "primary" | "replica", { web, jobs, consumer }: PooledServices, given?: number): Pools {
+function poolsAt(cut: number, to: "primary" | "replica", { web, jobs, consumer, regions = 1 }: PooledServices, given?: number): Pools {
   const primary = to === "primary";
   const [webWanted, queueWanted] = primary ? [POOLS.webPerWorker, POOLS.queue] : [POOLS.webReplicaPerWorker, POOLS.queueReplica];
   const least = primary ? POOLS.leastPerWorker : POOLS.leastReplicaPerWorker;
@@ -37,7 +39,9 @@ function poolsAt(cut: number, to: "primary" | "replica", { web, jobs, consumer }
   const [jobsPool, consumerPool] = [pool(jobs.workers, queueWanted), pool(consumer.workers, queueWanted)];
   // Replicas are reached directly, and by the tasks that leave and those that come.
   const times = primary ? 1 : POOLS.rollout;
-  const total = times * (web.maxTasks * webPool + jobs.maxTasks * jobsPool + consumer.maxTasks * consumerPool);
+  // Each region has replicas of its own; the primary is that of both.
+  const webTasks = web.maxTasks * (primary ? regions : 1);
+  const total = times * (webTasks * webPool + jobs.maxTasks * jobsPool + consumer.maxTasks * consumerPool);
   return { web: webPool, jobs: jobsPool, consumer: consumerPool, total };
 }
 
@@ -104,7 +108,7 @@ function tooMany(config: CloudSizingConfig, services: PooledServices, most: numb
   }
   if (config.dbPoolSize !== undefined) {
     const others = poolsAt(0, "primary", { ...services, web: { ...services.web, maxTasks: 0 } }).total;
-    const allowed = Math.floor((proxyBudget(most) - others) / services.web.maxTasks);
+    const allowed = Math.floor((proxyBudget(most) - others) / (services.web.maxTasks * (services.regions ?? 1)));
     if (allowed >= services.web.workers && allowed < config.dbPoolSize) {
       return refusal({ key: "dbPoolSize", value: config.dbPoolSize, because, allowed: `at most ${allowed}`, fix: allowed });
     }

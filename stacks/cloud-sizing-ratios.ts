@@ -181,6 +181,8 @@ export const USAGE = {
   natKb: 0.5,
   /** Log lines of app and load balancer, and flow logs. */
   logKb: 0.7,
+  /** To the other region, of a request that writes: its part of Postgres' log, with full pages [e]. */
+  walKb: 16,
   /** Images and secrets, through the endpoints, GB a task and month. */
   imageGbPerTask: 2,
   uploadsMb: 50,

@@ -11,6 +11,8 @@ export interface CloudSizingConfig {
   readonly cloudRuntime: "ecs" | "eks" | "kubernetes";
   /** What the image is built for, and so the nodes of EKS. @default x86_64 */
   readonly cpuArchitecture?: "x86_64" | "arm64" | undefined;
+  /** A second region, whose tasks use the same primary while it has not taken over. @default none */
+  readonly secondRegion?: string | undefined;
   /** What carries events: `none` keeps them in the outbox, see app/README.md. */
   readonly events: "none" | "sqs" | "msk";
   /** Availability zones. @default 3, 2 with profile dev */
@@ -186,6 +188,8 @@ export interface UsagePlan {
   /** Images in the registry, GB. */
   readonly imagesGb: number;
   readonly sqsRequests: number;
+  /** To the other region, GB. @default 0: there is none */
+  readonly regionTransferGb?: number;
   /** Average running tasks of each service. */
   readonly averageTasks: Readonly<Record<"web" | "jobs" | "consumer", number>>;
   /** Average running nodes of EKS, and their type. */

@@ -42,6 +42,6 @@ export function usageAssumptions(): string[] {
     `a user: ${USAGE.uploadsMb} MB of uploads by the end of the first year`,
     `the Redis of limits and queues is kept ${USAGE.snapshots} times; the registry holds ${USAGE.imagesGb} GB`,
     `backups: ${USAGE.backupShare * 100} % of the database's storage beyond what is free`,
-    "not counted: taxes, support, free tiers, discounts (Savings Plans, reserved instances), data between regions, requests to KMS",
+    "not counted: taxes, support, free tiers, discounts (Savings Plans, reserved instances), requests to KMS",
   ];
 }

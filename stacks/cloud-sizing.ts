@@ -22,7 +22,7 @@ export function cloudPlan(config: CloudSizingConfig): CloudPlan {
   const web = webTasks(config, load);
   const jobs = queueTasks(config, load, load.jobs, CPU_MS.job);
   const consumer = queueTasks(config, load, load.events, CPU_MS.event);
-  const services = { web, jobs, consumer };
+  const services = { web, jobs, consumer, regions: config.secondRegion === undefined ? 1 : 2 };
 
   const shard = shardsOf(config.users, load);
   const type = databaseClass(config, shard, connectionsOf(services, config.dbPoolSize));

@@ -12,14 +12,21 @@ import { neededMemoryMb } from "./config-checks";
 export interface Region {
   readonly context: AwsContext;
   readonly provider: aws.Provider;
+  readonly zones: readonly string[];
+  /** What the names of everything in it begin with: nothing in the first region. */
+  readonly prefix: "" | typeof SECOND;
 }
+
+/** Names of everything in the second region begin with it: with the region's own, a change of that would change them all. */
+export const SECOND = "second-";
 
 /** Where phase `cloud` goes, and how large it gets. */
 export interface CloudTarget {
   readonly home: Region;
-  /** Where AWS has what belongs to CloudFront; may be home. */
-  readonly edge: Region;
-  readonly zones: readonly string[];
+  /** Where AWS has what belongs to CloudFront; may be one of the others. */
+  readonly edge: Pick<Region, "context" | "provider">;
+  /** Takes over when home is lost (A16). */
+  readonly second: Region | undefined;
   readonly profile: CloudProfile;
   readonly plan: CloudPlan;
 }
@@ -41,16 +48,29 @@ export function cloudTarget(config: StackConfig): CloudTarget {
   refuseLargeHeap(config.workerHeapMb, plan);
   const home = { project: pulumi.getProject(), stack: pulumi.getStack(), region, accountId };
   refuseLongNames(home);
-  const provider = regionProvider("aws", home);
+  const count = plan.network.zones;
+  const zones = config.availabilityZones ?? zoneNames(region, count);
+  const first: Region = { context: home, provider: regionProvider("aws", home), zones, prefix: "" };
+  const second = secondRegion(config, home, count);
   const edge = { ...home, region: CDN_REGION };
   return {
-    home: { context: home, provider },
+    home: first,
     // One provider a region: two for the same one would be told nothing different.
-    edge: region === CDN_REGION ? { context: home, provider } : { context: edge, provider: regionProvider(`aws-${CDN_REGION}`, edge) },
-    zones: config.availabilityZones ?? zoneNames(region, plan.network.zones),
+    edge: [first, second].find((other) => other?.context.region === CDN_REGION) ?? {
+      context: edge,
+      provider: regionProvider(`aws-${CDN_REGION}`, edge),
+    },
+    second,
     profile: cloudProfile(config.profile),
     plan,
   };
+}
+
+function secondRegion({ secondRegion: region, secondAvailabilityZones }: StackConfig, home: AwsContext, count: number): Region | undefined {
+  if (region === undefined) return undefined;
+  const context = { ...home, region };
+  const zones = secondAvailabilityZones ?? zoneNames(region, count);
+  return { context, provider: regionProvider(`aws-${region}`, context), zones, prefix: SECOND };
 }
 
 /** The first zones of a region, as most accounts have them: `eu-central-1a`, `eu-central-1b` … */

@@ -18,6 +18,10 @@ export interface PhaseOutputs {
   readonly cdnUrl?: pulumi.Input<string>;
   /** Cloud region. */
   readonly region?: pulumi.Input<string>;
+  /** The region that can take over, its administrators' page, and its copy of the database. */
+  readonly secondRegion?: pulumi.Input<string>;
+  readonly secondConsoleUrl?: pulumi.Input<string>;
+  readonly secondDatabaseHost?: pulumi.Input<string>;
   /** US dollars a month. */
   readonly monthlyCostEstimate?: pulumi.Input<string>;
   /** Secret. */
@@ -40,6 +44,9 @@ export function stackOutputs(phase: Phase, given: PhaseOutputs): Record<string, 
     grafanaUrl: given.grafanaUrl,
     cdnUrl: given.cdnUrl,
     region: given.region,
+    secondRegion: given.secondRegion,
+    secondConsoleUrl: given.secondConsoleUrl,
+    secondDatabaseHost: given.secondDatabaseHost,
     monthlyCostEstimate: given.monthlyCostEstimate,
   };
   const secret = { adminToken: given.adminToken, databasePassword: given.databasePassword };

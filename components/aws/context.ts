@@ -42,6 +42,11 @@ export function arnOf({ region, accountId }: AwsContext, service: string, resour
   return `arn:${partitionOf(region)}:${service}:${region}:${accountId}:${resource}`;
 }
 
+/** The same ARN in another region: that of a secret's copy. */
+export function arnIn(region: string, arn: string): string {
+  return arn.replace(/^(arn:[^:]*:[^:]*:)[^:]*/, `$1${region}`);
+}
+
 /** Name of a CloudWatch log group of the stack: `/PROJECT/STACK/SUFFIX`. The key of logs may be used by groups of this prefix. */
 export function logGroupName({ project, stack }: AwsContext, suffix: string): string {
   return `/${project}/${stack}/${suffix}`;

@@ -28,6 +28,15 @@ const tlsOnly = (policy: Resource): string | undefined => {
   return denies ? undefined : "its policy does not deny requests without TLS";
 };
 
+/** What must not be lost with its region: what Pulumi refuses to delete. */
+const copied: Part = (bucket, graph) => {
+  if (!bucket.protect || graph.ofType(AWS.vpcPeering).length === 0) return undefined;
+  const enabled = graph
+    .referrers(bucket, "bucket", AWS.bucketReplication)
+    .some((replication) => items(replication, "rules").some((rule) => text(rule, "status") === "Enabled"));
+  return enabled ? undefined : "the stack has two regions, and it is in one of them only";
+};
+
 const types = [AWS.bucket];
 
 /** Rules of buckets. */
@@ -107,6 +116,13 @@ export const s3 = rulesOf("s3", {
           : "its lifecycle does not abort incomplete uploads";
       }),
     ],
+  },
+  "s3-copied": {
+    title: "With two regions, a bucket that must not be lost is copied to the other one",
+    remediation: "Add an aws.s3.BucketReplicationConfig with an enabled rule.",
+    types,
+    scope: "graph",
+    parts: [copied],
   },
   "s3-not-forced": {
     title: "A bucket that has objects is not deleted",

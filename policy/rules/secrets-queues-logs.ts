@@ -13,8 +13,11 @@ const RECEIVES = 5;
 /** A message stays hidden for so many times what its handler may take (AWS' advice for Lambda, and as good for others). */
 const VISIBILITY_FACTOR = 6;
 
+/** What names in a second region begin with (stacks/cloud-target.ts): the reason is the same in both. */
+const IN_SECOND_REGION = /^second-/;
+
 const rotated: Part = (secret, graph) => {
-  if (Object.hasOwn(NOT_ROTATED, secret.name)) return undefined;
+  if (Object.hasOwn(NOT_ROTATED, secret.name.replace(IN_SECOND_REGION, ""))) return undefined;
   // A rotation may name the secret by what its first version says, so that it waits for that.
   const named = [secret, ...graph.referrers(secret, "secretId", AWS.secretVersion)];
   const rotations = named.flatMap((each) => graph.referrers(each, "secretId", AWS.secretRotation));

@@ -1,3 +1,4 @@
+import { isWithin } from "../addresses";
 import { type Graph, type Resource } from "../graph";
 import { isGiven, text } from "../read";
 import { rulesOf, type Part } from "../rule";
@@ -43,10 +44,24 @@ const onlyWebFromInternet: Part = (source, graph) =>
     )
     .map((rule) => `${rule.group.name} lets in ${ports(rule)} from everywhere; allowed: tcp 80 and 443 of a load balancer`);
 
+/** Whether the range is of a network of the stack that is connected to that of the group: groups of another region have no names here. */
+function isOfPeer(range: string, { group }: GroupRule, graph: Graph): boolean {
+  const [own] = graph.targets(group, "vpcId", AWS.vpc);
+  const connected = graph.ofType(AWS.vpcPeering).flatMap((peering) => {
+    const ends = [...graph.targets(peering, "vpcId", AWS.vpc), ...graph.targets(peering, "peerVpcId", AWS.vpc)];
+    return own !== undefined && ends.includes(own) ? ends.filter((end) => end !== own) : [];
+  });
+  return connected.some((vpc) => isWithin(range, text(vpc, "cidrBlock")));
+}
+
 const byReference: Part = (source, graph) =>
   rulesIn(source, graph)
     .filter(({ direction, peer }) => direction === "ingress" && peer.kind === "cidr" && !WHOLE_INTERNET.includes(peer.cidr))
-    .map((rule) => `${rule.group.name} lets in ${ports(rule)} from addresses; allowed: from a security group or a prefix list`);
+    .filter((rule) => rule.peer.kind !== "cidr" || !isOfPeer(rule.peer.cidr, rule, graph))
+    .map(
+      (rule) =>
+        `${rule.group.name} lets in ${ports(rule)} from addresses; allowed: from a security group, a prefix list, or a connected network of another region`,
+    );
 
 const narrowEgress: Part = (source, graph) =>
   rulesIn(source, graph)
@@ -78,7 +93,8 @@ export const securityGroups = rulesOf("security-groups", {
     parts: [onlyWebFromInternet],
   },
   "security-groups-by-reference": {
-    title: "Groups let each other in by reference, so that a changed address range opens nothing",
+    title:
+      "Groups let each other in by reference where they can, which is not from region to region, so that a changed address range opens nothing",
     remediation: "Set referencedSecurityGroupId (or a prefix list for CloudFront) instead of a CIDR block.",
     types: RULES,
     scope: "graph",

@@ -54,14 +54,17 @@ export function awsOutputs(type: string, name: string, inputs: Readonly<Record<s
 }
 
 /** Resources as mocks recorded them, as rules and proofs take them. @param outputs what the mocks answered; by default {@link awsOutputs} */
-export function graphOf(registered: readonly Registered[], outputs = awsOutputs): Resource[] {
-  return registered.map(({ type, name, urn, parent, inputs, dependencies, protect, ignoreChanges }) => ({
+export function graphOf(
+  registered: readonly Registered[],
+  outputs: (type: string, name: string, inputs: Registered["inputs"], provider: string) => Record<string, unknown> = awsOutputs,
+): Resource[] {
+  return registered.map(({ type, name, urn, parent, inputs, dependencies, protect, ignoreChanges, provider }) => ({
     type,
     name,
     urn,
     parent,
     inputs,
-    outputs: { id: `${name}-id`, ...inputs, ...(type.startsWith("aws:") ? outputs(type, name, inputs) : {}) },
+    outputs: { id: `${name}-id`, ...inputs, ...(type.startsWith("aws:") ? outputs(type, name, inputs, provider) : {}) },
     dependencies,
     // Everything is known under mocks, but for what a test hides.
     propertyDependencies: {},

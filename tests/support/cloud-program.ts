@@ -13,6 +13,12 @@ export const IMAGE = `123456789012.dkr.ecr.eu-central-1.amazonaws.com/app@sha256
 /** What `cloudRuntime: eks` needs beside the rest. */
 export const EKS = { cloudRuntime: "eks", eksAdministrators: "arn:aws:iam::123456789012:role/deployer" } as const;
 
+/** What a second region needs beside the rest of stack prod. */
+export const TWO_REGIONS = {
+  ...{ secondRegion: "us-west-2", secondCdnPrefixListId: "pl-82a045eb" },
+  secondImage: IMAGE.replace("eu-central-1", "us-west-2"),
+} as const;
+
 type Values = Readonly<Record<string, string>>;
 
 const { config: inFile } = parse(readFileSync("Pulumi.prod.yaml", "utf8")) as { config: Values };
@@ -57,12 +63,17 @@ export interface RunOptions {
   readonly name?: string;
 }
 
+/** The configuration of a stack with changes, keys without their namespace. */
+export function configOf(stack: "dev" | "prod", changes: Changes): Values {
+  const wanted: Changes = { ...STACKS[stack], ...changes };
+  return Object.fromEntries(Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
 /** A run of its own. @throws what the program throws */
 export async function freshCloudRun(stack: "dev" | "prod", changes: Changes = {}, { name = stack }: RunOptions = {}): Promise<CloudRun> {
-  const wanted: Changes = { ...STACKS[stack], ...changes };
+  const wanted = configOf(stack, changes);
   const recorder = await Recorder.install("phased-stack", name);
-  const values = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  pulumi.runtime.setAllConfig(Object.fromEntries(values.map(([key, value]) => [`phased-stack:${key}`, value])));
+  pulumi.runtime.setAllConfig(Object.fromEntries(Object.entries(wanted).map(([key, value]) => [`phased-stack:${key}`, value])));
   const outputs = await program();
   await settled();
   return { recorder, outputs };
@@ -70,6 +81,6 @@ export async function freshCloudRun(stack: "dev" | "prod", changes: Changes = {}
 
 /** What a run registered, as rules and proofs take it. */
 export async function cloudGraph(stack: "dev" | "prod", changes: Changes = {}): Promise<Resource[]> {
-  const { resources, region } = (await cloudRun(stack, changes)).recorder;
-  return graphOf(resources, awsOutputsIn(region));
+  const { recorder } = await cloudRun(stack, changes);
+  return graphOf(recorder.resources, (type, name, inputs, provider) => awsOutputsIn(recorder.regionOf(provider))(type, name, inputs));
 }

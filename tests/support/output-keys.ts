@@ -14,4 +14,7 @@ export const OUTPUT_KEYS = [
   "prometheusUrl",
   "redisHost",
   "region",
+  "secondConsoleUrl",
+  "secondDatabaseHost",
+  "secondRegion",
 ];

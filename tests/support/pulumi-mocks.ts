@@ -59,8 +59,10 @@ interface RegisterRequest {
 /** Records what a program registers; answers as the Docker and random providers would. */
 export class Recorder implements pulumi.runtime.Mocks {
   readonly resources: Registered[] = [];
-  /** That of the first provider of AWS: what mocks answer is of it. */
+  /** That of the first provider of AWS. */
   region = REGION;
+  /** Of each provider of AWS by its name: what mocks answer is of it. */
+  private readonly regions = new Map<string, string>();
   private readonly requests = new Map<string, RegisterRequest>();
   /** URN of the mocks, in which of the parents' types only the last is, → that of the engine, in which all are. */
   private readonly urns = new Map<string, string>();
@@ -76,6 +78,7 @@ export class Recorder implements pulumi.runtime.Mocks {
   newResource(args: MockResourceArgs): MockResourceResult {
     const secrets: string[] = [];
     const inputs = reveal(args.inputs, secrets) as Record<string, unknown>;
+    if (args.type === "pulumi:providers:aws") this.regions.set(args.name, String(inputs["region"]));
     if (args.type === "pulumi:providers:aws" && args.name === "aws") this.region = String(inputs["region"]);
     const request = this.requests.get(`${args.type} ${args.name}`);
     assert.ok(request, `no registration was seen for ${args.type} ${args.name}`);
@@ -98,11 +101,19 @@ export class Recorder implements pulumi.runtime.Mocks {
       ignoreChanges: request.getIgnorechangesList(),
       provider: request.getProvider(),
     });
-    return { id: `${args.name}-id`, state: { ...args.inputs, ...outputs(args, inputs, this.region) } as Record<string, unknown> };
+    return {
+      id: `${args.name}-id`,
+      state: { ...args.inputs, ...outputs(args, inputs, this.regionOf(request.getProvider())) } as Record<string, unknown>,
+    };
   }
 
   call(args: MockCallArgs): Record<string, unknown> {
     throw new Error(`the program looked something up: ${args.token}`);
+  }
+
+  /** Region of a resource, by the reference of its provider. */
+  regionOf(provider: string): string {
+    return this.regions.get(provider.split("::")[3] ?? "") ?? this.region;
   }
 
   /** The one resource of that name. */

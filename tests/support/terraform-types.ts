@@ -48,6 +48,8 @@ const BY_MODULE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     Subnet: "subnet",
     Vpc: "vpc",
     VpcEndpoint: "vpc_endpoint",
+    VpcPeeringConnection: "vpc_peering_connection",
+    VpcPeeringConnectionAccepter: "vpc_peering_connection_accepter",
   },
   ecr: {
     LifecyclePolicy: "ecr_lifecycle_policy",

@@ -64,10 +64,10 @@ async function run({ stack, config = [], json = false, deployPolicy }: PreviewOp
 }
 
 /** Writes `deploy-1.json`, `deploy-2.json`, … and `read-1.json`, …: IAM bounds the size of a policy, and lets a role have ten. */
-function writePolicies(directory: string, { resources, accountId, region }: PreviewRun, json: boolean): void {
+function writePolicies(directory: string, { resources, accountId, region, secondRegion }: PreviewRun, json: boolean): void {
   mkdirSync(directory, { recursive: true });
   for (const access of ["deploy", "read"] as const) {
-    for (const [index, document] of deployPolicies(resources, { accountId, region, access }).entries()) {
+    for (const [index, document] of deployPolicies(resources, { accountId, region, secondRegion, access }).entries()) {
       const file = path.join(directory, `${access}-${index + 1}.json`);
       writeFileSync(file, `${JSON.stringify(document, undefined, 2)}\n`);
       if (!json) console.log(`written: ${file}`);

@@ -56,6 +56,10 @@ export const ACTIONS: Readonly<Record<string, string>> = {
   "aws:ec2/vpcEndpoint:VpcEndpoint":
     "ec2: CreateVpcEndpoint DescribeVpcEndpoints ModifyVpcEndpoint DeleteVpcEndpoints DescribePrefixLists DescribeNetworkInterfaces DescribeSubnets DescribeSecurityGroups " +
     "DescribeVpcs CreateTags DeleteTags",
+  "aws:ec2/vpcPeeringConnection:VpcPeeringConnection":
+    "ec2: CreateVpcPeeringConnection DescribeVpcPeeringConnections ModifyVpcPeeringConnectionOptions DeleteVpcPeeringConnection CreateTags DeleteTags",
+  "aws:ec2/vpcPeeringConnectionAccepter:VpcPeeringConnectionAccepter":
+    "ec2: AcceptVpcPeeringConnection DescribeVpcPeeringConnections ModifyVpcPeeringConnectionOptions CreateTags DeleteTags",
   "aws:ecr/lifecyclePolicy:LifecyclePolicy": "ecr: PutLifecyclePolicy GetLifecyclePolicy DeleteLifecyclePolicy",
   "aws:ecr/repository:Repository":
     "ecr: CreateRepository DescribeRepositories PutImageTagMutability PutImageScanningConfiguration DeleteRepository TagResource UntagResource ListTagsForResource; " +
@@ -131,6 +135,8 @@ export const ACTIONS: Readonly<Record<string, string>> = {
   "aws:rds/proxyTarget:ProxyTarget": "rds: RegisterDBProxyTargets DescribeDBProxyTargets DeregisterDBProxyTargets",
   "aws:rds/subnetGroup:SubnetGroup":
     "rds: CreateDBSubnetGroup DescribeDBSubnetGroups ModifyDBSubnetGroup DeleteDBSubnetGroup AddTagsToResource RemoveTagsFromResource ListTagsForResource; ec2: DescribeSubnets DescribeVpcs",
+  "aws:route53/healthCheck:HealthCheck":
+    "route53: CreateHealthCheck GetHealthCheck UpdateHealthCheck DeleteHealthCheck ChangeTagsForResource ListTagsForResource",
   "aws:route53/record:Record": "route53: ChangeResourceRecordSets ListResourceRecordSets GetHostedZone GetChange",
   "aws:s3/bucket:Bucket":
     "s3: CreateBucket ListBucket GetBucketLocation DeleteBucket DeleteObject DeleteObjectVersion ListBucketVersions GetBucketAcl GetBucketCORS GetBucketLogging GetBucketObjectLockConfiguration GetBucketPolicy " +
@@ -142,11 +148,13 @@ export const ACTIONS: Readonly<Record<string, string>> = {
   "aws:s3/bucketOwnershipControls:BucketOwnershipControls": "s3: PutBucketOwnershipControls GetBucketOwnershipControls",
   "aws:s3/bucketPolicy:BucketPolicy": "s3: PutBucketPolicy GetBucketPolicy DeleteBucketPolicy",
   "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "s3: PutBucketPublicAccessBlock GetBucketPublicAccessBlock",
+  "aws:s3/bucketReplicationConfig:BucketReplicationConfig": "s3: PutReplicationConfiguration GetReplicationConfiguration; iam: PassRole",
   "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration":
     "s3: PutEncryptionConfiguration GetEncryptionConfiguration",
   "aws:s3/bucketVersioning:BucketVersioning": "s3: PutBucketVersioning GetBucketVersioning",
   "aws:secretsmanager/secret:Secret":
-    "secretsmanager: CreateSecret DescribeSecret GetResourcePolicy UpdateSecret DeleteSecret RestoreSecret TagResource UntagResource; kms: DescribeKey GenerateDataKey Decrypt",
+    "secretsmanager: CreateSecret DescribeSecret GetResourcePolicy UpdateSecret DeleteSecret RestoreSecret ReplicateSecretToRegions RemoveRegionsFromReplication TagResource UntagResource; " +
+    "kms: DescribeKey GenerateDataKey Encrypt Decrypt",
   "aws:secretsmanager/secretRotation:SecretRotation":
     "secretsmanager: RotateSecret CancelRotateSecret DescribeSecret; lambda: InvokeFunction",
   "aws:secretsmanager/secretVersion:SecretVersion":
@@ -184,7 +192,7 @@ export const UNSCOPED: Readonly<Record<string, string>> = {
     "CreateDistribution CreateKeyGroup CreateOriginAccessControl CreatePublicKey CreateResponseHeadersPolicy DeleteKeyGroup DeletePublicKey GetKeyGroup GetPublicKey UpdateKeyGroup UpdatePublicKey",
   ec2:
     "DescribeAddresses DescribeAddressesAttribute DescribeAvailabilityZones DescribeFlowLogs DescribeInternetGateways DescribeNatGateways DescribeNetworkAcls DescribeNetworkInterfaces DescribePrefixLists " +
-    "DescribeRouteTables DescribeSecurityGroupRules DescribeSecurityGroups DescribeSubnets DescribeVpcEndpoints DescribeVpcs",
+    "DescribeRouteTables DescribeSecurityGroupRules DescribeSecurityGroups DescribeSubnets DescribeVpcEndpoints DescribeVpcPeeringConnections DescribeVpcs",
   ecr: "GetAuthorizationToken",
   ecs: "DeregisterTaskDefinition DescribeTaskDefinition",
   eks: "CreateCluster",
@@ -194,6 +202,7 @@ export const UNSCOPED: Readonly<Record<string, string>> = {
   kms: "CreateKey ListAliases",
   logs: "CreateLogDelivery DeleteLogDelivery DescribeLogGroups DescribeResourcePolicies ListLogDeliveries PutResourcePolicy",
   rds: "CreateDBProxy",
+  route53: "CreateHealthCheck",
   servicediscovery: "CreateHttpNamespace ListTagsForResource TagResource UntagResource",
   sns: "GetSubscriptionAttributes SetSubscriptionAttributes Unsubscribe",
 };
@@ -208,4 +217,5 @@ export const PASSED_TO: Readonly<Record<string, string>> = {
   "aws:lambda/function:Function": "lambda.amazonaws.com",
   "aws:rds/instance:Instance": "monitoring.rds.amazonaws.com",
   "aws:rds/proxy:Proxy": "rds.amazonaws.com",
+  "aws:s3/bucketReplicationConfig:BucketReplicationConfig": "s3.amazonaws.com",
 };

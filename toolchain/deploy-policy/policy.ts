@@ -15,6 +15,8 @@ export interface PolicyScope {
   readonly accountId: string;
   /** Region of the stack. What AWS has in us-east-1 only is always in. */
   readonly region: string;
+  /** The region that can take over. @default none */
+  readonly secondRegion?: string | undefined;
   /** `deploy`: create, read, change, delete. `read`: what comparing a stack with what runs needs, e.g. of a scheduled check for drift. */
   readonly access: "deploy" | "read";
 }
@@ -44,7 +46,7 @@ const READS = /:(Get|Describe|List|View|BatchGet|BatchCheck)/;
 
 /**
  * What a role has to be allowed so that Pulumi can work on these resources, and nothing more: actions by type, in this account, in the stack's
- * region and us-east-1; roles by the names this stack gives them, handed to the services it hands them to; records in its hosted zone only.
+ * regions and us-east-1; roles by the names this stack gives them, handed to the services it hands them to; records in its hosted zone only.
  * @returns as many managed policies as their limit of size asks for
  * @throws UserError naming every type whose actions are not known
  */
@@ -129,7 +131,10 @@ function iamStatements(actions: readonly string[], used: readonly UsedResource[]
   ].filter(({ Action, Resource }) => Action.length > 0 && Resource.length > 0);
 }
 
-const regions = ({ region }: PolicyScope): string[] => unique([region, WORLD]);
+/** Regions of the stack itself. */
+const own = ({ region, secondRegion }: PolicyScope): string[] => [region, ...(secondRegion === undefined ? [] : [secondRegion])];
+
+const regions = (scope: PolicyScope): string[] => unique([...own(scope), WORLD]);
 
 /** Resources of a service that belong to the account, and where names allow it to the stack. */
 function arns(service: string, used: readonly UsedResource[], scope: PolicyScope): string[] {
@@ -148,10 +153,15 @@ function arns(service: string, used: readonly UsedResource[], scope: PolicyScope
       return [...regional("cloudwatch"), `arn:${partition}:cloudwatch::${accountId}:dashboard/*`];
     // A firewall is put on a load balancer by the right to do so on both.
     case "wafv2":
-      return [...regional("wafv2"), `arn:${partition}:elasticloadbalancing:${region}:${accountId}:loadbalancer/app/*`];
+      return [
+        ...regional("wafv2"),
+        ...own(scope).map((place) => `arn:${partition}:elasticloadbalancing:${place}:${accountId}:loadbalancer/app/*`),
+      ];
     case "route53": {
       const zones = used.filter(({ type }) => type === "aws:route53/record:Record").map(({ inputs }) => textOf(inputs["zoneId"]) ?? "*");
-      return [...unique(zones).map((zone) => `arn:${partition}:route53:::hostedzone/${zone}`), `arn:${partition}:route53:::change/*`];
+      const checks = used.some(({ type }) => type === "aws:route53/healthCheck:HealthCheck") ? ["healthcheck/*"] : [];
+      const places = [...unique(zones).map((zone) => `hostedzone/${zone}`), "change/*", ...checks];
+      return places.map((place) => `arn:${partition}:route53:::${place}`);
     }
     default:
       return regional(service);

@@ -34,6 +34,8 @@ export interface PreviewRun extends PreviewEvents {
   /** Of the configuration; empty when that does not say. */
   readonly accountId: string;
   readonly region: string;
+  /** The region that can take over, where there is one. */
+  readonly secondRegion?: string | undefined;
   readonly durationMs: number;
 }
 
@@ -68,7 +70,8 @@ export async function runPreview({ stack, settings }: PreviewRequest, outer: Nod
     const result = await previewIn(directory, stack, used, outer);
     const accountId = config.values["phased-stack:awsAccountId"] ?? "";
     const region = config.values["phased-stack:awsRegion"] ?? "";
-    return { ...result, notes: notes(config, withoutDocker), accountId, region, durationMs: performance.now() - started };
+    const secondRegion = config.values["phased-stack:secondRegion"];
+    return { ...result, notes: notes(config, withoutDocker), accountId, region, secondRegion, durationMs: performance.now() - started };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -18,17 +18,40 @@ const defaults = {
   originReadSeconds: 60,
   /** Seconds an idle connection to the load balancer is kept; below the 60 s after which that closes it. */
   originKeepAliveSeconds: 55,
+  /** With a second region: so often, and for so many seconds each, a connection to the first is tried before it is asked. CloudFront's own are 3 and 10. */
+  failover: { connectionAttempts: 2, connectionTimeout: 3 },
   hstsSeconds: 31_536_000,
 } as const;
 
 /** Ids of what a distribution leads to. */
-const ORIGIN = { app: "app", assets: "assets", uploads: "uploads" } as const;
+const ORIGIN = {
+  ...{ app: "app", assets: "assets", uploads: "uploads" },
+  ...{ standbyApp: "standby-app", standbyUploads: "standby-uploads" },
+} as const;
 
 /** Static files are in the app's image, too: what S3 does not have, or while it fails, the app answers. */
 const ASSETS_OR_APP = {
   originId: "assets-or-app",
   failoverCriteria: { statusCodes: [403, 404, 500, 502, 503, 504] },
   members: [{ originId: ORIGIN.assets }, { originId: ORIGIN.app }],
+};
+
+/** Answers with which CloudFront asks the other region. Of files also those that say that there is none: it may not have been copied yet. */
+const AWAY = [500, 502, 503, 504];
+
+/**
+ * Groups of origins of two regions. CloudFront asks the second one within the same request, but for requests that only read, and refuses groups to
+ * behaviours with other methods (aws/aws-cdk#32450): for those the name of the app itself has to lead to the region that answers.
+ */
+const APP_OR_STANDBY = {
+  originId: "app-or-standby",
+  failoverCriteria: { statusCodes: AWAY },
+  members: [{ originId: ORIGIN.app }, { originId: ORIGIN.standbyApp }],
+};
+const UPLOADS_OR_STANDBY = {
+  originId: "uploads-or-standby",
+  failoverCriteria: { statusCodes: [403, 404, ...AWAY] },
+  members: [{ originId: ORIGIN.uploads }, { originId: ORIGIN.standbyUploads }],
 };
 
 export interface CdnArgs extends AwsArgs {
@@ -43,6 +66,8 @@ export interface CdnArgs extends AwsArgs {
     /** Ask the app for static files that S3 does not have. */
     readonly failover: boolean;
     readonly header: { readonly name: string; readonly value: pulumi.Input<string> };
+    /** Load balancer of the second region, which knows the same header and has a certificate for {@link CdnArgs.domain}. @default none */
+    readonly standbyDnsName?: pulumi.Input<string> | undefined;
   };
   /** Static files, below `/assets/`. */
   readonly assets: Bucket;
@@ -50,7 +75,13 @@ export interface CdnArgs extends AwsArgs {
    * Uploaded files, below `/uploads/`, for who has a signed address; the public half of the key that signs, in PEM. @default not by CloudFront:
    * the app hands out addresses signed for S3
    */
-  readonly uploads?: { readonly bucket: Bucket; readonly publicKeyPem: string } | undefined;
+  readonly uploads?:
+    | {
+        readonly bucket: Bucket;
+        /** Its copy in the second region. @default none */ readonly standby?: Bucket | undefined;
+        readonly publicKeyPem: string;
+      }
+    | undefined;
   /** Own name, with its certificate of {@link CDN_REGION}. @default CloudFront's name and certificate */
   readonly domain?: { readonly name: string; readonly certificateArn: pulumi.Input<string> } | undefined;
   /** The firewall, of scope CLOUDFRONT. @default none */
@@ -166,14 +197,17 @@ export class Cdn extends pulumi.ComponentResource {
           defaultRootObject: "index.html",
           priceClass: args.priceClass,
           origins: origins(args, parts),
-          ...(args.app.failover ? { originGroups: [ASSETS_OR_APP] } : {}),
+          ...originGroups(args),
           defaultCacheBehavior: { ...defaultBehavior(ORIGIN.app), responseHeadersPolicyId },
           orderedCacheBehaviors: [
             { ...assetsBehavior(args.app.failover ? ASSETS_OR_APP.originId : ORIGIN.assets), responseHeadersPolicyId },
             ...(uploads === undefined || parts.keyGroup === undefined
               ? []
-              : [{ ...uploadsBehavior(ORIGIN.uploads), trustedKeyGroups: [parts.keyGroup.id], responseHeadersPolicyId }]),
-            ...pageFilesBehaviors(ORIGIN.app).map((behavior) => ({ ...behavior, responseHeadersPolicyId })),
+              : [{ ...uploadsBehavior(uploadsOrigin(args)), trustedKeyGroups: [parts.keyGroup.id], responseHeadersPolicyId }]),
+            ...pageFilesBehaviors(args.app.standbyDnsName === undefined ? ORIGIN.app : APP_OR_STANDBY.originId).map((behavior) => ({
+              ...behavior,
+              responseHeadersPolicyId,
+            })),
           ],
           viewerCertificate:
             domain === undefined
@@ -201,27 +235,46 @@ interface Parts {
 
 type Origin = aws.types.input.cloudfront.DistributionOrigin;
 
+function originGroups({ app, uploads }: CdnArgs): Partial<aws.cloudfront.DistributionArgs> {
+  const groups = [
+    ...(app.failover ? [ASSETS_OR_APP] : []),
+    ...(app.standbyDnsName === undefined ? [] : [APP_OR_STANDBY]),
+    ...(uploads?.standby === undefined ? [] : [UPLOADS_OR_STANDBY]),
+  ];
+  return groups.length === 0 ? {} : { originGroups: groups };
+}
+
+function uploadsOrigin({ uploads }: CdnArgs): string {
+  return uploads?.standby === undefined ? ORIGIN.uploads : UPLOADS_OR_STANDBY.originId;
+}
+
 function origins({ app, assets, uploads }: CdnArgs, { accessControl }: Parts): Origin[] {
+  const inTwoRegions = app.standbyDnsName === undefined ? {} : defaults.failover;
   const ofBucket = (originId: string, bucket: Bucket): Origin => ({
     originId,
     domainName: bucket.domainName,
     originAccessControlId: accessControl.id,
+    ...inTwoRegions,
+  });
+  const ofApp = (originId: string, domainName: pulumi.Input<string>): Origin => ({
+    originId,
+    domainName,
+    customHeaders: [{ name: app.header.name, value: app.header.value }],
+    customOriginConfig: {
+      httpPort: 80,
+      httpsPort: 443,
+      originProtocolPolicy: app.port === 443 ? "https-only" : "http-only",
+      originSslProtocols: ["TLSv1.2"],
+      originReadTimeout: defaults.originReadSeconds,
+      originKeepaliveTimeout: defaults.originKeepAliveSeconds,
+    },
+    ...inTwoRegions,
   });
   return [
-    {
-      originId: ORIGIN.app,
-      domainName: app.dnsName,
-      customHeaders: [{ name: app.header.name, value: app.header.value }],
-      customOriginConfig: {
-        httpPort: 80,
-        httpsPort: 443,
-        originProtocolPolicy: app.port === 443 ? "https-only" : "http-only",
-        originSslProtocols: ["TLSv1.2"],
-        originReadTimeout: defaults.originReadSeconds,
-        originKeepaliveTimeout: defaults.originKeepAliveSeconds,
-      },
-    },
+    ofApp(ORIGIN.app, app.dnsName),
+    ...(app.standbyDnsName === undefined ? [] : [ofApp(ORIGIN.standbyApp, app.standbyDnsName)]),
     ofBucket(ORIGIN.assets, assets),
     ...(uploads === undefined ? [] : [ofBucket(ORIGIN.uploads, uploads.bucket)]),
+    ...(uploads?.standby === undefined ? [] : [ofBucket(ORIGIN.standbyUploads, uploads.standby)]),
   ];
 }

@@ -108,3 +108,45 @@ export class Domain extends pulumi.ComponentResource {
     return { records: this.records };
   }
 }
+
+/** What one of two answers of a name leads to. */
+type Answer = Pick<DomainArgs["target"], "dnsName" | "zoneId">;
+
+export interface FailoverDomainArgs {
+  readonly domainName: string;
+  readonly zoneId: pulumi.Input<string>;
+  /** Load balancer that is answered with while it has healthy targets, and its health check is healthy. */
+  readonly primary: Answer & { readonly healthCheckId: pulumi.Input<string> };
+  /** Load balancer that is answered with otherwise. */
+  readonly secondary: Answer;
+}
+
+/**
+ * A name that leads to one of two load balancers, in two regions. Route 53 asks them itself whether they have healthy targets, without a request
+ * from outside. Aliases cost nothing, and are kept for a minute by who asked.
+ */
+export class FailoverDomain extends pulumi.ComponentResource {
+  private readonly records: readonly aws.route53.Record[];
+
+  constructor(name: string, { domainName, zoneId, primary, secondary }: FailoverDomainArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("phased-stack:aws:FailoverDomain", name, {}, opts);
+    const answer = (role: "primary" | "secondary", to: Answer, more: Partial<aws.route53.RecordArgs>): aws.route53.Record =>
+      new aws.route53.Record(
+        `${name}-${role}`,
+        {
+          ...{ zoneId, name: domainName, type: "A", setIdentifier: role },
+          aliases: [{ name: to.dnsName, zoneId: to.zoneId, evaluateTargetHealth: true }],
+          failoverRoutingPolicies: [{ type: role.toUpperCase() }],
+          ...more,
+        },
+        { parent: this },
+      );
+    this.records = [answer("primary", primary, { healthCheckId: primary.healthCheckId }), answer("secondary", secondary, {})];
+    this.registerOutputs({});
+  }
+
+  /** The resources this component is made of. */
+  get nodes(): { readonly records: readonly aws.route53.Record[] } {
+    return { records: this.records };
+  }
+}

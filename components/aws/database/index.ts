@@ -4,9 +4,10 @@ import * as random from "@pulumi/random";
 import { transformed, type Transform } from "../../transform";
 import { type AwsArgs, type LogSettings, physicalName, tagsOf } from "../context";
 import { OwnerRotation } from "../rotation";
-import { GeneratedSecret } from "../secrets";
+import { GeneratedSecret, type SecretReplica } from "../secrets";
 import { DatabaseProxy, type DatabaseProxyArgs } from "./proxy";
-import { ENGINE_VERSION, LOG_TYPES, type Shared, sharedParts } from "./shared";
+import { BACKUP_WINDOW, serverArgs } from "./server";
+import { ENGINE_VERSION, type Shared, sharedParts } from "./shared";
 
 export { parameterFamily, serverParameters } from "./parameters";
 
@@ -17,13 +18,6 @@ const defaults = {
   /** Whom the app works as. */
   user: "app",
   port: 5432,
-  /** Days Performance Insights keeps; the longest that is free. */
-  insightsDays: 7,
-  /** UTC; the maintenance window does not overlap. */
-  backupWindow: "02:00-03:00",
-  maintenanceWindow: "sun:03:30-sun:04:30",
-  /** Signs the servers' certificates; valid until 2061. */
-  caCertificate: "rds-ca-rsa2048-g1",
 } as const;
 
 export interface DatabaseArgs extends AwsArgs {
@@ -60,6 +54,10 @@ export interface DatabaseArgs extends AwsArgs {
   readonly protect: boolean;
   /** Days a deleted password can be brought back, 7 to 30; 0: it is gone at once. */
   readonly recoveryWindowDays: number;
+  /** Copies of both logins in other regions, one of which has a standby of this database. @default none */
+  readonly secretReplicas?: readonly SecretReplica[] | undefined;
+  /** Another server takes writes now: the owner's password, which is that one's, too, stays as it is. @default false */
+  readonly succeeded?: boolean | undefined;
   /** The pool in front of the primary. @default none, the app connects to the primary */
   readonly proxy?: DatabaseProxyArgs["pool"] | undefined;
   /** Changes to the child resources before they are created. */
@@ -84,6 +82,8 @@ export class Database extends pulumi.ComponentResource {
   readonly host: pulumi.Output<string>;
   /** Host of the primary itself, for migrations. */
   readonly primaryHost: pulumi.Output<string>;
+  /** ARN of the primary, by which a standby in another region names it. */
+  readonly primaryArn: pulumi.Output<string>;
   /** Hosts of the replicas. */
   readonly replicaHosts: readonly pulumi.Output<string>[];
   readonly port = defaults.port;
@@ -110,14 +110,15 @@ export class Database extends pulumi.ComponentResource {
     this.identifiers = [identifier, ...Array.from({ length: args.replicas }, (_, index) => `${identifier}-replica-${index + 1}`)];
     this.userSecret = this.createSecret(`${name}-app`, "The app's login to Postgres", defaults.user, args);
     // RDS refuses replicas of a server whose password it manages itself.
-    if (args.replicas > 0) this.ownerSecret = this.createSecret(`${name}-owner`, "Login of the tables' owner", defaults.owner, args);
+    if (isCopied(args)) this.ownerSecret = this.createSecret(`${name}-owner`, "Login of the tables' owner", defaults.owner, args);
     const shared = sharedParts(name, args, this.identifiers, this);
     this.primary = this.createPrimary(`${name}-primary`, args, shared);
     this.replicas = this.identifiers.slice(1).map((_, index) => this.createReplica(`${name}-replica-${index + 1}`, index, args, shared));
-    if (this.ownerSecret !== undefined) this.rotateOwner(`${name}-rotation`, args, this.ownerSecret, identifier);
+    if (this.ownerSecret !== undefined && args.succeeded !== true) this.rotateOwner(`${name}-rotation`, args, this.ownerSecret, identifier);
     if (args.proxy !== undefined) this.proxy = this.createProxy(`${name}-proxy`, args, args.proxy);
 
     this.primaryHost = this.primary.address;
+    this.primaryArn = this.primary.arn;
     this.host = this.proxy?.host ?? this.primaryHost;
     this.replicaHosts = this.replicas.map(({ address }) => address);
     const managed = this.primary.masterUserSecrets.apply((secrets) => secrets[0]?.secretArn ?? "");
@@ -139,36 +140,10 @@ export class Database extends pulumi.ComponentResource {
   }
 
   private createSecret(name: string, description: string, username: string, args: DatabaseArgs): GeneratedSecret {
-    const { context, kmsKeyArn, recoveryWindowDays, protect } = args;
+    const { context, kmsKeyArn, recoveryWindowDays, protect, secretReplicas: replicas } = args;
     // The form that RDS Proxy and rotation functions expect.
     const render = (password: pulumi.Output<string>): pulumi.Output<string> => pulumi.jsonStringify({ username, password });
-    return new GeneratedSecret(name, { context, description, kmsKeyArn, recoveryWindowDays, protect, render }, { parent: this });
-  }
-
-  /** What a primary and its replicas are told alike. */
-  private serverArgs(args: DatabaseArgs, { parameters, monitoring }: Shared): Omit<aws.rds.InstanceArgs, "instanceClass"> {
-    return {
-      storageType: "gp3",
-      ...(args.iops === undefined ? {} : { iops: args.iops }),
-      storageEncrypted: true,
-      kmsKeyId: args.kmsKeyArn,
-      maxAllocatedStorage: args.maxAllocatedGb,
-      publiclyAccessible: false,
-      vpcSecurityGroupIds: [args.securityGroupId],
-      parameterGroupName: parameters.name,
-      caCertIdentifier: defaults.caCertificate,
-      iamDatabaseAuthenticationEnabled: true,
-      autoMinorVersionUpgrade: true,
-      maintenanceWindow: defaults.maintenanceWindow,
-      deletionProtection: args.protect,
-      copyTagsToSnapshot: true,
-      enabledCloudwatchLogsExports: [...LOG_TYPES],
-      performanceInsightsEnabled: true,
-      performanceInsightsKmsKeyId: args.kmsKeyArn,
-      performanceInsightsRetentionPeriod: defaults.insightsDays,
-      monitoringInterval: args.monitoringSeconds,
-      ...(monitoring === undefined ? {} : { monitoringRoleArn: monitoring.role.arn }),
-    };
+    return new GeneratedSecret(name, { context, description, kmsKeyArn, recoveryWindowDays, protect, replicas, render }, { parent: this });
   }
 
   private createPrimary(name: string, args: DatabaseArgs, shared: Shared): aws.rds.Instance {
@@ -185,7 +160,7 @@ export class Database extends pulumi.ComponentResource {
         args.transform?.primary,
         name,
         {
-          ...this.serverArgs(args, shared),
+          ...serverArgs(args, shared),
           identifier,
           engine: "postgres",
           engineVersion: args.engineVersion ?? ENGINE_VERSION,
@@ -200,7 +175,7 @@ export class Database extends pulumi.ComponentResource {
           ...(args.multiAz ? {} : { availabilityZone: args.zones[0] ?? "" }),
           allowMajorVersionUpgrade: true,
           backupRetentionPeriod: args.backupDays,
-          backupWindow: defaults.backupWindow,
+          backupWindow: BACKUP_WINDOW,
           deleteAutomatedBackups: !args.protect,
           skipFinalSnapshot: !args.protect,
           finalSnapshotIdentifier: pulumi.interpolate`${identifier}-final-${suffix.hex}`,
@@ -217,7 +192,7 @@ export class Database extends pulumi.ComponentResource {
         args.transform?.replica,
         name,
         {
-          ...this.serverArgs(args, shared),
+          ...serverArgs(args, shared),
           identifier: this.identifiers[index + 1] ?? "",
           replicateSourceDb: this.primary.identifier,
           instanceClass: args.replicaInstanceClass ?? args.instanceClass,
@@ -236,7 +211,8 @@ export class Database extends pulumi.ComponentResource {
   private rotateOwner(name: string, args: DatabaseArgs, secret: GeneratedSecret, instanceIdentifier: string): void {
     const { context, kmsKeyArn, logs } = args;
     const secretArn = pulumi.all([secret.arn, this.primary.id]).apply(([arn]) => arn);
-    new OwnerRotation(name, { context, kmsKeyArn, logs, secretArn, instanceIdentifier }, { parent: this });
+    const rotation = { context, kmsKeyArn, logs, secretArn, instanceIdentifier, replicas: args.secretReplicas };
+    new OwnerRotation(name, rotation, { parent: this });
   }
 
   private createProxy(name: string, args: DatabaseArgs, pool: DatabaseProxyArgs["pool"]): DatabaseProxy {
@@ -245,6 +221,11 @@ export class Database extends pulumi.ComponentResource {
     const proxy = { context, subnetIds, kmsKeyArn, logs, pool, secretArn, instanceIdentifier: this.primary.identifier };
     return new DatabaseProxy(name, proxy, { parent: this });
   }
+}
+
+/** Whether other servers follow the primary, here or in another region. */
+function isCopied({ replicas, secretReplicas = [] }: DatabaseArgs): boolean {
+  return replicas > 0 || secretReplicas.length > 0;
 }
 
 /** @throws Error naming everything that does not go together. */
@@ -258,7 +239,7 @@ function refuse(name: string, args: DatabaseArgs): void {
   if (!Number.isInteger(args.replicas) || args.replicas < 0 || args.replicas > 15) {
     problems.push(`replicas is ${args.replicas}; allowed: an integer from 0 to 15`);
   }
-  if (args.replicas > 0 && args.backupDays === 0)
+  if (isCopied(args) && args.backupDays === 0)
     problems.push("backupDays is 0; allowed: at least 1 with replicas, which start from a backup");
   if (problems.length > 0) throw new Error(`${name}: ${problems.join("; ")}`);
 }

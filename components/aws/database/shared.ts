@@ -20,8 +20,14 @@ export interface Shared {
   readonly dependsOn: pulumi.Resource[];
 }
 
+/** What the parts of a region's servers follow from. */
+type SharedArgs = Pick<
+  DatabaseArgs,
+  "context" | "logs" | "subnetIds" | "engineVersion" | "maxConnections" | "monitoringSeconds" | "transform"
+>;
+
 /** Subnets, parameters, the role that watches, and logs of all servers. @param identifiers of the servers, the primary first */
-export function sharedParts(name: string, args: DatabaseArgs, identifiers: readonly string[], parent: pulumi.Resource): Shared {
+export function sharedParts(name: string, args: SharedArgs, identifiers: readonly string[], parent: pulumi.Resource): Shared {
   const { context, logs } = args;
   const subnets = new aws.rds.SubnetGroup(
     `${name}-subnets`,

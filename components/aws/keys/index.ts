@@ -21,6 +21,8 @@ export interface KeysArgs<Purpose extends KeyPurpose> extends AwsArgs {
   readonly deletionWindowDays: number;
   /** Refuse to delete the keys: Pulumi's `protect`. */
   readonly protect: boolean;
+  /** Before the last part of the keys' aliases, which are for people. @default nothing */
+  readonly aliasPrefix?: string | undefined;
   /** Changes to the child resources before they are created. */
   readonly transform?: { readonly key?: Transform<aws.kms.KeyArgs> };
 }
@@ -64,7 +66,7 @@ export class Keys<Purpose extends KeyPurpose> extends pulumi.ComponentResource {
       ),
     );
     // A name for people; the stack itself goes by ARN.
-    const alias = { name: `alias/${context.project}-${context.stack}-${purpose}`, targetKeyId: key.keyId };
+    const alias = { name: `alias/${context.project}-${context.stack}-${args.aliasPrefix ?? ""}${purpose}`, targetKeyId: key.keyId };
     new aws.kms.Alias(`${keyName}-alias`, alias, { parent: this });
     return key;
   }

@@ -15,6 +15,12 @@ const defaults = {
   healthCheck: { intervalSeconds: 10, timeoutSeconds: 5, healthy: 2, unhealthy: 3 },
 } as const;
 
+/** What CloudFront adds to its requests, so that the load balancer knows them; the value is secret. */
+export interface OriginHeader {
+  readonly name: string;
+  readonly value: pulumi.Output<string>;
+}
+
 export interface LoadBalancerArgs extends AwsArgs {
   readonly vpcId: pulumi.Input<string>;
   /** Public subnets, one a zone. */
@@ -24,6 +30,8 @@ export interface LoadBalancerArgs extends AwsArgs {
   readonly certificateArn?: pulumi.Input<string> | undefined;
   /** Answer CloudFront only, which adds a secret header ({@link LoadBalancer.originHeader}); others get 403. */
   readonly behindCdn: boolean;
+  /** The header of another load balancer behind the same CDN. @default one of its own is generated */
+  readonly originHeader?: OriginHeader | undefined;
   /** Bucket of its access logs, which go below `load-balancer/`. */
   readonly logBucket: pulumi.Input<string>;
   /** Seconds requests in flight may take on an instance that leaves. */
@@ -57,7 +65,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
   /** Last parts of the ARNs, as metrics know load balancer and target group. */
   readonly arnSuffixes: { readonly loadBalancer: pulumi.Output<string>; readonly targetGroup: pulumi.Output<string> };
   /** What CloudFront has to send; the value is secret. */
-  readonly originHeader: { readonly name: string; readonly value: pulumi.Output<string> } | undefined;
+  readonly originHeader: OriginHeader | undefined;
   private readonly loadBalancer: aws.lb.LoadBalancer;
   private readonly targetGroup: aws.lb.TargetGroup;
   private readonly listeners: readonly (aws.lb.Listener | aws.lb.ListenerRule)[];
@@ -67,7 +75,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
     this.port = args.certificateArn === undefined ? 80 : 443;
     this.loadBalancer = this.createLoadBalancer(`${name}-alb`, args);
     this.targetGroup = this.createTargetGroup(`${name}-app`, args);
-    this.originHeader = args.behindCdn ? this.createOriginHeader(`${name}-origin`) : undefined;
+    this.originHeader = args.behindCdn ? (args.originHeader ?? this.createOriginHeader(`${name}-origin`)) : undefined;
     this.listeners = [
       ...(args.certificateArn === undefined ? [] : [this.createRedirect(`${name}-http`, args)]),
       ...this.createListener(`${name}-${this.port === 443 ? "https" : "http"}`, args),
@@ -145,7 +153,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
     );
   }
 
-  private createOriginHeader(name: string): { readonly name: string; readonly value: pulumi.Output<string> } {
+  private createOriginHeader(name: string): OriginHeader {
     const generated = new random.RandomPassword(name, { length: defaults.originHeaderLength, special: false }, { parent: this });
     return { name: defaults.originHeader, value: pulumi.secret(generated.result) };
   }

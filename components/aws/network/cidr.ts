@@ -38,6 +38,12 @@ export function parseCidr(cidr: string): { readonly start: number; readonly pref
   return { start, prefix };
 }
 
+/** Whether an address is in both ranges: two networks that are connected must not have one. @throws Error for what is not an IPv4 range. */
+export function overlap(one: string, other: string): boolean {
+  const [a, b] = [parseCidr(one), parseCidr(other)];
+  return a.start < b.start + 2 ** (32 - b.prefix) && b.start < a.start + 2 ** (32 - a.prefix);
+}
+
 function formatCidr(start: number, prefix: number): string {
   const octets = [24, 16, 8, 0].map((shift) => Math.floor(start / 2 ** shift) % 256);
   return `${octets.join(".")}/${prefix}`;

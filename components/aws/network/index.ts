@@ -5,7 +5,7 @@ import { type AwsArgs, tagsOf } from "../context";
 import { subnetLayout } from "./cidr";
 import { FlowLogs, type FlowLogsArgs } from "./flow-logs";
 
-export { MOST_ZONES, subnetLayout, type ZoneRanges } from "./cidr";
+export { MOST_ZONES, overlap, subnetLayout, type ZoneRanges } from "./cidr";
 
 const defaults = {
   cidr: "10.0.0.0/16",
@@ -45,6 +45,8 @@ export class Network extends pulumi.ComponentResource {
   readonly zones: readonly string[];
   /** Ids of the subnets of each kind, in the order of the zones. */
   readonly subnetIds: Readonly<Record<Tier, readonly pulumi.Output<string>[]>>;
+  /** Ranges of the subnets of each kind, in the order of the zones. */
+  readonly ranges: Readonly<Record<Tier, readonly string[]>>;
   /** Ids of the route tables of private subnets, in the order of the zones, and of the one of data subnets. */
   readonly routeTableIds: { readonly private: readonly pulumi.Output<string>[]; readonly data: pulumi.Output<string> };
   private readonly vpc: aws.ec2.Vpc;
@@ -62,6 +64,9 @@ export class Network extends pulumi.ComponentResource {
     if (args.natGateways < 1 || args.natGateways > args.zones.length) {
       throw new Error(`${name}: natGateways is ${args.natGateways}; allowed: 1 to ${args.zones.length}, one a zone`);
     }
+    const layout = subnetLayout(this.cidr, args.zones.length);
+    const rangesOf = (tier: Tier): readonly string[] => layout.map((ranges) => ranges[tier]);
+    this.ranges = { public: rangesOf("public"), private: rangesOf("private"), data: rangesOf("data") };
     this.vpc = this.createVpc(name, args);
     this.vpcId = this.vpc.id;
     this.closeDefaultSecurityGroup(name, args);
@@ -124,13 +129,12 @@ export class Network extends pulumi.ComponentResource {
   }
 
   private createSubnets(name: string, args: NetworkArgs): Readonly<Record<Tier, readonly aws.ec2.Subnet[]>> {
-    const layout = subnetLayout(this.cidr, args.zones.length);
     const ofTier = (tier: Tier): readonly aws.ec2.Subnet[] =>
-      layout.map((ranges, index) => {
+      this.ranges[tier].map((cidrBlock, index) => {
         const subnetName = `${name}-${tier}-${index + 1}`;
         const subnet = {
           vpcId: this.vpcId,
-          cidrBlock: ranges[tier],
+          cidrBlock,
           availabilityZone: args.zones[index] ?? "",
           mapPublicIpOnLaunch: false,
         };

@@ -1,4 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
+import { copyAlarms, type WatchedCopy } from "./copies";
 
 /** A figure of CloudWatch: whose, which, and how it is summed up. */
 export interface Figure {
@@ -34,6 +35,8 @@ export interface Watched {
   readonly database: {
     /** Identifiers, the primary first. */
     readonly identifiers: readonly string[];
+    /** There is no primary: the first one follows that of another region. @default false */
+    readonly standby?: boolean | undefined;
     readonly allocatedGb: number;
     readonly maxConnections: number;
   };
@@ -41,6 +44,8 @@ export interface Watched {
   readonly caches: readonly { readonly role: "cache" | "limits"; readonly nodeIds: readonly string[] }[];
   readonly queue?: { readonly queue: pulumi.Input<string>; readonly deadLetters: pulumi.Input<string> } | undefined;
   readonly kafka?: { readonly clusterName: string } | undefined;
+  /** Buckets whose files are copied to this region; see {@link BucketReplication}. */
+  readonly copies?: readonly WatchedCopy[];
 }
 
 /** Feature B8, E10 and cloud.md: from these values on somebody is told. */
@@ -68,6 +73,7 @@ export function alarms(watched: Watched): readonly AlarmSpec[] {
     ...cacheAlarms(watched.caches),
     ...queueAlarms(watched.queue),
     ...kafkaAlarms(watched.kafka),
+    ...copyAlarms(watched.copies),
   ];
 }
 
@@ -153,9 +159,10 @@ function serviceAlarms({ clusterName, services }: Watched): readonly AlarmSpec[]
   });
 }
 
-function databaseAlarms({ identifiers, allocatedGb, maxConnections }: Watched["database"]): readonly AlarmSpec[] {
+function databaseAlarms({ identifiers, standby = false, allocatedGb, maxConnections }: Watched["database"]): readonly AlarmSpec[] {
   return identifiers.flatMap((identifier, index): AlarmSpec[] => {
-    const server = index === 0 ? "primary" : `replica-${index}`;
+    const first = standby ? "standby" : "primary";
+    const server = index === 0 ? first : `replica-${index}`;
     const common = { minutes: 5, missing: "breaching" } as const;
     const figure = (metric: string, statistic = "Average"): Figure => ({
       namespace: "AWS/RDS",
@@ -185,7 +192,7 @@ function databaseAlarms({ identifiers, allocatedGb, maxConnections }: Watched["d
         above: Math.floor((maxConnections * THRESHOLDS.connectionsPercent) / 100),
         ...common,
       },
-      ...(index === 0
+      ...(server === "primary"
         ? []
         : [
             {

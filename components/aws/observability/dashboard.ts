@@ -40,6 +40,7 @@ const HEADINGS: Readonly<Record<string, string | undefined>> = {
   "AWS/ElastiCache": "Redis",
   "AWS/SQS": "Events",
   "AWS/Kafka": "Events",
+  "AWS/S3": "Files",
 };
 
 function text(markdown: string, y: number): object {

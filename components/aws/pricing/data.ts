@@ -100,6 +100,15 @@ const bucket: Pricer = (resource, { table, usage, isFirst }) => {
   ];
 };
 
+/** Metrics of a rule: bytes and files that wait, and for how long. */
+const REPLICATION_METRICS = 3;
+
+/** Files of a year, a twelfth of which is written in a month. */
+const replication: Pricer = (_resource, { table, usage }) => [
+  line("in 15 minutes", (usage.requests > 0 ? usage.uploadsGb : 0) / 12, "GB", table.price("s3.replicationTime.gb")),
+  line("its metrics", REPLICATION_METRICS, "metrics", table.price("cloudwatch.metricMonth")),
+];
+
 const registry: Pricer = (resource, { table, usage, isFirst }) =>
   isFirst(resource) ? [line("images", usage.imagesGb, "GB", table.price("ecr.gbMonth"))] : [];
 
@@ -112,5 +121,6 @@ export const DATA: Readonly<Record<string, Pricer>> = {
   "aws:sqs/queue:Queue": queue,
   "aws:s3/bucket:Bucket": bucket,
   "aws:s3/bucketV2:BucketV2": bucket,
+  "aws:s3/bucketReplicationConfig:BucketReplicationConfig": replication,
   "aws:ecr/repository:Repository": registry,
 };

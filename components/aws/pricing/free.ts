@@ -15,7 +15,8 @@ const FREE: Readonly<Record<string, string>> = {
     "internetGateway internetGatewayAttachment keyPair launchTemplate mainRouteTableAssociation managedPrefixList managedPrefixListEntry " +
     "networkAcl networkAclAssociation networkAclRule placementGroup route routeTable routeTableAssociation securityGroup " +
     "securityGroupAssociation securityGroupRule subnet tag vpcBlockPublicAccessOptions vpcDhcpOptions vpcDhcpOptionsAssociation " +
-    "vpcEndpointPolicy vpcEndpointRouteTableAssociation vpcEndpointSubnetAssociation vpcIpv4CidrBlockAssociation vpcIpv6CidrBlockAssociation",
+    "vpcEndpointPolicy vpcEndpointRouteTableAssociation vpcEndpointSubnetAssociation vpcIpv4CidrBlockAssociation vpcIpv6CidrBlockAssociation " +
+    "vpcPeeringConnection vpcPeeringConnectionAccepter",
   ecr: "lifecyclePolicy registryPolicy registryScanningConfiguration repositoryPolicy",
   ecs: "accountSettingDefault capacityProvider clusterCapacityProviders tag taskDefinition",
   eks: "accessEntry accessPolicyAssociation addon identityProviderConfig podIdentityAssociation",
@@ -32,7 +33,7 @@ const FREE: Readonly<Record<string, string>> = {
   route53: "record",
   s3:
     "accountPublicAccessBlock bucketAcl bucketCorsConfiguration bucketLifecycleConfiguration bucketLogging bucketNotification " +
-    "bucketOwnershipControls bucketPolicy bucketPublicAccessBlock bucketReplicationConfig bucketServerSideEncryptionConfiguration " +
+    "bucketOwnershipControls bucketPolicy bucketPublicAccessBlock bucketServerSideEncryptionConfiguration " +
     "bucketVersioning bucketWebsiteConfiguration",
   secretsmanager: "secretPolicy secretRotation secretVersion tag",
   servicediscovery: "httpNamespace service",
@@ -44,7 +45,6 @@ const FREE: Readonly<Record<string, string>> = {
 
 /**
  * Pulumi's types that cost nothing by themselves. Topics are among them: a million notifications a month are free, and alarms are fewer.
- * Data that leaves a region for a replicated bucket is not: see the assumptions.
  */
 export const FREE_TYPES: ReadonlySet<string> = new Set(
   Object.entries(FREE).flatMap(([service, kinds]) =>

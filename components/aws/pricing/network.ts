@@ -73,7 +73,14 @@ const address: Pricer = (_resource, { table }) => [line("public IPv4 address", H
 
 const vpc: Pricer = (resource, { table, usage, isFirst }) =>
   // Paid by who sends and by who receives.
-  isFirst(resource) ? [line("data between zones, both directions", 2 * usage.zoneTransferGb, "GB", table.price("transfer.zone.gb"))] : [];
+  isFirst(resource)
+    ? [
+        line("data between zones, both directions", 2 * usage.zoneTransferGb, "GB", table.price("transfer.zone.gb")),
+        ...(usage.regionTransferGb === undefined
+          ? []
+          : [line("data to the other region", usage.regionTransferGb, "GB", table.price("transfer.region.gb"))]),
+      ]
+    : [];
 
 const zone: Pricer = (_resource, { table }) => [line("hosted zone", 1, "months", table.price("route53.zoneMonth"))];
 

@@ -27,6 +27,8 @@ export interface MonthlyUsage {
   readonly snapshotGb: number;
   readonly imagesGb: number;
   readonly sqsRequests: number;
+  /** To another region. @default 0 */
+  readonly regionTransferGb?: number;
   /** Average running tasks by role. */
   readonly averageTasks: Readonly<Record<"web" | "jobs" | "consumer", number>>;
   /** Average running nodes of EKS, and their type; without nodes 0 and `undefined`. */

@@ -73,6 +73,8 @@ const table = {
   "sqs.millionRequests": [0.4, infracost, "everywhere"],
   "s3.standard.gbMonth": [0.023, secondHand, "regional"],
   "s3.thousandWrites": [0.005, secondHand, "regional"],
+  /** Replication Time Control. */
+  "s3.replicationTime.gb": [0.015, secondHand, "everywhere"],
   "ecr.gbMonth": [0.1, infracost, "everywhere"],
   // Network.
   "alb.hour": [0.0225, infracost, "regional"],
@@ -84,6 +86,8 @@ const table = {
   "endpoint.gb": [0.01, infracost, "everywhere"],
   /** In each direction. */
   "transfer.zone.gb": [0.01, infracost, "everywhere"],
+  /** To another region. */
+  "transfer.region.gb": [0.02, secondHand, "everywhere"],
   "transfer.internet.gb": [0.09, infracost, "everywhere"],
   "cloudfront.gb": [0.085, infracost, "everywhere"],
   "cloudfront.tenThousandRequests": [0.01, infracost, "everywhere"],

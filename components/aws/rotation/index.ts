@@ -3,6 +3,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { type AwsArgs, arnOf, type LogSettings } from "../context";
 import { HelperFunction } from "../function";
+import type { SecretReplica } from "../secrets";
 
 const defaults = {
   days: 30,
@@ -14,6 +15,8 @@ export interface OwnerRotationArgs extends AwsArgs {
   readonly secretArn: pulumi.Input<string>;
   /** Key of the secret. */
   readonly kmsKeyArn: pulumi.Input<string>;
+  /** Keys and regions of the secret's copies, which a new password is written to as well. @default none */
+  readonly replicas?: readonly SecretReplica[] | undefined;
   /** Identifier of the primary. */
   readonly instanceIdentifier: string;
   /** Days between two passwords, at most 90. @default 30 */
@@ -32,7 +35,7 @@ export class OwnerRotation extends pulumi.ComponentResource {
 
   constructor(name: string, args: OwnerRotationArgs, opts?: pulumi.ComponentResourceOptions) {
     super("phased-stack:aws:OwnerRotation", name, {}, opts);
-    const { context, secretArn, kmsKeyArn, instanceIdentifier, logs, days = defaults.days } = args;
+    const { context, secretArn, kmsKeyArn, instanceIdentifier, logs, days = defaults.days, replicas = [] } = args;
     if (days < 1 || days > 90) throw new Error(`${name}: days is ${days}; allowed: 1 to 90`);
     this.rotator = new HelperFunction(
       `${name}-rotator`,
@@ -64,6 +67,13 @@ export class OwnerRotation extends pulumi.ComponentResource {
             Resource: kmsKeyArn,
             Condition: { StringEquals: { "kms:ViaService": `secretsmanager.${context.region}.amazonaws.com` } },
           },
+          ...replicas.map(({ region, kmsKeyArn: Resource }, index) => ({
+            Sid: `UseKeyOfCopy${index + 1}`,
+            Effect: "Allow" as const,
+            Action: ["kms:Decrypt", "kms:GenerateDataKey"],
+            Resource,
+            Condition: { StringEquals: { "kms:ViaService": `secretsmanager.${region}.amazonaws.com` } },
+          })),
           {
             Sid: "ChangePassword",
             Effect: "Allow",

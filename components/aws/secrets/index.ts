@@ -9,6 +9,13 @@ const defaults = {
   length: 48,
 } as const;
 
+/** A copy of a secret in another region, which AWS keeps the same. Its ARN is that of the first with the other region in it. */
+export interface SecretReplica {
+  readonly region: string;
+  /** Key it is encrypted with there. */
+  readonly kmsKeyArn: pulumi.Input<string>;
+}
+
 export interface SecretArgs extends AwsArgs {
   /** What it opens, for people. */
   readonly description: string;
@@ -18,6 +25,8 @@ export interface SecretArgs extends AwsArgs {
   readonly recoveryWindowDays: number;
   /** The secret is also in data that outlive the stack: Pulumi refuses to delete it. @default false */
   readonly protect?: boolean;
+  /** Copies in other regions; each is paid like the first. @default none */
+  readonly replicas?: readonly SecretReplica[] | undefined;
   /** Changes to the child resource before it is created. */
   readonly transform?: { readonly secret?: Transform<aws.secretsmanager.SecretArgs> };
 }
@@ -34,8 +43,11 @@ export class Secret extends pulumi.ComponentResource {
 
   constructor(name: string, args: SecretArgs & { readonly content: pulumi.Input<string> }, opts?: pulumi.ComponentResourceOptions) {
     super("phased-stack:aws:Secret", name, {}, opts);
-    const { context, description, kmsKeyArn, recoveryWindowDays, protect = false } = args;
-    const kept = { description, kmsKeyId: kmsKeyArn, recoveryWindowInDays: recoveryWindowDays, tags: tagsOf(context, name) };
+    const { context, description, kmsKeyArn, recoveryWindowDays, protect = false, replicas = [] } = args;
+    const kept = {
+      ...{ description, kmsKeyId: kmsKeyArn, recoveryWindowInDays: recoveryWindowDays, tags: tagsOf(context, name) },
+      ...(replicas.length === 0 ? {} : { replicas: replicas.map(({ region, kmsKeyArn: kmsKeyId }) => ({ region, kmsKeyId })) }),
+    };
     this.secret = new aws.secretsmanager.Secret(...transformed(args.transform?.secret, `${name}-secret`, kept, { parent: this, protect }));
     this.version = new aws.secretsmanager.SecretVersion(
       `${name}-version`,

@@ -56,6 +56,8 @@ export interface ServiceArgs extends TaskArgs {
   /** Tasks at first; from then on autoscaling says how many, and this is ignored. */
   readonly desiredTasks: number;
   readonly capacity: Capacity;
+  /** Environment of a second definition that is kept ready and not used, for the day this region takes over. @default none */
+  readonly takeover?: ContainerEnvironment | undefined;
   /** Target group its tasks join. @default none: only other services reach it */
   readonly targetGroupArn?: pulumi.Input<string> | undefined;
   /** Changes to the child resources before they are created. */
@@ -78,6 +80,10 @@ export class Service extends pulumi.ComponentResource {
   constructor(name: string, args: ServiceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("phased-stack:aws:Service", name, {}, opts);
     this.taskDefinition = taskDefinition(`${name}-task`, { ...args, logGroup: args.logGroup }, this);
+    if (args.takeover !== undefined) {
+      const ready = { ...args, environment: args.takeover, logGroup: args.logGroup };
+      taskDefinition(`${name}-takeover-task`, ready, this);
+    }
     this.service = this.createService(`${name}-service`, args, listed(opts?.dependsOn));
     this.serviceName = this.service.name;
     this.registerOutputs({ serviceName: this.serviceName });

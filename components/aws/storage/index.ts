@@ -7,7 +7,8 @@ import { Bucket } from "./bucket";
 
 export { Bucket, type BucketArgs } from "./bucket";
 
-const defaults = {
+/** Of uploads, in whatever region. */
+export const UPLOADS = {
   /** Days a deleted or overwritten file can be brought back. */
   deletedDays: 30,
   /** Days until files nobody asked for move to cheaper storage by themselves. */
@@ -57,7 +58,7 @@ export class Storage extends pulumi.ComponentResource {
     const logged = { logBucket: this.logs.name, kmsKeyArn };
     this.assets = new Bucket(
       `${name}-assets`,
-      { context, forceDestroy, transform, ...logged, deletedDays: defaults.deletedDays, policy: (arn) => [readByCdn(arn, args)] },
+      { context, forceDestroy, transform, ...logged, deletedDays: UPLOADS.deletedDays, policy: (arn) => [readByCdn(arn, args)] },
       { parent: this },
     );
     this.uploads = new Bucket(
@@ -68,8 +69,8 @@ export class Storage extends pulumi.ComponentResource {
         protect,
         transform,
         ...logged,
-        deletedDays: defaults.deletedDays,
-        tieringDays: defaults.tieringDays,
+        deletedDays: UPLOADS.deletedDays,
+        tieringDays: UPLOADS.tieringDays,
         uploadOrigins: args.uploadOrigins,
         policy: (arn) => [readByCdn(arn, args)],
       },
@@ -83,7 +84,7 @@ export class Storage extends pulumi.ComponentResource {
  * CloudFront reads in the name of a distribution of this account. Which one cannot be said here: it is made of the buckets. A distribution
  * of another account, which anybody can point at a bucket whose name he knows, is refused.
  */
-function readByCdn(bucketArn: pulumi.Input<string>, { context: { region, accountId } }: StorageArgs): Statement {
+export function readByCdn(bucketArn: pulumi.Input<string>, { context: { region, accountId } }: AwsArgs): Statement {
   return {
     Sid: "ReadByCloudFront",
     Effect: "Allow",
@@ -95,7 +96,7 @@ function readByCdn(bucketArn: pulumi.Input<string>, { context: { region, account
 }
 
 /** Services of AWS that write logs, each below its own prefix. */
-function logWriters(bucketArn: pulumi.Input<string>, { context }: StorageArgs): readonly Statement[] {
+export function logWriters(bucketArn: pulumi.Input<string>, { context }: AwsArgs): readonly Statement[] {
   const write = (Sid: string, service: string, prefix: string, condition?: Statement["Condition"]): Statement => ({
     Sid,
     Effect: "Allow",

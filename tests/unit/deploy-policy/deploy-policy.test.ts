@@ -93,6 +93,27 @@ describe("F5 policy of the deploying role", () => {
     assert.deepEqual(all[0]?.Resource, ["arn:aws:route53:::hostedzone/Z012", "arn:aws:route53:::change/*"]);
   });
 
+  it("A16 of two regions it is good for both, and for the health check between them", () => {
+    const all = statementsOf(
+      [
+        used("aws:rds/instance:Instance"),
+        used("aws:route53/record:Record", "a", { zoneId: "Z012" }),
+        used("aws:route53/healthCheck:HealthCheck"),
+      ],
+      { ...SCOPE, secondRegion: "us-west-2" },
+    );
+    const regions = granting(all, "rds:PromoteReadReplica")[0]?.Resource.map((arn) => arn.split(":")[3]);
+    assert.deepEqual(regions, ["eu-central-1", "us-east-1", "us-west-2"]);
+    assert.deepEqual(granting(all, "route53:GetHealthCheck")[0]?.Resource, [
+      "arn:aws:route53:::hostedzone/Z012",
+      "arn:aws:route53:::change/*",
+      "arn:aws:route53:::healthcheck/*",
+    ]);
+    assert.deepEqual(granting(all, "ec2:DescribeVpcs")[0]?.Condition, {
+      StringEquals: { "aws:RequestedRegion": ["eu-central-1", "us-east-1", "us-west-2"] },
+    });
+  });
+
   it("for reading it has nothing that changes anything", () => {
     const all = statementsOf(EVERYTHING, { ...SCOPE, access: "read" }).flatMap(({ Action }) => Action);
     assert.ok(all.includes("ec2:DescribeVpcs") && all.includes("rds:DescribeDBInstances"));

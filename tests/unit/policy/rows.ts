@@ -115,7 +115,7 @@ export const ROWS: Readonly<Record<string, readonly string[]>> = {
     "cloudfront-root-object",
     "cloudfront-failover",
   ],
-  S3: ["s3-not-public", "s3-encrypted", "s3-versioned", "s3-tls-only", "s3-owner-enforced", "s3-lifecycle", "s3-not-forced"],
+  S3: ["s3-not-public", "s3-encrypted", "s3-versioned", "s3-tls-only", "s3-owner-enforced", "s3-lifecycle", "s3-copied", "s3-not-forced"],
   "IAM, KMS": ["iam-actions", "iam-resources", "iam-pass-role", "iam-no-users", "kms-rotation", "kms-deletion-window"],
   "secrets, queues, logs": [
     "secrets-key",

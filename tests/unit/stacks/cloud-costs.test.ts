@@ -54,6 +54,20 @@ describe("A14 F5 the cost of phase cloud, as it is told", () => {
     assert.ok(output.assumptions.length > 4);
   });
 
+  it("A16 of two regions is their sum, each by its own prices", () => {
+    const [home, second] = [estimate(10_000), estimate(10_000, "us-west-2")];
+    const output = costOutput(home, second);
+    assert.deepEqual([output.region, output.monthlyUsd], ["eu-central-1 and us-west-2", Math.round(home.totalUsd + second.totalUsd)]);
+    assert.deepEqual(output.byRegion, { "eu-central-1": Math.round(home.totalUsd), "us-west-2": Math.round(second.totalUsd) });
+    assert.equal(costOutput(home).byRegion, undefined);
+    const sums = Object.values(output.byType);
+    assert.deepEqual(
+      sums,
+      [...sums].sort((a, b) => b - a),
+      "dearest first",
+    );
+  });
+
   it("refuses a region without a price table in one sentence", () => {
     const made = plan(1000);
     assert.throws(

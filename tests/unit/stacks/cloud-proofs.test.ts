@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import path from "node:path";
 import { evaluate, sentence } from "../../../policy/evaluate";
-import { Graph, type Resource } from "../../../policy/graph";
+import { Graph } from "../../../policy/graph";
 import { NOT_ROTATED } from "../../../policy/not-rotated";
 import { profileOf } from "../../../policy/profile";
 import { RULES } from "../../../policy/rules";
 import { AWS } from "../../../policy/types";
 import { type Changes, cloudGraph, EKS } from "../../support/cloud-program";
+import { difference, golden, identities } from "../../support/golden";
 import { type Holder, lines, reachability } from "../../support/reachability";
 
 const RUNTIMES: Readonly<Record<string, Changes>> = { ecs: {}, eks: EKS };
@@ -31,30 +30,8 @@ const CASES: readonly Case[] = Object.entries(RUNTIMES).flatMap(([runtime, own])
   ),
 );
 
-/** Identities of a graph's resources without what all have in common, in alphabetical order. */
-const identities = (resources: readonly Resource[]): string[] =>
-  resources.map(({ urn }) => urn.replace(/^urn:pulumi:\w+::phased-stack::/, "").replaceAll("phased-stack:aws:", "")).sort();
-
-const GOLDEN = path.join(__dirname, "golden");
 /** All others are written down as what differs from this one. */
 const BASE = "ecs-prod-none";
-
-/** What is not in the other list, each line with a mark. */
-function difference(base: readonly string[], other: readonly string[]): string[] {
-  const gone = base.filter((line) => !other.includes(line)).map((line) => `- ${line}`);
-  return [...gone, ...other.filter((line) => !base.includes(line)).map((line) => `+ ${line}`)];
-}
-
-/** What is in a file of golden/. UPDATE_GOLDEN=1 writes it first, to be read in the diff and committed. */
-function golden(name: string, actual: readonly string[]): string[] {
-  const file = path.join(GOLDEN, `${name}.txt`);
-  if (process.env["UPDATE_GOLDEN"] === "1") {
-    mkdirSync(GOLDEN, { recursive: true });
-    writeFileSync(file, actual.map((line) => `${line}\n`).join(""));
-  }
-  assert.ok(existsSync(file), `${file} is missing: write it with UPDATE_GOLDEN=1`);
-  return readFileSync(file, "utf8").split("\n").slice(0, -1);
-}
 
 /** Whom a holder of security groups belongs to; nodes of EKS are where the app runs. */
 function placeOf({ name }: Holder): string {

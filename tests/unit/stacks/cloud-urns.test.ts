@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { valueOrUnknown } from "../../../policy/graph";
-import { type Changes, cloudRun, EKS } from "../../support/cloud-program";
+import { type Changes, cloudRun, EKS, TWO_REGIONS } from "../../support/cloud-program";
 import type { Registered } from "../../support/pulumi-mocks";
 
 /**
@@ -74,6 +74,19 @@ const FROZEN = [
 /** What EKS has on top of that. */
 const FROZEN_ON_EKS = ["KubernetesCluster$aws:eks/cluster:Cluster::cluster-eks"].map(urnOf);
 
+/** What the second region has on top of that (A16); of what is named alike in both, the same with its prefix. */
+const FROZEN_IN_SECOND = [
+  ...FROZEN.filter((urn) => /::(redis|keys|network|registry)-|::load-balancer-alb$/.test(urn)).map((urn) =>
+    urn.replace(/::([\w-]+)$/, "::second-$1"),
+  ),
+  ...[
+    "StandbyDatabase$aws:rds/instance:Instance::second-database-server",
+    "StandbyDatabase$random:index/randomId:RandomId::second-database-server-snapshot-suffix",
+    "StandbyStorage$phased-stack:aws:Bucket$aws:s3/bucket:Bucket::second-storage-logs-bucket",
+    "StandbyStorage$phased-stack:aws:Bucket$aws:s3/bucket:Bucket::second-storage-uploads-bucket",
+  ].map(urnOf),
+];
+
 function urnOf(rest: string): string {
   return `urn:pulumi:prod::phased-stack::phased-stack:aws:${rest}`;
 }
@@ -114,6 +127,8 @@ const CHANGES: Readonly<Record<string, readonly [before: Changes, after: Changes
   "from ECS to EKS": [{}, EKS],
   "another image": [{}, { image: `123456789012.dkr.ecr.eu-central-1.amazonaws.com/app@sha256:${"b".repeat(64)}` }],
   "other servers": [{}, { databaseClass: "db.r6g.4xlarge", cacheNodeType: "cache.r7g.xlarge", limitsNodeType: "cache.r7g.large" }],
+  "a second region": [{}, TWO_REGIONS],
+  "the second region takes over": [TWO_REGIONS, { ...TWO_REGIONS, writeRegion: TWO_REGIONS.secondRegion }],
   "another domain": [{}, { domainName: "store.example.com" }],
 };
 
@@ -124,6 +139,12 @@ describe("identities of phase cloud", function () {
     // Built and pushed, so that the registry is there, too.
     assert.deepEqual(await frozen({ events: "msk", image: undefined }), [...FROZEN].sort());
     assert.deepEqual(await frozen({ ...EKS, events: "msk", image: undefined }), [...FROZEN, ...FROZEN_ON_EKS].sort());
+  });
+
+  it("A16 so does what holds data in the second region", async () => {
+    const built = { ...TWO_REGIONS, image: undefined, secondImage: undefined };
+    const withoutEvents = FROZEN.filter((urn) => !urn.includes("Kafka"));
+    assert.deepEqual(await frozen(built), [...withoutEvents, ...FROZEN_IN_SECOND].sort());
   });
 
   for (const [what, [before, after]] of Object.entries(CHANGES)) {

@@ -1,0 +1,23 @@
+import { TWO_REGIONS } from "../../support/cloud-program";
+import type { Recorder } from "../../support/pulumi-mocks";
+
+/** The stack after the second region has taken over. */
+export const TAKEN = { ...TWO_REGIONS, writeRegion: TWO_REGIONS.secondRegion };
+
+/** Whether a resource is one of the second region, by its name. */
+export const isSecond = ({ name }: { readonly name: string }): boolean => name.startsWith("second-");
+
+type Variable = { readonly name: string; readonly value?: string; readonly valueFrom?: string };
+
+/** Variables and secrets of a task's container. */
+export function environmentOf(recorder: Recorder, task: string): Record<string, string> {
+  const [container] = JSON.parse(String(recorder.get(task).inputs["containerDefinitions"])) as {
+    environment: Variable[];
+    secrets: Variable[];
+  }[];
+  const all = [...(container?.environment ?? []), ...(container?.secrets ?? [])];
+  return Object.fromEntries(all.map(({ name, value, valueFrom }) => [name, value ?? valueFrom ?? ""]));
+}
+
+/** Host of an address. */
+export const hostOf = (address: string | undefined): string => new URL(address ?? "").hostname;
