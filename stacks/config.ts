@@ -114,6 +114,10 @@ function withDefaults(given: Given, stack: string): StackConfig {
     dbPoolSize: undefined,
     redisCacheMb: undefined,
     redisLimitsMb: undefined,
+    kafka: false,
+    kafkaMemoryMb: undefined,
+    kafkaRetentionHours: 168,
+    kafkaRetentionMb: 256,
     ...given,
   };
 }

@@ -1,10 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
+import { KAFKA_BROKERS, kafkaHeapMb } from "../components/local/kafka";
 import { postgresConnections } from "../components/local/pgbouncer";
 import { proxyMemoryMb } from "../components/local/postgres-proxy";
 import { redisContainerMb } from "../components/local/redis";
 import type { DockerHost } from "./preflight";
 import { leastTotal } from "./share";
-import { divideMemory, FIXED_MB, fixedMemory, leastPostgresMb, memoryBudget, memoryShares, redisDataMb } from "./sizing-memory";
+import { divideMemory, FIXED_MB, fixedMemory, kafkaMemoryMb, leastPostgresMb, memoryBudget, memoryShares, redisDataMb } from "./sizing-memory";
 import { appPools, appWorkers, pgbouncerSettings } from "./sizing-pools";
 import { cannotFit } from "./sizing-refusals";
 import type { Limits, Plan, SizingConfig } from "./sizing-types";
@@ -33,6 +34,7 @@ export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "me
     const maxMemoryMb = given ?? redisDataMb(containerMb);
     return { maxMemoryMb, memoryMb: redisContainerMb(maxMemoryMb), cpus: two };
   };
+  const brokerMb = kafkaMemoryMb(config, budgetMb);
   const plan: Omit<Plan, "totalMb"> = {
     budgetMb,
     app: { instances: config.appInstances, workers, memoryMb: memory.app, cpus: config.appCpus, ...pools },
@@ -46,6 +48,8 @@ export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "me
     redisCache: redis(config.redisCacheMb, memory.redisCache),
     redisLimits: redis(config.redisLimitsMb, memory.redisLimits),
     loadBalancer: { memoryMb: FIXED_MB.loadBalancer },
+    kafka: config.kafka ? { brokers: KAFKA_BROKERS, memoryMb: brokerMb, heapMb: kafkaHeapMb(brokerMb), cpus: two } : undefined,
+    consumer: config.kafka ? { memoryMb: FIXED_MB.consumer, cpus: one, ...pools } : undefined,
   };
   return { ...plan, totalMb: containersOf(plan).reduce((sum, { count, limits }) => sum + count * limits.memoryMb, 0) };
 }
@@ -58,7 +62,7 @@ function needs(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">
   const maxConnections = postgresConnections([settings]);
   // While PgBouncer is replaced there are two of them.
   const proxyConnections = 2 * maxConnections;
-  const fixedMb = fixedMemory(config, proxyConnections);
+  const fixedMb = fixedMemory(config, budgetMb, proxyConnections);
   const leastPostgres = leastPostgresMb(config, maxConnections);
   const shares = memoryShares(config, workers, leastPostgres);
   return { budgetMb, workers, settings, maxConnections, proxyConnections, fixedMb, leastPostgres, shares };
@@ -90,5 +94,7 @@ export function containersOf(plan: Omit<Plan, "totalMb">): { readonly name: stri
     { name: "redis-cache", count: 1, limits: plan.redisCache },
     { name: "redis-limits", count: 1, limits: plan.redisLimits },
     { name: "load-balancer", count: 1, limits: plan.loadBalancer },
+    ...(plan.kafka === undefined ? [] : [{ name: "kafka", count: plan.kafka.brokers, limits: plan.kafka }]),
+    ...(plan.consumer === undefined ? [] : [{ name: "consumer", count: 1, limits: plan.consumer }]),
   ];
 }

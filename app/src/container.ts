@@ -1,6 +1,7 @@
 import { assetDirectory } from "./assets";
 import type { ClusterStatus, ReloadResult } from "./cluster/types";
 import type { AppConfig } from "./config";
+import { runs } from "./config/role";
 import type { Database } from "./db/database";
 import { migrate, readMigrations } from "./db/migrate";
 import { openDatabase, openForMigrations } from "./db/open";
@@ -100,10 +101,23 @@ export async function prepare(config: AppConfig, logger: Logger = createLogger(c
   try {
     const applied = await migrate(database, readMigrations(assetDirectory(`migrations/${database.kind}`)));
     await prepareQueues(config);
+    await prepareTopics(config, logger);
     logger.info({ database: database.kind, applied }, applied.length === 0 ? "the schema is up to date" : "migrations applied");
   } finally {
     await database.close();
   }
+}
+
+/**
+ * Makes the topics of events where they are read; who publishes makes them, too, should it be earlier. Kafka's client takes a process 40 MB, so
+ * the others leave it. Brokers that do not answer are no reason not to start: consumers ask again, for as long as it takes.
+ */
+async function prepareTopics({ kafka, role, appName }: AppConfig, logger: Logger): Promise<void> {
+  if (kafka === undefined || !runs(role, "consumer")) return;
+  const { ensureTopics } = await import("./events/kafka.js");
+  await ensureTopics(kafka, `${appName}-migration`).catch((error: unknown) =>
+    logger.warn({ reason: String(error) }, "the topics of events could not be made yet"),
+  );
 }
 
 /** Opens what one worker needs. {@link closeContainer} is its counterpart. */

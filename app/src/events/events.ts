@@ -37,6 +37,8 @@ export class Events {
   readonly #relay: OutboxRelay | undefined;
   #consumer: EventConsumer | undefined;
   #lag: LagMonitor | undefined;
+  /** While this process publishes. */
+  #relayLag: LagMonitor | undefined;
 
   /** Begins to take part at once: what is in the outbox is published. */
   constructor(options: EventsOptions) {
@@ -44,7 +46,7 @@ export class Events {
     const { database, logger, kafka } = options;
     this.#clientId = `${options.appName}-${randomUUID().slice(0, 8)}`;
     if (kafka !== undefined) {
-      const connect = (): Promise<EventPublisher> => connectProducer(kafka, this.#clientId);
+      const connect = (): Promise<EventPublisher> => connectProducer(kafka, logger, this.#clientId, (lag) => (this.#relayLag = lag));
       this.#relay = new OutboxRelay({ database, logger, owner: this.#clientId, connect });
       this.#relay.start();
     }
@@ -76,7 +78,7 @@ export class Events {
   status(): EventsStatus {
     if (this.#relay === undefined) return { status: "disabled", enabled: false, consuming: false, lag: null };
     const consuming = this.#consumer !== undefined;
-    const common = { enabled: true, consuming, lag: this.#lag?.total ?? null };
+    const common = { enabled: true, consuming, lag: this.#lag?.total ?? this.#relayLag?.total ?? null };
     if (!this.#relay.healthy) return { status: "warning", ...common, reason: "Events cannot be published; they wait in the outbox." };
     if (this.#consumer?.healthy === false) return { status: "warning", ...common, reason: "Events cannot be read." };
     return { status: "ok", ...common };
@@ -101,15 +103,30 @@ function reading(): typeof import("./consumer") & typeof import("./lag") {
   return { ...(require("./consumer") as typeof import("./consumer")), ...(require("./lag") as typeof import("./lag")) };
 }
 
-async function connectProducer(config: KafkaConfig, clientId: string): Promise<EventPublisher> {
-  const { createProducer, ensureTopics } = await import("./kafka.js");
+/**
+ * Who publishes also measures the lag: should no consumer run at all, it is seen nevertheless.
+ * @param measured is told of the monitor, and of its end
+ */
+async function connectProducer(
+  config: KafkaConfig,
+  logger: Logger,
+  clientId: string,
+  measured: (lag: LagMonitor | undefined) => void,
+): Promise<EventPublisher> {
+  const [{ createProducer, ensureTopics }, { LagMonitor: Lag }] = await Promise.all([import("./kafka.js"), import("./lag.js")]);
   await ensureTopics(config, clientId);
   const producer = createProducer(config, clientId);
+  const lag = new Lag(config, logger, `${clientId}-lag`);
+  lag.start();
+  measured(lag);
   return {
     send: async (records) => {
       await producer.send({ messages: records.map((record) => ({ topic: config.topic, ...record })) });
     },
-    close: () => producer.close(true),
+    close: async () => {
+      measured(undefined);
+      await Promise.all([producer.close(true), lag.close()]);
+    },
   };
 }
 

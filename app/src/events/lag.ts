@@ -23,6 +23,7 @@ export class LagMonitor {
   #timer: NodeJS.Timeout | undefined;
   #total: number | undefined;
   #looking: Promise<void> | undefined;
+  #closed = false;
 
   constructor(config: KafkaConfig, logger: Logger, clientId: string) {
     this.#config = config;
@@ -43,19 +44,22 @@ export class LagMonitor {
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#looking;
+    this.#closed = true;
+    // Not waiting for a look under way: brokers that are away would hold up the end of the process.
     await this.#admin?.close();
+    // Whoever looks from now on says how much it is: what was seen last would stand for ever.
+    consumerLag.reset();
   }
 
   /** @throws when Kafka does not answer. */
   async measure(): Promise<PartitionLag[]> {
     const { topic, group, partitions: wanted } = this.#config;
-    this.#admin ??= new Admin(clientOptions(this.#config, this.#clientId));
-    const count = (await this.#admin.metadata({ topics: [topic] })).topics.get(topic)?.partitionsCount ?? wanted;
+    const admin = this.#requireAdmin();
+    const count = (await admin.metadata({ topics: [topic] })).topics.get(topic)?.partitionsCount ?? wanted;
     const indexes = Array.from({ length: count }, (_, index) => index);
     const at = async (timestamp: bigint): Promise<ReadonlyMap<number, bigint>> => {
       const partitions = indexes.map((partitionIndex) => ({ partitionIndex, timestamp }));
-      const listed = await this.#requireAdmin().listOffsets({
+      const listed = await admin.listOffsets({
         topics: [{ name: topic, partitions }],
         isolationLevel: FetchIsolationLevels.READ_COMMITTED,
       });
@@ -64,7 +68,7 @@ export class LagMonitor {
     const [first, end, groups] = await Promise.all([
       at(ListOffsetTimestamps.EARLIEST),
       at(ListOffsetTimestamps.LATEST),
-      this.#admin.listConsumerGroupOffsets({ groups: [{ groupId: group, topics: [{ name: topic, partitionIndexes: indexes }] }] }),
+      admin.listConsumerGroupOffsets({ groups: [{ groupId: group, topics: [{ name: topic, partitionIndexes: indexes }] }] }),
     ]);
     const committed = new Map(
       groups[0]?.topics[0]?.partitions.map(({ partitionIndex, committedOffset }) => [partitionIndex, committedOffset]),
@@ -81,6 +85,7 @@ export class LagMonitor {
     this.#looking ??= this.measure()
       .then(
         (partitions) => {
+          if (this.#closed) return;
           for (const { partition, lag } of partitions) consumerLag.set({ topic: this.#config.topic, partition: String(partition) }, lag);
           this.#total = partitions.reduce((sum, { lag }) => sum + lag, 0);
         },
@@ -93,6 +98,7 @@ export class LagMonitor {
   }
 
   #requireAdmin(): Admin {
+    if (this.#closed) throw new Error("the lag is no longer measured");
     return (this.#admin ??= new Admin(clientOptions(this.#config, this.#clientId)));
   }
 }

@@ -1,10 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { Admin } from "@platformatic/kafka";
 import {
+  KAFKA_APP_USER,
   KAFKA_BASE_IMAGE,
-  KAFKA_CONFIG_PATH,
   KAFKA_DATA_DIRECTORY,
   KAFKA_EXTERNAL_PORT,
+  KAFKA_PASSWORDS,
+  KAFKA_SASL_MECHANISM,
+  KAFKA_SECRETS_DIRECTORY,
+  kafkaConfigPath,
   kafkaContext,
   kafkaMemory,
   renderServerProperties,
@@ -16,6 +20,8 @@ import { dockerCommand, type ServiceContainer, serviceImage, serviceName, startS
 export interface KafkaService {
   /** Bootstrap addresses, what goes into KAFKA_BROKERS. */
   readonly url: string;
+  /** How the app is told of it: where it is, and how to log in. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly brokers: readonly ServiceContainer[];
   remove(): Promise<void>;
 }
@@ -36,6 +42,8 @@ export async function startKafka({ brokers: count = 1, heapMb = 256 }: KafkaServ
   const hosts = Array.from({ length: count }, (_, index) => `kafka-${index + 1}`);
   const memory = kafkaMemory(heapMb);
   const clusterId = randomBytes(16).toString("base64url");
+  const passwords = Object.fromEntries(KAFKA_PASSWORDS.map((name) => [name, randomBytes(16).toString("hex")]));
+  const appPassword = passwords["app_password"]!;
   const start = (host: string, index: number): Promise<ServiceContainer> =>
     startService({
       kind: host,
@@ -43,18 +51,19 @@ export async function startKafka({ brokers: count = 1, heapMb = 256 }: KafkaServ
       internalPort: KAFKA_EXTERNAL_PORT,
       create: [
         ...["--network", network, "--network-alias", host, "--memory", `${memory.containerMb}m`, "--cap-drop", "ALL"],
-        ...["--env", `KAFKA_CLUSTER_ID=${clusterId}`, "--env", `KAFKA_HEAP_OPTS=${memory.heapOptions}`],
+        ...["--env", `KAFKA_CLUSTER_ID=${clusterId}`, "--env", `KAFKA_BROKER=${host}`, "--env", `KAFKA_HEAP_OPTS=${memory.heapOptions}`],
       ],
       volumes: [KAFKA_DATA_DIRECTORY],
       files: [
         {
-          path: KAFKA_CONFIG_PATH,
-          content: (port) => renderServerProperties({ nodeId: index + 1, hosts, external: `127.0.0.1:${port}` }),
+          path: kafkaConfigPath(host),
+          content: (port) => renderServerProperties({ nodeId: index + 1, hosts, external: `127.0.0.1:${port}`, deletableTopics: true }),
         },
+        ...Object.entries(passwords).map(([name, content]) => ({ path: `${KAFKA_SECRETS_DIRECTORY}/${name}`, content })),
       ],
       // A Java program with a log to recover takes seconds on an idle machine, and much longer beside other tests.
       readyDeadlineMs: 180_000,
-      ready: async ({ port }) => (await knownBrokers(`127.0.0.1:${port}`)) >= Math.max(1, count - 1),
+      ready: async ({ port }) => (await knownBrokers(`127.0.0.1:${port}`, appPassword)) >= Math.max(1, count - 1),
     });
   const started = await Promise.allSettled(hosts.map(start));
   const brokers = started.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
@@ -67,7 +76,14 @@ export async function startKafka({ brokers: count = 1, heapMb = 256 }: KafkaServ
     await remove();
     throw failed.reason;
   }
-  return { url: brokers.map(({ host, port }) => `${host}:${port}`).join(","), brokers, remove };
+  const url = brokers.map(({ host, port }) => `${host}:${port}`).join(",");
+  const environment = {
+    KAFKA_BROKERS: url,
+    KAFKA_SASL_MECHANISM,
+    KAFKA_SASL_USERNAME: KAFKA_APP_USER,
+    KAFKA_SASL_PASSWORD: appPassword,
+  };
+  return { url, environment, brokers, remove };
 }
 
 /** Where the official image cannot be pulled a stand-in is assembled, once a machine. */
@@ -78,8 +94,11 @@ async function ensureBaseImage(): Promise<void> {
 }
 
 /** How many brokers a broker knows, itself included; an open port alone means nothing, Docker opens it. */
-async function knownBrokers(address: string): Promise<number> {
-  const admin = new Admin({ clientId: "ready", bootstrapBrokers: [address], connectTimeout: 1000, requestTimeout: 2000, retries: 0 });
+async function knownBrokers(address: string, password: string): Promise<number> {
+  const admin = new Admin({
+    ...{ clientId: "ready", bootstrapBrokers: [address], connectTimeout: 1000, requestTimeout: 2000, retries: 0 },
+    sasl: { mechanism: KAFKA_SASL_MECHANISM, username: KAFKA_APP_USER, password },
+  });
   try {
     return (await admin.metadata({ topics: [], forceUpdate: true })).brokers.size;
   } finally {
