@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Admin } from "@platformatic/kafka";
+import { loadConfig } from "../../../app/src/config";
+import { clientOptions } from "../../../app/src/events/kafka";
 import {
   KAFKA_APP_USER,
   KAFKA_BASE_IMAGE,
@@ -77,13 +79,7 @@ export async function startKafka({ brokers: count = 1, heapMb = 256 }: KafkaServ
     throw failed.reason;
   }
   const url = brokers.map(({ host, port }) => `${host}:${port}`).join(",");
-  const environment = {
-    KAFKA_BROKERS: url,
-    KAFKA_SASL_MECHANISM,
-    KAFKA_SASL_USERNAME: KAFKA_APP_USER,
-    KAFKA_SASL_PASSWORD: appPassword,
-  };
-  return { url, environment, brokers, remove };
+  return { url, environment: loginOf(url, appPassword), brokers, remove };
 }
 
 /** Where the official image cannot be pulled a stand-in is assembled, once a machine. */
@@ -93,12 +89,14 @@ async function ensureBaseImage(): Promise<void> {
   await kafkaImageStep().ensure({ progress: { detail: silent, line: silent }, official: false });
 }
 
+function loginOf(brokers: string, password: string): Record<string, string> {
+  return { KAFKA_BROKERS: brokers, KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME: KAFKA_APP_USER, KAFKA_SASL_PASSWORD: password };
+}
+
 /** How many brokers a broker knows, itself included; an open port alone means nothing, Docker opens it. */
 async function knownBrokers(address: string, password: string): Promise<number> {
-  const admin = new Admin({
-    ...{ clientId: "ready", bootstrapBrokers: [address], connectTimeout: 1000, requestTimeout: 2000, retries: 0 },
-    sasl: { mechanism: KAFKA_SASL_MECHANISM, username: KAFKA_APP_USER, password },
-  });
+  const { kafka } = loadConfig({ NODE_ENV: "test", ...loginOf(address, password) });
+  const admin = new Admin({ ...clientOptions(kafka!, "ready"), connectTimeout: 1000, requestTimeout: 2000, retries: 0 });
   try {
     return (await admin.metadata({ topics: [], forceUpdate: true })).brokers.size;
   } finally {
