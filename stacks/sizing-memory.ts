@@ -23,13 +23,12 @@ const defaults = {
 /** Limits of what needs about the same everywhere, MiB; each measured where its component says so. */
 export const FIXED_MB = { etcd: 128, pgbouncer: 128, postgresOperator: 96, loadBalancer: 256, consumer: 256 } as const;
 
-/** Heap of a Kafka broker, MiB (data-plane.md): the less where the budget is below that, MiB. */
-const KAFKA_HEAP = { small: 256, large: 384, largeFromMb: 12_000 } as const;
+/** Heap of a Kafka broker, MiB: with less than 256 it collects garbage more often, and the app's events need no more. */
+const KAFKA_HEAP_MB = 256;
 
-/** Memory of a Kafka broker, MiB; 0 without Kafka. */
-export function kafkaMemoryMb({ kafka, kafkaMemoryMb: given }: SizingConfig, budgetMb: number): number {
-  if (!kafka) return 0;
-  return given ?? kafkaMemory(budgetMb < KAFKA_HEAP.largeFromMb ? KAFKA_HEAP.small : KAFKA_HEAP.large).containerMb;
+/** Memory of each Kafka broker, MiB. */
+export function brokerMemoryMb({ kafkaMemoryMb }: SizingConfig): number {
+  return kafkaMemoryMb ?? kafkaMemory(KAFKA_HEAP_MB).containerMb;
 }
 
 /** Memory of one container of a flexible service, MiB; `weight` says who gets how much of a larger host. */
@@ -62,9 +61,9 @@ export function memoryBudget({ memoryBudgetMb }: SizingConfig, host: Pick<Docker
 }
 
 /** Memory of all that is not flexible, MiB. */
-export function fixedMemory(config: SizingConfig, budgetMb: number, proxyConnections: number): number {
+export function fixedMemory(config: SizingConfig, proxyConnections: number): number {
   const { etcd, pgbouncer, postgresOperator, loadBalancer, consumer } = FIXED_MB;
-  const events = config.kafka ? KAFKA_BROKERS * kafkaMemoryMb(config, budgetMb) + consumer : 0;
+  const events = config.kafka ? KAFKA_BROKERS * brokerMemoryMb(config) + consumer : 0;
   return Number(config.etcdMembers) * etcd + pgbouncer + postgresOperator + loadBalancer + proxyMemoryMb(proxyConnections) + events;
 }
 

@@ -5,7 +5,7 @@ import { proxyMemoryMb } from "../components/local/postgres-proxy";
 import { redisContainerMb } from "../components/local/redis";
 import type { DockerHost } from "./preflight";
 import { leastTotal } from "./share";
-import { divideMemory, FIXED_MB, fixedMemory, kafkaMemoryMb, leastPostgresMb, memoryBudget, memoryShares, redisDataMb } from "./sizing-memory";
+import { brokerMemoryMb, divideMemory, FIXED_MB, fixedMemory, leastPostgresMb, memoryBudget, memoryShares, redisDataMb } from "./sizing-memory";
 import { appPools, appWorkers, pgbouncerSettings } from "./sizing-pools";
 import { cannotFit } from "./sizing-refusals";
 import type { Limits, Plan, SizingConfig } from "./sizing-types";
@@ -34,7 +34,7 @@ export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "me
     const maxMemoryMb = given ?? redisDataMb(containerMb);
     return { maxMemoryMb, memoryMb: redisContainerMb(maxMemoryMb), cpus: two };
   };
-  const brokerMb = kafkaMemoryMb(config, budgetMb);
+  const brokerMb = brokerMemoryMb(config);
   const plan: Omit<Plan, "totalMb"> = {
     budgetMb,
     app: { instances: config.appInstances, workers, memoryMb: memory.app, cpus: config.appCpus, ...pools },
@@ -62,7 +62,7 @@ function needs(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">
   const maxConnections = postgresConnections([settings]);
   // While PgBouncer is replaced there are two of them.
   const proxyConnections = 2 * maxConnections;
-  const fixedMb = fixedMemory(config, budgetMb, proxyConnections);
+  const fixedMb = fixedMemory(config, proxyConnections);
   const leastPostgres = leastPostgresMb(config, maxConnections);
   const shares = memoryShares(config, workers, leastPostgres);
   return { budgetMb, workers, settings, maxConnections, proxyConnections, fixedMb, leastPostgres, shares };

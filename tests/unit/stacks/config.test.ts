@@ -86,6 +86,10 @@ describe("stack configuration", () => {
       dbPoolSize: "40",
       redisCacheMb: "256",
       redisLimitsMb: "64",
+      kafka: "true",
+      kafkaMemoryMb: "768",
+      kafkaRetentionHours: "24",
+      kafkaRetentionMb: "512",
     });
     assert.deepEqual(config, {
       phase: "cloud",
@@ -121,6 +125,10 @@ describe("stack configuration", () => {
       dbPoolSize: 40,
       redisCacheMb: 256,
       redisLimitsMb: 64,
+      kafka: true,
+      kafkaMemoryMb: 768,
+      kafkaRetentionHours: 24,
+      kafkaRetentionMb: 512,
     });
   });
 
@@ -156,6 +164,10 @@ describe("stack configuration", () => {
     dbPoolSize: ["3", "1001", "many"],
     redisCacheMb: ["15", "4GB"],
     redisLimitsMb: ["15", "1.5"],
+    kafka: ["yes", "1", "True", ""],
+    kafkaMemoryMb: ["575", "1GB"],
+    kafkaRetentionHours: ["0", "7d", "87601"],
+    kafkaRetentionMb: ["3", "1GB"],
   };
   for (const [key, values] of Object.entries(bad)) {
     it(`refuses bad values of ${key}, naming key, value, what is allowed and the command that repairs it`, () => {
