@@ -5,7 +5,16 @@ import { proxyMemoryMb } from "../components/local/postgres-proxy";
 import { redisContainerMb } from "../components/local/redis";
 import type { DockerHost } from "./preflight";
 import { leastTotal } from "./share";
-import { brokerMemoryMb, divideMemory, FIXED_MB, fixedMemory, leastPostgresMb, memoryBudget, memoryShares, redisDataMb } from "./sizing-memory";
+import {
+  brokerMemoryMb,
+  divideMemory,
+  FIXED_MB,
+  fixedMemory,
+  leastPostgresMb,
+  memoryBudget,
+  memoryShares,
+  redisDataMb,
+} from "./sizing-memory";
 import { appPools, appWorkers, pgbouncerSettings } from "./sizing-pools";
 import { cannotFit } from "./sizing-refusals";
 import type { Limits, Plan, SizingConfig } from "./sizing-types";

@@ -146,7 +146,10 @@ describe("B5 F2 phase database with Kafka", function () {
       for (const { Id } of await containersOf(stack.name, service)) {
         const { stdout } = await execIn(docker.getContainer(Id), ["node", "-e", script, adminToken]);
         const values = [...stdout.matchAll(/^kafka_consumer_lag\{[^}]*\} (\d+)$/gm)].map(([, value]) => Number(value));
-        lag = Math.max(lag, values.reduce((sum, value) => sum + value, 0));
+        lag = Math.max(
+          lag,
+          values.reduce((sum, value) => sum + value, 0),
+        );
       }
     }
     return lag;

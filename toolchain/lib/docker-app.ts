@@ -101,7 +101,10 @@ const eventsSchema = z.object({
 export type EventsReport = z.infer<typeof eventsSchema>;
 
 const reportSchema = z.object({
-  full: z.object({ status: z.string(), components: z.object({ cluster: z.unknown(), queue: z.unknown().optional(), events: z.unknown().optional() }) }),
+  full: z.object({
+    status: z.string(),
+    components: z.object({ cluster: z.unknown(), queue: z.unknown().optional(), events: z.unknown().optional() }),
+  }),
   scaling: z.object({
     eventLoop: z.object({ utilization: z.number(), delayP99Ms: z.number() }),
     recommendation: z.object({ action: z.string(), reason: z.string() }),

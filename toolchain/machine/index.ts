@@ -59,10 +59,7 @@ export function checkMachine(steps: MachineSteps): Promise<Checked[]> {
  *
  * @throws UserError of the first step that needs the user's hand
  */
-export async function prepareMachine(
-  options: PrepareOptions,
-  steps: MachineSteps = machineSteps(options),
-): Promise<void> {
+export async function prepareMachine(options: PrepareOptions, steps: MachineSteps = machineSteps(options)): Promise<void> {
   const official = options.official === true;
   const checked = await checkMachine(steps);
   const due = new Set(checked.filter(({ state }) => isDue(state, official)).map(({ step }) => step));

@@ -133,7 +133,11 @@ export class Kafka extends pulumi.ComponentResource {
     const { contextDirectory, platform, partitions, retentionHours, retentionMb } = args;
     const files = kafkaContext({ hosts: this.hosts, partitions, retentionHours, retentionMb });
     const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
-    return new Image(`${name}-image`, { source: { repository: "kafka", files, contextDirectory, platform }, ...transform }, { parent: this });
+    return new Image(
+      `${name}-image`,
+      { source: { repository: "kafka", files, contextDirectory, platform }, ...transform },
+      { parent: this },
+    );
   }
 
   private createClusterId(name: string, args: KafkaArgs): random.RandomId {

@@ -67,7 +67,12 @@ describe("B5 server.properties", () => {
   it("B5 nobody gets in without a login but from within the container; passwords are read from files that the brokers' secrets have", () => {
     for (const settings of [three, { ...three, external: "127.0.0.1:19092" }]) {
       const lines = read(renderServerProperties(settings));
-      const protocols = new Map(lines.get("listener.security.protocol.map")!.split(",").map((pair) => pair.split(":") as [string, string]));
+      const protocols = new Map(
+        lines
+          .get("listener.security.protocol.map")!
+          .split(",")
+          .map((pair) => pair.split(":") as [string, string]),
+      );
       for (const listener of lines.get("listeners")!.split(",")) {
         const [name = "", bind = ""] = listener.split("://");
         assert.equal(protocols.get(name), bind.startsWith("127.0.0.1:") ? "PLAINTEXT" : "SASL_PLAINTEXT", listener);
@@ -76,7 +81,10 @@ describe("B5 server.properties", () => {
         assert.equal(mechanism, ["BROKERS", "CONTROLLERS"].includes(name) ? "PLAIN" : "SCRAM-SHA-512");
         assert.ok(lines.has(`listener.name.${name.toLowerCase()}.${mechanism.toLowerCase()}.sasl.jaas.config`), name);
       }
-      const files = [...[...lines.values()].join("\n").matchAll(/\$\{dir:([^:}]+):([^}]+)\}/g)].map(([, directory, file]) => [directory, file]);
+      const files = [...[...lines.values()].join("\n").matchAll(/\$\{dir:([^:}]+):([^}]+)\}/g)].map(([, directory, file]) => [
+        directory,
+        file,
+      ]);
       assert.ok(files.length > 0);
       for (const [directory, file] of files) {
         assert.equal(directory, KAFKA_SECRETS_DIRECTORY);

@@ -19,7 +19,8 @@ function answer({ brokers, partitions }: Pick<BrokerState, "brokers" | "partitio
     return bytes;
   };
   const text = (value: string | null): Buffer => (value === null ? short(-1) : Buffer.concat([short(value.length), Buffer.from(value)]));
-  const list = <Item>(items: readonly Item[], one: (item: Item) => Buffer): Buffer => Buffer.concat([integer(items.length), ...items.map(one)]);
+  const list = <Item>(items: readonly Item[], one: (item: Item) => Buffer): Buffer =>
+    Buffer.concat([integer(items.length), ...items.map(one)]);
   const topics = [...new Set(partitions.map(({ topic }) => topic))];
   return Buffer.concat([
     integer(0),

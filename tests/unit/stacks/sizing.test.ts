@@ -222,9 +222,15 @@ describe("B13 the plan of phase database", () => {
     assert.ok(made.totalMb <= made.budgetMb && made.consumer!.poolMax >= 1);
     assert.deepEqual(plan({ kafka: "true", kafkaMemoryMb: 1000 }).kafka, { brokers: 3, memoryMb: 1000, heapMb: 616, cpus: 2 });
     assert.match(planTable(made, { cpus: 2, memoryMb: 8000 }), /^kafka +3 +640 MiB +2 +heap 256 MiB$/m);
-    assert.match(refusal({ kafka: "true", kafkaMemoryMb: 4000 }, 2, 8000), /^kafkaMemoryMb is 4000 for each of 3 containers, .* Fix: pulumi/);
+    assert.match(
+      refusal({ kafka: "true", kafkaMemoryMb: 4000 }, 2, 8000),
+      /^kafkaMemoryMb is 4000 for each of 3 containers, .* Fix: pulumi/,
+    );
     const tooMuch = refusal({ kafka: "true" }, 2, 5000);
-    assert.match(tooMuch, /^kafka is true, with which all containers need at least \d+ MiB; allowed: false, .* Fix: pulumi config set kafka false$/);
+    assert.match(
+      tooMuch,
+      /^kafka is true, with which all containers need at least \d+ MiB; allowed: false, .* Fix: pulumi config set kafka false$/,
+    );
   });
 
   it("is told as a table: every container once, its limits, what it is set to", () => {
