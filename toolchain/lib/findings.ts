@@ -52,7 +52,7 @@ export const FINDING_LIMITS = {
   diskCritical: 0.05,
   /** Jobs that may start but wait; the app itself warns from there on. */
   jobsWaiting: 1000,
-  /** Events that wait to be read: a consumer takes some hundreds a second. */
+  /** Events that wait to be read: minutes of work for a consumer. */
   eventsWaiting: 10_000,
 } as const;
 

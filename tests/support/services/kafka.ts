@@ -37,7 +37,7 @@ export interface KafkaServiceOptions {
 
 /** Starts brokers from the project's own image, configured as the stack does it; ready when all of them know of each other. */
 export async function startKafka({ brokers: count = 1, heapMb = 256 }: KafkaServiceOptions = {}): Promise<KafkaService> {
-  await ensureBaseImage();
+  await ensureKafkaImage();
   const image = await serviceImage("kafka", kafkaContext());
   const network = serviceName("kafka-network");
   await dockerCommand(["network", "create", "--label", `phased-stack.stack=${network}`, network]);
@@ -83,7 +83,7 @@ export async function startKafka({ brokers: count = 1, heapMb = 256 }: KafkaServ
 }
 
 /** Where the official image cannot be pulled a stand-in is assembled, once a machine. */
-async function ensureBaseImage(): Promise<void> {
+export async function ensureKafkaImage(): Promise<void> {
   if ((await dockerCommand(["image", "ls", "--quiet", KAFKA_BASE_IMAGE])).trim() !== "") return;
   const silent = (): void => undefined;
   await kafkaImageStep().ensure({ progress: { detail: silent, line: silent }, official: false });
