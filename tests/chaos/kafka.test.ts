@@ -113,20 +113,26 @@ describe("B5 F2 phase database with Kafka", function () {
   });
 
   it("B5 a broker killed under writes: no order fails, events flow on with two, and every one has its effect once", async () => {
-    const seen = await underLoad(data, url, adminToken, async () => {
-      const { brokers } = await kafka();
-      const [most] = [...brokers].sort((one, two) => two.leads - one.leads);
-      const info = brokerContainers(await containers()).get(most!.name);
-      assert.ok(info);
-      const handled = await figure("SELECT count(*) FROM event_handled");
-      await docker.getContainer(info.Id).kill();
-      await eventually("the others noticed", async () => (await kafka()).brokers.some(({ present }) => !present), 60_000, 500);
-      await eventually("events flow with two", async () => (await figure("SELECT count(*) FROM event_handled")) > handled + 100, 60_000);
-      const { kafka: status } = await dataPlane();
-      assert.equal(status?.value?.brokers.find(({ name }) => name === most!.name)?.present, false);
-      await docker.getContainer(info.Id).start();
-      await inSync();
-    }, WRITES_PER_SECOND);
+    const seen = await underLoad(
+      data,
+      url,
+      adminToken,
+      async () => {
+        const { brokers } = await kafka();
+        const [most] = [...brokers].sort((one, two) => two.leads - one.leads);
+        const info = brokerContainers(await containers()).get(most!.name);
+        assert.ok(info);
+        const handled = await figure("SELECT count(*) FROM event_handled");
+        await docker.getContainer(info.Id).kill();
+        await eventually("the others noticed", async () => (await kafka()).brokers.some(({ present }) => !present), 60_000, 500);
+        await eventually("events flow with two", async () => (await figure("SELECT count(*) FROM event_handled")) > handled + 100, 60_000);
+        const { kafka: status } = await dataPlane();
+        assert.equal(status?.value?.brokers.find(({ name }) => name === most!.name)?.present, false);
+        await docker.getContainer(info.Id).start();
+        await inSync();
+      },
+      WRITES_PER_SECOND,
+    );
     await assertNothingLost(seen);
   });
 

@@ -110,6 +110,6 @@ export function kafkaStatus({ brokers, partitions }: BrokerState, names: readonl
 
 /** The lag by those who read, else by those who publish; who does neither knows nothing of it. */
 export function lagOf(reports: readonly (AppReport | null)[]): number | null {
-  const known = reports.flatMap((report) => (report?.events?.lag == null ? [] : [{ ...report.events, lag: report.events.lag }]));
+  const known = reports.flatMap((report) => report?.events ?? []).filter(({ lag }) => lag !== null);
   return (known.find(({ consuming }) => consuming) ?? known[0])?.lag ?? null;
 }

@@ -22,7 +22,7 @@ export class LagMonitor {
   #admin: Admin | undefined;
   #timer: NodeJS.Timeout | undefined;
   #total: number | undefined;
-  #looking: Promise<void> | undefined;
+  #looking = false;
   #closed = false;
 
   constructor(config: KafkaConfig, logger: Logger, clientId: string) {
@@ -38,8 +38,8 @@ export class LagMonitor {
 
   /** Looks now and then every 10 s. */
   start(): void {
-    this.#timer ??= setInterval(() => this.#look(), INTERVAL_MS).unref();
-    this.#look();
+    this.#timer ??= setInterval(() => void this.#look(), INTERVAL_MS).unref();
+    void this.#look();
   }
 
   async close(): Promise<void> {
@@ -81,20 +81,20 @@ export class LagMonitor {
     });
   }
 
-  #look(): void {
-    this.#looking ??= this.measure()
-      .then(
-        (partitions) => {
-          if (this.#closed) return;
-          for (const { partition, lag } of partitions) consumerLag.set({ topic: this.#config.topic, partition: String(partition) }, lag);
-          this.#total = partitions.reduce((sum, { lag }) => sum + lag, 0);
-        },
-        (error: unknown) => {
-          this.#total = undefined;
-          this.#logger.debug({ reason: String(error) }, "the lag of the consumers is not known");
-        },
-      )
-      .finally(() => (this.#looking = undefined));
+  async #look(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    try {
+      const partitions = await this.measure();
+      if (this.#closed) return;
+      for (const { partition, lag } of partitions) consumerLag.set({ topic: this.#config.topic, partition: String(partition) }, lag);
+      this.#total = partitions.reduce((sum, { lag }) => sum + lag, 0);
+    } catch (error) {
+      this.#total = undefined;
+      this.#logger.debug({ reason: String(error) }, "the lag of the consumers is not known");
+    } finally {
+      this.#looking = false;
+    }
   }
 
   #requireAdmin(): Admin {

@@ -9,6 +9,7 @@ import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
 import { SecretFiles } from "../secret-files";
 import {
+  type BrokerSettings,
   type ClusterSettings,
   KAFKA_DATA_DIRECTORY,
   KAFKA_PASSWORDS,
@@ -112,8 +113,10 @@ export class Kafka extends pulumi.ComponentResource {
     this.secrets = new SecretFiles(`${name}-secrets`, secrets, { parent: this });
     this.appPassword = this.secrets.values.app_password;
     this.clusterId = this.createClusterId(name, args);
-    this.volumes = this.hosts.map((host) => this.createVolume(`${name}-${nodeOf(host)}-data`, args));
-    this.containers = this.createContainers(name, args);
+    const volumes = new Map(this.hosts.map((host) => [host, this.createVolume(`${name}-${nodeOf(host)}-data`, args)]));
+    const containers = this.createContainers(name, volumes, args);
+    this.volumes = [...volumes.values()];
+    this.containers = this.hosts.flatMap((host) => containers.get(host) ?? []);
     this.registerOutputs({ hosts: this.hosts });
   }
 
@@ -158,19 +161,24 @@ export class Kafka extends pulumi.ComponentResource {
     );
   }
 
-  private createContainers(name: string, args: KafkaArgs): docker.Container[] {
-    const { oneByOne, order } = brokerOrder(this.hosts, args.running);
-    const made = new Map<string, docker.Container>();
+  private createContainers(
+    name: string,
+    volumes: ReadonlyMap<string, docker.Volume>,
+    args: KafkaArgs,
+  ): ReadonlyMap<string, docker.Container> {
+    const { oneByOne, order } = brokerOrder([...volumes.keys()], args.running);
     let before: docker.Container | undefined;
-    for (const host of order) {
-      const container = this.createContainer(`${name}-${nodeOf(host)}`, host, oneByOne ? before : undefined, args);
-      made.set(host, container);
-      before = container;
-    }
-    return this.hosts.flatMap((host) => made.get(host) ?? []);
+    const ordered = [...volumes].sort(([one], [two]) => order.indexOf(one) - order.indexOf(two));
+    return new Map(
+      ordered.map(([host, volume]) => {
+        const container = this.createContainer(`${name}-${nodeOf(host)}`, { host, volume, before }, args);
+        if (oneByOne) before = container;
+        return [host, container];
+      }),
+    );
   }
 
-  private createContainer(name: string, host: string, before: docker.Container | undefined, args: KafkaArgs): docker.Container {
+  private createContainer(name: string, { host, volume, before }: Broker, args: KafkaArgs): docker.Container {
     const { memoryMb, cpus } = args;
     const environment = {
       KAFKA_BROKER: host,
@@ -189,10 +197,7 @@ export class Kafka extends pulumi.ComponentResource {
           ],
           labels: [...labels("kafka"), { label: "phased-stack.node", value: host }],
           networksAdvanced: [{ name: args.networkName, aliases: [host] }],
-          volumes: [
-            { volumeName: this.volumes[this.hosts.indexOf(host)]!.name, containerPath: KAFKA_DATA_DIRECTORY },
-            { ...this.secrets.mount },
-          ],
+          volumes: [{ volumeName: volume.name, containerPath: KAFKA_DATA_DIRECTORY }, { ...this.secrets.mount }],
           wait: true,
           waitTimeout: args.bootTimeoutSeconds ?? defaults.bootTimeoutSeconds,
         },
@@ -201,6 +206,13 @@ export class Kafka extends pulumi.ComponentResource {
       ),
     );
   }
+}
+
+/** One broker, and the one that has to be well before it is touched. */
+interface Broker {
+  readonly host: string;
+  readonly volume: docker.Volume;
+  readonly before: docker.Container | undefined;
 }
 
 /** Host names of a cluster's brokers. */
@@ -240,11 +252,7 @@ export function kafkaContext(cluster?: ClusterSettings): ContextFile[] {
     content: readFileSync(path.join(__dirname, name)),
     executable: name.endsWith(".sh"),
   });
-  const configs = (cluster?.hosts ?? []).map((host, index) => ({
-    path: `config/${path.posix.basename(kafkaConfigPath(host))}`,
-    content: Buffer.from(renderServerProperties({ ...cluster!, nodeId: index + 1 })),
-    executable: false,
-  }));
+  const configs = cluster === undefined ? [] : cluster.hosts.map((host, index) => brokerConfig(host, { ...cluster, nodeId: index + 1 }));
   return [
     own("Dockerfile"),
     own("start.sh"),
@@ -253,4 +261,9 @@ export function kafkaContext(cluster?: ClusterSettings): ContextFile[] {
     own("log4j2.yaml", "config/log4j2.yaml"),
     ...configs,
   ];
+}
+
+function brokerConfig(host: string, settings: BrokerSettings): ContextFile {
+  const content = Buffer.from(renderServerProperties(settings));
+  return { path: `config/${path.posix.basename(kafkaConfigPath(host))}`, content, executable: false };
 }

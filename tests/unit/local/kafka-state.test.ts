@@ -43,7 +43,8 @@ function answer({ brokers, partitions }: Pick<BrokerState, "brokers" | "partitio
 
 /** Runs the program on bytes, as `od -An -v -tu1` prints them. */
 function awk(bytes: Buffer, variables: Readonly<Record<string, string | number>>): { code: number | null; out: string; error: string } {
-  const lines = [...bytes.toString("latin1").matchAll(/.{1,16}/gs)].map(([row]) => [...row].map((one) => ` ${one.charCodeAt(0)}`).join(""));
+  const rows = Array.from({ length: Math.ceil(bytes.length / 16) }, (_, row) => bytes.subarray(16 * row, 16 * row + 16));
+  const lines = rows.map((row) => Array.from(row, (one) => ` ${one}`).join(""));
   const set = Object.entries(variables).flatMap(([name, value]) => ["-v", `${name}=${value}`]);
   const { status, stdout, stderr } = spawnSync("awk", [...set, "-f", PROGRAM], { input: `${lines.join("\n")}\n`, encoding: "utf8" });
   return { code: status, out: stdout, error: stderr };

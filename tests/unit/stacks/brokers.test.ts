@@ -35,7 +35,7 @@ describe("B5 brokers that run before an update", () => {
 
   it("B5 are asked of the engine by project, stack and service, and told by name", async () => {
     const labelled = (node?: string) => ({ Labels: node === undefined ? null : { "phased-stack.node": node } });
-    const { host, filters, close } = await engine(
+    const { host, filters, ...made } = await engine(
       JSON.stringify([labelled("kafka-3"), labelled("kafka-1"), labelled(), labelled("kafka-1")]),
     );
     try {
@@ -43,7 +43,7 @@ describe("B5 brokers that run before an update", () => {
       const label = ["phased-stack.project=shop", "phased-stack.stack=staging", "phased-stack.service=kafka"];
       assert.deepEqual(filters, [{ label, status: ["running"] }]);
     } finally {
-      await close();
+      await made.close();
     }
   });
 

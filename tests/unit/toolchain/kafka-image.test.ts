@@ -33,7 +33,9 @@ describe("B5 base image of Kafka", () => {
 
   it("B5 a machine needs it for a stack of phase database with Kafka, and for no other", () => {
     const images = (options: Parameters<typeof machineSteps>[0]): string[] =>
-      machineSteps(options).groups.flatMap((steps) => steps.map(({ id }) => id)).filter((id) => id.includes("kafka"));
+      machineSteps(options)
+        .groups.flatMap((steps) => steps.map(({ id }) => id))
+        .filter((id) => id.includes("kafka"));
     assert.deepEqual(images({ phase: "database", kafka: true }), [`image-${KAFKA_BASE_IMAGE}`]);
     for (const options of [{ phase: "database" }, { phase: "cluster", kafka: true }, { phase: "cloud", kafka: true }] as const)
       assert.deepEqual(images(options), []);
