@@ -49,11 +49,19 @@ export interface RedisConnection {
   readonly limits: SecretFile;
 }
 
+/** Kafka: events are published to it, and read from it. */
+export interface KafkaConnection {
+  /** Where clients connect first. */
+  readonly brokers: readonly Connection[];
+  /** How they log in. @default not at all */
+  readonly login?: { readonly mechanism: string; readonly user: string; readonly password: SecretFile } | undefined;
+}
+
 /** Everything a phase hands to the app. Absent services are `undefined`: the app then uses its built-in fallback. */
 export interface BackingServices {
   readonly database: DatabaseConnection;
   readonly redis?: RedisConnection | undefined;
-  readonly kafka?: { /** Where clients connect first. */ readonly brokers: readonly Connection[] } | undefined;
+  readonly kafka?: KafkaConnection | undefined;
   readonly sessionSecret: SecretFile;
   readonly adminToken: SecretFile;
 }

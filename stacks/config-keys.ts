@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { LEAST_KAFKA_MB } from "../components/local/kafka/server-properties";
 import { type CloudKey, cloudFields } from "./cloud-keys";
 import type { Field } from "./config-fields";
 import { boolean, decimal, filePath, imageReference, integer, ipAddress, oneOf, variables, workers } from "./config-fields";
@@ -84,6 +85,14 @@ export const fields = {
   redisCacheMb: integer({ least: 16, most: 1_048_576, unit: "MiB", example: 256 }),
   /** Most memory for data in the Redis of limits and queues, MiB (B4). @default planned, at most 1024 */
   redisLimitsMb: integer({ least: 16, most: 1_048_576, unit: "MiB", example: 128 }),
+  /** Three Kafka brokers, to which the app publishes its events, and a container that reads them (B5). @default false */
+  kafka: boolean,
+  /** Memory limit of each Kafka broker, MiB, of which all but 384 is heap; a change restarts them one by one. @default planned */
+  kafkaMemoryMb: integer({ least: LEAST_KAFKA_MB, most: 1_048_576, unit: "MiB per broker", example: 768 }),
+  /** Hours after which Kafka deletes records; a change restarts the brokers one by one. @default 168 */
+  kafkaRetentionHours: integer({ least: 1, most: 87_600, unit: "hours", example: 168 }),
+  /** Size of a partition from which on Kafka deletes its oldest records; each broker has a copy of all 24 (B5). @default 256 */
+  kafkaRetentionMb: integer({ least: 4, most: 1_048_576, unit: "MiB per partition", example: 256 }),
   ...cloudFields,
 } satisfies Record<string, Field<unknown>>;
 
@@ -110,7 +119,8 @@ type OptionalKey =
   | "postgresCpus"
   | "dbPoolSize"
   | "redisCacheMb"
-  | "redisLimitsMb";
+  | "redisLimitsMb"
+  | "kafkaMemoryMb";
 
 /** The stack's configuration with every default applied; keys as documented above. */
 export type StackConfig = { readonly [K in Exclude<Key, OptionalKey>]: NonNullable<Given[K]> } & {
@@ -137,6 +147,10 @@ const ONLY_IN: Partial<Record<Key, readonly Phase[]>> = {
   dbPoolSize: ["database", "cloud"],
   redisCacheMb: ["database"],
   redisLimitsMb: ["database"],
+  kafka: ["database"],
+  kafkaMemoryMb: ["database"],
+  kafkaRetentionHours: ["database"],
+  kafkaRetentionMb: ["database"],
 };
 
 /** Keys that are set although the phase has no use for them, in the order of {@link fields}. */

@@ -1,7 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { Connection } from "../components/contract";
 import { App } from "../components/local/app";
 import { Etcd } from "../components/local/etcd";
 import { Image } from "../components/local/image";
+import { Kafka } from "../components/local/kafka";
 import type { ContextFile } from "../components/local/image/context-hash";
 import { Network } from "../components/local/network";
 import { PgBouncer } from "../components/local/pgbouncer";
@@ -11,6 +13,7 @@ import { PostgresProxy } from "../components/local/postgres-proxy";
 import { Redis } from "../components/local/redis";
 import { Sqlite } from "../components/local/sqlite";
 import type { StackConfig } from "./config";
+import { runningBrokers } from "./brokers";
 import { appSecrets, appServices, type Backends } from "./database-services";
 import { OPERATOR_BUNDLES } from "./early";
 import { checkCapacity } from "./host";
@@ -23,12 +26,15 @@ import { planTable } from "./sizing-table";
 import type { AppPools } from "./sizing-types";
 
 /**
- * Phase `database`: one Docker host with Postgres that fails over by itself, PgBouncer, two Redis servers, and the app in several
- * instances behind a load balancer. What phase `cluster` has too keeps its name, and so its identity and its data.
+ * Phase `database`: one Docker host with Postgres that fails over by itself, PgBouncer, two Redis servers, three Kafka brokers where they are
+ * wanted, and the app in several instances behind a load balancer. What phase `cluster` has too keeps its name, and so its identity and its data.
  * @throws RunError when Docker is unreachable or the plan does not fit, before anything is registered.
  */
 export async function database(config: StackConfig): Promise<PhaseOutputs> {
-  const [host, source, program, cluster] = await Promise.all([dockerHost(), appSource(config), operatorProgram(), currentCluster()]);
+  const [host, source, program, cluster, running] = await Promise.all([
+    ...([dockerHost(), appSource(config), operatorProgram(), currentCluster()] as const),
+    config.kafka ? runningBrokers() : undefined,
+  ]);
   checkCapacity(config, host);
   const plan = sizing(config, host);
   await pulumi.log.info(planTable(plan, host));
@@ -56,8 +62,10 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   new PostgresOperator("postgres-operator", { ...stateless("postgres-operator"), ...plan.postgresOperator, ...watched }, afterNodes);
   const redisCache = new Redis("redis-cache", { ...stateful("redis-cache"), ...plan.redisCache, role: "cache" });
   const redisLimits = new Redis("redis-limits", { ...stateful("redis-limits"), ...plan.redisLimits, role: "limits" });
+  const retention = { retentionHours: config.kafkaRetentionHours, retentionMb: config.kafkaRetentionMb };
+  const kafka = plan.kafka && new Kafka("kafka", { ...stateful("kafka"), ...plan.kafka, ...retention, running });
 
-  const backends: Backends = { postgres, postgresProxy, pgbouncer, redisCache, redisLimits };
+  const backends: Backends = { postgres, postgresProxy, pgbouncer, redisCache, redisLimits, kafka };
   const secrets = appSecrets(backends, image.reference);
   const runtime = {
     image: image.reference,
@@ -72,11 +80,15 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
     documentsPath: `${files.mount.containerPath}/documents`,
     pools: { max, replicaMax },
   });
-  const after = { dependsOn: [postgres, postgresProxy, pgbouncer, redisCache, redisLimits] };
+  const after = { dependsOn: [postgres, postgresProxy, pgbouncer, redisCache, redisLimits, ...(kafka === undefined ? [] : [kafka])] };
   const web = { ...settings(plan.app), role: "web", workers: plan.app.workers } as const;
   const app = new App("app", { ...runtime, ...plan.app, settings: web }, after);
   const jobs = { ...settings(plan.jobs), role: "jobs", workers: 1 } as const;
   new App("jobs", { ...runtime, ...plan.jobs, instances: 1, settings: jobs }, after);
+  if (plan.consumer !== undefined) {
+    const consumer = { ...settings(plan.consumer), role: "consumer", workers: 1 } as const;
+    new App("consumer", { ...runtime, ...plan.consumer, instances: 1, settings: consumer }, after);
+  }
   const { url } = loadBalancer(config, host, network, app, { dependsOn: [app] });
 
   return {
@@ -86,7 +98,13 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
     databaseReaderHost: postgresProxy.host,
     databasePassword: appPassword,
     redisHost: redisCache.host,
+    ...(kafka !== undefined && { kafkaBrokers: addresses(kafka.brokers) }),
   };
+}
+
+/** `host:port` of each, separated by commas. */
+function addresses(connections: readonly Connection[]): pulumi.Output<string> {
+  return pulumi.output(connections).apply((all) => all.map(({ host, port }) => `${host}:${port}`).join(","));
 }
 
 async function operatorProgram(): Promise<ContextFile[]> {

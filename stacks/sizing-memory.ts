@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { KAFKA_BROKERS, kafkaMemory } from "../components/local/kafka";
 import { patroniConfig } from "../components/local/postgres";
 import { proxyMemoryMb } from "../components/local/postgres-proxy";
 import { redisContainerMb } from "../components/local/redis";
@@ -20,7 +21,15 @@ const defaults = {
 } as const;
 
 /** Limits of what needs about the same everywhere, MiB; each measured where its component says so. */
-export const FIXED_MB = { etcd: 128, pgbouncer: 128, postgresOperator: 96, loadBalancer: 256 } as const;
+export const FIXED_MB = { etcd: 128, pgbouncer: 128, postgresOperator: 96, loadBalancer: 256, consumer: 256 } as const;
+
+/** Heap of a Kafka broker, MiB: with less than 256 it collects garbage more often, and the app's events need no more. */
+const KAFKA_HEAP_MB = 256;
+
+/** Memory of each Kafka broker, MiB. */
+export function brokerMemoryMb({ kafkaMemoryMb }: SizingConfig): number {
+  return kafkaMemoryMb ?? kafkaMemory(KAFKA_HEAP_MB).containerMb;
+}
 
 /** Memory of one container of a flexible service, MiB; `weight` says who gets how much of a larger host. */
 const FLEXIBLE = {
@@ -52,9 +61,10 @@ export function memoryBudget({ memoryBudgetMb }: SizingConfig, host: Pick<Docker
 }
 
 /** Memory of all that is not flexible, MiB. */
-export function fixedMemory({ etcdMembers }: SizingConfig, proxyConnections: number): number {
-  const { etcd, pgbouncer, postgresOperator, loadBalancer } = FIXED_MB;
-  return Number(etcdMembers) * etcd + pgbouncer + postgresOperator + loadBalancer + proxyMemoryMb(proxyConnections);
+export function fixedMemory(config: SizingConfig, proxyConnections: number): number {
+  const { etcd, pgbouncer, postgresOperator, loadBalancer, consumer } = FIXED_MB;
+  const events = config.kafka ? KAFKA_BROKERS * brokerMemoryMb(config) + consumer : 0;
+  return Number(config.etcdMembers) * etcd + pgbouncer + postgresOperator + loadBalancer + proxyMemoryMb(proxyConnections) + events;
 }
 
 /** What the flexible services ask for. @param leastPostgres see {@link leastPostgresMb} */

@@ -54,18 +54,23 @@ export function pgbouncerSettings(
   const nodes = Array.from({ length: config.postgresNodes }, (_, index) => `pg-${index + 1}`);
   const { poolMax, replicaPoolMax } = appPools(config, poolSize, workers);
   // All containers of the app, and as many again while they are replaced.
-  const clients = 2 * (config.appInstances + 1) * (poolMax + nodes.length * replicaPoolMax) + defaults.otherClients;
+  const clients = 2 * appContainers(config) * (poolMax + nodes.length * replicaPoolMax) + defaults.otherClients;
   if (clients > defaults.mostClients)
     throw new pulumi.RunError(tooManyClients(config, { workers, poolMax, clients }, defaults.mostClients));
   const maxClients = Math.max(defaults.leastClients, clients);
   return { serverHost: POSTGRES_PROXY_ALIAS, serverPort: PRIMARY_PORT, nodes, poolSize, nodePoolSize: poolSize, maxClients };
 }
 
+/** Containers that run the app's image: its instances, the one with jobs and, with Kafka, the one that reads events. */
+function appContainers({ appInstances, kafka }: SizingConfig): number {
+  return appInstances + 1 + Number(kafka);
+}
+
 /**
- * Connections of one container of the app: clients of the pools ÷ containers that use them, which are the app's and the jobs'. The app
- * divides them among its workers, each of which has at least one.
+ * Connections of one container of the app: clients of the pools ÷ containers that use them. The app divides them among its workers, each of
+ * which has at least one.
  */
-export function appPools({ appInstances }: SizingConfig, poolSize: number, workers: number): AppPools {
-  const part = Math.max(workers, Math.ceil((defaults.clientsPerConnection * poolSize) / (appInstances + 1)));
+export function appPools(config: SizingConfig, poolSize: number, workers: number): AppPools {
+  const part = Math.max(workers, Math.ceil((defaults.clientsPerConnection * poolSize) / appContainers(config)));
   return { poolMax: part, replicaPoolMax: part };
 }

@@ -1,3 +1,4 @@
+import { KAFKA_BROKERS, LEAST_KAFKA_MB } from "../components/local/kafka";
 import type { DockerHost } from "./preflight";
 import type { SizingConfig } from "./sizing-types";
 
@@ -22,6 +23,7 @@ interface Candidate {
     | "jobsMemoryMb"
     | "redisCacheMb"
     | "redisLimitsMb"
+    | "kafkaMemoryMb"
     | "appInstances"
     | "postgresNodes"
     | "dbPoolSize";
@@ -55,6 +57,12 @@ export function cannotFit({ config, host, budgetMb, neededMb, leastPostgresMb, f
   if (config.memoryBudgetMb !== undefined && neededMb <= host.memoryMb) {
     return `memoryBudgetMb is ${budgetMb}; allowed: at least ${neededMb}, what all containers need. Fix: pulumi config set memoryBudgetMb ${neededMb}`;
   }
+  if (config.kafka && fits({ ...config, kafka: false })) {
+    return (
+      `kafka is true, with which all containers need at least ${neededMb} MiB; allowed: false, to stay within ${may}. ` +
+      "Fix: pulumi config set kafka false"
+    );
+  }
   return (
     `the Docker host is too small for phase database: all containers need at least ${neededMb} MiB, more than ${may}. ` +
     "Fix: give Docker more memory, or stay in phase cluster: pulumi config set phase cluster"
@@ -75,7 +83,8 @@ function largest({ value, least }: Candidate, fits: (value: number) => boolean):
 
 /** What somebody gave, the largest first: that is where there is most to gain. Then the counts, which have a default as well. */
 function candidates(config: SizingConfig, leastPostgresMb: number): Candidate[] {
-  const { postgresMemoryMb, appMemoryMb, jobsMemoryMb, redisCacheMb, redisLimitsMb, appInstances, postgresNodes, dbPoolSize } = config;
+  const { postgresMemoryMb, appMemoryMb, jobsMemoryMb, redisCacheMb, redisLimitsMb, kafkaMemoryMb } = config;
+  const { appInstances, postgresNodes, dbPoolSize } = config;
   const given = (key: Candidate["key"], value: number | undefined, least: number, count: number): Candidate[] =>
     value === undefined ? [] : [{ key, value, least, count }];
   const sizes = [
@@ -84,6 +93,7 @@ function candidates(config: SizingConfig, leastPostgresMb: number): Candidate[] 
     ...given("jobsMemoryMb", jobsMemoryMb, 256, 1),
     ...given("redisCacheMb", redisCacheMb, 16, 1),
     ...given("redisLimitsMb", redisLimitsMb, 16, 1),
+    ...given("kafkaMemoryMb", config.kafka ? kafkaMemoryMb : undefined, LEAST_KAFKA_MB, KAFKA_BROKERS),
   ].sort((a, b) => b.value * b.count - a.value * a.count);
   return [
     ...sizes,

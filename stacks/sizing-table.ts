@@ -23,7 +23,7 @@ const COLUMNS = ["container", "count", "memory", "CPUs", "set to"] as const;
 type Column = (typeof COLUMNS)[number];
 
 function notesOf(plan: Plan): Readonly<Record<string, string>> {
-  const { app, jobs, postgres, pgbouncer, redisCache, redisLimits } = plan;
+  const { app, jobs, postgres, pgbouncer, redisCache, redisLimits, kafka, consumer } = plan;
   const settings = { memoryMb: postgres.memoryMb, maxConnections: postgres.maxConnections, etcdHosts: ["etcd-1"] };
   const own = patroniConfig(settings).postgresql.parameters as Readonly<Record<string, string>>;
   const shared = patroniSharedConfig(settings).postgresql.parameters;
@@ -35,6 +35,8 @@ function notesOf(plan: Plan): Readonly<Record<string, string>> {
     pgbouncer: `pool ${pool.poolSize} + ${pool.reservePoolSize} in reserve, ${pool.nodePoolSize} a server, ${pgbouncer.settings.maxClients} clients`,
     "redis-cache": `maxmemory ${redisCache.maxMemoryMb} MiB`,
     "redis-limits": `maxmemory ${redisLimits.maxMemoryMb} MiB`,
+    ...(kafka !== undefined && { kafka: `heap ${kafka.heapMb} MiB` }),
+    ...(consumer !== undefined && { consumer: `pool ${consumer.poolMax} + ${consumer.replicaPoolMax} a server` }),
   };
 }
 

@@ -19,6 +19,8 @@ export type SizingConfig = Pick<
   | "dbPoolSize"
   | "redisCacheMb"
   | "redisLimitsMb"
+  | "kafka"
+  | "kafkaMemoryMb"
 >;
 
 /** Limits of a container, in MiB and cores; without a number of cores it may use all of the host's. */
@@ -50,4 +52,7 @@ export interface Plan {
   readonly redisCache: Limits & { readonly maxMemoryMb: number };
   readonly redisLimits: Limits & { readonly maxMemoryMb: number };
   readonly loadBalancer: Limits;
+  /** With `kafka` only. */
+  readonly kafka: (Limits & { readonly brokers: number; readonly heapMb: number }) | undefined;
+  readonly consumer: (Limits & AppPools) | undefined;
 }

@@ -1,10 +1,20 @@
 import * as pulumi from "@pulumi/pulumi";
+import { KAFKA_BROKERS, kafkaHeapMb } from "../components/local/kafka";
 import { postgresConnections } from "../components/local/pgbouncer";
 import { proxyMemoryMb } from "../components/local/postgres-proxy";
 import { redisContainerMb } from "../components/local/redis";
 import type { DockerHost } from "./preflight";
 import { leastTotal } from "./share";
-import { divideMemory, FIXED_MB, fixedMemory, leastPostgresMb, memoryBudget, memoryShares, redisDataMb } from "./sizing-memory";
+import {
+  brokerMemoryMb,
+  divideMemory,
+  FIXED_MB,
+  fixedMemory,
+  leastPostgresMb,
+  memoryBudget,
+  memoryShares,
+  redisDataMb,
+} from "./sizing-memory";
 import { appPools, appWorkers, pgbouncerSettings } from "./sizing-pools";
 import { cannotFit } from "./sizing-refusals";
 import type { Limits, Plan, SizingConfig } from "./sizing-types";
@@ -33,6 +43,7 @@ export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "me
     const maxMemoryMb = given ?? redisDataMb(containerMb);
     return { maxMemoryMb, memoryMb: redisContainerMb(maxMemoryMb), cpus: two };
   };
+  const brokerMb = brokerMemoryMb(config);
   const plan: Omit<Plan, "totalMb"> = {
     budgetMb,
     app: { instances: config.appInstances, workers, memoryMb: memory.app, cpus: config.appCpus, ...pools },
@@ -46,6 +57,8 @@ export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "me
     redisCache: redis(config.redisCacheMb, memory.redisCache),
     redisLimits: redis(config.redisLimitsMb, memory.redisLimits),
     loadBalancer: { memoryMb: FIXED_MB.loadBalancer },
+    kafka: config.kafka ? { brokers: KAFKA_BROKERS, memoryMb: brokerMb, heapMb: kafkaHeapMb(brokerMb), cpus: two } : undefined,
+    consumer: config.kafka ? { memoryMb: FIXED_MB.consumer, cpus: one, ...pools } : undefined,
   };
   return { ...plan, totalMb: containersOf(plan).reduce((sum, { count, limits }) => sum + count * limits.memoryMb, 0) };
 }
@@ -90,5 +103,7 @@ export function containersOf(plan: Omit<Plan, "totalMb">): { readonly name: stri
     { name: "redis-cache", count: 1, limits: plan.redisCache },
     { name: "redis-limits", count: 1, limits: plan.redisLimits },
     { name: "load-balancer", count: 1, limits: plan.loadBalancer },
+    ...(plan.kafka === undefined ? [] : [{ name: "kafka", count: plan.kafka.brokers, limits: plan.kafka }]),
+    ...(plan.consumer === undefined ? [] : [{ name: "consumer", count: 1, limits: plan.consumer }]),
   ];
 }

@@ -1,5 +1,6 @@
 import type { ClusterStatus, ReloadResult } from "./cluster/types";
 import type { AppConfig } from "./config";
+import { runs } from "./config/role";
 import type { Database } from "./db/database";
 import { openDatabase } from "./db/open";
 import { PoolMonitor } from "./db/pool-monitor";
@@ -96,6 +97,19 @@ export async function prepare(config: AppConfig, logger: Logger = createLogger(c
     logger.warn({ file }, "a secret is not configured; using a generated one that is kept in this file");
   }
   await (config.migrations === "auto" ? migrateSchema : checkSchema)(config, logger);
+  await prepareTopics(config, logger);
+}
+
+/**
+ * Makes the topics of events where they are read; who publishes makes them, too, should it be earlier. Kafka's client takes a process 40 MB, so
+ * the others leave it. Brokers that do not answer are no reason not to start: consumers ask again, for as long as it takes.
+ */
+async function prepareTopics({ kafka, role, appName }: AppConfig, logger: Logger): Promise<void> {
+  if (kafka === undefined || !runs(role, "consumer")) return;
+  const { ensureTopics } = await import("./events/kafka.js");
+  await ensureTopics(kafka, `${appName}-migration`).catch((error: unknown) =>
+    logger.warn({ reason: String(error) }, "the topics of events could not be made yet"),
+  );
 }
 
 /** Opens what one worker needs. {@link closeContainer} is its counterpart. */

@@ -12,7 +12,7 @@ import type { Database } from "../../app/src/db/database";
 import type { TenantScope } from "../../app/src/db/tenant";
 import type { KafkaConfig } from "../../app/src/events/config";
 import { Events } from "../../app/src/events/events";
-import { createProducer, ensureTopics } from "../../app/src/events/kafka";
+import { clientOptions, createProducer, ensureTopics } from "../../app/src/events/kafka";
 import { connectEvents } from "../../app/src/events/outbox";
 import { LagMonitor } from "../../app/src/events/lag";
 import { createCompany, outboxSize, publishOrders } from "../app/events/support";
@@ -28,7 +28,7 @@ const DEADLINE_MS = 120_000;
 const topics = new Set<string>();
 
 async function deleteTopics(kafka: KafkaService): Promise<void> {
-  const admin = new Admin({ clientId: "cleanup", bootstrapBrokers: kafka.url.split(",") });
+  const admin = new Admin(clientOptions(configOf(kafka.environment), "cleanup"));
   try {
     const existing = await admin.listTopics();
     await admin.deleteTopics({ topics: existing.filter((topic) => topics.has(topic.replace(/\.dead-letter$/, ""))) });
@@ -41,7 +41,7 @@ async function deleteTopics(kafka: KafkaService): Promise<void> {
 function environmentOf(kafka: KafkaService): Record<string, string> {
   const id = randomBytes(4).toString("hex");
   topics.add(`events-${id}`);
-  return { NODE_ENV: "test", KAFKA_BROKERS: kafka.url, KAFKA_TOPIC: `events-${id}`, KAFKA_GROUP: `group-${id}` };
+  return { NODE_ENV: "test", ...kafka.environment, KAFKA_TOPIC: `events-${id}`, KAFKA_GROUP: `group-${id}` };
 }
 
 function configOf(environment: Readonly<Record<string, string>>): KafkaConfig {
@@ -89,9 +89,8 @@ function startProcess(role: "relay" | "consumer", environment: Readonly<Record<s
 /** Every record of a topic, as it is there. */
 async function readAll(config: KafkaConfig, topic: string, count: number) {
   const consumer = new Consumer({
-    clientId: "reader",
+    ...clientOptions(config, "reader"),
     groupId: `reader-${randomBytes(4).toString("hex")}`,
-    bootstrapBrokers: [...config.brokers],
   });
   const records: { value: string; headers: Record<string, string> }[] = [];
   try {
@@ -260,7 +259,7 @@ describe("B5 events through three brokers", function () {
   it("B5 topics have three copies, and two must have a write", async () => {
     const config = configOf(environmentOf(kafka));
     await ensureTopics(config, "test");
-    const admin = new Admin({ clientId: "test", bootstrapBrokers: [...config.brokers] });
+    const admin = new Admin(clientOptions(config, "test"));
     try {
       const topic = (await admin.metadata({ topics: [config.topic] })).topics.get(config.topic);
       assert.equal(topic?.partitionsCount, 12);

@@ -28,10 +28,16 @@ const WRITES_PER_SECOND = 20;
 const AROUND_MS = 2000;
 
 /** Orders and reads at a fixed rate, from before something happens until writes flow again after it; nothing is sent twice. */
-export async function underLoad(stack: DatabaseStack, url: string, adminToken: string, happens: () => Promise<unknown>): Promise<Seen> {
+export async function underLoad(
+  stack: DatabaseStack,
+  url: string,
+  adminToken: string,
+  happens: () => Promise<unknown>,
+  writesPerSecond = WRITES_PER_SECOND,
+): Promise<Seen> {
   const directory = mkdtempSync(path.join(tmpdir(), "phased-load-"));
   const recorder = new Recorder(path.join(directory, "writes.log"));
-  const load = new HttpLoad(url, recorder, WRITES_PER_SECOND, { "x-rate-limit-bypass": adminToken });
+  const load = new HttpLoad(url, recorder, writesPerSecond, { "x-rate-limit-bypass": adminToken });
   try {
     await load.signUp();
     load.start();

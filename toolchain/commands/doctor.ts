@@ -12,12 +12,13 @@ export function register(program: Command): void {
     .command("doctor")
     .description("check the machine without changing anything; exit code 1 if something is missing")
     .addOption(new Option("--phase <phase>", "check for this phase").choices(PHASES).default("cluster"))
+    .option("--kafka", "with phase database: check for Kafka's image too", false)
     .addHelpText("after", "\nMarks: ok, stand-in (works; the official one could not be downloaded), missing (with the fix).")
     .action(run);
 }
 
-async function run(options: { readonly phase: Phase }): Promise<void> {
-  const [checked, host] = await Promise.all([checkMachine(machineSteps(options.phase)), hostChecks()]);
+async function run(options: { readonly phase: Phase; readonly kafka: boolean }): Promise<void> {
+  const [checked, host] = await Promise.all([checkMachine(machineSteps(options)), hostChecks()]);
   const rows = [...checked.map(({ step, state }) => ({ title: step.title, state })), ...host];
   console.log(
     renderTable(

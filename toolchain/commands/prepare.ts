@@ -6,6 +6,7 @@ import { PHASES } from "../machine/types";
 
 interface PrepareOptions {
   readonly phase: Phase;
+  readonly kafka: boolean;
   readonly official: boolean;
 }
 
@@ -15,6 +16,7 @@ export function register(program: Command): void {
     .command("prepare")
     .description("prepare the machine: Docker Engine, Pulumi CLI, plugins, base images; does nothing that is done already")
     .addOption(new Option("--phase <phase>", "install the plugins this phase needs").choices(PHASES).default("cluster"))
+    .option("--kafka", "with phase database: Kafka's image too", false)
     .option("--official", "try the official downloads again where a stand-in is installed", false)
     .addHelpText(
       "after",

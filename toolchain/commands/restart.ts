@@ -7,6 +7,7 @@ import { SERVICES, appReport, containerName, stackContainers } from "../lib/dock
 import { isMeantToRun } from "../lib/docker-status";
 import { UserError } from "../lib/errors";
 import { stopIfInterrupted } from "../lib/interrupt";
+import { restartKafka } from "../lib/kafka-restart";
 import { openStack, type OpenStack } from "../lib/outputs";
 import { restartPostgres } from "../lib/postgres-restart";
 import { colours, formatDuration } from "../lib/table";
@@ -27,13 +28,15 @@ export function register(program: Command): void {
       `
 The app is renewed instance by instance, worker by worker: each new worker serves before an old one leaves (an instance that is a single
 process is restarted while the others serve). jobs and consumer are reloaded in the same way, where they have workers. postgres: the
-replicas first, each until it follows again, then a planned switchover, then the old primary. Any other service is restarted
+replicas first, each until it follows again, then a planned switchover, then the old primary. kafka: broker by broker, each only when
+every partition has all its copies in sync. Any other service is restarted
 container by container, each until it is healthy; what is noticed of that is said before.
 
 Examples:
   npm run restart
   npm run restart -- load-balancer
   npm run restart -- postgres
+  npm run restart -- kafka
   npm run restart -- --stack shop app`,
     )
     .action(run);
@@ -51,6 +54,10 @@ async function run(service: string, options: RestartOptions): Promise<void> {
   }
   if (service === SERVICES.postgres) {
     await restartPostgres(docker, all, (line) => console.log(line));
+    return;
+  }
+  if (service === SERVICES.kafka) {
+    await restartKafka(docker, all, (line) => console.log(line));
     return;
   }
   const running = containers.filter((info) => info.State === "running");

@@ -22,7 +22,7 @@ const WATCH_MS = 2000;
 export function register(program: Command): void {
   program
     .command("status")
-    .description("show a stack: what is not well, containers, workers, Postgres, PgBouncer, Redis, queues")
+    .description("show a stack: what is not well, containers, workers, Postgres, PgBouncer, Redis, queues, Kafka")
     .option("-s, --stack <name>", "stack to show (default: dev)")
     .option("--json", "one JSON document instead of tables; with --watch one a line")
     .option("--watch", "show again every 2 s until Ctrl-C")

@@ -64,8 +64,9 @@ async function run(options: UpOptions, forwarded: readonly string[]): Promise<vo
   const name = options.stack ?? DEFAULT_STACK;
   const args = pulumiArguments(options, name, forwarded);
   setConfig(name, options.config ?? []);
-  const { phase, dockerHost } = plannedStack(name);
-  await prepareMachine({ phase, dockerHost });
+  const planned = plannedStack(name);
+  const { phase } = planned;
+  await prepareMachine(planned);
   const stack = await openStack(name, { create: true });
   const local = phase !== "cloud";
   const docker = local ? await reachableDocker(stack.dockerHost) : undefined;

@@ -2,6 +2,7 @@ import type { MemberStatus, PostgresStatus } from "../../components/local/postgr
 import type { Asked, DataPlaneStatus, DiskStatus } from "./data-plane";
 import type { QueueCounts } from "./docker-app";
 import { FINDING_LIMITS } from "./findings";
+import type { KafkaStatus } from "./kafka-status";
 import { candidates } from "./postgres-operator";
 import type { RedisStatus } from "./redis-status";
 import { colours, formatBytes, renderTable } from "./table";
@@ -14,6 +15,7 @@ export function renderDataPlane(data: DataPlaneStatus): string {
     ...(postgres.value === null ? [] : [poolsTable(postgres.value)]),
     redisTable(data.redis),
     data.queues.value === null ? unknown("queues", data.queues.problem) : queuesTable(data.queues.value),
+    ...(data.kafka === null ? [] : [data.kafka.value === null ? unknown("kafka", data.kafka.problem) : kafkaTable(data.kafka.value)]),
   ].join("\n\n");
 }
 
@@ -128,4 +130,22 @@ function queuesTable({ queues, driver }: QueueCounts): string {
     failed > 0 ? doubtful(String(failed)) : "0",
   ]);
   return renderTable([`queue (${driver})`, "state", "waiting", "running", "later", "failed for good"], rows);
+}
+
+function kafkaTable({ brokers, partitions, underReplicated, readOnly, offline, lag }: KafkaStatus): string {
+  const rows = brokers.map(({ name, present, leads, copies, behind }) => [
+    name,
+    present ? good("there") : bad("away"),
+    String(leads),
+    String(copies),
+    behind > 0 ? doubtful(String(behind)) : "0",
+  ]);
+  const parts = [
+    `${partitions} partitions`,
+    ...(offline > 0 ? [bad(`${offline} without a leader`)] : []),
+    ...(readOnly > 0 ? [bad(`${readOnly} acknowledge nothing`)] : []),
+    underReplicated > 0 ? doubtful(`${underReplicated} lack a copy in sync`) : "all copies in sync",
+    lag === null ? doubtful("lag unknown") : `${lag >= FINDING_LIMITS.eventsWaiting ? doubtful(String(lag)) : lag} events wait to be read`,
+  ];
+  return [renderTable(["kafka", "state", "leads", "copies", "of these behind"], rows), parts.join(" · ")].join("\n");
 }

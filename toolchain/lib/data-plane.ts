@@ -3,6 +3,7 @@ import type { PostgresStatus } from "../../components/local/postgres-operator/sr
 import { execIn, LABELS } from "./docker";
 import { SERVICES, type AppReport, type QueueCounts } from "./docker-app";
 import { messageOf } from "./errors";
+import { brokerContainers, clusterState, kafkaStatus, lagOf, type KafkaStatus } from "./kafka-status";
 import { postgresStatus } from "./postgres-operator";
 import { redisInfo, redisStatus, type RedisStatus } from "./redis-status";
 
@@ -32,6 +33,8 @@ export interface DataPlaneStatus {
   /** By service, e.g. `redis-cache`. */
   readonly redis: Readonly<Record<string, Asked<RedisStatus>>>;
   readonly queues: Asked<QueueCounts>;
+  /** `null` in a stack without Kafka. */
+  readonly kafka: Asked<KafkaStatus> | null;
 }
 
 /**
@@ -57,18 +60,34 @@ export async function dataPlaneStatus(
       return { value: null, problem: messageOf(error) };
     }
   };
-  const [postgres, proxy, disk, queues, redis] = await Promise.all([
+  const [postgres, proxy, disk, queues, kafka, redis] = await Promise.all([
     ask(SERVICES.operator, postgresStatus),
     ask(SERVICES.postgresProxy, proxyStatus),
     ask(SERVICES.postgres, diskStatus),
     reports.then(queuesOf),
+    askKafka(docker, containers, reports),
     Promise.all(
       [SERVICES.redisCache, SERVICES.redisLimits].map(
         async (service) => [service, await ask(service, async (container) => redisStatus(service, await redisInfo(container)))] as const,
       ),
     ),
   ]);
-  return { postgres, proxy, disk, queues, redis: Object.fromEntries(redis) };
+  return { postgres, proxy, disk, queues, kafka, redis: Object.fromEntries(redis) };
+}
+
+async function askKafka(
+  docker: Docker,
+  containers: readonly Docker.ContainerInfo[],
+  reports: Promise<readonly (AppReport | null)[]>,
+): Promise<Asked<KafkaStatus> | null> {
+  const names = [...brokerContainers(containers).keys()];
+  if (names.length === 0) return null;
+  try {
+    const state = await clusterState(docker, containers);
+    return { value: kafkaStatus(state, names, lagOf(await reports)), problem: null };
+  } catch (error) {
+    return { value: null, problem: messageOf(error) };
+  }
 }
 
 function queuesOf(reports: readonly (AppReport | null)[]): Asked<QueueCounts> {

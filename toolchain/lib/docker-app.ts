@@ -17,6 +17,7 @@ export const SERVICES = {
   etcd: "etcd",
   redisCache: "redis-cache",
   redisLimits: "redis-limits",
+  kafka: "kafka",
 } as const;
 
 /**
@@ -88,8 +89,22 @@ const queuesSchema = z.object({
 /** Background jobs, as an instance sees them: all of the stack's. */
 export type QueueCounts = z.infer<typeof queuesSchema>;
 
+const eventsSchema = z.object({
+  status: z.string(),
+  enabled: z.boolean(),
+  consuming: z.boolean(),
+  lag: z.number().nullable(),
+  reason: z.string().optional(),
+});
+
+/** Events, as an instance sees them: whether it publishes and reads them, and how many wait to be read. */
+export type EventsReport = z.infer<typeof eventsSchema>;
+
 const reportSchema = z.object({
-  full: z.object({ status: z.string(), components: z.object({ cluster: z.unknown(), queue: z.unknown().optional() }) }),
+  full: z.object({
+    status: z.string(),
+    components: z.object({ cluster: z.unknown(), queue: z.unknown().optional(), events: z.unknown().optional() }),
+  }),
   scaling: z.object({
     eventLoop: z.object({ utilization: z.number(), delayP99Ms: z.number() }),
     recommendation: z.object({ action: z.string(), reason: z.string() }),
@@ -106,6 +121,8 @@ export interface AppReport {
   readonly status: string;
   /** `undefined` when the app (a user's own, perhaps) has none. */
   readonly queues: QueueCounts | undefined;
+  /** `undefined` when the app has none. */
+  readonly events: EventsReport | undefined;
 }
 
 /**
@@ -139,6 +156,7 @@ export function parseReport(text: string): AppReport {
     eventLoop,
     recommendation,
     queues: queuesSchema.safeParse(full.components.queue).data,
+    events: eventsSchema.safeParse(full.components.events).data,
   };
 }
 

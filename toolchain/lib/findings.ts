@@ -14,6 +14,8 @@ export const RUNBOOKS = [
   "failed-update",
   "host-rebooted",
   "jobs-waiting",
+  "kafka-broker-down",
+  "kafka-lagging",
   "load-balancer-down",
   "no-primary",
   "no-sync-standby",
@@ -50,12 +52,15 @@ export const FINDING_LIMITS = {
   diskCritical: 0.05,
   /** Jobs that may start but wait; the app itself warns from there on. */
   jobsWaiting: 1000,
+  /** Events that wait to be read: minutes of work for a consumer. */
+  eventsWaiting: 10_000,
 } as const;
 
 const RUNBOOK_OF_SERVICE: Readonly<Record<string, Runbook>> = {
   [SERVICES.app]: "app-instance-down",
   [SERVICES.jobs]: "jobs-waiting",
-  [SERVICES.consumer]: "jobs-waiting",
+  [SERVICES.consumer]: "kafka-lagging",
+  [SERVICES.kafka]: "kafka-broker-down",
   [SERVICES.loadBalancer]: "load-balancer-down",
   [SERVICES.postgres]: "postgres-node-down",
   [SERVICES.postgresProxy]: "postgres-proxy-down",
@@ -95,7 +100,7 @@ function instanceFinding({ name, report, problem }: InstanceStatus): Finding[] {
   return ready >= workersWanted ? [] : [critical("app-instance-down", `${name} has ${ready} of ${workersWanted} workers`)];
 }
 
-function dataFindings({ postgres, proxy, disk, redis, queues }: DataPlaneStatus): Finding[] {
+function dataFindings({ postgres, proxy, disk, redis, queues, kafka }: DataPlaneStatus): Finding[] {
   return [
     ...(postgres.value === null
       ? [critical("operator-down", `the operator of Postgres does not answer: ${postgres.problem ?? ""}`)]
@@ -109,6 +114,7 @@ function dataFindings({ postgres, proxy, disk, redis, queues }: DataPlaneStatus)
       value === null ? [critical("redis-down", `${service} does not answer: ${problem ?? ""}`)] : redisFindings(value),
     ),
     ...(queues.value === null ? [] : queueFindings(queues.value)),
+    ...(kafka === null ? [] : kafkaFindings(kafka)),
   ];
 }
 
@@ -173,4 +179,18 @@ function queueFindings({ queues, reason, status }: NonNullable<DataPlaneStatus["
     ...(failed > 0 ? [warning("jobs-waiting", `${failed} jobs of ${name} failed for good`)] : []),
   ]);
   return found.length > 0 || status === "ok" ? found : [warning("jobs-waiting", reason ?? `queues: ${status}`)];
+}
+
+function kafkaFindings({ value, problem }: NonNullable<DataPlaneStatus["kafka"]>): Finding[] {
+  if (value === null) return [critical("kafka-broker-down", `Kafka does not answer: ${problem ?? ""}`)];
+  const { brokers, underReplicated, readOnly, offline, lag } = value;
+  const away = brokers.filter(({ present }) => !present).map(({ name }) => name);
+  const found: Finding[] = [];
+  if (away.length > 0) found.push(critical("kafka-broker-down", `${away.join(" and ")} left the cluster of Kafka`));
+  if (offline > 0) found.push(critical("kafka-broker-down", `${offline} partitions of Kafka have no leader`));
+  else if (readOnly > 0) found.push(critical("kafka-broker-down", `${readOnly} partitions of Kafka acknowledge nothing: too few copies`));
+  else if (underReplicated > 0 && away.length === 0)
+    found.push(warning("kafka-broker-down", `${underReplicated} partitions of Kafka lack a copy in sync`));
+  if ((lag ?? 0) >= FINDING_LIMITS.eventsWaiting) found.push(warning("kafka-lagging", `${lag} events wait to be read`));
+  return found;
 }

@@ -146,12 +146,25 @@ export function plainConfig(file: string): Record<string, string> {
   return Object.fromEntries(entries.map(([key, value]) => [key, String(value)]));
 }
 
-/** What has to be known of a stack before it is made: its phase (the first one when nothing says so) and its Docker Engine. */
-export function plannedStack(stack: string): { readonly phase: "cluster" | "database" | "cloud"; readonly dockerHost: string | undefined } {
+/** What has to be known of a stack before it is made, to prepare the machine for it. */
+export interface PlannedStack {
+  /** The first one when nothing says so. */
+  readonly phase: "cluster" | "database" | "cloud";
+  readonly dockerHost: string | undefined;
+  /** Whether it is to have Kafka, in a phase that can. */
+  readonly kafka: boolean;
+}
+
+/** What the configuration of a stack says of it. */
+export function plannedStack(stack: string): PlannedStack {
   validateStackName(stack);
   const config = plainConfig(trackedFile(stack));
   const phase = config[`${PROJECT}:phase`];
-  return { phase: phase === "database" || phase === "cloud" ? phase : "cluster", dockerHost: config["docker:host"] };
+  return {
+    phase: phase === "database" || phase === "cloud" ? phase : "cluster",
+    dockerHost: config["docker:host"],
+    kafka: config[`${PROJECT}:kafka`] === "true",
+  };
 }
 
 /**

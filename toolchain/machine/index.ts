@@ -5,6 +5,7 @@ import { stopIfInterrupted } from "../lib/interrupt";
 import { StepList } from "../lib/progress";
 import { baseImageSteps } from "./base-images";
 import { dockerEngineStep } from "./docker-engine";
+import { kafkaImageStep } from "./kafka-image";
 import { languageHostStep } from "./language-host";
 import { npmDependenciesStep } from "./npm-dependencies";
 import { removeDownloads } from "./official";
@@ -19,6 +20,8 @@ export interface PrepareOptions {
   readonly official?: boolean;
   /** Stack config `docker:host`: the engine that has to answer and to have the images. @default DOCKER_HOST, then the default socket */
   readonly dockerHost?: string | undefined;
+  /** Stack config `kafka`: its base image is needed as well. @default false */
+  readonly kafka?: boolean;
 }
 
 /** What a machine needs for a phase. The groups may be worked on at the same time, the steps of a group one after another. */
@@ -28,11 +31,13 @@ export interface MachineSteps {
   readonly groups: readonly (readonly Step[])[];
 }
 
-/** The steps for a phase. @param dockerHost see {@link PrepareOptions.dockerHost} */
-export function machineSteps(phase: Phase, dockerHost?: string): MachineSteps {
+/** The steps for a phase. */
+export function machineSteps({ phase, dockerHost, kafka = false }: Omit<PrepareOptions, "official">): MachineSteps {
+  const docker = (): ReturnType<typeof dockerClient> => dockerClient(dockerHost);
+  const images = [...baseImageSteps(docker), ...(kafka && phase === "database" ? [kafkaImageStep(docker)] : [])];
   return {
     first: [npmDependenciesStep(), dockerEngineStep(dockerHost)],
-    groups: [[pulumiCliStep(), languageHostStep(), ...pluginSteps(phase)], baseImageSteps(() => dockerClient(dockerHost))],
+    groups: [[pulumiCliStep(), languageHostStep(), ...pluginSteps(phase)], images],
   };
 }
 
@@ -54,10 +59,7 @@ export function checkMachine(steps: MachineSteps): Promise<Checked[]> {
  *
  * @throws UserError of the first step that needs the user's hand
  */
-export async function prepareMachine(
-  options: PrepareOptions,
-  steps: MachineSteps = machineSteps(options.phase, options.dockerHost),
-): Promise<void> {
+export async function prepareMachine(options: PrepareOptions, steps: MachineSteps = machineSteps(options)): Promise<void> {
   const official = options.official === true;
   const checked = await checkMachine(steps);
   const due = new Set(checked.filter(({ state }) => isDue(state, official)).map(({ step }) => step));

@@ -41,13 +41,15 @@ export class Events {
   readonly #relay: OutboxRelay | undefined;
   #consumer: EventConsumer | SqsConsumer | undefined;
   #lag: LagMonitor | undefined;
+  /** While this process publishes. */
+  #relayLag: LagMonitor | undefined;
 
   /** Begins to take part at once: what is in the outbox is published. */
   constructor(options: EventsOptions) {
     this.#options = options;
     const { database, logger } = options;
     this.#clientId = `${options.appName}-${randomUUID().slice(0, 8)}`;
-    const connect = connector(options, this.#clientId);
+    const connect = connector(options, this.#clientId, (lag) => (this.#relayLag = lag));
     if (connect !== undefined) {
       this.#relay = new OutboxRelay({ database, logger, owner: this.#clientId, connect });
       this.#relay.start();
@@ -87,7 +89,7 @@ export class Events {
   status(): EventsStatus {
     if (this.#relay === undefined) return { status: "disabled", enabled: false, consuming: false, lag: null };
     const consuming = this.#consumer !== undefined;
-    const common = { enabled: true, consuming, lag: this.#lag?.total ?? null };
+    const common = { enabled: true, consuming, lag: this.#lag?.total ?? this.#relayLag?.total ?? null };
     if (!this.#relay.healthy) return { status: "warning", ...common, reason: "Events cannot be published; they wait in the outbox." };
     if (this.#consumer?.healthy === false) return { status: "warning", ...common, reason: "Events cannot be read." };
     return { status: "ok", ...common };
@@ -118,21 +120,35 @@ function readingQueue(): typeof import("./sqs-consumer") {
   return require("./sqs-consumer") as typeof import("./sqs-consumer");
 }
 
+/** Is told of the monitor of the lag, and of its end. */
+type Measured = (lag: LagMonitor | undefined) => void;
+
 /** How the relay gets a publisher; `undefined` when nothing carries events. */
-function connector({ kafka, sqs }: EventsOptions, clientId: string): (() => Promise<EventPublisher>) | undefined {
+function connector(
+  { kafka, sqs, logger }: EventsOptions,
+  clientId: string,
+  measured: Measured,
+): (() => Promise<EventPublisher>) | undefined {
   if (sqs !== undefined) return async () => new (await import("./sqs.js")).SqsPublisher(sqs);
-  return kafka === undefined ? undefined : () => connectProducer(kafka, clientId);
+  return kafka === undefined ? undefined : () => connectProducer(kafka, logger, clientId, measured);
 }
 
-async function connectProducer(config: KafkaConfig, clientId: string): Promise<EventPublisher> {
-  const { createProducer, ensureTopics } = await import("./kafka.js");
+/** Who publishes also measures the lag: should no consumer run at all, it is seen nevertheless. */
+async function connectProducer(config: KafkaConfig, logger: Logger, clientId: string, measured: Measured): Promise<EventPublisher> {
+  const [{ createProducer, ensureTopics }, { LagMonitor: Lag }] = await Promise.all([import("./kafka.js"), import("./lag.js")]);
   await ensureTopics(config, clientId);
   const producer = createProducer(config, clientId);
+  const lag = new Lag(config, logger, `${clientId}-lag`);
+  lag.start();
+  measured(lag);
   return {
     send: async (records) => {
       await producer.send({ messages: records.map((record) => ({ topic: config.topic, ...record })) });
     },
-    close: () => producer.close(true),
+    close: async () => {
+      measured(undefined);
+      await Promise.all([producer.close(true), lag.close()]);
+    },
   };
 }
 

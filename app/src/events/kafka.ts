@@ -1,4 +1,4 @@
-import { Admin, type BaseOptions, Producer, ProduceAcks, findErrorBy } from "@platformatic/kafka";
+import { Admin, type BaseOptions, Connection, Producer, ProduceAcks, findErrorBy, instancesChannel } from "@platformatic/kafka";
 import type { KafkaConfig, KafkaLogin } from "./config";
 
 const defaults = {
@@ -9,6 +9,13 @@ const defaults = {
   retries: 3,
   retryDelayMs: 300,
 } as const;
+
+// A broker that ends a connection while a client logs in (it is killed, or does not serve yet) makes the library (2.12.1) emit an error once more
+// after everybody has stopped listening, and Node ends a process for that. Whoever waited for the connection has been told by then.
+instancesChannel.subscribe((message) => {
+  const { instance } = message as { readonly instance?: unknown };
+  if (instance instanceof Connection) instance.on("error", () => undefined);
+});
 
 /** What every client of the library is created with. */
 export function clientOptions(config: KafkaConfig, clientId: string): BaseOptions {

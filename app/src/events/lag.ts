@@ -22,7 +22,8 @@ export class LagMonitor {
   #admin: Admin | undefined;
   #timer: NodeJS.Timeout | undefined;
   #total: number | undefined;
-  #looking: Promise<void> | undefined;
+  #looking = false;
+  #closed = false;
 
   constructor(config: KafkaConfig, logger: Logger, clientId: string) {
     this.#config = config;
@@ -37,25 +38,28 @@ export class LagMonitor {
 
   /** Looks now and then every 10 s. */
   start(): void {
-    this.#timer ??= setInterval(() => this.#look(), INTERVAL_MS).unref();
-    this.#look();
+    this.#timer ??= setInterval(() => void this.#look(), INTERVAL_MS).unref();
+    void this.#look();
   }
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#looking;
+    this.#closed = true;
+    // Not waiting for a look under way: brokers that are away would hold up the end of the process.
     await this.#admin?.close();
+    // Whoever looks from now on says how much it is: what was seen last would stand for ever.
+    consumerLag.reset();
   }
 
   /** @throws when Kafka does not answer. */
   async measure(): Promise<PartitionLag[]> {
     const { topic, group, partitions: wanted } = this.#config;
-    this.#admin ??= new Admin(clientOptions(this.#config, this.#clientId));
-    const count = (await this.#admin.metadata({ topics: [topic] })).topics.get(topic)?.partitionsCount ?? wanted;
+    const admin = this.#requireAdmin();
+    const count = (await admin.metadata({ topics: [topic] })).topics.get(topic)?.partitionsCount ?? wanted;
     const indexes = Array.from({ length: count }, (_, index) => index);
     const at = async (timestamp: bigint): Promise<ReadonlyMap<number, bigint>> => {
       const partitions = indexes.map((partitionIndex) => ({ partitionIndex, timestamp }));
-      const listed = await this.#requireAdmin().listOffsets({
+      const listed = await admin.listOffsets({
         topics: [{ name: topic, partitions }],
         isolationLevel: FetchIsolationLevels.READ_COMMITTED,
       });
@@ -64,7 +68,7 @@ export class LagMonitor {
     const [first, end, groups] = await Promise.all([
       at(ListOffsetTimestamps.EARLIEST),
       at(ListOffsetTimestamps.LATEST),
-      this.#admin.listConsumerGroupOffsets({ groups: [{ groupId: group, topics: [{ name: topic, partitionIndexes: indexes }] }] }),
+      admin.listConsumerGroupOffsets({ groups: [{ groupId: group, topics: [{ name: topic, partitionIndexes: indexes }] }] }),
     ]);
     const committed = new Map(
       groups[0]?.topics[0]?.partitions.map(({ partitionIndex, committedOffset }) => [partitionIndex, committedOffset]),
@@ -77,22 +81,24 @@ export class LagMonitor {
     });
   }
 
-  #look(): void {
-    this.#looking ??= this.measure()
-      .then(
-        (partitions) => {
-          for (const { partition, lag } of partitions) consumerLag.set({ topic: this.#config.topic, partition: String(partition) }, lag);
-          this.#total = partitions.reduce((sum, { lag }) => sum + lag, 0);
-        },
-        (error: unknown) => {
-          this.#total = undefined;
-          this.#logger.debug({ reason: String(error) }, "the lag of the consumers is not known");
-        },
-      )
-      .finally(() => (this.#looking = undefined));
+  async #look(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    try {
+      const partitions = await this.measure();
+      if (this.#closed) return;
+      for (const { partition, lag } of partitions) consumerLag.set({ topic: this.#config.topic, partition: String(partition) }, lag);
+      this.#total = partitions.reduce((sum, { lag }) => sum + lag, 0);
+    } catch (error) {
+      this.#total = undefined;
+      this.#logger.debug({ reason: String(error) }, "the lag of the consumers is not known");
+    } finally {
+      this.#looking = false;
+    }
   }
 
   #requireAdmin(): Admin {
+    if (this.#closed) throw new Error("the lag is no longer measured");
     return (this.#admin ??= new Admin(clientOptions(this.#config, this.#clientId)));
   }
 }

@@ -82,6 +82,7 @@ export class OutboxRelay {
   #wake: (() => void) | undefined;
   #kicked = false;
   #countedAt = -Infinity;
+  #askAgainAt = -Infinity;
   #failures = 0;
   #running: Promise<void> | undefined;
 
@@ -137,9 +138,16 @@ export class OutboxRelay {
   async #cycle(): Promise<boolean> {
     this.#kicked = false;
     const held = this.#lease.leftMs > 0;
+    if (!held && performance.now() < this.#askAgainAt) return false;
     let rows = await this.#database.all<Row>(PENDING, [defaults.rows]);
     await this.#observe(rows.length);
-    if (rows.length === 0 || !(await this.#holdLease())) return false;
+    if (rows.length === 0) return false;
+    if (!(await this.#holdLease())) {
+      // Another process publishes. Without a pause every process would read the outbox, and ask for the lease, for every event of its own:
+      // which is most while Kafka is away and the outbox long.
+      this.#askAgainAt = performance.now() + this.#pollMs;
+      return false;
+    }
     // What was read before may have been published by the one who had the lease until now.
     if (!held) rows = await this.#database.all<Row>(PENDING, [defaults.rows]);
     this.#publisher ??= await this.#connect();

@@ -132,6 +132,9 @@ export function appEnvironment(services: Unwrap<BackingServices>, settings: AppS
     REDIS_URL_FILE: services.redis?.cache.path,
     REDIS_LIMITS_URL_FILE: services.redis?.limits.path,
     KAFKA_BROKERS: services.kafka?.brokers.map(({ host, port }) => `${host}:${port}`).join(","),
+    KAFKA_SASL_MECHANISM: services.kafka?.login?.mechanism,
+    KAFKA_SASL_USERNAME: services.kafka?.login?.user,
+    KAFKA_SASL_PASSWORD_FILE: services.kafka?.login?.password.path,
     SESSION_SECRET_FILE: services.sessionSecret.path,
     ADMIN_TOKEN_FILE: services.adminToken.path,
   });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
 import fc from "fast-check";
 import pino from "pino";
 import type { Database } from "../../../app/src/db/database";
@@ -96,6 +97,40 @@ describe("B5 outbox relay", () => {
       assert.ok(next.leftMs > 10_000);
       await next.release();
       assert.equal(await dead.acquire(), true);
+    }));
+
+  it("B5 while another process publishes, one that writes much asks no more than now and then", () =>
+    withAnyDatabase(async (database) => {
+      collectEvents(database);
+      const scope = await createCompany(database);
+      await publishOrders(scope, 5);
+      const other = new Lease(database, "event-relay", "other", 60_000);
+      assert.equal(await other.acquire(), true);
+      let statements = 0;
+      const counted = new Proxy(database, {
+        get(target, name) {
+          const value: unknown = Reflect.get(target, name, target);
+          if (typeof value !== "function") return value;
+          return (...args: unknown[]): unknown => {
+            statements += 1;
+            return Reflect.apply(value, target, args) as unknown;
+          };
+        },
+      });
+      const publisher = new MemoryPublisher();
+      const connect = (): Promise<EventPublisher> => Promise.resolve(publisher);
+      const relay = new OutboxRelay({ database: counted, logger, owner: "mine", connect, pollMs: 500 });
+      relay.start();
+      for (let kick = 0; kick < 60; kick += 1) {
+        relay.kick();
+        await delay(15);
+      }
+      // A look and a question for the lease, about twice a second.
+      assert.ok(statements >= 2 && statements <= 8, `${statements} statements`);
+      await other.release();
+      await emptied(database);
+      await relay.close();
+      assert.equal(publisher.records.length, 5);
     }));
 
   it("B5 lanes and batches keep every event and the order of each company (property)", () => {

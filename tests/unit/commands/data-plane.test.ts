@@ -3,6 +3,9 @@ import type { MemberStatus, PostgresStatus } from "../../../components/local/pos
 import { parseDiskFree, parseProxyAnswer, type DataPlaneStatus } from "../../../toolchain/lib/data-plane";
 import { renderDataPlane } from "../../../toolchain/lib/data-plane-tables";
 import { findings } from "../../../toolchain/lib/findings";
+import type { AppReport } from "../../../toolchain/lib/docker-app";
+import { refusalOf } from "../../../toolchain/lib/kafka-restart";
+import { kafkaStatus, lagOf, type BrokerState, type KafkaStatus } from "../../../toolchain/lib/kafka-status";
 import { candidates, parsePostgresStatus } from "../../../toolchain/lib/postgres-operator";
 import { parseInfo, redisStatus, type RedisStatus } from "../../../toolchain/lib/redis-status";
 
@@ -43,7 +46,17 @@ const DATA: DataPlaneStatus = {
   disk: asked({ freeBytes: 40 * 2 ** 30, sizeBytes: 100 * 2 ** 30 }),
   redis: { "redis-cache": asked<RedisStatus>({ ...REDIS, service: "redis-cache", policy: "volatile-lru" }), "redis-limits": asked(REDIS) },
   queues: asked({ status: "ok", driver: "redis", queues: { "tax-computation": COUNTS } }),
+  kafka: null,
 };
+
+const partition = (inSync: readonly number[], leader = inSync[0] ?? -1): BrokerState["partitions"][number] => ({
+  ...{ topic: "company-events", partition: 0, leader, replicas: [1, 2, 3], inSync: [...inSync] },
+});
+const KAFKA_NAMES = ["kafka-1", "kafka-2", "kafka-3"];
+const withKafka = (brokers: number[], partitions: BrokerState["partitions"], lag: number | null = 0): DataPlaneStatus => ({
+  ...DATA,
+  kafka: asked(kafkaStatus({ broker: 1, brokers, partitions }, KAFKA_NAMES, lag)),
+});
 
 const found = (data: DataPlaneStatus): string[] =>
   findings({ containers: [], instances: [], data }).map(({ severity, what, runbook }) => `${severity} ${runbook}: ${what}`);
@@ -108,6 +121,12 @@ describe("status of phase database (A7, A8, B3, F2)", () => {
         { ...DATA, queues: asked({ status: "warning", driver: "redis", reason: "No answer.", queues: {} }) },
         /^warning jobs-waiting: No answer\./,
       ],
+      [{ ...DATA, kafka: asked<KafkaStatus>(null, "refused") }, /^critical kafka-broker-down: Kafka does not answer: refused/],
+      [withKafka([1, 3], [partition([1, 3])]), /^critical kafka-broker-down: kafka-2 left the cluster/],
+      [withKafka([1, 2, 3], [partition([1, 3])]), /^warning kafka-broker-down: 1 partitions of Kafka lack a copy in sync/],
+      [withKafka([1], [partition([1])]), /^critical kafka-broker-down: 1 partitions of Kafka acknowledge nothing/],
+      [withKafka([1], [partition([2], -1)]), /^critical kafka-broker-down: 1 partitions of Kafka have no leader/],
+      [withKafka([1, 2, 3], [partition([1, 2, 3])], 20_000), /^warning kafka-lagging: 20000 events wait to be read/],
     ];
     for (const [data, expected] of cases) {
       const lines = found(data);
@@ -147,6 +166,32 @@ describe("status of phase database (A7, A8, B3, F2)", () => {
     assert.match(text, /^redis-limits +primary +1\.0 MB of 64 MB +noeviction +12 of 10000 +on +7$/m);
     assert.match(text, /^queue \(redis\)/m);
     assert.match(text, /^tax-computation +active +0 +1 +2 +0$/m);
+  });
+
+  it("B5 shows brokers, copies and lag; of a Kafka that is well nothing is found", () => {
+    const well = withKafka([1, 2, 3], [partition([1, 2, 3]), partition([1, 2, 3], 3)], 12);
+    assert.deepEqual(found(well), []);
+    assert.match(renderDataPlane(well), /^kafka-1 +there +1 +2 +0$/m);
+    assert.match(renderDataPlane(well), /^2 partitions · all copies in sync · 12 events wait to be read$/m);
+    const broken = withKafka([1, 3], [partition([1, 3]), partition([3])], null);
+    assert.match(renderDataPlane(broken), /^kafka-2 +away +0 +2 +2$/m);
+    assert.match(renderDataPlane(broken), /^2 partitions · 1 acknowledge nothing · 2 lack a copy in sync · lag unknown$/m);
+  });
+
+  it("B5 the lag is that of who reads, else of who publishes, else unknown", () => {
+    const report = (consuming: boolean, lag: number | null) => ({ events: { status: "ok", enabled: true, consuming, lag } }) as AppReport;
+    assert.equal(lagOf([report(false, null), report(false, 7), report(true, 5)]), 5);
+    assert.equal(lagOf([null, report(true, null), report(false, 7)]), 7);
+    assert.equal(lagOf([null, report(false, null), { events: undefined } as AppReport]), null);
+  });
+
+  it("F2 a broker is restarted only when all are there and nothing lacks a copy", () => {
+    const refusal = (brokers: number[], partitions: BrokerState["partitions"]): string | undefined =>
+      refusalOf(kafkaStatus({ broker: 1, brokers, partitions }, KAFKA_NAMES, null));
+    assert.equal(refusal([1, 2, 3], [partition([1, 2, 3])]), undefined);
+    assert.equal(refusal([3, 1, 2], []), undefined, "no topic yet");
+    assert.match(refusal([1, 3], [partition([1, 3])]) ?? "", /^kafka-2 is away; /);
+    assert.match(refusal([1, 2, 3], [partition([1, 2, 3]), partition([1, 2])]) ?? "", /^1 partitions lack a copy in sync; /);
   });
 
   it("shows what does not answer, and why", () => {

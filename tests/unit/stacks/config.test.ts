@@ -89,6 +89,10 @@ describe("stack configuration", () => {
       dbPoolSize: "40",
       redisCacheMb: "256",
       redisLimitsMb: "64",
+      kafka: "true",
+      kafkaMemoryMb: "768",
+      kafkaRetentionHours: "24",
+      kafkaRetentionMb: "512",
     });
     const cloudKeys = Object.fromEntries(Object.keys(cloudFields).map((key) => [key, undefined]));
     assert.deepEqual(config, {
@@ -127,6 +131,10 @@ describe("stack configuration", () => {
       dbPoolSize: 40,
       redisCacheMb: 256,
       redisLimitsMb: 64,
+      kafka: true,
+      kafkaMemoryMb: 768,
+      kafkaRetentionHours: 24,
+      kafkaRetentionMb: 512,
     });
   });
 
@@ -162,6 +170,10 @@ describe("stack configuration", () => {
     dbPoolSize: ["3", "1001", "many"],
     redisCacheMb: ["15", "4GB"],
     redisLimitsMb: ["15", "1.5"],
+    kafka: ["yes", "1", "True", ""],
+    kafkaMemoryMb: ["575", "1GB"],
+    kafkaRetentionHours: ["0", "7d", "87601"],
+    kafkaRetentionMb: ["3", "1GB"],
     ...BAD_CLOUD_VALUES,
     ...BAD_KUBERNETES_VALUES,
   };

@@ -83,6 +83,20 @@ const FROZEN_URNS = [
   ]),
 ];
 
+/** What `kafka: true` adds. The volumes of the brokers, the cluster's id and the passwords belong together. */
+const KAFKA_URNS = [
+  ...["1", "2", "3"].flatMap((broker) => [
+    `${local("Kafka")}$${CONTAINER}::kafka-${broker}`,
+    `${local("Kafka")}$${VOLUME}::kafka-${broker}-data`,
+  ]),
+  `${local("Kafka")}$random:index/randomId:RandomId::kafka-cluster-id`,
+  ...imageOf("Kafka", "kafka"),
+  ...secretsOf("Kafka", "kafka", ["app-password", "broker-password"]),
+  `${local("Kafka")}::kafka`,
+  `${local("App")}$${CONTAINER}::consumer-0`,
+  `${local("App")}::consumer`,
+];
+
 const urns = (ends: readonly string[]): string[] => ends.map((end) => `urn:pulumi:dev::phased-stack::${end}`).sort();
 
 describe("phase database", function () {
@@ -253,6 +267,38 @@ describe("phase database", function () {
     assert.deepEqual(after.get("postgres-secrets-writer").ignoreChanges, ["image"]);
     const expected = ["postgres-image-build", "postgres-pg-1", "postgres-pg-2", "postgres-pg-3", "postgres-secrets-writer"];
     assert.deepEqual(changed.sort(), expected);
+  });
+
+  it("B5 with Kafka it has brokers and who reads their events, and all else keeps its URN", async () => {
+    const { recorder, outputs } = await run({ kafka: "true" });
+    assert.deepEqual(recorder.resources.map(({ urn }) => urn).sort(), urns([...FROZEN_URNS, ...KAFKA_URNS]));
+    assert.equal(await valueOf(outputs["kafkaBrokers"]!), "kafka-1:9092,kafka-2:9092,kafka-3:9092");
+    for (const name of ["app-0", "jobs-0", "consumer-0"]) {
+      const { KAFKA_BROKERS, KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD_FILE } = envsOf(recorder, name);
+      assert.deepEqual(
+        [KAFKA_BROKERS, KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD_FILE],
+        ["kafka-1:9092,kafka-2:9092,kafka-3:9092", "SCRAM-SHA-512", "app", "/run/secrets/kafka_password"],
+      );
+    }
+    assert.equal(envsOf(recorder, "consumer-0")["ROLE"], "consumer");
+    const uploads = recorder.get("secrets-writer").inputs["uploads"] as { file: string; content: string }[];
+    assert.equal(uploads.find(({ file }) => file === "/run/secrets/kafka_password")?.content, canary("kafka-secrets-app-password"));
+    for (const password of ["app", "broker"])
+      for (const resource of recorder.resources)
+        assert.ok(!resource.plain.includes(canary(`kafka-secrets-${password}-password`)), resource.name);
+  });
+
+  it("B5 without Kafka the app is told of none, and has no password for it", async () => {
+    const { recorder } = await run({ kafkaRetentionHours: "24" });
+    assert.ok(Object.keys(envsOf(recorder, "app-0")).every((name) => !name.startsWith("KAFKA_")));
+    assert.ok(!JSON.stringify(recorder.get("secrets-writer").inputs["uploads"]).includes("kafka"));
+  });
+
+  it("B5 protected data are the brokers' volumes, the cluster's id and the passwords in them", async () => {
+    const { recorder } = await run({ kafka: "true", protect: "true" });
+    const kept = recorder.resources.filter(({ name, protect }) => name.startsWith("kafka-") && protect).map(({ name }) => name);
+    const expected = ["kafka-1-data", "kafka-2-data", "kafka-3-data", "kafka-cluster-id"];
+    assert.deepEqual(kept.sort(), [...expected, "kafka-secrets-app-password", "kafka-secrets-broker-password"]);
   });
 
   it("registers nothing when the plan does not fit", async () => {

@@ -50,6 +50,8 @@ const choices = fc.record(
     redisCacheMb: fc.integer({ min: 16, max: 4096 }),
     redisLimitsMb: fc.integer({ min: 16, max: 1024 }),
     memoryBudgetMb: fc.integer({ min: 3000, max: 65_536 }),
+    kafka: fc.constantFrom("true", "false"),
+    kafkaMemoryMb: fc.integer({ min: 576, max: 4096 }),
   },
   { requiredKeys: [] },
 );
@@ -89,6 +91,7 @@ describe("B13 the plan of phase database", () => {
           [redisCache.maxMemoryMb, given.redisCacheMb],
           [redisLimits.maxMemoryMb, given.redisLimitsMb],
           [app.workers, given.workers],
+          [result.kafka?.memoryMb ?? given.kafkaMemoryMb, given.kafkaMemoryMb],
         ]) {
           if (wanted !== undefined) assert.equal(mine, wanted);
         }
@@ -98,7 +101,8 @@ describe("B13 the plan of phase database", () => {
         assert.ok(pool.poolSize + pool.reservePoolSize + pool.nodePoolSize + RESERVED_CONNECTIONS <= postgres.maxConnections);
         assert.ok(app.poolMax >= app.workers && app.replicaPoolMax >= app.workers, "each worker has a connection");
         // All app containers, twice while they are replaced, are let in.
-        const clients = 2 * (app.instances + 1) * (app.poolMax + postgres.nodes * app.replicaPoolMax);
+        const others = result.consumer === undefined ? 1 : 2;
+        const clients = 2 * (app.instances + others) * (app.poolMax + postgres.nodes * app.replicaPoolMax);
         assert.ok(clients <= pgbouncer.settings.maxClients!, `${clients} clients of ${pgbouncer.settings.maxClients}`);
         if (given.appMemoryMb === undefined) assert.ok(app.memoryMb >= neededMemoryMb(app.workers, undefined));
       }),
@@ -209,6 +213,24 @@ describe("B13 the plan of phase database", () => {
     assert.match(refusal({ dbPoolSize: 1000 }), /^dbPoolSize is 1000, with which the app may open \d+ connections/);
     assert.match(refusal({ workers: 64, appInstances: 50 }), /^workers is 64 for each of 50 instances/);
     assert.match(refusal({}, 2, 2000), /^the Docker host is too small for phase database: .* pulumi config set phase cluster$/);
+  });
+
+  it("B5 Kafka is three brokers and a consumer in the plan, whose limits add up to no more than without it", () => {
+    const [without, made] = [plan({ kafkaMemoryMb: 800 }, 2, 8000), plan({ kafka: "true" }, 2, 8000)];
+    assert.deepEqual([without.kafka, without.consumer], [undefined, undefined]);
+    assert.deepEqual(made.kafka, { brokers: 3, memoryMb: 640, heapMb: 256, cpus: 2 });
+    assert.ok(made.totalMb <= made.budgetMb && made.consumer!.poolMax >= 1);
+    assert.deepEqual(plan({ kafka: "true", kafkaMemoryMb: 1000 }).kafka, { brokers: 3, memoryMb: 1000, heapMb: 616, cpus: 2 });
+    assert.match(planTable(made, { cpus: 2, memoryMb: 8000 }), /^kafka +3 +640 MiB +2 +heap 256 MiB$/m);
+    assert.match(
+      refusal({ kafka: "true", kafkaMemoryMb: 4000 }, 2, 8000),
+      /^kafkaMemoryMb is 4000 for each of 3 containers, .* Fix: pulumi/,
+    );
+    const tooMuch = refusal({ kafka: "true" }, 2, 5000);
+    assert.match(
+      tooMuch,
+      /^kafka is true, with which all containers need at least \d+ MiB; allowed: false, .* Fix: pulumi config set kafka false$/,
+    );
   });
 
   it("is told as a table: every container once, its limits, what it is set to", () => {

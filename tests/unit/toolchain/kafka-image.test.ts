@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { KAFKA_BASE_IMAGE, kafkaContext } from "../../../components/local/kafka";
+import { machineSteps } from "../../../toolchain/machine";
 import { kafkaJars, pom } from "../../../toolchain/machine/kafka-image";
 
 const silent = { detail: (): void => undefined, line: (): void => undefined };
@@ -28,6 +29,16 @@ describe("B5 base image of Kafka", () => {
     const dockerfile = Buffer.from(kafkaContext().find((file) => file.path === "Dockerfile")!.content).toString();
     assert.match(dockerfile, new RegExp(`^FROM ${KAFKA_BASE_IMAGE.replaceAll(".", "\\.")}$`, "m"));
     assert.ok(pom().includes(`<artifactId>kafka_2.13</artifactId><version>${KAFKA_BASE_IMAGE.split(":")[1]!}</version>`));
+  });
+
+  it("B5 a machine needs it for a stack of phase database with Kafka, and for no other", () => {
+    const images = (options: Parameters<typeof machineSteps>[0]): string[] =>
+      machineSteps(options)
+        .groups.flatMap((steps) => steps.map(({ id }) => id))
+        .filter((id) => id.includes("kafka"));
+    assert.deepEqual(images({ phase: "database", kafka: true }), [`image-${KAFKA_BASE_IMAGE}`]);
+    for (const options of [{ phase: "database" }, { phase: "cluster", kafka: true }, { phase: "cloud", kafka: true }] as const)
+      assert.deepEqual(images(options), []);
   });
 
   it("B5 jars are fetched once, with verified checksums, and an interrupted fetch leaves nothing that looks whole", async () => {
