@@ -1,4 +1,4 @@
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import { Alerts } from "../components/aws/alerts";
 import { Cache } from "../components/aws/cache";
 import { arnIn } from "../components/aws/context";
