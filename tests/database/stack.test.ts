@@ -12,7 +12,7 @@ import { DatabaseStack, SERVICES } from "../support/database-stack";
 import { OUTPUT_KEYS } from "../support/output-keys";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
 import { StackClient } from "../support/stack-client";
-import { type Seen, underLoad } from "../support/stack-load";
+import { type Seen, told, underLoad } from "../support/stack-load";
 
 /** Longest pause of acknowledged orders after the primary was killed. Alone on the machine it is below 5 s; without the reaper, 20 s. */
 const FAILOVER_MS = 12_000;
@@ -74,12 +74,7 @@ describe("phase database on real Docker (A7–A12, B1–B4, B13, D12, F2, F3)", 
   /** Nothing that was acknowledged is lost, and no request failed. */
   async function unharmed({ acknowledged, lost, failures }: Seen): Promise<void> {
     assert.deepEqual(lost, []);
-    if (failures.length > 0) {
-      const [first, last] = [failures[0], failures.at(-1)];
-      const kinds = [...new Set(failures.map(({ channel, why }) => `${channel}: ${why}`))].join("; ");
-      const when = `from ${new Date(first?.at ?? 0).toISOString()} to ${new Date(last?.at ?? 0).toISOString()}`;
-      assert.fail(`${failures.length} requests failed (${kinds}) ${when}\n${await loadBalancerStory(stack.name)}`);
-    }
+    if (failures.length > 0) assert.fail(`${told(failures)}\n${await loadBalancerStory(stack.name)}`);
     assert.ok(acknowledged > 100, `only ${acknowledged} orders were written`);
   }
 

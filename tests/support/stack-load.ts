@@ -63,6 +63,13 @@ export async function underLoad(
   }
 }
 
+/** How many requests failed, in which ways, and when, in one line. @param failures at least one */
+export function told(failures: readonly Failure[]): string {
+  const kinds = [...new Set(failures.map(({ channel, why }) => `${channel}: ${why}`))].join("; ");
+  const [first, last] = [failures[0], failures.at(-1)].map((failure) => new Date(failure?.at ?? 0).toISOString());
+  return `${failures.length} requests failed (${kinds}) from ${first} to ${last}`;
+}
+
 /** Waits until orders have been acknowledged without a pause for a while. */
 async function flowing(recorder: Recorder): Promise<void> {
   const deadline = Date.now() + 60_000;
