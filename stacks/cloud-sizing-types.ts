@@ -1,3 +1,5 @@
+import type { MonthlyUsage } from "../components/aws/pricing";
+
 /** What decides the plan of phase `cloud`. The names are keys of the stack configuration; what is left out is planned. */
 export interface CloudSizingConfig {
   /**
@@ -164,39 +166,6 @@ export interface NodesPlan {
   readonly maxNodes: number;
 }
 
-/** What is paid by use, a month; the cost estimate tells these as its assumptions. */
-export interface UsagePlan {
-  readonly requests: number;
-  /** Answers to clients, GB: from the app, which the cache does not keep, and static files and uploads from the edge. */
-  readonly appTransferGb: number;
-  readonly edgeTransferGb: number;
-  /** Between zones, GB: what the load balancer, the services and the databases send each other. */
-  readonly zoneTransferGb: number;
-  /** Through the NAT gateways, GB. */
-  readonly natGb: number;
-  /** Through the interface endpoints, GB. */
-  readonly endpointGb: number;
-  readonly logsGb: number;
-  /** Uploaded files at the end of the first year, GB. */
-  readonly uploadsGb: number;
-  /** Storage of one database server, GB. */
-  readonly databaseGb: number;
-  /** Backups of the databases beyond the free part (as much as the storage), GB. */
-  readonly backupGb: number;
-  /** Snapshots of the Redis of limits and queues, GB. */
-  readonly snapshotGb: number;
-  /** Images in the registry, GB. */
-  readonly imagesGb: number;
-  readonly sqsRequests: number;
-  /** To the other region, GB. @default 0: there is none */
-  readonly regionTransferGb?: number;
-  /** Average running tasks of each service. */
-  readonly averageTasks: Readonly<Record<"web" | "jobs" | "consumer", number>>;
-  /** Average running nodes of EKS, and their type. */
-  readonly averageNodes: number;
-  readonly nodeType: string | undefined;
-}
-
 /** Shares of what there is that the busiest minute takes, 0 to 1; the bounds are in cloud-sizing-ratios.ts. */
 export interface Utilisation {
   readonly web: number;
@@ -241,7 +210,7 @@ export interface CloudPlan {
   /** Only with `cloudRuntime: eks`. */
   readonly nodes: NodesPlan | undefined;
   readonly utilisation: Utilisation;
-  readonly usage: UsagePlan;
+  readonly usage: MonthlyUsage;
   /** What the user should know: sentences about sizes they chose below what the model asks for, and about shards. */
   readonly notes: readonly string[];
 }

@@ -1,8 +1,9 @@
+import type { MonthlyUsage } from "../components/aws/pricing";
 import { TASKS, USAGE, USERS } from "./cloud-sizing-ratios";
-import type { CloudPlan, ServicePlan, UsagePlan } from "./cloud-sizing-types";
+import type { CloudPlan, ServicePlan } from "./cloud-sizing-types";
 
 /** What is paid by use, a month; GB are 10⁹ bytes, as AWS bills them. */
-export function cloudUsage(plan: Omit<CloudPlan, "usage" | "notes">): UsagePlan {
+export function cloudUsage(plan: Omit<CloudPlan, "usage" | "notes">): MonthlyUsage {
   const requests = plan.load.averageRequests * USAGE.secondsPerMonth;
   const gb = (kilobytes: number): number => (requests * kilobytes) / 1e6;
   const { zones } = plan.network;

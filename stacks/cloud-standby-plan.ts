@@ -1,5 +1,6 @@
+import type { MonthlyUsage } from "../components/aws/pricing";
 import { TASKS, USAGE, USERS } from "./cloud-sizing-ratios";
-import type { CloudPlan, ServicePlan, UsagePlan } from "./cloud-sizing-types";
+import type { CloudPlan, ServicePlan } from "./cloud-sizing-types";
 import { cloudUsage } from "./cloud-sizing-usage";
 
 /**
@@ -25,7 +26,7 @@ export function standbyPlan(plan: CloudPlan, taken: boolean): CloudPlan {
  * images are in both, and every byte that is written goes to the other region.
  * @param taken the second region is the one with the requests
  */
-export function regionUsage(plan: CloudPlan, region: "home" | "second", taken: boolean): UsagePlan {
+export function regionUsage(plan: CloudPlan, region: "home" | "second", taken: boolean): MonthlyUsage {
   const active = (region === "second") === taken;
   const { usage } = region === "home" ? plan : { usage: cloudUsage(standbyPlan(plan, taken)) };
   const written = (plan.load.databaseWrites * USERS.averageShare * USAGE.secondsPerMonth * USAGE.walKb) / 1e6;

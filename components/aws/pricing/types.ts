@@ -7,27 +7,30 @@ export interface PricedResource {
   readonly inputs: Readonly<Record<string, unknown>>;
 }
 
-/** What is paid by use in one region, a month. GB are 10⁹ bytes. The sizing model of stacks/ gives it. */
+/** What is paid by use in one region, a month; the estimate tells these as its assumptions. GB are 10⁹ bytes. The sizing model of stacks/ gives it. */
 export interface MonthlyUsage {
   readonly requests: number;
-  /** To clients: answers of the app, and static files and uploads. */
+  /** Answers to clients: from the app, which the cache does not keep, and static files and uploads from the edge. */
   readonly appTransferGb: number;
   readonly edgeTransferGb: number;
-  /** Between zones. */
+  /** Between zones: what the load balancer, the services and the databases send each other. */
   readonly zoneTransferGb: number;
   /** Through NAT gateways, and through interface endpoints. */
   readonly natGb: number;
   readonly endpointGb: number;
   readonly logsGb: number;
+  /** Uploaded files at the end of the first year. */
   readonly uploadsGb: number;
-  /** Storage of one database: what a replica has whose source is in another region. */
+  /** Storage of one database server: also what a replica has whose source is in another region. */
   readonly databaseGb: number;
-  /** Backups of databases beyond what is free; snapshots of Redis; images. */
+  /** Backups of the databases beyond the free part, which is as much as the storage. */
   readonly backupGb: number;
+  /** Snapshots of the Redis of limits and queues. */
   readonly snapshotGb: number;
+  /** Images in the registry. */
   readonly imagesGb: number;
   readonly sqsRequests: number;
-  /** To another region. @default 0 */
+  /** To the other region. @default 0: there is none */
   readonly regionTransferGb?: number;
   /** Average running tasks by role. */
   readonly averageTasks: Readonly<Record<"web" | "jobs" | "consumer", number>>;
