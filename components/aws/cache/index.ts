@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { transformed, type Transform } from "../../transform";
 import { type AwsArgs, type AwsContext, logGroupName, type LogSettings, physicalName, tagsOf } from "../context";
+import { logGroup } from "../log-group";
 import { Secret } from "../secrets";
 
 const defaults = {
@@ -169,8 +170,7 @@ export class Cache extends pulumi.ComponentResource {
   }
 
   private createLogGroup(name: string, { context, role, logs }: CacheArgs, type: string): aws.cloudwatch.LogGroup {
-    const group = { name: logGroupName(context, `redis-${role}/${type}`), retentionInDays: logs.retentionDays, kmsKeyId: logs.kmsKeyArn };
-    return new aws.cloudwatch.LogGroup(name, { ...group, tags: tagsOf(context, name) }, { parent: this });
+    return logGroup(name, { context, logs, groupName: logGroupName(context, `redis-${role}/${type}`) }, { parent: this });
   }
 }
 

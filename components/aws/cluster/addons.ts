@@ -2,6 +2,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { listed } from "../../transform";
 import { type AwsArgs, type LogSettings, partitionOf, tagsOf } from "../context";
+import { logGroup } from "../log-group";
 import { clusterName } from "./name";
 import { podRole } from "./pod-role";
 
@@ -35,12 +36,7 @@ type LogArgs = AwsArgs & { readonly logs: LogSettings & { readonly kmsKeyArn: pu
 /** The log groups, made before others would make them without a key, and without an end to what they keep. */
 export function createLogGroups(name: string, { context, logs }: LogArgs, parent: pulumi.Resource): readonly aws.cloudwatch.LogGroup[] {
   return Object.entries(LOGS(clusterName(context))).map(([kind, group]) => {
-    const groupName = `${name}-${kind}-logs`;
-    return new aws.cloudwatch.LogGroup(
-      groupName,
-      { name: group, retentionInDays: logs.retentionDays, kmsKeyId: logs.kmsKeyArn, tags: tagsOf(context, groupName) },
-      { parent },
-    );
+    return logGroup(`${name}-${kind}-logs`, { context, logs, groupName: group }, { parent });
   });
 }
 

@@ -2,6 +2,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { type AwsArgs, type LogSettings, physicalName, tagsOf } from "../context";
 import { serviceRole } from "../iam";
+import { logGroup } from "../log-group";
 
 /** Most of a server's connections a proxy may have, percent: the rest is for migrations and operators. */
 const MOST_PERCENT = 90;
@@ -68,16 +69,7 @@ export class DatabaseProxy extends pulumi.ComponentResource {
   private createProxy(name: string, args: DatabaseProxyArgs): aws.rds.Proxy {
     const { context, logs } = args;
     const proxyName = physicalName(context, name);
-    const logGroup = new aws.cloudwatch.LogGroup(
-      `${name}-logs`,
-      {
-        name: `/aws/rds/proxy/${proxyName}`,
-        retentionInDays: logs.retentionDays,
-        kmsKeyId: logs.kmsKeyArn,
-        tags: tagsOf(context, `${name}-logs`),
-      },
-      { parent: this },
-    );
+    const ownLogs = logGroup(`${name}-logs`, { context, logs, groupName: `/aws/rds/proxy/${proxyName}` }, { parent: this });
     const { role, policy } = serviceRole(
       `${name}-role`,
       {
@@ -114,7 +106,7 @@ export class DatabaseProxy extends pulumi.ComponentResource {
         vpcSecurityGroupIds: [args.pool.securityGroupId],
         tags: tagsOf(context, `${name}-proxy`),
       },
-      { parent: this, dependsOn: [logGroup, ...(policy === undefined ? [] : [policy])] },
+      { parent: this, dependsOn: [ownLogs, ...(policy === undefined ? [] : [policy])] },
     );
   }
 }

@@ -3,6 +3,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { transformed } from "../../transform";
 import { partitionOf, tagsOf } from "../context";
 import { serviceRole } from "../iam";
+import { logGroup } from "../log-group";
 import type { DatabaseArgs } from ".";
 import { parameterFamily, serverParameters } from "./parameters";
 
@@ -66,16 +67,7 @@ export function sharedParts(name: string, args: SharedArgs, identifiers: readonl
   const groups = identifiers.flatMap((identifier, server) =>
     LOG_TYPES.map((type) => {
       const groupName = `${name}-${server === 0 ? "primary" : `replica-${server}`}-${type}-logs`;
-      return new aws.cloudwatch.LogGroup(
-        groupName,
-        {
-          name: `/aws/rds/instance/${identifier}/${type}`,
-          retentionInDays: logs.retentionDays,
-          kmsKeyId: logs.kmsKeyArn,
-          tags: tagsOf(context, groupName),
-        },
-        { parent },
-      );
+      return logGroup(groupName, { context, logs, groupName: `/aws/rds/instance/${identifier}/${type}` }, { parent });
     }),
   );
   return { subnets, parameters, monitoring, dependsOn: [...groups, ...(monitoring?.attachments ?? [])] };

@@ -2,6 +2,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { transformed, type Transform } from "../../transform";
 import { type AwsArgs, logGroupName, type LogSettings, physicalName, tagsOf } from "../context";
+import { logGroup } from "../log-group";
 
 const defaults = {
   /** KRaft: no ZooKeeper beside the brokers. A new version is rolled out broker by broker. */
@@ -82,16 +83,7 @@ export class Kafka extends pulumi.ComponentResource {
 
   private createCluster(name: string, args: KafkaArgs, configuration: aws.msk.Configuration): aws.msk.Cluster {
     const { context, logs } = args;
-    const logGroup = new aws.cloudwatch.LogGroup(
-      `${name}-logs`,
-      {
-        name: logGroupName(context, "kafka"),
-        retentionInDays: logs.retentionDays,
-        kmsKeyId: logs.kmsKeyArn,
-        tags: tagsOf(context, `${name}-logs`),
-      },
-      { parent: this },
-    );
+    const ownLogs = logGroup(`${name}-logs`, { context, logs, groupName: logGroupName(context, "kafka") }, { parent: this });
     return new aws.msk.Cluster(
       ...transformed(
         args.transform?.cluster,
@@ -114,7 +106,7 @@ export class Kafka extends pulumi.ComponentResource {
           },
           configurationInfo: { arn: configuration.arn, revision: configuration.latestRevision },
           enhancedMonitoring: "PER_TOPIC_PER_BROKER",
-          loggingInfo: { brokerLogs: { cloudwatchLogs: { enabled: true, logGroup: logGroup.name } } },
+          loggingInfo: { brokerLogs: { cloudwatchLogs: { enabled: true, logGroup: ownLogs.name } } },
           tags: tagsOf(context, name),
         },
         { parent: this, protect: args.protect },

@@ -3,6 +3,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { type AwsArgs, type LogSettings, physicalName, tagsOf } from "../context";
 import { serviceRole, type Statement } from "../iam";
+import { logGroup } from "../log-group";
 
 const defaults = {
   runtime: "nodejs24.x",
@@ -33,21 +34,12 @@ export class HelperFunction extends pulumi.ComponentResource {
     super("phased-stack:aws:HelperFunction", name, {}, opts);
     const { context, logs, environment } = args;
     const functionName = physicalName(context, name);
-    const logGroup = new aws.cloudwatch.LogGroup(
-      `${name}-logs`,
-      {
-        name: `/aws/lambda/${functionName}`,
-        retentionInDays: logs.retentionDays,
-        kmsKeyId: logs.kmsKeyArn,
-        tags: tagsOf(context, `${name}-logs`),
-      },
-      { parent: this },
-    );
+    const ownLogs = logGroup(`${name}-logs`, { context, logs, groupName: `/aws/lambda/${functionName}` }, { parent: this });
     const writeLogs: Statement = {
       Sid: "WriteLogs",
       Effect: "Allow",
       Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
-      Resource: pulumi.interpolate`${logGroup.arn}:*`,
+      Resource: pulumi.interpolate`${ownLogs.arn}:*`,
     };
     const { role, policy } = serviceRole(
       `${name}-role`,
@@ -78,7 +70,7 @@ export class HelperFunction extends pulumi.ComponentResource {
         ...(environment === undefined ? {} : { environment: { variables: { ...environment } } }),
         tags: tagsOf(context, `${name}-lambda`),
       },
-      { parent: this, dependsOn: policy === undefined ? [logGroup] : [logGroup, policy] },
+      { parent: this, dependsOn: policy === undefined ? [ownLogs] : [ownLogs, policy] },
     );
     this.functionName = this.lambda.name;
     this.arn = this.lambda.arn;

@@ -2,6 +2,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { type AwsArgs, logGroupName, type LogSettings, tagsOf } from "../context";
 import { serviceRole } from "../iam";
+import { logGroup } from "../log-group";
 
 export interface FlowLogsArgs extends AwsArgs {
   readonly vpcId: pulumi.Input<string>;
@@ -17,16 +18,7 @@ export class FlowLogs extends pulumi.ComponentResource {
   constructor(name: string, args: FlowLogsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("phased-stack:aws:FlowLogs", name, {}, opts);
     const { context, logs, vpcId } = args;
-    this.logGroup = new aws.cloudwatch.LogGroup(
-      `${name}-logs`,
-      {
-        name: logGroupName(context, "network"),
-        retentionInDays: logs.retentionDays,
-        kmsKeyId: logs.kmsKeyArn,
-        tags: tagsOf(context, `${name}-logs`),
-      },
-      { parent: this },
-    );
+    this.logGroup = logGroup(`${name}-logs`, { context, logs, groupName: logGroupName(context, "network") }, { parent: this });
     const { role, policy } = serviceRole(
       `${name}-role`,
       {

@@ -4,6 +4,7 @@ import { APP_PORT } from "../../contract";
 import type { AppRole } from "../../local/app";
 import { listed, transformed, type Transform } from "../../transform";
 import { type AwsArgs, type AwsContext, logGroupName, type LogSettings, physicalName, tagsOf } from "../context";
+import { logGroup } from "../log-group";
 import type { Cluster } from "./cluster";
 import { CONTAINER, containerDefinitions, DATA_VOLUME } from "./container";
 import type { ContainerEnvironment } from "./environment";
@@ -166,8 +167,7 @@ export function taskLogGroup(
   opts?: pulumi.CustomResourceOptions,
 ): aws.cloudwatch.LogGroup {
   const { context, role, logs } = args;
-  const group = { name: logGroupName(context, role), retentionInDays: logs.retentionDays, kmsKeyId: logs.kmsKeyArn };
-  return new aws.cloudwatch.LogGroup(name, { ...group, tags: tagsOf(context, name) }, opts);
+  return logGroup(name, { context, logs, groupName: logGroupName(context, role) }, opts);
 }
 
 /** One revision of a task. Old ones stay registered, so that ECS, or somebody in a hurry, can go back to them. */

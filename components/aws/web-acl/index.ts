@@ -2,6 +2,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { transformed, type Transform } from "../../transform";
 import { type AwsArgs, type LogSettings, physicalName, tagsOf } from "../context";
+import { logGroup } from "../log-group";
 
 /**
  * AWS' own groups of rules, in the order they are asked. Of the common rules one only counts: it blocks bodies over 8 KB, which orders and
@@ -70,15 +71,10 @@ export class WebAcl extends pulumi.ComponentResource {
   }
 
   private log(name: string, { context, logs }: WebAclArgs): void {
-    const group = new aws.cloudwatch.LogGroup(
+    const group = logGroup(
       `${name}-logs`,
-      {
-        // WAF writes to groups of this prefix only.
-        name: `aws-waf-logs-${physicalName(context, name)}`,
-        retentionInDays: logs.retentionDays,
-        kmsKeyId: logs.kmsKeyArn,
-        tags: tagsOf(context, `${name}-logs`),
-      },
+      // WAF writes to groups of this prefix only.
+      { context, logs, groupName: `aws-waf-logs-${physicalName(context, name)}` },
       { parent: this },
     );
     new aws.wafv2.WebAclLoggingConfiguration(
