@@ -1,11 +1,11 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { Consumer, FetchIsolationLevels, type CommitOptions, type Message, type MessagesStream, type Producer } from "@platformatic/kafka";
 import type { Database } from "../db/database";
 import type { Logger } from "../observability/logger";
 import type { KafkaConfig } from "./config";
-import { type applyEvent, purgeEffects } from "./effects";
+import type { applyEvent } from "./effects";
 import { EventHandler, type ReceivedRecord } from "./handler";
 import { clientOptions, createProducer, deadLetterTopic, ensureTopics } from "./kafka";
+import { pauseAfter, purgeRegularly } from "./reading";
 
 export interface ConsumerOptions {
   readonly config: KafkaConfig;
@@ -29,10 +29,6 @@ const defaults = {
   /** Offsets are committed after so many records, and after so many milliseconds. */
   commitRecords: 100,
   commitMs: 200,
-  /** Pause after a lost connection: first and longest, milliseconds. */
-  retryFirstMs: 200,
-  retryMostMs: 5000,
-  purgeMs: 600_000,
 } as const;
 
 interface KafkaRecord extends ReceivedRecord {
@@ -79,9 +75,7 @@ export class EventConsumer {
   start(): void {
     const { database, logger } = this.#options;
     this.#running ??= this.#run();
-    this.#purge = setInterval(() => {
-      purgeEffects(database).catch((error: unknown) => logger.warn({ reason: String(error) }, "old events could not be forgotten"));
-    }, defaults.purgeMs).unref();
+    this.#purge = purgeRegularly(database, logger);
   }
 
   /** Finishes the record it is at, commits what is done and leaves the group, so that others take over at once. */
@@ -104,8 +98,7 @@ export class EventConsumer {
         if (this.#stopping()) break;
         this.#failures += 1;
         this.#options.logger[this.#failures === 1 ? "warn" : "debug"]({ reason: String(error) }, "events cannot be read; connecting again");
-        const pause = Math.min(defaults.retryMostMs, defaults.retryFirstMs * 2 ** Math.min(10, this.#failures - 1));
-        await delay(pause * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
+        await pauseAfter(this.#failures, signal);
       }
     }
   }

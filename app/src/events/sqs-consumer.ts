@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import {
   ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
@@ -8,8 +7,9 @@ import {
 } from "../aws/aws-sdk";
 import type { Database } from "../db/database";
 import type { Logger } from "../observability/logger";
-import { type applyEvent, purgeEffects } from "./effects";
+import type { applyEvent } from "./effects";
 import { EventHandler, type ReceivedRecord } from "./handler";
+import { pauseAfter, purgeRegularly } from "./reading";
 import { createClient } from "./sqs";
 import type { SqsConfig } from "./sqs-config";
 
@@ -34,10 +34,6 @@ const defaults = {
   holdEveryMs: 20_000,
   /** What cannot be handled comes back after so long, s, until the queue's redrive policy puts it aside. */
   deadSeconds: 5,
-  /** Pause after a lost connection: first and longest, milliseconds. */
-  retryFirstMs: 200,
-  retryMostMs: 5000,
-  purgeMs: 600_000,
 } as const;
 
 /** A message with what is needed to give it back. */
@@ -80,9 +76,7 @@ export class SqsConsumer {
   start(): void {
     const { database, logger } = this.#options;
     this.#running ??= this.#run();
-    this.#purge = setInterval(() => {
-      purgeEffects(database).catch((error: unknown) => logger.warn({ reason: String(error) }, "old events could not be forgotten"));
-    }, defaults.purgeMs).unref();
+    this.#purge = purgeRegularly(database, logger);
   }
 
   /** Finishes the message it is at and gives back the others, so that somebody else has them at once. */
@@ -104,8 +98,7 @@ export class SqsConsumer {
         if (this.#stopping()) break;
         this.#failures += 1;
         this.#options.logger[this.#failures === 1 ? "warn" : "debug"]({ reason: String(error) }, "events cannot be read; asking again");
-        const pause = Math.min(defaults.retryMostMs, defaults.retryFirstMs * 2 ** Math.min(10, this.#failures - 1));
-        await delay(pause * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
+        await pauseAfter(this.#failures, signal);
       }
     }
   }
