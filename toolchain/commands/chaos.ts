@@ -127,14 +127,21 @@ async function breakStack(
         say(colours.yellow(`${event.id}: left out, the stack has no ${missing.join(", ")}`));
         continue;
       }
-      for (let n = 1; n <= runs; n += 1) {
-        stopIfInterrupted();
-        say(`${colours.bold(event.id)} ${n} of ${runs}: ${event.title}`);
-        const result = await session.run(event);
-        results.set(event, [...(results.get(event) ?? []), result]);
-        for (const text of describe(result)) say(`  ${text}`);
+      const ofEvent: RunResult[] = [];
+      results.set(event, ofEvent);
+      try {
+        for (let n = 1; n <= runs; n += 1) {
+          stopIfInterrupted();
+          say(`${colours.bold(event.id)} ${n} of ${runs}: ${event.title}`);
+          const result = await session.run(event);
+          ofEvent.push(result);
+          for (const text of describe(result)) say(`  ${text}`);
+        }
+      } finally {
+        // Also what was measured before a run that could not be: the row says how many runs it is of.
+        if (ofEvent.length === 0) results.delete(event);
+        else await keep(summarise(event, ofEvent));
       }
-      await keep(summarise(event, results.get(event) ?? []));
     }
     const lost = await session.lostOfAll();
     if (lost.length > 0)

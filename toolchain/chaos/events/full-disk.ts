@@ -26,7 +26,9 @@ export const walDiskFull: ChaosEvent = {
     await exchange(context, node);
     context.say(`${node} is on a disk of ${DISK_MB} MB now; making it primary`);
     await context.targets.exec(context.targets.one("postgres-operator"), ["node", "main.js", "switchover", "--to", node], FULL_MS);
-    await context.until(`${node} is primary`, () => context.primary() === node, FULL_MS);
+    // Not by primary(): there is none for a moment.
+    const leads = (): boolean => context.members().some(({ name, role }) => name === node && role === "leader");
+    await context.until(`${node} is primary`, leads, FULL_MS);
     await context.until("all others follow it", () => clusterProblem(context.members(), context.targets.nodes) === undefined, JOIN_MS);
   },
   async inject(context) {
