@@ -4,11 +4,11 @@ import { Network } from "../components/local/network";
 import { SecretFiles } from "../components/local/secret-files";
 import { Sqlite } from "../components/local/sqlite";
 import type { StackConfig } from "./config";
-import { CLUSTER_APP_MEMORY_MB } from "./config-keys";
-import { checkCapacity } from "./host";
-import { appSettings, appSource, imageSource, loadBalancer } from "./local";
+import { CLUSTER_APP_MEMORY_MB } from "./config/keys";
+import { checkCapacity } from "./local/host";
+import { appSettings, appSource, imageSource, loadBalancer } from "./local/parts";
 import type { PhaseOutputs } from "./outputs";
-import { dockerHost } from "./preflight";
+import { dockerHost } from "./local/preflight";
 
 /**
  * Phase `cluster`: one Docker host, the clustered app on an embedded database, behind a load balancer.

@@ -1,12 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
-import { type CloudKey, cloudFields } from "./cloud-keys";
-import { crossFieldViolations } from "./config-checks";
-import type { Field } from "./config-fields";
-import { fields, type Given, type StackConfig, unusedKeys } from "./config-keys";
-import { closest } from "./did-you-mean";
-import { SECRET_FIELDS, secretValues, secretViolations } from "./kubernetes-secrets";
+import { type CloudKey, cloudFields } from "./cloud/keys";
+import { crossFieldViolations } from "./config/checks";
+import type { Field } from "./config/fields";
+import { fields, type Given, type StackConfig, unusedKeys } from "./config/keys";
+import { closest } from "./config/did-you-mean";
+import { SECRET_FIELDS, secretValues, secretViolations } from "./kubernetes/secrets";
 
-export { type Phase, PHASES, type StackConfig } from "./config-keys";
+export { type Phase, PHASES, type StackConfig } from "./config/keys";
 
 /** What the configuration is read from. */
 export interface ConfigSource {

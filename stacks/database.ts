@@ -13,17 +13,17 @@ import { PostgresProxy } from "../components/local/postgres-proxy";
 import { Redis } from "../components/local/redis";
 import { Sqlite } from "../components/local/sqlite";
 import type { StackConfig } from "./config";
-import { runningBrokers } from "./brokers";
-import { appSecrets, appServices, type Backends } from "./database-services";
-import { OPERATOR_BUNDLES } from "./early";
-import { checkCapacity } from "./host";
-import { appSettings, appSource, contextDirectory, imageSource, loadBalancer } from "./local";
+import { runningBrokers } from "./local/brokers";
+import { appSecrets, appServices, type Backends } from "./local/database-services";
+import { OPERATOR_BUNDLES } from "./lib/early";
+import { checkCapacity } from "./local/host";
+import { appSettings, appSource, contextDirectory, imageSource, loadBalancer } from "./local/parts";
 import type { PhaseOutputs } from "./outputs";
-import { dockerHost } from "./preflight";
-import { currentCluster } from "./primary";
-import { sizing } from "./sizing";
-import { planTable } from "./sizing-table";
-import type { AppPools } from "./sizing-types";
+import { dockerHost } from "./local/preflight";
+import { currentCluster } from "./local/primary";
+import { sizing } from "./local/sizing/plan";
+import { planTable } from "./local/sizing/table";
+import type { AppPools } from "./local/sizing/types";
 
 /**
  * Phase `database`: one Docker host with Postgres that fails over by itself, PgBouncer, two Redis servers, three Kafka brokers where they are

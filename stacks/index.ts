@@ -1,4 +1,4 @@
-import "./early";
+import "./lib/early";
 import type * as pulumi from "@pulumi/pulumi";
 import { loadConfig, type Phase, type StackConfig } from "./config";
 import { type PhaseOutputs, stackOutputs } from "./outputs";

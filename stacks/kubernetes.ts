@@ -11,11 +11,11 @@ import { SecretFiles } from "../components/kubernetes/secret-files";
 import { DATA_DIRECTORY, DOCUMENTS_DIRECTORY } from "../components/kubernetes/workload";
 import { APP_PORT } from "../components/contract";
 import { type AppRole, type AppSettings, refuseContractVariables, settingsVariables } from "../components/local/app/environment";
-import { cloudPlan } from "./cloud-sizing";
-import type { CloudPlan } from "./cloud-sizing-types";
+import { cloudPlan } from "./cloud/sizing/plan";
+import type { CloudPlan } from "./cloud/sizing/types";
 import type { StackConfig } from "./config";
-import { appPods } from "./kubernetes-pods";
-import { asSecrets, secretValues, type SecretValues } from "./kubernetes-secrets";
+import { appPods } from "./kubernetes/pods";
+import { asSecrets, secretValues, type SecretValues } from "./kubernetes/secrets";
 import type { PhaseOutputs } from "./outputs";
 
 const defaults = {

@@ -13,7 +13,7 @@ const RECEIVES = 5;
 /** A message stays hidden for so many times what its handler may take (AWS' advice for Lambda, and as good for others). */
 const VISIBILITY_FACTOR = 6;
 
-/** What names in a second region begin with (stacks/cloud-target.ts): the reason is the same in both. */
+/** What names in a second region begin with (stacks/cloud/target.ts): the reason is the same in both. */
 const IN_SECOND_REGION = /^second-/;
 
 const rotated: Part = (secret, graph) => {

@@ -3,9 +3,9 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parse } from "yaml";
-import { cloudCost, costOutput } from "../../stacks/cloud-costs";
-import { KNOWN_LATER } from "../../stacks/cloud-graph";
-import { cloudPlan } from "../../stacks/cloud-sizing";
+import { cloudCost, costOutput } from "../../stacks/cloud/costs";
+import { KNOWN_LATER } from "../../stacks/cloud/graph";
+import { cloudPlan } from "../../stacks/cloud/sizing/plan";
 import { loadConfig } from "../../stacks/config";
 import { choosePulumi } from "../../toolchain/lib/pulumi-cli";
 import { quoteForShell } from "../../toolchain/lib/shell";

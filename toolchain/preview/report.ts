@@ -3,7 +3,7 @@ import { colours, renderTable } from "../lib/table";
 import type { Previewed, Remark } from "./events";
 import type { PreviewRun } from "./run";
 
-/** The program's own estimate: its output `monthlyCostEstimate`, see stacks/cloud-costs.ts. */
+/** The program's own estimate: its output `monthlyCostEstimate`, see stacks/cloud/costs.ts. */
 export interface CostEstimate {
   readonly region: string;
   readonly pricesAsOf: string;

@@ -1,5 +1,5 @@
 import type { PricedResource } from "../../../components/aws/pricing";
-import type { CloudPlan, ServicePlan } from "../../../stacks/cloud-sizing-types";
+import type { CloudPlan, ServicePlan } from "../../../stacks/cloud/sizing/types";
 
 type Inputs = Readonly<Record<string, unknown>>;
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { PRICED_REGIONS, priceTable } from "../../../components/aws/pricing";
 import { vcpusOf } from "../../../components/aws/pricing/pricer";
 import { PRICES } from "../../../components/aws/pricing/us-east-1";
-import { BROKER_CLASSES, CACHE_CLASSES, DATABASE_CLASSES, NODE_CLASSES } from "../../../stacks/cloud-classes";
+import { BROKER_CLASSES, CACHE_CLASSES, DATABASE_CLASSES, NODE_CLASSES } from "../../../stacks/cloud/classes";
 
 describe("A14 F5 tables of prices", () => {
   it("every region has every price, of a known source, and of every class the sizing model can choose", () => {

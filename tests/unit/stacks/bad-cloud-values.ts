@@ -1,5 +1,5 @@
-import type { CloudKey } from "../../../stacks/cloud-keys";
-import type { KubernetesKey } from "../../../stacks/kubernetes-keys";
+import type { CloudKey } from "../../../stacks/cloud/keys";
+import type { KubernetesKey } from "../../../stacks/kubernetes/keys";
 
 /**
  * Values that are refused, for every key of phase `cloud` but the file, of which any text is a path; those of Kubernetes have a table of

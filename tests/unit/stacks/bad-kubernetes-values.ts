@@ -1,4 +1,4 @@
-import type { KubernetesKey } from "../../../stacks/kubernetes-keys";
+import type { KubernetesKey } from "../../../stacks/kubernetes/keys";
 
 /** Values that keys of EKS and of any Kubernetes cluster refuse, for the table of config.test.ts. */
 export const BAD_KUBERNETES_VALUES: Readonly<Record<Exclude<KubernetesKey, "kubeconfigFile">, readonly string[]>> = {

@@ -5,8 +5,8 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import type { EndpointSettings } from "../../../stacks/docker-endpoint";
-import { runningBrokers } from "../../../stacks/brokers";
+import type { EndpointSettings } from "../../../stacks/local/docker-endpoint";
+import { runningBrokers } from "../../../stacks/local/brokers";
 import { Recorder } from "../../support/pulumi-mocks";
 
 /** A Docker Engine that answers every list of containers with `body`. */

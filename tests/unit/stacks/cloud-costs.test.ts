@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { cloudCost, costOutput, costTable } from "../../../stacks/cloud-costs";
-import { KNOWN_LATER, recordGraph } from "../../../stacks/cloud-graph";
+import { cloudCost, costOutput, costTable } from "../../../stacks/cloud/costs";
+import { KNOWN_LATER, recordGraph } from "../../../stacks/cloud/graph";
 import { Recorder, settled } from "../../support/pulumi-mocks";
 import { graphOf } from "../pricing/graph";
 import { plan } from "./cloud-sizing-support";

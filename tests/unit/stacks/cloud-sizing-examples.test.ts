@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { BROKER_CLASSES, CACHE_CLASSES, DATABASE_CLASSES, mostConnections, NODE_CLASSES } from "../../../stacks/cloud-classes";
-import { WRITES_PER_SHARD } from "../../../stacks/cloud-sizing-database";
-import { BOUNDS, CPU_MS } from "../../../stacks/cloud-sizing-ratios";
-import { cloudPlanTable } from "../../../stacks/cloud-sizing-table";
+import { BROKER_CLASSES, CACHE_CLASSES, DATABASE_CLASSES, mostConnections, NODE_CLASSES } from "../../../stacks/cloud/classes";
+import { WRITES_PER_SHARD } from "../../../stacks/cloud/sizing/database";
+import { BOUNDS, CPU_MS } from "../../../stacks/cloud/sizing/ratios";
+import { cloudPlanTable } from "../../../stacks/cloud/sizing/table";
 import { plan, refusal } from "./cloud-sizing-support";
 
 describe("A14 sizes of phase cloud by example", () => {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import fc from "fast-check";
-import { BROKER_CLASSES, CACHE_CLASSES, DATABASE_CLASSES, NODE_CLASSES } from "../../../stacks/cloud-classes";
-import { cloudPlan } from "../../../stacks/cloud-sizing";
-import type { CloudPlan, CloudSizingConfig } from "../../../stacks/cloud-sizing-types";
+import { BROKER_CLASSES, CACHE_CLASSES, DATABASE_CLASSES, NODE_CLASSES } from "../../../stacks/cloud/classes";
+import { cloudPlan } from "../../../stacks/cloud/sizing/plan";
+import type { CloudPlan, CloudSizingConfig } from "../../../stacks/cloud/sizing/types";
 
 /** Production on ECS with MSK, unless it says otherwise. */
 export function plan(users: number, more: Partial<CloudSizingConfig> = {}): CloudPlan {

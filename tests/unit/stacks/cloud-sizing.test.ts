@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { BROKER_CLASSES, DATABASE_CLASSES, FARGATE_SIZES, mostConnections } from "../../../stacks/cloud-classes";
-import { BOUNDS, CPU_MS, DATABASE, POOLS } from "../../../stacks/cloud-sizing-ratios";
-import { fargateSize } from "../../../stacks/cloud-sizing-tasks";
-import type { CloudPlan, CloudSizingConfig, Utilisation } from "../../../stacks/cloud-sizing-types";
+import { BROKER_CLASSES, DATABASE_CLASSES, FARGATE_SIZES, mostConnections } from "../../../stacks/cloud/classes";
+import { BOUNDS, CPU_MS, DATABASE, POOLS } from "../../../stacks/cloud/sizing/ratios";
+import { fargateSize } from "../../../stacks/cloud/sizing/tasks";
+import type { CloudPlan, CloudSizingConfig, Utilisation } from "../../../stacks/cloud/sizing/types";
 import { attempt, choices, plan, surroundings, users } from "./cloud-sizing-support";
 
 /** Everything a plan asks AWS for, as numbers that may only grow with the users. */

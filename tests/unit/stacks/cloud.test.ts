@@ -3,7 +3,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { zoneNames } from "../../../stacks/cloud-target";
+import { zoneNames } from "../../../stacks/cloud/target";
 import { assertWellMade } from "../components/aws/support";
 import { cloudRun, freshCloudRun } from "../../support/cloud-program";
 import { OUTPUT_KEYS } from "../../support/output-keys";

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import fc from "fast-check";
-import { cloudFields } from "../../../stacks/cloud-keys";
+import { cloudFields } from "../../../stacks/cloud/keys";
 import { type ConfigSource, loadConfig, type StackConfig } from "../../../stacks/config";
-import { neededMemoryMb } from "../../../stacks/config-checks";
-import { unusedKeys } from "../../../stacks/config-keys";
+import { neededMemoryMb } from "../../../stacks/config/checks";
+import { unusedKeys } from "../../../stacks/config/keys";
 import { BAD_CLOUD_VALUES } from "./bad-cloud-values";
 import { BAD_KUBERNETES_VALUES } from "./bad-kubernetes-values";
-import { closest, editDistance } from "../../../stacks/did-you-mean";
+import { closest, editDistance } from "../../../stacks/config/did-you-mean";
 
 function source(values: Record<string, string>, stack = "dev", secrets: readonly string[] = []): ConfigSource {
   const prefixed = Object.entries(values).map(([key, value]) => [key.includes(":") ? key : `phased-stack:${key}`, value]);

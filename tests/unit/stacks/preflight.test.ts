@@ -6,9 +6,9 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { tmpdir } from "node:os";
 import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { dockerEndpoint, type EndpointSettings } from "../../../stacks/docker-endpoint";
-import { checkCapacity, publicHost } from "../../../stacks/host";
-import { dockerHost } from "../../../stacks/preflight";
+import { dockerEndpoint, type EndpointSettings } from "../../../stacks/local/docker-endpoint";
+import { checkCapacity, publicHost } from "../../../stacks/local/host";
+import { dockerHost } from "../../../stacks/local/preflight";
 
 const INFO = { OSType: "linux", Architecture: "aarch64", NCPU: 8, MemTotal: 16 * 1024 ** 3 };
 

@@ -5,8 +5,8 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import type { EndpointSettings } from "../../../stacks/docker-endpoint";
-import { currentCluster, primaryIn } from "../../../stacks/primary";
+import type { EndpointSettings } from "../../../stacks/local/docker-endpoint";
+import { currentCluster, primaryIn } from "../../../stacks/local/primary";
 import { Recorder } from "../../support/pulumi-mocks";
 
 /** An answer of Patroni 4's `GET /cluster`, as a shell sees it. */

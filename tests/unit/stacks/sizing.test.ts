@@ -4,12 +4,12 @@ import fc from "fast-check";
 import { pgbouncerPool, RESERVED_CONNECTIONS } from "../../../components/local/pgbouncer";
 import { patroniConfig } from "../../../components/local/postgres";
 import { redisContainerMb } from "../../../components/local/redis";
-import { neededMemoryMb } from "../../../stacks/config-checks";
+import { neededMemoryMb } from "../../../stacks/config/checks";
 import { loadConfig } from "../../../stacks/config";
-import { divide, leastTotal, type Share } from "../../../stacks/share";
-import { containersOf, sizing } from "../../../stacks/sizing";
-import { planTable } from "../../../stacks/sizing-table";
-import type { Plan, SizingConfig } from "../../../stacks/sizing-types";
+import { divide, leastTotal, type Share } from "../../../stacks/lib/share";
+import { containersOf, sizing } from "../../../stacks/local/sizing/plan";
+import { planTable } from "../../../stacks/local/sizing/table";
+import type { Plan, SizingConfig } from "../../../stacks/local/sizing/types";
 
 type Values = Readonly<Record<string, string | number>>;
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { loadConfig } from "../../../stacks/config";
-import { loadBalancerTls, type TlsConfig, tlsViolations } from "../../../stacks/tls";
+import { loadBalancerTls, type TlsConfig, tlsViolations } from "../../../stacks/local/tls";
 import { damaged, issue } from "../../support/certificates";
 
 describe("TLS by configuration (B1)", () => {

@@ -1,0 +1,159 @@
+import * as k8s from "@pulumi/kubernetes";
+import { ClusterAddons } from "../../components/aws/cluster/addons";
+import { AppNodes } from "../../components/aws/cluster/nodes";
+import { CLUSTER_DNS, KubernetesCluster } from "../../components/aws/cluster";
+import { podIdentity, podRole } from "../../components/aws/cluster/pod-role";
+import { SecretReferences } from "../../components/aws/cluster/secret-references";
+import { Kafka } from "../../components/aws/events/kafka";
+import type { Statement } from "../../components/aws/iam";
+import { PORTS } from "../../components/aws/security-groups";
+import { secretStatements, taskStatements } from "../../components/aws/service/roles";
+import { taskSecrets, taskVariables } from "../../components/aws/service";
+import { APP_PORT } from "../../components/contract";
+import { type KubernetesContext, SERVICE_NAMES } from "../../components/kubernetes/context";
+import { Monitoring } from "../../components/kubernetes/monitoring";
+import { Namespace } from "../../components/kubernetes/namespace";
+import { NetworkPolicies, type Way } from "../../components/kubernetes/namespace/network-policies";
+import type { CloudApp } from "./app";
+import { appSettings, type AppParts, ownSecrets, rolesOf, servicesOf, usesOf } from "./app-parts";
+import { migrationSecrets, migrationVariables } from "./migrations";
+import type { CloudTarget } from "./target";
+import type { StackConfig } from "../config";
+import { appPods } from "../kubernetes/pods";
+
+/** EKS Auto Mode adds to new pods that they are ready only when the load balancer sends them requests. */
+const READINESS_GATE = { "eks.amazonaws.com/pod-readiness-gate-inject": "enabled" } as const;
+
+/** Where pods get credentials of their role from: EKS' agent on their node. */
+const POD_IDENTITY_AGENT = { cidr: "169.254.170.23/32", port: 80 } as const;
+
+/** Addresses of the node itself, its metadata among them. */
+const LINK_LOCAL = "169.254.0.0/16";
+
+/** The app on EKS: the same edge, services, settings and secrets as on ECS, in pods instead of tasks. */
+export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppParts): CloudApp {
+  const { context: aws, provider: awsProvider, zones } = target.home;
+  const { plan, profile } = target;
+  const { network, groups, keys, logs, edge, database, events } = parts;
+  const { nodes: nodesPlan } = plan;
+  if (nodesPlan === undefined) throw new Error("the plan has no nodes");
+  const subnetIds = network.subnetIds.private;
+  const cluster = new KubernetesCluster(
+    "cluster",
+    {
+      ...{ context: aws, subnetIds, logs, version: config.kubernetesVersion, protect: config.protect },
+      kmsKeyArn: keys.arns.data,
+      administratorArns: config.eksAdministrators ?? [],
+      publicCidrs: config.eksApiCidrs,
+    },
+    { provider: awsProvider },
+  );
+  const provider = new k8s.Provider("eks", { kubeconfig: cluster.kubeconfig });
+  const nodes = new AppNodes(
+    "nodes",
+    {
+      ...{ zones, subnetIds, nodeRoleName: cluster.nodeRoleName, instanceType: nodesPlan.instanceType },
+      // Pods are in the app's group by their node: the ways to services are the same as on ECS.
+      securityGroupIds: [cluster.securityGroupId, groups.id("app")],
+      maxVcpus: nodesPlan.maxNodes * nodesPlan.vcpus,
+      spot: profile.disposable,
+    },
+    { provider, dependsOn: [network] },
+  );
+  const installed = { context: aws, clusterName: cluster.clusterName };
+  const addons = new ClusterAddons("cluster-addons", installed, { provider: awsProvider, dependsOn: [nodes] });
+  const { project, stack } = aws;
+  const { namespaceName: namespace } = new Namespace("namespace", { project, stack, labels: READINESS_GATE, protect: false }, { provider });
+  const context: KubernetesContext = { project, stack, namespace };
+  const policies = new NetworkPolicies(
+    "network-policies",
+    {
+      context,
+      clients: [{ cidrs: [network.cidr] }],
+      monitoring: config.monitoringNamespace === undefined ? undefined : { namespace: config.monitoringNamespace },
+      services: waysOf(network.cidr, events instanceof Kafka),
+      dnsCidrs: [`${CLUSTER_DNS}/32`],
+    },
+    { provider },
+  );
+  const services = servicesOf(aws, parts);
+  const roles = rolesOf(parts);
+  const secretArns = [database.secretArns.user, parts.redisCache.urlSecretArn, parts.redisLimits.urlSecretArn, ...ownSecrets(parts)];
+  const identities = [
+    ...identify(
+      "app",
+      roles.map((role) => SERVICE_NAMES[role]),
+      { secretArns, uses: usesOf(parts) },
+    ),
+    ...identify("migrations", ["migrations"], {
+      secretArns: [database.secretArns.owner, database.secretArns.user, parts.redisLimits.urlSecretArn],
+      uses: {},
+    }),
+  ];
+  const secrets = (name: string, references: ConstructorParameters<typeof SecretReferences>[1]["references"]): SecretReferences =>
+    new SecretReferences(
+      `${name}-secrets`,
+      { context, region: aws.region, objectName: name, references },
+      { provider, dependsOn: [addons] },
+    );
+  appPods(config, {
+    ...{ context, provider, plan, roles, image: parts.image.reference },
+    settings: { ...appSettings(config, parts.image), trustedProxies: edge.proxies },
+    variables: (settings) => taskVariables(services, settings),
+    secrets: secrets("app", taskSecrets(services)).mounted,
+    migrations: { variables: migrationVariables(config, parts), secrets: secrets("migrations", migrationSecrets(parts)).mounted },
+    // Before the first pod: what makes it wait for the load balancer is added when it is made.
+    beforeWebPods: (service) => [
+      new k8s.apiextensions.CustomResource(
+        "web-targets",
+        {
+          apiVersion: "eks.amazonaws.com/v1",
+          kind: "TargetGroupBinding",
+          metadata: { name: SERVICE_NAMES.web, namespace },
+          spec: {
+            serviceRef: { name: service.metadata.name, port: APP_PORT },
+            targetGroupARN: edge.loadBalancer.targetGroupArn,
+            targetType: "ip",
+          },
+        },
+        { provider, dependsOn: [...edge.loadBalancer.nodes.listeners] },
+      ),
+    ],
+    dependsOn: [parts.servers, network, nodes, addons, policies, ...identities],
+  });
+  if (config.monitoringNamespace !== undefined) {
+    new Monitoring("monitoring", { context, adminToken: parts.adminToken.generated }, { provider });
+  }
+  return { cluster, services: {}, migrated: undefined };
+
+  /** A role for pods of the accounts, and what ties it to them. */
+  function identify(name: string, accounts: readonly string[], may: Pick<Parameters<typeof taskStatements>[0], "uses"> & SecretArns) {
+    const statements: readonly Statement[] = [
+      ...secretStatements({ context: aws, secretArns: may.secretArns, dataKeyArn: keys.arns.data }, READ_SECRETS),
+      ...taskStatements({ context: aws, uses: may.uses }),
+    ];
+    const role = podRole(`cluster-${name}-role`, { context: aws, description: `What pods of ${name} may do`, statements }, cluster);
+    const associations = accounts.map((serviceAccount) => {
+      const args = { context: aws, clusterName: cluster.clusterName, namespace: context.namespace, serviceAccount, roleArn: role.role.arn };
+      return podIdentity(`cluster-${serviceAccount}-identity`, args, { parent: cluster });
+    });
+    return [...associations, ...(role.policy === undefined ? [] : [role.policy])];
+  }
+}
+
+type SecretArns = Pick<Parameters<typeof secretStatements>[0], "secretArns">;
+
+/** The driver asks which version is the current one before it reads it. */
+const READ_SECRETS = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"] as const;
+
+/** Where pods go, beside each other: the same as the security groups have it. */
+function waysOf(cidr: string, kafka: boolean): readonly Way[] {
+  const inside = { cidrs: [cidr] };
+  return [
+    { name: "database", peer: inside, ports: [PORTS.postgres] },
+    { name: "redis", peer: inside, ports: [PORTS.redis] },
+    ...(kafka ? [{ name: "kafka", peer: inside, ports: [PORTS.kafka] }] : []),
+    { name: "pod-identity", peer: { cidrs: [POD_IDENTITY_AGENT.cidr] }, ports: [POD_IDENTITY_AGENT.port] },
+    { name: "https", peer: { cidrs: ["0.0.0.0/0"], except: [LINK_LOCAL] }, ports: [PORTS.https] },
+  ];
+}

@@ -1,0 +1,32 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { Registry, type RegistryArgs } from "../../components/aws/registry";
+import { Image } from "../../components/aws/registry/image";
+import { ecrRepositoryArn } from "../../components/aws/service";
+import type { Region } from "./target";
+import type { StackConfig } from "../config";
+import { type appSource, contextDirectory } from "../local/parts";
+
+/** What runs in a region, and where it is pulled from. */
+interface StoredImage {
+  readonly image: Image;
+  readonly repositoryArns: readonly pulumi.Input<string>[];
+}
+
+/** The app's image in a registry of the region, or the one that is given: what starts in a region must not need another one. */
+export function cloudImage(
+  config: StackConfig,
+  source: Awaited<ReturnType<typeof appSource>>,
+  { context, provider, prefix }: Region,
+  registryArgs: Omit<RegistryArgs, "context">,
+): StoredImage {
+  const name = `${prefix}app-image`;
+  if ("files" in source) {
+    const { url: repositoryUrl, arn } = new Registry(`${prefix}registry`, { context, ...registryArgs }, { provider });
+    const platform = config.cpuArchitecture === "arm64" ? "linux/arm64" : "linux/amd64";
+    const build = { files: source.files, contextDirectory: contextDirectory("app"), platform, repositoryUrl };
+    return { image: new Image(name, { source: build }), repositoryArns: [arn] };
+  }
+  const reference = (prefix === "" ? config.image : (config.secondImage ?? config.image)) ?? "";
+  const repositoryArn = ecrRepositoryArn(reference);
+  return { image: new Image(name, { source: { reference } }), repositoryArns: repositoryArn === undefined ? [] : [repositoryArn] };
+}

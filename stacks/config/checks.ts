@@ -1,0 +1,55 @@
+import { isContractVariable } from "../../components/local/app/environment";
+import { cloudViolations } from "../cloud/checks";
+import { looksSecret } from "./fields";
+import { CLUSTER_APP_MEMORY_MB, type Given, type StackConfig } from "./keys";
+import { tlsViolations } from "../local/tls";
+
+/** Kept free for the app's primary process, MiB (measured 45–55, see app/src/config/machine.ts). */
+const PRIMARY_MB = 64;
+/** Least a worker needs, MiB: an idle one is resident with up to 90 (app.md). */
+const WORKER_MB = 96;
+/** Part of a worker's memory that is heap; the rest is code, stacks and buffers. The app uses the same share. */
+const HEAP_SHARE = 0.75;
+
+/** Memory an instance needs for its workers, MiB; a single worker is the instance's only process. */
+export function neededMemoryMb(workerCount: number, heapMb: number | undefined): number {
+  const worker = Math.max(WORKER_MB, Math.ceil((heapMb ?? 0) / HEAP_SHARE));
+  return (workerCount === 1 ? 0 : PRIMARY_MB) + workerCount * worker;
+}
+
+/** What does not go together, as sentences. What depends on the Docker host is checked later, see host.ts and sizing.ts. */
+export function crossFieldViolations(config: StackConfig, given: Given, hasKubeconfig = false): string[] {
+  const violations = [...tlsViolations(config), ...cloudViolations(config, hasKubeconfig)];
+  const { appEnvironment, workerHeapMb } = config;
+  // Elsewhere the memory follows from the workers, in phase database unless it is given.
+  const memory = { cluster: config.appMemoryMb ?? CLUSTER_APP_MEMORY_MB, database: config.appMemoryMb ?? Infinity, cloud: Infinity };
+  const appMemoryMb = memory[config.phase];
+  const count = config.workers === "auto" ? 1 : config.workers;
+  const needed = neededMemoryMb(count, workerHeapMb);
+  if (needed > appMemoryMb) {
+    const heap = workerHeapMb === undefined ? "" : ` with a heap of ${workerHeapMb} MiB each (workerHeapMb)`;
+    violations.push(
+      `appMemoryMb is ${appMemoryMb}, but ${count} worker${count === 1 ? "" : "s"}${heap} need${count === 1 ? "s" : ""} ${needed} MiB; ` +
+        `allowed: at least ${needed}, or fewer workers, or a smaller heap. Fix: pulumi config set appMemoryMb ${needed}`,
+    );
+  }
+  for (const kind of ["api", "chat"] as const) {
+    if (config[`${kind}RequestsPerSecond`] === 0 && (given[`${kind}Burst`] ?? 0) > 0) {
+      violations.push(
+        `${kind}Burst is ${config[`${kind}Burst`]}, but ${kind}RequestsPerSecond 0 switches that limit off; ` +
+          `allowed: a burst only with a limit. Fix: pulumi config rm ${kind}Burst`,
+      );
+    }
+  }
+  for (const name of Object.keys(appEnvironment).sort()) {
+    const remove = `Fix: pulumi config rm --path appEnvironment.${name}`;
+    if (isContractVariable(name)) {
+      violations.push(`appEnvironment.${name} belongs to the app contract and is set by the phase; allowed: other names. ${remove}`);
+    } else if (looksSecret(name, appEnvironment[name] ?? "")) {
+      violations.push(
+        `appEnvironment.${name} looks like a secret, and variables are visible in containers; allowed: plain values. ${remove}`,
+      );
+    }
+  }
+  return violations;
+}

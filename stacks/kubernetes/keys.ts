@@ -1,0 +1,49 @@
+import { boolean, filePath, integer, list, oneOf, text } from "../config/fields";
+
+const NAME = /^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/;
+const name = (what: string, example: string) => text(NAME, what, example);
+const cidrs = (what: string, example: string) => list(/^(\d{1,3}\.){3}\d{1,3}\/\d{1,2}$/, what, example);
+
+/** Keys of phase `cloud` with cloudRuntime `eks` or `kubernetes`. */
+export const kubernetesFields = {
+  /** With eks: who may do everything in the cluster; whoever runs Pulumi has to be among them. */
+  eksAdministrators: list(
+    /^arn:aws[a-z-]*:iam::\d{12}:(role|user)\/[\w+=,.@/-]{1,200}$/,
+    "ARNs of IAM roles or users, separated by commas (aws sts get-caller-identity)",
+    "arn:aws:iam::123456789012:role/deployer",
+  ),
+  /** With eks and profile dev: ranges of addresses that reach the cluster's API over the internet. @default from inside of the network only */
+  eksApiCidrs: cidrs("ranges of addresses, separated by commas", "203.0.113.7/32"),
+  /** With eks: version of Kubernetes. @default 1.35 */
+  kubernetesVersion: text(/^1\.(3[3-9]|[4-9]\d)$/, "a version under standard support, 1.33 or newer", "1.35"),
+  /** With kubernetes: file with the way into the cluster. @default what kubectl uses */
+  kubeconfigFile: { ...filePath, example: "~/.kube/config" },
+  /** With kubernetes: context in that file; without it an update could go to another cluster. */
+  kubernetesContext: text(/^[\w.:@/-]{1,253}$/, "a context of the kubeconfig (kubectl config get-contexts)", "production"),
+  /** With kubernetes: class of an Ingress for domainName. @default none, nor a route: the app is reached inside of the cluster */
+  ingressClass: name("the name of an IngressClass (kubectl get ingressclass)", "nginx"),
+  /** Secret with certificate and key for the Ingress, in the stack's namespace. @default plain HTTP */
+  ingressTlsSecret: name("the name of a Secret of type kubernetes.io/tls", "shop-tls"),
+  /** With kubernetes, instead of ingressClass: Gateway that a route for domainName is added to. */
+  gateway: text(/^[a-z0-9-]{1,63}\/[a-z0-9.-]{1,253}$/, "NAMESPACE/NAME of a Gateway (kubectl get gateway -A)", "gateways/public"),
+  /** With kubernetes: namespace that requests come from, that of the Ingress controller or the Gateway. */
+  ingressNamespace: name("the name of a namespace", "ingress-nginx"),
+  /** With kubernetes: class of the volume with uploaded documents, which all pods write to. */
+  documentsStorageClass: name("a StorageClass with access mode ReadWriteMany (kubectl get storageclass)", "nfs"),
+  /** Its size, GiB. @default 100 */
+  documentsStorageGb: integer({ least: 1, most: 65_536, unit: "GiB", example: 100 }),
+  /** With kubernetes: addresses of the services with data. @default private ones */
+  servicesCidrs: cidrs("ranges of addresses, separated by commas", "10.20.0.0/16"),
+  /** With kubernetes: brokers of Kafka. @default none: events are kept in the outbox */
+  kafkaBrokers: list(/^[\w.-]{1,253}:[1-9]\d{0,4}$/, "host:port of brokers, separated by commas", "kafka-1:9093,kafka-2:9093"),
+  /** Whether they speak TLS. @default true */
+  kafkaTls: boolean,
+  /** Namespace of a Prometheus operator, which is told to read the app's figures. @default none */
+  monitoringNamespace: name("the name of a namespace", "monitoring"),
+  /** How autoscalers learn what waits for jobs and consumer. @default none: they go by CPU and memory */
+  queueMetrics: oneOf(["none", "external", "keda"]),
+  /** With queueMetrics keda: where KEDA asks. */
+  prometheusUrl: text(/^https?:\/\/[\w.:-]+(\/[\w./-]*)?$/, "the address of a Prometheus", "http://prometheus.monitoring:9090"),
+} as const;
+
+export type KubernetesKey = keyof typeof kubernetesFields;

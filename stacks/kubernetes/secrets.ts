@@ -1,0 +1,79 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { ConfigSource } from "../config";
+
+interface SecretField {
+  /** What a value has to look like. */
+  readonly isValid: (value: string) => boolean;
+  /** Completes the sentence "allowed: …". */
+  readonly allowed: string;
+  /** A value that works. */
+  readonly example: string;
+}
+
+const address = (protocols: readonly string[], what: string, example: string): SecretField => ({
+  // A password is in it: without one it would be no secret, and the server would take everybody.
+  isValid: (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol) && new URL(value).hostname !== "",
+  allowed: what,
+  example,
+});
+const postgres = (what: string): SecretField =>
+  address(["postgres:", "postgresql:"], what, "'postgres://app:PASSWORD@db.example.com:5432/app?sslmode=verify-full'");
+const redis = (what: string): SecretField => address(["redis:", "rediss:"], what, "'rediss://:PASSWORD@redis.example.com:6379'");
+
+/** Keys whose values are secret: taken with `--secret` only, and shown by no message. All are of cloudRuntime kubernetes. */
+export const SECRET_FIELDS = {
+  /** Postgres as the app uses it: a pooler or the primary, as who reads and writes rows. */
+  databaseUrl: postgres("the address of Postgres, with user and password"),
+  /** The primary, past the pooler, as the owner of the tables: for migrations. @default databaseUrl */
+  databaseMigrationUrl: postgres("the address of the primary, with the owner and its password"),
+  /** A server, or a name for several, that answers reads. @default none */
+  databaseReadUrl: postgres("the address of a replica, with user and password"),
+  /** Redis for cache, sessions and messages. */
+  redisUrl: redis("the address of a Redis that may give up what expires (volatile-lru)"),
+  /** Redis for limits and queues. */
+  redisLimitsUrl: redis("the address of another Redis that gives up nothing (noeviction)"),
+  /** The way into the cluster as text, instead of kubeconfigFile and kubernetesContext. */
+  kubeconfig: {
+    isValid: (value) => /^\s*(apiVersion|clusters|\{)/m.test(value),
+    allowed: "the content of a kubeconfig",
+    example: "< kubeconfig.yaml",
+  },
+} as const satisfies Record<string, SecretField>;
+
+export type SecretKey = keyof typeof SECRET_FIELDS;
+
+/** What of them a stack cannot do without. */
+const REQUIRED: readonly SecretKey[] = ["databaseUrl", "redisUrl", "redisLimitsUrl"];
+
+/** Values by key, as they are: for what has to be known of them, such as a host. Handed on, they have to be marked as secret. */
+export type SecretValues = Readonly<Partial<Record<SecretKey, string>>>;
+
+/** What is set of the secret keys. */
+export function secretValues({ project, values }: Pick<ConfigSource, "project" | "values">): SecretValues {
+  const keys = (Object.keys(SECRET_FIELDS) as SecretKey[]).filter((key) => values[`${project}:${key}`] !== undefined);
+  return Object.fromEntries(keys.map((key) => [key, values[`${project}:${key}`]]));
+}
+
+/** What of the secret keys is wrong or missing, without their values. @param needed whether the stack's runtime needs them */
+export function secretViolations(source: ConfigSource, needed: boolean): string[] {
+  const given = secretValues(source);
+  return (Object.entries(SECRET_FIELDS) as [SecretKey, SecretField][]).flatMap(([key, { isValid, allowed, example }]): string[] => {
+    const fix = `Fix: pulumi config set --secret ${key} ${example}`;
+    const value = given[key];
+    if (value === undefined) {
+      return needed && REQUIRED.includes(key)
+        ? [`${key} is not set, and cloudRuntime kubernetes needs it; allowed: ${allowed}. ${fix}`]
+        : [];
+    }
+    if (!source.isSecret(`${source.project}:${key}`)) {
+      return [`${key} is set in plain text, where everybody who has the stack's file can read it; allowed: only as a secret. ${fix}`];
+    }
+    return isValid(value) ? [] : [`${key} is not usable; allowed: ${allowed}. ${fix}`];
+  });
+}
+
+/** The same, marked as secret. */
+export function asSecrets(values: Readonly<Record<string, string | undefined>>): Record<string, pulumi.Output<string>> {
+  const given = Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return Object.fromEntries(given.map(([key, value]) => [key, pulumi.secret(value)]));
+}

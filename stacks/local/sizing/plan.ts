@@ -1,0 +1,100 @@
+import * as pulumi from "@pulumi/pulumi";
+import { KAFKA_BROKERS, kafkaHeapMb } from "../../../components/local/kafka";
+import { postgresConnections } from "../../../components/local/pgbouncer";
+import { proxyMemoryMb } from "../../../components/local/postgres-proxy";
+import { redisContainerMb } from "../../../components/local/redis";
+import type { DockerHost } from "../preflight";
+import { leastTotal } from "../../lib/share";
+import { brokerMemoryMb, divideMemory, FIXED_MB, fixedMemory, leastPostgresMb, memoryBudget, memoryShares, redisDataMb } from "./memory";
+import { appPools, appWorkers, pgbouncerSettings } from "./pools";
+import { cannotFit } from "./refusals";
+import type { Limits, Plan, SizingConfig } from "./types";
+
+/**
+ * Divides a Docker host among the containers of phase `database`. What the user set wins and is checked together with all the rest; what
+ * is left is divided. Memory limits never add up to more than the budget.
+ *
+ * @throws RunError with one sentence (field, value, what is allowed, what to type) when it cannot fit.
+ */
+export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">): Plan {
+  const { cpus } = host;
+  const needed = needs(config, host);
+  const { workers, settings, maxConnections, proxyConnections, budgetMb, fixedMb, leastPostgres, shares } = needed;
+  if (!isEnough(needed)) {
+    const fits = (other: SizingConfig): boolean => hasPlan(other, host);
+    const neededMb = fixedMb + leastTotal(shares);
+    throw new pulumi.RunError(cannotFit({ config, host, budgetMb, neededMb, leastPostgresMb: leastPostgres, fits }));
+  }
+  const memory = divideMemory(budgetMb - fixedMb, config, host, shares, leastPostgres);
+  const pools = appPools(config, settings.poolSize, workers);
+
+  // What is one thread uses one core; Redis has another process that rewrites its append-only file.
+  const [one, two] = [Math.min(1, cpus), Math.min(2, cpus)];
+  const redis = (given: number | undefined, containerMb: number): Plan["redisCache"] => {
+    const maxMemoryMb = given ?? redisDataMb(containerMb);
+    return { maxMemoryMb, memoryMb: redisContainerMb(maxMemoryMb), cpus: two };
+  };
+  const brokerMb = brokerMemoryMb(config);
+  const plan: Omit<Plan, "totalMb"> = {
+    budgetMb,
+    app: { instances: config.appInstances, workers, memoryMb: memory.app, cpus: config.appCpus, ...pools },
+    // Background work never takes all of the host from those who wait for an answer.
+    jobs: { memoryMb: memory.jobs, cpus: Math.max(one, Math.floor(cpus / 2)), ...pools },
+    postgres: { nodes: config.postgresNodes, memoryMb: memory.postgres, cpus: config.postgresCpus, maxConnections },
+    etcd: { members: config.etcdMembers === "3" ? 3 : 1, memoryMb: FIXED_MB.etcd },
+    pgbouncer: { settings, memoryMb: FIXED_MB.pgbouncer, cpus: one },
+    postgresProxy: { maxConnections: proxyConnections, memoryMb: proxyMemoryMb(proxyConnections), cpus: one },
+    postgresOperator: { memoryMb: FIXED_MB.postgresOperator, cpus: one },
+    redisCache: redis(config.redisCacheMb, memory.redisCache),
+    redisLimits: redis(config.redisLimitsMb, memory.redisLimits),
+    loadBalancer: { memoryMb: FIXED_MB.loadBalancer },
+    kafka: config.kafka ? { brokers: KAFKA_BROKERS, memoryMb: brokerMb, heapMb: kafkaHeapMb(brokerMb), cpus: two } : undefined,
+    consumer: config.kafka ? { memoryMb: FIXED_MB.consumer, cpus: one, ...pools } : undefined,
+  };
+  return { ...plan, totalMb: containersOf(plan).reduce((sum, { count, limits }) => sum + count * limits.memoryMb, 0) };
+}
+
+/** What follows from the configuration before memory is divided. */
+function needs(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">) {
+  const budgetMb = memoryBudget(config, host);
+  const workers = appWorkers(config, host);
+  const settings = pgbouncerSettings(config, host, workers);
+  const maxConnections = postgresConnections([settings]);
+  // While PgBouncer is replaced there are two of them.
+  const proxyConnections = 2 * maxConnections;
+  const fixedMb = fixedMemory(config, proxyConnections);
+  const leastPostgres = leastPostgresMb(config, maxConnections);
+  const shares = memoryShares(config, workers, leastPostgres);
+  return { budgetMb, workers, settings, maxConnections, proxyConnections, fixedMb, leastPostgres, shares };
+}
+
+function isEnough({ budgetMb, fixedMb, shares }: Pick<ReturnType<typeof needs>, "budgetMb" | "fixedMb" | "shares">): boolean {
+  return fixedMb + leastTotal(shares) <= budgetMb;
+}
+
+function hasPlan(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">): boolean {
+  try {
+    return isEnough(needs(config, host));
+  } catch (error) {
+    if (pulumi.RunError.isInstance(error)) return false;
+    throw error;
+  }
+}
+
+/** The containers of a plan: their service's name, how many there are, and what each may use. */
+export function containersOf(plan: Omit<Plan, "totalMb">): { readonly name: string; readonly count: number; readonly limits: Limits }[] {
+  return [
+    { name: "app", count: plan.app.instances, limits: plan.app },
+    { name: "jobs", count: 1, limits: plan.jobs },
+    { name: "postgres", count: plan.postgres.nodes, limits: plan.postgres },
+    { name: "etcd", count: plan.etcd.members, limits: plan.etcd },
+    { name: "postgres-proxy", count: 1, limits: plan.postgresProxy },
+    { name: "pgbouncer", count: 1, limits: plan.pgbouncer },
+    { name: "postgres-operator", count: 1, limits: plan.postgresOperator },
+    { name: "redis-cache", count: 1, limits: plan.redisCache },
+    { name: "redis-limits", count: 1, limits: plan.redisLimits },
+    { name: "load-balancer", count: 1, limits: plan.loadBalancer },
+    ...(plan.kafka === undefined ? [] : [{ name: "kafka", count: plan.kafka.brokers, limits: plan.kafka }]),
+    ...(plan.consumer === undefined ? [] : [{ name: "consumer", count: 1, limits: plan.consumer }]),
+  ];
+}

@@ -1,0 +1,58 @@
+import type { PgbouncerSettings } from "../../../components/local/pgbouncer";
+import type { StackConfig } from "../../config/keys";
+
+/** What the plan of phase `database` is made of, beside the host. */
+export type SizingConfig = Pick<
+  StackConfig,
+  | "appInstances"
+  | "workers"
+  | "appMemoryMb"
+  | "appCpus"
+  | "workerHeapMb"
+  | "memoryBudgetMb"
+  | "jobsMemoryMb"
+  | "postgresNodes"
+  | "postgresMemoryMb"
+  | "postgresCpus"
+  | "etcdMembers"
+  | "durability"
+  | "dbPoolSize"
+  | "redisCacheMb"
+  | "redisLimitsMb"
+  | "kafka"
+  | "kafkaMemoryMb"
+>;
+
+/** Limits of a container, in MiB and cores; without a number of cores it may use all of the host's. */
+export interface Limits {
+  readonly memoryMb: number;
+  readonly cpus?: number | undefined;
+}
+
+/** Connections of one app container, all its workers together. */
+export interface AppPools {
+  /** To the primary. */
+  readonly poolMax: number;
+  /** To each server that is read. */
+  readonly replicaPoolMax: number;
+}
+
+/** Who gets how much in phase `database`. */
+export interface Plan {
+  /** What all containers may use together, MiB, and what they do. */
+  readonly budgetMb: number;
+  readonly totalMb: number;
+  readonly app: Limits & AppPools & { readonly instances: number; readonly workers: number };
+  readonly jobs: Limits & AppPools;
+  readonly postgres: Limits & { readonly nodes: number; readonly maxConnections: number };
+  readonly etcd: Limits & { readonly members: 1 | 3 };
+  readonly pgbouncer: Limits & { readonly settings: PgbouncerSettings };
+  readonly postgresProxy: Limits & { readonly maxConnections: number };
+  readonly postgresOperator: Limits;
+  readonly redisCache: Limits & { readonly maxMemoryMb: number };
+  readonly redisLimits: Limits & { readonly maxMemoryMb: number };
+  readonly loadBalancer: Limits;
+  /** With `kafka` only. */
+  readonly kafka: (Limits & { readonly brokers: number; readonly heapMb: number }) | undefined;
+  readonly consumer: (Limits & AppPools) | undefined;
+}
