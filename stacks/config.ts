@@ -4,6 +4,7 @@ import { crossFieldViolations } from "./config/checks";
 import type { Field } from "./config/fields";
 import { fields, type Given, type StackConfig, unusedKeys } from "./config/keys";
 import { closest } from "./config/did-you-mean";
+import { authorityViolations } from "./kubernetes/authorities";
 import { SECRET_FIELDS, secretValues, secretViolations } from "./kubernetes/secrets";
 
 export { type Phase, PHASES, type StackConfig } from "./config/keys";
@@ -26,10 +27,12 @@ export function loadConfig(source: ConfigSource = programConfig()): StackConfig 
   const given = readFields(source, violations);
   const config = withDefaults(given, source.stack);
   const needsSecrets = config.phase === "cloud" && config.cloudRuntime === "kubernetes";
+  const secrets = secretValues(source);
   violations.push(
     ...unknownKeys(source),
-    ...crossFieldViolations(config, given, secretValues(source).kubeconfig !== undefined),
+    ...crossFieldViolations(config, given, secrets.kubeconfig !== undefined),
     ...secretViolations(source, needsSecrets),
+    ...(needsSecrets ? authorityViolations(config, secrets) : []),
   );
   if (violations.length === 0) {
     tellUnused(given, config);

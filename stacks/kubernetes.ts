@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
+import { Authorities, type MountedAuthorities } from "../components/kubernetes/authorities";
 import { type KubernetesContext, SERVICE_NAMES } from "../components/kubernetes/context";
 import { Documents } from "../components/kubernetes/documents";
 import { Entrance, type EntranceKind } from "../components/kubernetes/entrance";
@@ -14,6 +15,7 @@ import { type AppRole, type AppSettings, refuseContractVariables, settingsVariab
 import { cloudPlan } from "./cloud/sizing/plan";
 import type { CloudPlan } from "./cloud/sizing/types";
 import type { StackConfig } from "./config";
+import { authorityCertificates } from "./kubernetes/authorities";
 import { appPods } from "./kubernetes/pods";
 import { asSecrets, secretValues, type SecretValues } from "./kubernetes/secrets";
 import type { PhaseOutputs } from "./outputs";
@@ -80,6 +82,7 @@ export async function kubernetes(config: StackConfig): Promise<PhaseOutputs> {
   const roles: readonly AppRole[] = hasKafka ? ["web", "jobs", "consumer"] : ["web", "jobs"];
   const app = appPods(config, {
     ...{ context, provider, plan, roles, image, settings: common, secrets: secrets.mounted, documentsClaim: documents.claimName },
+    authorities: authoritiesOf(config, context, own),
     variables: (settings) => appVariables(config, settings),
     migrations: { variables: migrationVariables(config, version, given), secrets: migrationFiles.mounted },
     dependsOn: [policies],
@@ -112,6 +115,16 @@ function podsLine(users: number, { web, jobs, consumer }: CloudPlan): string {
 }
 
 const notChecked = (): Error => new Error("required configuration was not checked");
+
+/** Where none are given there is no object for them either. */
+function authoritiesOf(
+  config: StackConfig,
+  context: KubernetesContext,
+  own: pulumi.ComponentResourceOptions,
+): MountedAuthorities | undefined {
+  const certificates = authorityCertificates(config);
+  return Object.keys(certificates).length === 0 ? undefined : new Authorities("authorities", { context, certificates }, own).mounted;
+}
 
 /** Which cluster: the one that is named, and no other. */
 function clusterOf({ kubeconfigFile, kubernetesContext: context }: StackConfig, { kubeconfig }: SecretValues): k8s.ProviderArgs {

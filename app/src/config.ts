@@ -6,7 +6,7 @@ import type { KafkaConfig } from "./events/config";
 import type { SqsConfig } from "./events/sqs-config";
 import type { RealtimeConfig } from "./realtime/config";
 import type { RateLimitConfig } from "./rate-limit/policies";
-import type { RedisConfig } from "./redis";
+import type { RedisConfig } from "./redis/config";
 
 export { ConfigError, loadConfig } from "./config/load";
 export { detectPhase } from "./config/phase";

@@ -38,6 +38,12 @@ export const kubernetesFields = {
   kafkaBrokers: list(/^[\w.-]{1,253}:[1-9]\d{0,4}$/, "host:port of brokers, separated by commas", "kafka-1:9093,kafka-2:9093"),
   /** Whether they speak TLS. @default true */
   kafkaTls: boolean,
+  /** With kubernetes: who signs the certificates of Postgres, in the databaseUrl and its like. @default the authorities Node believes */
+  databaseCaFile: { ...filePath, example: "certificates/database-ca.pem" },
+  /** The same of Redis, with rediss:// addresses. */
+  redisCaFile: { ...filePath, example: "certificates/redis-ca.pem" },
+  /** The same of kafkaBrokers. */
+  kafkaCaFile: { ...filePath, example: "certificates/kafka-ca.pem" },
   /** Namespace of a Prometheus operator, which is told to read the app's figures. @default none */
   monitoringNamespace: name("the name of a namespace", "monitoring"),
   /** How autoscalers learn what waits for jobs and consumer. @default none: they go by CPU and memory */

@@ -1,5 +1,6 @@
 import type * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
+import type { MountedAuthorities } from "../../components/kubernetes/authorities";
 import { type KubernetesContext, objectName } from "../../components/kubernetes/context";
 import { Migrations } from "../../components/kubernetes/migrations";
 import type { MountedSecrets } from "../../components/kubernetes/secret-files";
@@ -22,6 +23,8 @@ export interface PodParts {
   /** Environment of a role's pods. */
   readonly variables: (settings: AppSettings) => Variables;
   readonly secrets: MountedSecrets;
+  /** Authorities of one's own, for the migration, too. @default none */
+  readonly authorities?: MountedAuthorities | undefined;
   readonly migrations: { readonly variables: Variables; readonly secrets: MountedSecrets };
   readonly documentsClaim?: pulumi.Input<string> | undefined;
   /** Objects that have to know the web role's service before its first pod is made. @default none */
@@ -33,7 +36,11 @@ export interface PodParts {
 /** Migrations first, then web, jobs and consumer, each with its autoscaler. */
 export function appPods(config: StackConfig, parts: PodParts): Readonly<Partial<Record<AppRole, Workload>>> {
   const { context, provider, plan, image } = parts;
-  const migrations = new Migrations("migrations", { context, image, ...parts.migrations }, { provider, dependsOn: [...parts.dependsOn] });
+  const migrations = new Migrations(
+    "migrations",
+    { context, image, authorities: parts.authorities, ...parts.migrations },
+    { provider, dependsOn: [...parts.dependsOn] },
+  );
   const sizes: Readonly<Record<AppRole, ServicePlan>> = { web: plan.web, jobs: plan.jobs, consumer: plan.consumer };
   const workload = (role: AppRole): Workload => {
     const { workers, memoryMb, cpu, minTasks, maxTasks, poolMax, replicaPoolMax } = sizes[role];
@@ -47,7 +54,8 @@ export function appPods(config: StackConfig, parts: PodParts): Readonly<Partial<
     return new Workload(
       role,
       {
-        ...{ context, role, image, memoryMb, secrets: parts.secrets, documentsClaim: parts.documentsClaim },
+        ...{ context, role, image, memoryMb, documentsClaim: parts.documentsClaim },
+        ...{ secrets: parts.secrets, authorities: parts.authorities },
         // What the system needs of a node is taken from all pods alike.
         cpuMilli: Math.floor((cpu / 1024) * 1000 * (plan.nodes?.podCpuShare ?? 1)),
         ...{ minPods: minTasks, maxPods: maxTasks },

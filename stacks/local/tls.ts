@@ -1,7 +1,8 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { createPrivateKey, type KeyObject, type X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import type { LoadBalancerTls } from "../../components/local/load-balancer";
+import { day, parseCertificates, pemBlocks, readPem } from "../lib/pem";
 
 /** The keys of the stack configuration that TLS depends on. */
 export interface TlsConfig {
@@ -64,8 +65,9 @@ export function loadBalancerTls(config: TlsConfig): { readonly tls?: LoadBalance
 
 function fileViolations(certificateFile: string, keyFile: string, now: Date): string[] {
   const violations: string[] = [];
-  const certificates = usable("tlsCertificateFile", certificateFile, parseCertificates, violations);
-  const key = usable("tlsKeyFile", keyFile, parseKey, violations);
+  const chain = (text: string): X509Certificate[] => parseCertificates(text, "the server's certificate first, then its chain");
+  const certificates = readPem({ key: "tlsCertificateFile", file: certificateFile }, chain, violations);
+  const key = readPem({ key: "tlsKeyFile", file: keyFile }, parseKey, violations);
   const own = certificates?.[0];
   if (own === undefined || certificates === undefined || key === undefined) return violations;
   violations.push(...keyViolations(certificates, own, key));
@@ -109,43 +111,6 @@ function keyViolations(certificates: readonly X509Certificate[], own: X509Certif
     : [];
 }
 
-/** A file's content, parsed; `undefined` and one more violation when it cannot be used. */
-function usable<Value>(key: string, file: string, parse: (text: string) => Value, violations: string[]): Value | undefined {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    const reasons: Partial<Record<string, string>> = {
-      ENOENT: "does not exist",
-      EACCES: "may not be read by you",
-      EISDIR: "is a directory",
-    };
-    const code = (error as NodeJS.ErrnoException).code ?? "";
-    const home = file.startsWith("~") ? "; ~ is not expanded here" : "";
-    violations.push(
-      `${key} ${file} ${reasons[code] ?? `cannot be read (${code})`}${home}; allowed: a PEM file on the machine that runs pulumi, ` +
-        `relative to the project's directory or absolute. ${REPLACE(key)}`,
-    );
-    return undefined;
-  }
-  try {
-    return parse(text);
-  } catch (error) {
-    violations.push(`${key} ${file} ${error instanceof Error ? error.message : String(error)} ${REPLACE(key)}`);
-    return undefined;
-  }
-}
-
-function parseCertificates(text: string): X509Certificate[] {
-  const blocks = pemBlocks(text).filter((block) => block.startsWith("-----BEGIN CERTIFICATE-----"));
-  try {
-    if (blocks.length > 0) return blocks.map((block) => new X509Certificate(block));
-  } catch {
-    throw new Error("holds a certificate that cannot be read; allowed: certificates in PEM format, undamaged.");
-  }
-  throw new Error("holds no certificate; allowed: PEM format, the server's certificate first, then its chain.");
-}
-
 function parseKey(text: string): KeyObject {
   const blocks = pemBlocks(text).filter((block) => block.includes("PRIVATE KEY-----"));
   if (blocks.length !== 1)
@@ -168,19 +133,4 @@ function bundle(certificates: string, key: string): string {
     ...pemBlocks(key).filter((block) => block.includes("PRIVATE KEY")),
   ];
   return `${blocks.join("\n")}\n`;
-}
-
-/** Blocks of a PEM file; an elliptic curve's parameters, which OpenSSL writes before such a key, are among them. */
-function pemBlocks(text: string): string[] {
-  const blocks = text.match(/-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g) ?? [];
-  return blocks.map((block) =>
-    block
-      .split(/\s*\n\s*/)
-      .filter((line) => line !== "")
-      .join("\n"),
-  );
-}
-
-function day(date: Date): string {
-  return date.toISOString().slice(0, 10);
 }

@@ -7,13 +7,7 @@ import { SASL_MECHANISMS } from "../events/config";
 import { sqsVariables } from "../events/sqs-config";
 import { OCR_LANGUAGES } from "../ocr/languages";
 import { rateLimitVariables } from "../rate-limit/environment";
-
-const redisUrl = z
-  .string()
-  .max(4096)
-  .refine((text) => /^rediss?:\/\/[^/]/.test(text) && URL.canParse(text))
-  .optional()
-  .describe("an address such as redis://user:password@host:6379 (rediss:// for TLS)");
+import { redisVariables } from "../redis/config";
 
 /** What Kafka allows as a name, with room for the ending of the dead-letter topic. */
 const kafkaName = (fallback: string): z.ZodType<string, string | undefined> =>
@@ -73,9 +67,7 @@ export const environmentSchema = z.object({
     .describe("at least 16 printable characters without spaces"),
   ...databaseVariables,
   MIGRATIONS: z.enum(["auto", "external"]).default("auto").describe("auto or external"),
-  REDIS_URL: redisUrl,
-  REDIS_LIMITS_URL: redisUrl,
-  REDIS_COMMAND_TIMEOUT_MS: integer(10, 10_000, 150),
+  ...redisVariables,
   ...rateLimitVariables,
   CACHE_MAX_ENTRIES: integer(0, 10_000_000, 50_000),
   CACHE_MAX_MB: integer(1, 65_536, 32),

@@ -7,6 +7,7 @@ import { databaseConfig } from "../db/environment";
 import { bucketConfig } from "../documents/config";
 import { kafkaConfig } from "../events/config";
 import { sqsConfig } from "../events/sqs-config";
+import { redisConfig } from "../redis/config";
 import { environmentSchema, SECRET_NAMES } from "./environment";
 import type { MachineLimits } from "./machine";
 import { automaticWorkers, heapLimitMb, readMachineLimits, residentLimitMb } from "./machine";
@@ -41,6 +42,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
   const kafka = kafkaConfig(env, violations);
   const sqs = sqsConfig(env, violations);
   const bucket = bucketConfig(env, violations);
+  const redis = redisConfig(env, violations);
   // C2: all cores, but one process for a developer who did not ask for more.
   const wanted = env.WORKERS ?? (env.NODE_ENV === "development" ? 1 : "auto");
   const workers = wanted === "auto" ? automaticWorkers(machine) : wanted;
@@ -64,7 +66,7 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
     drainDelayMs: env.DRAIN_DELAY_MS,
     shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
     keepAliveTimeoutMs: env.KEEP_ALIVE_TIMEOUT_MS,
-    redis: { url: env.REDIS_URL, limitsUrl: env.REDIS_LIMITS_URL ?? env.REDIS_URL, commandTimeoutMs: env.REDIS_COMMAND_TIMEOUT_MS },
+    redis,
     protection: {
       adminPort: env.ADMIN_PORT,
       adminHost: env.ADMIN_HOST,

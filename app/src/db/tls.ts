@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { type ConnectionOptions, createSecureContext } from "node:tls";
+import { readCertificates } from "../config/certificates";
 
 /**
  * How connections to Postgres are encrypted, by the parameters of an address as libpq documents them (libpq, "SSL Support").
@@ -29,8 +29,6 @@ export interface PostgresAddress {
   readonly ssl?: ConnectionOptions | false | undefined;
 }
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/;
-
 /** Whether connections to this address are encrypted. */
 export function wantsTls(url: string): boolean {
   const mode = new URL(url).searchParams.get("sslmode");
@@ -57,15 +55,8 @@ function isMode(text: string): text is SslMode {
 /** Reads DATABASE_CA; what does not work is added to `violations`. */
 export function readAuthorities(text: string, violations: string[]): Authorities | undefined {
   if (text === "rds") return text;
-  try {
-    const pem = readFileSync(text, "utf8");
-    if (CERTIFICATE.test(pem)) return { pem };
-    violations.push(`DATABASE_CA: ${text} has no certificate; give the path of a file with PEM certificates, or rds.`);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    violations.push(`DATABASE_CA: cannot read ${text} (${code}); give the path of a readable file with PEM certificates, or rds.`);
-  }
-  return undefined;
+  const pem = readCertificates("DATABASE_CA", text, violations, ", or rds");
+  return pem === undefined ? undefined : { pem };
 }
 
 /**

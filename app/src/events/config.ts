@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readCertificates } from "../config/certificates";
 
 /** How Kafka is reached and what is kept there. */
 export interface KafkaConfig {
@@ -70,13 +70,8 @@ function tls({ KAFKA_TLS: enabled, KAFKA_TLS_CA_FILE: file }: KafkaVariables, vi
     violations.push("KAFKA_TLS_CA_FILE: set without TLS; set KAFKA_TLS to true, or remove the variable.");
     return undefined;
   }
-  try {
-    return { ca: readFileSync(file, "utf8") };
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    violations.push(`KAFKA_TLS_CA_FILE: cannot read ${file} (${code}); give the path of a readable file with certificates.`);
-    return undefined;
-  }
+  const ca = readCertificates("KAFKA_TLS_CA_FILE", file, violations);
+  return ca === undefined ? undefined : { ca };
 }
 
 function sasl(env: KafkaVariables, violations: string[]): KafkaConfig["sasl"] {

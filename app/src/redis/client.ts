@@ -1,7 +1,9 @@
 import type { Writable } from "node:stream";
+import { createSecureContext } from "node:tls";
 import { Redis, type RedisOptions } from "ioredis";
 import type { Logger } from "../observability/logger";
 import { CircuitBreaker } from "./circuit-breaker";
+import { isEncrypted } from "./config";
 import { isOutage, RedisUnavailableError } from "./errors";
 import { countCircuitOpened, countFailure, observeState } from "./metrics";
 
@@ -32,6 +34,8 @@ const defaults = {
 export interface RedisConnectionOptions {
   /** `redis://user:password@host:port/db`, or `rediss://` for TLS. */
   readonly url: string;
+  /** PEM of who signs the server's certificate, with `rediss://`. @default the authorities Node believes */
+  readonly ca?: string | undefined;
   /** What it is for, such as `cache` or `limits`; in logs, metrics and CLIENT LIST. */
   readonly name: string;
   /** Longest wait for one {@link RedisConnection.call}, milliseconds. */
@@ -70,13 +74,15 @@ export class RedisConnection {
   private gathering: Writable | undefined;
 
   /** Begins to connect at once; {@link started} tells when there is an outcome. */
-  constructor({ url, name, commandTimeoutMs, logger }: RedisConnectionOptions) {
+  constructor({ url, ca, name, commandTimeoutMs, logger }: RedisConnectionOptions) {
     this.name = name;
     this.timeoutMs = commandTimeoutMs;
     this.logger = logger;
     this.breaker = new CircuitBreaker(defaults.failuresToOpen, (state) => this.onCircuit(state));
     this.redis = new Redis(url, {
       connectionName: `app:${name}`,
+      // Given with `redis://`, it would encrypt all the same.
+      ...(ca !== undefined && isEncrypted(url) && { tls: { secureContext: createSecureContext({ ca }) } }),
       // Without a connection a command fails at once, and one that was under way when it broke is not sent again: its caller has moved on.
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,

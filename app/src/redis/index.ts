@@ -1,5 +1,6 @@
 import type { Logger } from "../observability/logger";
 import type { RedisConnection } from "./client";
+import type { RedisConfig } from "./config";
 
 /** The Redis servers of one worker. Eviction policy is per server, so cache and limits are two (data-plane.md); small stacks share one. */
 export interface RedisConnections {
@@ -9,23 +10,13 @@ export interface RedisConnections {
   readonly limits: RedisConnection | undefined;
 }
 
-/** What {@link connectRedis} takes from the configuration. */
-export interface RedisConfig {
-  /** REDIS_URL or REDIS_URL_FILE: server of cache, sessions and pub/sub; `undefined`: every feature uses its built-in fallback. */
-  readonly url: string | undefined;
-  /** REDIS_LIMITS_URL or REDIS_LIMITS_URL_FILE: server of limits and queues; @default REDIS_URL */
-  readonly limitsUrl: string | undefined;
-  /** REDIS_COMMAND_TIMEOUT_MS: longest wait of a request for Redis before it goes on without; @default 150 */
-  readonly commandTimeoutMs: number;
-}
-
 /** Connects to the configured servers; waits at most 1 s for them, because a worker serves without them as well. */
-export async function connectRedis({ url, limitsUrl, commandTimeoutMs }: RedisConfig, logger: Logger): Promise<RedisConnections> {
+export async function connectRedis({ url, limitsUrl, ca, commandTimeoutMs }: RedisConfig, logger: Logger): Promise<RedisConnections> {
   if (url === undefined && limitsUrl === undefined) return { cache: undefined, limits: undefined };
   // ten megabytes in every worker that the smallest phase does without
   const client = await import("./client.js");
   const connect = (name: string, target: string | undefined): RedisConnection | undefined =>
-    target === undefined ? undefined : new client.RedisConnection({ url: target, name, commandTimeoutMs, logger });
+    target === undefined ? undefined : new client.RedisConnection({ url: target, ca, name, commandTimeoutMs, logger });
   const cache = connect("cache", url);
   // One server, one connection: what a request asks of both then leaves in one write and comes back in one read.
   const limits = limitsUrl === url ? cache : connect("limits", limitsUrl);

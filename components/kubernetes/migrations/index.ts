@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { listed, transformed, type Transform } from "../../transform";
+import type { MountedAuthorities } from "../authorities";
 import { type KubernetesArgs, labelsOf } from "../context";
 import type { MountedSecrets } from "../secret-files";
 import { createEnvironment } from "../workload";
@@ -23,6 +24,8 @@ export interface MigrationsArgs extends KubernetesArgs {
   readonly variables: Readonly<Record<string, pulumi.Input<string> | undefined>>;
   /** The owner's own: other pods are not given them. */
   readonly secrets: MountedSecrets;
+  /** Authorities of one's own. @default none: the app believes those that Node believes */
+  readonly authorities?: MountedAuthorities | undefined;
   /** Changes to the child resource before it is created. */
   readonly transform?: { readonly job?: Transform<k8s.batch.v1.JobArgs> };
 }

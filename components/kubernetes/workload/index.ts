@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { APP_PORT } from "../../contract";
 import type { AppRole } from "../../local/app/environment";
 import { listed, transformed, type Transform } from "../../transform";
+import type { MountedAuthorities } from "../authorities";
 import { type KubernetesArgs, labelsOf, objectName, selectorOf, SERVICE_NAMES } from "../context";
 import { fileVariables, type MountedSecrets } from "../secret-files";
 import { podTemplate } from "./pod";
@@ -29,6 +30,8 @@ export interface WorkloadArgs extends KubernetesArgs, ScalingArgs {
   /** Environment of the app contract; plain values only. What is `undefined` is left out. */
   readonly variables: Readonly<Record<string, pulumi.Input<string> | undefined>>;
   readonly secrets: MountedSecrets;
+  /** Authorities of one's own. @default none: the app believes those that Node believes */
+  readonly authorities?: MountedAuthorities | undefined;
   /** Thousandths of a CPU each pod asks for, and MiB it asks for and may have. */
   readonly cpuMilli: number;
   readonly memoryMb: number;
@@ -187,11 +190,11 @@ export class Workload extends pulumi.ComponentResource {
  */
 export function createEnvironment(
   name: string,
-  { context, variables, secrets }: Pick<WorkloadArgs, "context" | "variables" | "secrets">,
+  { context, variables, secrets, authorities }: Pick<WorkloadArgs, "context" | "variables" | "secrets" | "authorities">,
   parent: pulumi.Resource,
 ): k8s.core.v1.ConfigMap {
   const given = Object.entries(variables).filter((entry): entry is [string, pulumi.Input<string>] => entry[1] !== undefined);
-  const data = { ...Object.fromEntries(given), ...fileVariables(secrets) };
+  const data = { ...Object.fromEntries(given), ...fileVariables(secrets), ...authorities?.variables };
   return new k8s.core.v1.ConfigMap(
     name,
     { metadata: { namespace: context.namespace, labels: labelsOf(context) }, immutable: true, data },

@@ -1,6 +1,7 @@
 import type * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import { APP_PORT, DRAIN_DELAY_SECONDS, HEALTH_PATH, READY_PATH, SHUTDOWN_TIMEOUT_SECONDS } from "../../contract";
+import { AUTHORITIES_DIRECTORY, type MountedAuthorities } from "../authorities";
 import { type KubernetesContext, labelsOf, type PodRole, selectorOf } from "../context";
 import { type MountedSecrets, SECRETS_DIRECTORY } from "../secret-files";
 
@@ -48,6 +49,8 @@ export interface PodArgs {
   /** ConfigMap with its environment. */
   readonly configMapName: pulumi.Input<string>;
   readonly secrets: MountedSecrets;
+  /** Authorities of one's own. @default none: the app believes those that Node believes */
+  readonly authorities?: MountedAuthorities | undefined;
   readonly serviceAccountName: pulumi.Input<string>;
   /** @default the cluster's */
   readonly priorityClassName?: pulumi.Input<string> | undefined;
@@ -86,6 +89,7 @@ export function podTemplate(args: PodArgs): k8s.types.input.core.v1.PodTemplateS
       volumes: [
         { name: "data", emptyDir: { sizeLimit: defaults.dataSize } },
         { name: "secrets", ...args.secrets.source },
+        ...(args.authorities === undefined ? [] : [{ name: "authorities", configMap: { name: args.authorities.configMapName } }]),
         ...(args.documentsClaim === undefined ? [] : [{ name: "documents", persistentVolumeClaim: { claimName: args.documentsClaim } }]),
       ],
       ...(command === undefined
@@ -124,6 +128,7 @@ function container(args: PodArgs): k8s.types.input.core.v1.Container {
     volumeMounts: [
       { name: "data", mountPath: DATA_DIRECTORY },
       { name: "secrets", mountPath: SECRETS_DIRECTORY, readOnly: true },
+      ...(args.authorities === undefined ? [] : [{ name: "authorities", mountPath: AUTHORITIES_DIRECTORY, readOnly: true }]),
       ...(args.documentsClaim === undefined ? [] : [{ name: "documents", mountPath: DOCUMENTS_DIRECTORY }]),
     ],
   };

@@ -1,7 +1,7 @@
 import type { KubernetesKey } from "../../../stacks/kubernetes/keys";
 
 /** Values that keys of EKS and of any Kubernetes cluster refuse, for the table of config.test.ts. */
-export const BAD_KUBERNETES_VALUES: Readonly<Record<Exclude<KubernetesKey, "kubeconfigFile">, readonly string[]>> = {
+export const BAD_KUBERNETES_VALUES: Readonly<Record<Exclude<KubernetesKey, `${string}File`>, readonly string[]>> = {
   eksAdministrators: ["deployer", "arn:aws:iam::1:role/deployer", "arn:aws:s3:::bucket", ""],
   eksApiCidrs: ["203.0.113.7", "everybody", "203.0.113.7/32,203.0.113.7/32", ""],
   kubernetesVersion: ["1.29", "1", "v1.35", "2.0", ""],

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import program from "../../../stacks/index";
+import { inDirectory } from "../../app/db/support";
+import { issue } from "../../support/certificates";
 import { manifestsOf, manifestsYaml } from "../../support/manifests";
 import { OUTPUT_KEYS } from "../../support/output-keys";
 import { isMarkedSecret, Recorder, settled, valueOf } from "../../support/pulumi-mocks";
@@ -23,6 +27,11 @@ const PLAIN = {
   ingressNamespace: "ingress-nginx",
   ingressTlsSecret: "shop-tls",
 };
+
+interface PodSpec {
+  readonly volumes: readonly { readonly name: string; readonly configMap?: unknown }[];
+  readonly containers: readonly [{ readonly volumeMounts: readonly { readonly name: string }[] }];
+}
 
 const named = (values: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(values).map(([key, value]) => [`phased-stack:${key}`, value]));
@@ -97,6 +106,34 @@ describe("phase cloud on any Kubernetes cluster", function () {
     assert.deepEqual([data["DATABASE_APP_USER"], data["DATABASE_URL_FILE"]], ["app", "/run/secrets/database_url"]);
     for (const { name, plain } of recorder.resources) assert.doesNotMatch(plain, /canary-value-of-/, name);
   });
+
+  it("A14 gives authorities of one's own to all pods as files, which the app is told of", () =>
+    inDirectory(async (directory) => {
+      const file = path.join(directory, "ca.pem");
+      const { certificate } = issue();
+      writeFileSync(file, certificate);
+      const { recorder } = await run({ databaseCaFile: file, redisCaFile: file });
+      assert.deepEqual(recorder.get("authorities-files").inputs["data"], { "database_ca.pem": certificate, "redis_ca.pem": certificate });
+      for (const name of ["web", "jobs", "migrations"]) {
+        const { data } = recorder.get(`${name}-environment`).inputs as { data: Record<string, string> };
+        assert.deepEqual(
+          [data["DATABASE_CA"], data["REDIS_CA"], data["KAFKA_TLS_CA_FILE"]],
+          ["/etc/authorities/database_ca.pem", "/etc/authorities/redis_ca.pem", undefined],
+        );
+        const { inputs } = recorder.get(name === "migrations" ? "migrations-job" : `${name}-deployment`);
+        const { spec } = (inputs["spec"] as { template: { spec: PodSpec } }).template;
+        assert.deepEqual(
+          spec.volumes.filter(({ configMap }) => configMap !== undefined),
+          [{ name: "authorities", configMap: { name: "authorities-files-1a2b3c4" } }],
+        );
+        const mount = spec.containers[0].volumeMounts.find((mounted) => mounted.name === "authorities");
+        assert.deepEqual(mount, { name: "authorities", mountPath: "/etc/authorities", readOnly: true });
+      }
+      assert.doesNotMatch(JSON.stringify((await run()).recorder.resources), /authorities/, "nothing of it otherwise");
+      const plain = { ...SECRETS, redisLimitsUrl: "redis://:canary-value-of-limits@limits.example.com" };
+      assert.match(await refusal({ redisCaFile: file }, plain), /redisCaFile is set, but redisLimitsUrl has no TLS/);
+      assert.match(await refusal({ kafkaCaFile: "/nowhere" }), /kafkaCaFile \/nowhere does not exist/);
+    }));
 
   it("lets pods reach the ports of what they are told of, and requests in from the ingress controller only", async () => {
     const { recorder } = await run();
