@@ -134,6 +134,7 @@ function withDefaults(given: Given, stack: string): StackConfig {
     kafkaRetentionMb: 256,
     profile: stack === "dev" ? "dev" : "prod",
     cloudRuntime: "ecs",
+    databaseLogin: "password",
     events: "none",
     cdn: true,
     cpuArchitecture: "x86_64",

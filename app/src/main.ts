@@ -18,7 +18,7 @@ const HELP = `Usage: node main.js [command] [--role=web|jobs|consumer|all]
 
 Commands:
   start        run the app (default): one primary process and its workers, or a single process with WORKERS=1
-  migrate      bring the database up to date as the owner of its tables, make the login of DATABASE_APP_USER, and end
+  migrate      bring the database up to date as the owner of its tables, make the app's logins, and end
   healthcheck  exit 0 when the instance on this machine is ready for requests, else 1 with the reason
   status       print one JSON line: health and scaling of the instance on this machine
   --help       print this text

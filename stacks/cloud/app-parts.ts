@@ -20,7 +20,7 @@ import type { StackConfig } from "../config";
 /** Postgres, as the app of one region is told of it. */
 export type DatabaseAccess = Pick<
   Database,
-  "host" | "primaryHost" | "replicaHosts" | "port" | "databaseName" | "owner" | "user" | "secretArns"
+  "host" | "primaryHost" | "replicaHosts" | "port" | "databaseName" | "owner" | "user" | "secretArns" | "iam"
 >;
 
 /** What the app is given in phase `cloud`. */
@@ -74,8 +74,8 @@ export function servicesOf({ region }: Pick<AwsContext, "region">, parts: AppPar
       host: database.host,
       port: database.port,
       name: database.databaseName,
-      user: database.user,
-      password: keyOf(database.secretArns.user, "password"),
+      user: database.iam?.user ?? database.user,
+      password: database.iam === undefined ? keyOf(database.secretArns.user, "password") : undefined,
       replicaHosts: database.replicaHosts,
     },
     redis: { cacheUrl: redisCache.urlSecretArn, limitsUrl: redisLimits.urlSecretArn },
@@ -88,14 +88,18 @@ export function servicesOf({ region }: Pick<AwsContext, "region">, parts: AppPar
   };
 }
 
-/** Secrets that are the app's own. */
-export function ownSecrets({ sessionSecret, adminToken }: AppParts): readonly pulumi.Output<string>[] {
-  return [sessionSecret.arn, adminToken.arn];
+/** Secrets that the app is given: with tokens of IAM it has no password. */
+export function appSecrets({ database, redisCache, redisLimits, ...own }: AppParts): readonly pulumi.Output<string>[] {
+  const password = database.iam === undefined ? [database.secretArns.user] : [];
+  return [...password, redisCache.urlSecretArn, redisLimits.urlSecretArn, own.sessionSecret.arn, own.adminToken.arn];
 }
 
 /** What the app itself uses of AWS. */
-export function usesOf({ keys, storage, events }: AppParts): TaskRolesArgs["uses"] {
+export function usesOf({ keys, storage, events, database, takeover }: AppParts): TaskRolesArgs["uses"] {
+  // In a fixed order and each once: the server that takes over is read before.
+  const userArns = [...(database.iam?.userArns ?? []), ...(takeover?.iam?.userArns ?? [])];
   return {
+    database: database.iam === undefined ? undefined : { userArns: [...new Set(userArns)] },
     uploads: { bucketArn: storage.uploads.arn, kmsKeyArn: keys.arns.storage },
     kafka: events instanceof Kafka ? { clusterArn: events.arn } : undefined,
     sqs: events === undefined || events instanceof Kafka ? undefined : { queueArn: events.arn, kmsKeyArn: keys.arns.messages },

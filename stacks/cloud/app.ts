@@ -3,7 +3,7 @@ import { Autoscaling, type AutoscalingArgs } from "../../components/aws/autoscal
 import { RolloutChecks } from "../../components/aws/rollout";
 import { type Capacity, Cluster, Service, taskEnvironment, taskLogGroup, TaskRoles } from "../../components/aws/service";
 import type { AppRole } from "../../components/local/app";
-import { appSettings, type AppParts, backlogs, ownSecrets, rolesOf, servicesOf, usesOf } from "./app-parts";
+import { appSecrets, appSettings, type AppParts, backlogs, rolesOf, servicesOf, usesOf } from "./app-parts";
 import { migrate } from "./migrations";
 import type { ServicePlan } from "./sizing/types";
 import type { CloudTarget } from "./target";
@@ -32,7 +32,7 @@ export function cloudApp(config: StackConfig, target: CloudTarget, parts: AppPar
       context,
       repositoryArns: parts.repositoryArns,
       logGroupArns: [...logGroups.values()].map(({ arn }) => arn),
-      secretArns: [parts.database.secretArns.user, parts.redisCache.urlSecretArn, parts.redisLimits.urlSecretArn, ...ownSecrets(parts)],
+      secretArns: appSecrets(parts),
       dataKeyArn: parts.keys.arns.data,
       uses: usesOf(parts),
     },

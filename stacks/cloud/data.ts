@@ -58,6 +58,7 @@ export function cloudData(config: StackConfig, target: CloudTarget, parts: DataP
       ...plan.database,
       ...{ zones, backupDays, monitoringSeconds, securityGroupId: groups.id("database") },
       ...{ secretReplicas: parts.secretReplicas, succeeded: writesInSecond(config) },
+      iamLogin: config.databaseLogin === "iam",
       proxy: { securityGroupId: groups.id("proxy"), maxConnectionsPercent, borrowSeconds: BORROW_SECONDS },
     },
     { provider },

@@ -15,7 +15,7 @@ import { Monitoring } from "../../components/kubernetes/monitoring";
 import { Namespace } from "../../components/kubernetes/namespace";
 import { NetworkPolicies, type Way } from "../../components/kubernetes/namespace/network-policies";
 import type { CloudApp } from "./app";
-import { appSettings, type AppParts, ownSecrets, rolesOf, servicesOf, usesOf } from "./app-parts";
+import { appSecrets, appSettings, type AppParts, rolesOf, servicesOf, usesOf } from "./app-parts";
 import { migrationSecrets, migrationVariables } from "./migrations";
 import type { CloudTarget } from "./target";
 import type { StackConfig } from "../config";
@@ -78,7 +78,7 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
   );
   const services = servicesOf(aws, parts);
   const roles = rolesOf(parts);
-  const secretArns = [database.secretArns.user, parts.redisCache.urlSecretArn, parts.redisLimits.urlSecretArn, ...ownSecrets(parts)];
+  const secretArns = appSecrets(parts);
   const identities = [
     ...identify(
       "app",

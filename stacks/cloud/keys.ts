@@ -40,6 +40,8 @@ export const cloudFields = {
   profile: oneOf(["prod", "dev"]),
   /** What runs the app. @default ecs */
   cloudRuntime: oneOf(["ecs", "eks", "kubernetes"]),
+  /** How the app logs in at RDS: with a password, or with tokens of IAM as the role it runs as. @default password */
+  databaseLogin: oneOf(["password", "iam"]),
   /** What carries events: `none` keeps them in the outbox. @default none */
   events: oneOf(["none", "sqs", "msk"]),
   /** Number of availability zones. @default 3, 2 with profile dev */

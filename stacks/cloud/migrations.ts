@@ -58,6 +58,7 @@ export function migrationVariables(config: StackConfig, { database, image }: App
     DATABASE_CA: DATABASE_AUTHORITIES,
     DATABASE_URL: databaseUrl(database.owner, database.primaryHost, database.port, database.databaseName),
     DATABASE_APP_USER: database.user,
+    ...(database.iam === undefined ? {} : { DATABASE_IAM_USER: database.iam.user }),
   };
 }
 

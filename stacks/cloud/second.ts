@@ -123,15 +123,18 @@ export function secondData(
  * its own region that follow it. The database of a region that has lost its writes follows nobody: nothing is read from it.
  */
 function accessOf(database: Database, standby: StandbyDatabase, region: string, taken: boolean): Pick<SecondData, "access" | "takeover"> {
-  const { host, primaryHost, replicaHosts, port, databaseName, owner, user, secretArns } = database;
+  const { host, primaryHost, replicaHosts, port, databaseName, owner, user, secretArns, iam } = database;
   const names = { port, databaseName, owner, user };
   const copied = (arn: pulumi.Output<string>): pulumi.Output<string> => arn.apply((known) => arnIn(region, known));
   const logins = { home: secretArns, second: { owner: copied(secretArns.owner), user: copied(secretArns.user) } };
-  const ofStandby = { host: standby.host, primaryHost: standby.host, replicaHosts: [], ...names };
+  const atStandby = iam && { user: iam.user, userArns: [standby.iamUserArn] };
+  const ofStandby = { host: standby.host, primaryHost: standby.host, replicaHosts: [], iam: atStandby, ...names };
   const takeover: DatabaseAccess = { ...ofStandby, secretArns: logins.second };
   if (taken) return { access: { home: { ...ofStandby, secretArns: logins.home }, second: takeover }, takeover: undefined };
-  const home: DatabaseAccess = { host, primaryHost, replicaHosts, ...names, secretArns: logins.home };
-  return { access: { home, second: { ...home, replicaHosts: [standby.host], secretArns: logins.second } }, takeover };
+  const home: DatabaseAccess = { host, primaryHost, replicaHosts, iam, ...names, secretArns: logins.home };
+  // It writes to the pool and reads from its own copy: the first of the home's, and that one.
+  const both = iam && { user: iam.user, userArns: [...iam.userArns.slice(0, 1), standby.iamUserArn] };
+  return { access: { home, second: { ...home, replicaHosts: [standby.host], iam: both, secretArns: logins.second } }, takeover };
 }
 
 /** What the second region's app is given beside its own. */

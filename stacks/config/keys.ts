@@ -104,7 +104,7 @@ export type Given = { readonly [K in Key]?: z.infer<Fields[K]["schema"]> };
 
 /** Keys without a default of their own: left out, the phase, the app or the plan of sizing.ts decides. */
 type OptionalKey =
-  | Exclude<CloudKey, "profile" | "cloudRuntime" | "events" | "cdn" | "cpuArchitecture">
+  | Exclude<CloudKey, "profile" | "cloudRuntime" | "databaseLogin" | "events" | "cdn" | "cpuArchitecture">
   | "appMemoryMb"
   | "appCpus"
   | "workerHeapMb"

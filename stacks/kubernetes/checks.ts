@@ -46,6 +46,11 @@ export function kubernetesViolations(config: StackConfig, hasKubeconfig: boolean
       `events is ${config.events}, which AWS has; allowed with cloudRuntime kubernetes: none, and kafkaBrokers for a Kafka of yours. Fix: pulumi config rm events`,
     );
   }
+  if (config.databaseLogin !== "password") {
+    violations.push(
+      `databaseLogin is ${config.databaseLogin}, which RDS has; allowed with cloudRuntime kubernetes: password, in databaseUrl. Fix: pulumi config rm databaseLogin`,
+    );
+  }
   return [...violations, ...queueViolations(config)];
 }
 

@@ -85,6 +85,39 @@ describe("A14 the app's login on a managed database", function () {
     await checkSchema(started, silent);
   });
 
+  it("A14 one without a password is RDS' to let in: the owner is no member of it, or RDS would take no password of the owner either", async () => {
+    const managed = await managedDatabase(postgres);
+    const [owner, user] = [new URL(managed.ownerUrl).username, `${managed.user}_iam`];
+    const login = loadConfig({ NODE_ENV: "test", DATABASE_URL: managed.ownerUrl, DATABASE_IAM_USER: user });
+    await assert.rejects(migrateSchema(login, silent, { makeLogin: true }), /the server has no role rds_iam; only Amazon RDS has it/);
+    await postgres.admin("CREATE ROLE rds_iam");
+    await postgres.admin(`GRANT rds_iam TO ${owner} WITH ADMIN OPTION`);
+    // At the same time, and again.
+    for (let round = 0; round < 2; round += 1) {
+      await Promise.all([1, 2].map(() => migrateSchema(login, silent, { makeLogin: true })));
+    }
+    const memberOf = async (role: string, group: string): Promise<boolean> => {
+      const [found] = await postgres.admin<{ is: boolean }>("SELECT pg_has_role($1, $2, 'MEMBER') AS is", [role, group]);
+      return found?.is ?? assert.fail("no answer");
+    };
+    assert.deepEqual([await memberOf(user, "rds_iam"), await memberOf(owner, user)], [true, false]);
+    assert.deepEqual(await postgres.admin("SELECT rolname FROM pg_roles WHERE rolname LIKE 'maker%'"), [], "who made it is gone");
+    const [stored] = await postgres.admin<object>("SELECT rolpassword, rolcreaterole, rolsuper FROM pg_authid WHERE rolname = $1", [user]);
+    assert.deepEqual(stored, { rolpassword: null, rolcreaterole: false, rolsuper: false });
+    // Here nobody asks for tokens: to see what it may do, it is given a password.
+    await postgres.admin(`ALTER ROLE ${user} PASSWORD 'for-a-look'`);
+    const app = await openPostgres(managed.urlAs(user, "for-a-look"));
+    try {
+      assert.deepEqual(await app.get("SELECT count(*) AS count FROM companies"), { count: 0 });
+      for (const sql of ["CREATE TABLE mine (a TEXT)", "TRUNCATE companies", "CREATE ROLE other"])
+        await assert.rejects(app.run(sql), /permission denied/, sql);
+    } finally {
+      await app.close();
+    }
+    await postgres.admin(`ALTER ROLE ${user} CREATEDB`);
+    await assert.rejects(migrateSchema(login, silent, { makeLogin: true }), /DATABASE_IAM_USER: the role .* exists and has CREATEDB/);
+  });
+
   it("A14 a role that may do more than log in is refused, and so is an owner who may make none", async () => {
     const managed = await managedDatabase(postgres);
     await postgres.admin(`CREATE ROLE ${managed.user} LOGIN CREATEDB`);

@@ -37,7 +37,7 @@ const OUTPUTS: Readonly<Record<string, (name: string, inputs: Inputs) => Record<
         ? [{ secretArn: `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:rds!db-${name}`, secretStatus: "active", kmsKeyId: "" }]
         : [],
   }),
-  "rds/proxy": (name) => ({ endpoint: host(name, "proxy") }),
+  "rds/proxy": (name) => ({ endpoint: host(name, "proxy"), arn: `arn:aws:rds:${REGION}:${ACCOUNT}:db-proxy:prx-${name}` }),
   "rds/proxyDefaultTargetGroup": () => ({ name: "default" }),
   "elasticache/replicationGroup": (name) => ({
     primaryEndpointAddress: host(name, "cache"),

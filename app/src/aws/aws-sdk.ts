@@ -20,4 +20,5 @@ export {
   SQSClient,
 } from "@aws-sdk/client-sqs";
 export { Upload } from "@aws-sdk/lib-storage";
+export { Signer } from "@aws-sdk/rds-signer";
 export { generateAuthToken } from "aws-msk-iam-sasl-signer-js";

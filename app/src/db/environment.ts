@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { integer, optionalInteger } from "../config/numbers";
 import type { AppLogin } from "./login";
+import { iamViolation } from "./iam";
 import { type Authorities, readAuthorities, tlsViolation, wantsTls } from "./tls";
 
 /** How Postgres is reached (features C1, D4, E1, E8, E12). Durations are milliseconds. */
@@ -15,6 +16,12 @@ export interface PostgresConfig {
   readonly authorities: Authorities | undefined;
   /** DATABASE_APP_USER and DATABASE_APP_PASSWORD, the login that the command `migrate` makes for the app; @default none */
   readonly appLogin: AppLogin | undefined;
+  /** DATABASE_IAM_USER, the login without a password that the command `migrate` makes for the app; @default none */
+  readonly iamUser: string | undefined;
+  /** DATABASE_LOGIN: the password of the addresses, or tokens of the role this runs as (RDS); @default "password" */
+  readonly login: "password" | "iam";
+  /** AWS_REGION: with `iam`, that of servers whose name does not tell it; @default undefined */
+  readonly awsRegion: string | undefined;
   /** DB_POOL_MAX ÷ workers, rounded down, at least 1; @default 20 for the instance */
   readonly poolMax: number;
   /** DB_POOL_MIN ÷ workers, rounded up: connections that stay open; @default 5 for the instance */
@@ -57,6 +64,13 @@ function isPostgresUrl(text: string): boolean {
   return /^postgres(ql)?:\/\/[^/]/.test(text) && URL.canParse(text);
 }
 
+/** Names that need no quotes. */
+const roleName = z
+  .string()
+  .regex(/^(?!pg_|public$|none$)[a-z_][a-z0-9_]{0,62}$/)
+  .optional()
+  .describe("1 to 63 small letters, digits or underscores, no digit first, and not pg_, public or none");
+
 const url = z.string().max(4096).refine(isPostgresUrl).optional().describe(`an address such as ${ADDRESS}`);
 
 /** The variables of this directory, for the schema of the whole environment. */
@@ -75,16 +89,14 @@ export const databaseVariables = {
     .max(4096)
     .optional()
     .describe("the path of a file with PEM certificates, or rds for those of Amazon RDS and its proxies"),
-  DATABASE_APP_USER: z
-    .string()
-    .regex(/^(?!pg_|public$|none$)[a-z_][a-z0-9_]{0,62}$/)
-    .optional()
-    .describe("1 to 63 small letters, digits or underscores, no digit first, and not pg_, public or none"),
+  DATABASE_LOGIN: z.enum(["password", "iam"]).default("password").describe("password, or iam for tokens of Amazon RDS"),
+  DATABASE_APP_USER: roleName,
   DATABASE_APP_PASSWORD: z
     .string()
     .regex(/^[\x21-\x7e]{12,1000}$/)
     .optional()
     .describe("12 to 1000 printable ASCII characters without spaces"),
+  DATABASE_IAM_USER: roleName,
   DB_POOL_MAX: integer(1, MOST_CONNECTIONS, 20),
   DB_POOL_MIN: optionalInteger(0, MOST_CONNECTIONS),
   DB_REPLICA_POOL_MAX: integer(1, MOST_CONNECTIONS, 30),
@@ -117,10 +129,14 @@ const NEED_URL = [
   "DATABASE_CA",
   "DATABASE_APP_USER",
   "DATABASE_APP_PASSWORD",
+  "DATABASE_IAM_USER",
 ] as const;
 
 /** What {@link databaseVariables} gives. */
-export type DatabaseVariables = z.output<z.ZodObject<typeof databaseVariables>>;
+export type DatabaseVariables = z.output<z.ZodObject<typeof databaseVariables>> & {
+  /** Of the whole environment. */
+  readonly AWS_REGION?: string | undefined;
+};
 
 /**
  * Puts the variables together; what does not fit is added to `violations`. `undefined` without DATABASE_URL: the app keeps its data in SQLite.
@@ -131,6 +147,8 @@ export function databaseConfig(env: DatabaseVariables, workers: number, violatio
     for (const name of NEED_URL) {
       if (env[name] !== undefined) violations.push(`${name}: set without DATABASE_URL; set DATABASE_URL too, or remove the variable.`);
     }
+    if (env.DATABASE_LOGIN !== "password")
+      violations.push("DATABASE_LOGIN: set without DATABASE_URL; set DATABASE_URL too, or remove the variable.");
     return undefined;
   }
   for (const pool of ["DB_POOL", "DB_REPLICA_POOL"] as const) {
@@ -150,6 +168,9 @@ export function databaseConfig(env: DatabaseVariables, workers: number, violatio
     replicaUrls: replicaAddresses(env).map((address) => withPassword(address, password)),
     authorities,
     appLogin: appLogin(env, violations),
+    iamUser: iamUser(env, violations),
+    login: env.DATABASE_LOGIN,
+    awsRegion: env.AWS_REGION,
     poolMax: most(env.DB_POOL_MAX),
     poolMin: least(env.DB_POOL_MIN, env.DB_POOL_MAX),
     replicaPoolMax: most(env.DB_REPLICA_POOL_MAX),
@@ -180,8 +201,13 @@ function encryption(env: DatabaseVariables, violations: string[]): Authorities |
   });
   const given = addresses.flatMap(([name, list]) => list.flatMap((address) => (address === undefined ? [] : [{ name, address }])));
   for (const { name, address } of given) {
-    const problem = tlsViolation(address, ca !== undefined);
+    const problem =
+      tlsViolation(address, ca !== undefined) ??
+      (env.DATABASE_LOGIN === "iam" ? iamViolation(address, ca !== undefined, env.AWS_REGION) : undefined);
     if (problem !== undefined) violations.push(`${name}: ${problem}`);
+  }
+  if (env.DATABASE_LOGIN === "iam" && env.DATABASE_PASSWORD !== undefined) {
+    violations.push("DATABASE_PASSWORD: set with DATABASE_LOGIN iam, which logs in as a role; remove the variable.");
   }
   if (ca === undefined) return undefined;
   if (!given.some(({ address }) => wantsTls(address))) {
@@ -199,9 +225,22 @@ function appLogin(env: DatabaseVariables, violations: string[]): AppLogin | unde
     violations.push(`DATABASE_APP_${missing}: not set, but DATABASE_APP_${given} is; set both, or none.`);
     return undefined;
   }
-  const owner = decodeURIComponent(new URL(env.DATABASE_DIRECT_URL ?? env.DATABASE_URL ?? "").username);
-  if (user === owner) violations.push(`DATABASE_APP_USER: "${user}" is the owner who migrates; use another name for the app's login.`);
+  if (user === ownerOf(env))
+    violations.push(`DATABASE_APP_USER: "${user}" is the owner who migrates; use another name for the app's login.`);
   return { user, password };
+}
+
+function iamUser(env: DatabaseVariables, violations: string[]): string | undefined {
+  const { DATABASE_IAM_USER: user, DATABASE_APP_USER: other } = env;
+  const clash = user === ownerOf(env) ? "the owner who migrates" : user === other ? "DATABASE_APP_USER, which has a password" : undefined;
+  if (user !== undefined && clash !== undefined) {
+    violations.push(`DATABASE_IAM_USER: "${user}" is ${clash}; use a name of its own: RDS lets it in by tokens only.`);
+  }
+  return user;
+}
+
+function ownerOf({ DATABASE_DIRECT_URL, DATABASE_URL }: DatabaseVariables): string {
+  return decodeURIComponent(new URL(DATABASE_DIRECT_URL ?? DATABASE_URL ?? "").username);
 }
 
 /** An address that names no password gets this one: so that only the password has to be a secret. */

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { Database, Queries } from "./database";
 import { MigrationError } from "./migrate";
 import { scramVerifier } from "./scram";
@@ -50,17 +51,56 @@ export async function ensureLogin(database: Database, { user, password }: AppLog
   const verifier = await scramVerifier(password);
   await database.transaction(async (transaction) => {
     const existing = await transaction.get<Role>(ROLE, [user]);
-    if (existing !== undefined) refusePowers(user, existing);
+    if (existing !== undefined) refusePowers("DATABASE_APP_USER", user, existing);
     await transaction.script(`${existing === undefined ? "CREATE" : "ALTER"} ROLE "${user}" LOGIN PASSWORD '${verifier}'`);
     await transaction.script(await grants(transaction, user));
   }, ALONE);
 }
 
-function refusePowers(user: string, role: Role): void {
+/** Group of those whom Amazon RDS lets in by tokens of IAM, and not by a password any more. */
+const RDS_GROUP = "rds_iam";
+
+/**
+ * The same for a login that has no password: Amazon RDS lets it in by tokens (`iam.ts`). Another name than the one with a password, so that
+ * instances of the former configuration go on while those of the new one start, and the way back is open.
+ *
+ * Who makes a role is a member of it from Postgres 16 on, and so of its groups; RDS would ask the owner for a token then, and its password would
+ * be worth nothing. So the role is made by another one, which exists for that moment only.
+ * @throws MigrationError when there is a role of that name with more rights than it should have, or the server is not one of RDS.
+ */
+export async function ensureIamLogin(database: Database, user: string): Promise<void> {
+  await database.transaction(async (transaction) => {
+    if ((await transaction.get(ROLE, [RDS_GROUP])) === undefined) {
+      throw new MigrationError(
+        `DATABASE_IAM_USER: the server has no role ${RDS_GROUP}; only Amazon RDS has it, with IAM authentication switched on. Switch it on, or remove the variable.`,
+      );
+    }
+    const existing = await transaction.get<Role>(ROLE, [user]);
+    if (existing === undefined) await transaction.script(madeByAnother(user));
+    else refusePowers("DATABASE_IAM_USER", user, existing);
+    await transaction.script(`GRANT ${RDS_GROUP} TO "${user}"`);
+    await transaction.script(await grants(transaction, user));
+  }, ALONE);
+}
+
+function madeByAnother(user: string): string {
+  // Names have 63 characters at most; the user's may have as many.
+  const maker = `"maker_${randomBytes(8).toString("hex")}"`;
+  return [
+    `CREATE ROLE ${maker} CREATEROLE`,
+    `GRANT ${maker} TO CURRENT_USER`,
+    `SET LOCAL ROLE ${maker}`,
+    `CREATE ROLE "${user}" LOGIN`,
+    "RESET ROLE",
+    `DROP ROLE ${maker}`,
+  ].join(";\n");
+}
+
+function refusePowers(variable: string, user: string, role: Role): void {
   const powers = (Object.keys(POWERS) as (keyof typeof POWERS)[]).filter((column) => role[column] === 1).map((column) => POWERS[column]);
   if (powers.length === 0) return;
   throw new MigrationError(
-    `DATABASE_APP_USER: the role "${user}" exists and has ${powers.join(", ")}; the app's login may only log in. Use another name, or take these rights away.`,
+    `${variable}: the role "${user}" exists and has ${powers.join(", ")}; the app's login may only log in. Use another name, or take these rights away.`,
   );
 }
 

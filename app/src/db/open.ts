@@ -1,6 +1,7 @@
 import type { Logger } from "../observability/logger";
 import type { Database } from "./database";
 import type { PostgresConfig } from "./environment";
+import { iamPassword } from "./iam";
 import type { PostgresPoolOptions } from "./postgres-pool";
 import { SqliteDatabase } from "./sqlite";
 import { postgresAddress } from "./tls";
@@ -86,6 +87,7 @@ async function pool(
   return {
     url,
     ssl,
+    ...(config.login === "iam" && { password: iamPassword(url, config.awsRegion) }),
     max,
     min,
     connectTimeoutMs,

@@ -1,4 +1,5 @@
 import type { ConnectionOptions } from "node:tls";
+import { parseIntoClientConfig } from "pg-connection-string";
 import { Pool, types, type PoolClient, type QueryResult } from "pg";
 import { PoolExhaustedError, type PoolFigures, type SqlValue } from "./database";
 import { ConnectFailedError, ConnectionLostError, endsConnection, sqlState } from "./postgres-errors";
@@ -7,6 +8,8 @@ import { ConnectFailedError, ConnectionLostError, endsConnection, sqlState } fro
 export interface PostgresPoolOptions {
   /** With user and password; without parameters about TLS, see `tls.ts`. */
   readonly url: string;
+  /** Asked for with every new connection, instead of the one in {@link url}. @default that one */
+  readonly password?: (() => Promise<string>) | undefined;
   /** How connections are encrypted. @default not at all */
   readonly ssl?: ConnectionOptions | false | undefined;
   readonly max: number;
@@ -122,7 +125,10 @@ export class PostgresPool {
     const { host, pathname } = new URL(options.url);
     this.name = `Postgres at ${host}${pathname}`;
     this.#pool = new Pool({
-      connectionString: options.url,
+      // pg would take no password of an address for an empty one, and forget the function.
+      ...(options.password === undefined
+        ? { connectionString: options.url }
+        : { ...parseIntoClientConfig(options.url), password: options.password }),
       ...(options.ssl !== undefined && { ssl: options.ssl }),
       application_name: options.applicationName,
       max: options.max,

@@ -3,13 +3,13 @@ import type { AppConfig } from "../config";
 import { prepareQueues, verifyQueues } from "../jobs/service";
 import type { Logger } from "../observability/logger";
 import type { Database } from "./database";
-import { ensureLogin } from "./login";
+import { ensureIamLogin, ensureLogin } from "./login";
 import { migrate, type Migration, readMigrations, verifySchema } from "./migrate";
 import { openForCheck, openForMigrations } from "./open";
 
 /** What {@link migrateSchema} does beside migrating. */
 export interface MigrateOptions {
-  /** Makes the login of DATABASE_APP_USER first, so that what is made is for it to use. @default false */
+  /** Makes the logins of DATABASE_APP_USER and DATABASE_IAM_USER first, so that what is made is for it to use. @default false */
   readonly makeLogin?: boolean;
 }
 
@@ -24,6 +24,11 @@ export async function migrateSchema(config: AppConfig, logger: Logger, { makeLog
     if (makeLogin && login !== undefined) {
       await ensureLogin(database, login);
       logger.info({ user: login.user }, "the app's login is there, with its rights");
+    }
+    const iamUser = config.postgres?.iamUser;
+    if (makeLogin && iamUser !== undefined) {
+      await ensureIamLogin(database, iamUser);
+      logger.info({ user: iamUser }, "the app's login by tokens is there, with its rights");
     }
     const applied = await migrate(database, migrationsFor(database), (migration) => logger.info({ migration }, "migration applied"));
     await prepareQueues(config);

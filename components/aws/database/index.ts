@@ -2,9 +2,10 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { transformed, type Transform } from "../../transform";
-import { type AwsArgs, type LogSettings, physicalName, tagsOf } from "../context";
+import { type AwsArgs, type AwsContext, type LogSettings, physicalName, tagsOf } from "../context";
 import { OwnerRotation } from "../rotation";
 import { GeneratedSecret, type SecretReplica } from "../secrets";
+import { IAM_USER, type IamLogin, userArn } from "./iam";
 import { DatabaseProxy, type DatabaseProxyArgs } from "./proxy";
 import { BACKUP_WINDOW, serverArgs } from "./server";
 import { ENGINE_VERSION, type Shared, sharedParts } from "./shared";
@@ -58,6 +59,8 @@ export interface DatabaseArgs extends AwsArgs {
   readonly secretReplicas?: readonly SecretReplica[] | undefined;
   /** Another server takes writes now: the owner's password, which is that one's, too, stays as it is. @default false */
   readonly succeeded?: boolean | undefined;
+  /** The app logs in with tokens of IAM instead of its password, which stays there for people. @default false */
+  readonly iamLogin?: boolean | undefined;
   /** The pool in front of the primary. @default none, the app connects to the primary */
   readonly proxy?: DatabaseProxyArgs["pool"] | undefined;
   /** Changes to the child resources before they are created. */
@@ -92,6 +95,8 @@ export class Database extends pulumi.ComponentResource {
   readonly user = defaults.user;
   /** ARN of the secret of owner and app: JSON with `username` and `password`. */
   readonly secretArns: { readonly owner: pulumi.Output<string>; readonly user: pulumi.Output<string> };
+  /** How the app logs in with tokens, here and at the replicas; `undefined`: with its password. */
+  readonly iam: IamLogin | undefined;
   /** The app's password; secret. */
   readonly userPassword: pulumi.Output<string>;
   /** Identifiers of the servers, the primary first. */
@@ -124,6 +129,7 @@ export class Database extends pulumi.ComponentResource {
     const managed = this.primary.masterUserSecrets.apply((secrets) => secrets[0]?.secretArn ?? "");
     this.secretArns = { owner: this.ownerSecret?.arn ?? managed, user: this.userSecret.arn };
     this.userPassword = this.userSecret.generated;
+    if (args.iamLogin === true) this.iam = this.iamLogin(context);
     this.registerOutputs({ host: this.host, primaryHost: this.primaryHost, replicaHosts: this.replicaHosts, secretArns: this.secretArns });
   }
 
@@ -137,6 +143,11 @@ export class Database extends pulumi.ComponentResource {
   } {
     const { primary, replicas, proxy, userSecret, ownerSecret } = this;
     return { primary, replicas, proxy, userSecret, ownerSecret };
+  }
+
+  private iamLogin(context: AwsContext): IamLogin {
+    const ids = [this.proxy?.resourceId ?? this.primary.resourceId, ...this.replicas.map(({ resourceId }) => resourceId)];
+    return { user: IAM_USER, userArns: ids.map((id) => userArn(context, id)) };
   }
 
   private createSecret(name: string, description: string, username: string, args: DatabaseArgs): GeneratedSecret {
@@ -218,7 +229,8 @@ export class Database extends pulumi.ComponentResource {
   private createProxy(name: string, args: DatabaseArgs, pool: DatabaseProxyArgs["pool"]): DatabaseProxy {
     const { context, subnetIds, kmsKeyArn, logs } = args;
     const { arn: secretArn } = this.userSecret;
-    const proxy = { context, subnetIds, kmsKeyArn, logs, pool, secretArn, instanceIdentifier: this.primary.identifier };
+    const iamUserArn = args.iamLogin === true ? userArn(context, this.primary.resourceId) : undefined;
+    const proxy = { context, subnetIds, kmsKeyArn, logs, pool, secretArn, iamUserArn, instanceIdentifier: this.primary.identifier };
     return new DatabaseProxy(name, proxy, { parent: this });
   }
 }

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { type AwsArgs, type LogSettings, physicalName, tagsOf } from "../context";
 import { serviceRole } from "../iam";
 import { logGroup } from "../log-group";
+import { proxyResourceId } from "./iam";
 
 /** Most of a server's connections a proxy may have, percent: the rest is for migrations and operators. */
 const MOST_PERCENT = 90;
@@ -22,6 +23,8 @@ export interface DatabaseProxyArgs extends AwsArgs {
   };
   /** Secret with `username` and `password` of whom clients log in as, and the proxy does. */
   readonly secretArn: pulumi.Input<string>;
+  /** User whom clients and the proxy log in as with tokens of IAM, on the primary as IAM names it. @default none, passwords only */
+  readonly iamUserArn?: pulumi.Input<string> | undefined;
   /** Identifier of the primary. */
   readonly instanceIdentifier: pulumi.Input<string>;
 }
@@ -32,6 +35,8 @@ export interface DatabaseProxyArgs extends AwsArgs {
  */
 export class DatabaseProxy extends pulumi.ComponentResource {
   readonly host: pulumi.Output<string>;
+  /** By which IAM names it. */
+  readonly resourceId: pulumi.Output<string>;
   private readonly proxy: aws.rds.Proxy;
   private readonly targets: aws.rds.ProxyDefaultTargetGroup;
 
@@ -42,6 +47,7 @@ export class DatabaseProxy extends pulumi.ComponentResource {
       throw new Error(`${name}: maxConnectionsPercent is ${pool.maxConnectionsPercent}; allowed: 1 to ${MOST_PERCENT}`);
     }
     this.proxy = this.createProxy(name, args);
+    this.resourceId = proxyResourceId(this.proxy.arn);
     this.targets = new aws.rds.ProxyDefaultTargetGroup(
       `${name}-targets`,
       {
@@ -87,6 +93,9 @@ export class DatabaseProxy extends pulumi.ComponentResource {
             Resource: args.kmsKeyArn,
             Condition: { StringEquals: { "kms:ViaService": `secretsmanager.${context.region}.amazonaws.com` } },
           },
+          ...(args.iamUserArn === undefined
+            ? []
+            : [{ Sid: "LoginWithTokens", Effect: "Allow", Action: "rds-db:connect", Resource: args.iamUserArn } as const]),
         ],
       },
       this,
@@ -97,7 +106,9 @@ export class DatabaseProxy extends pulumi.ComponentResource {
         name: proxyName,
         engineFamily: "POSTGRESQL",
         requireTls: true,
-        // Password of the app, which it finds in the same secret; no login by IAM through the proxy.
+        // Of whom it has no secret it takes tokens, and logs in with some of its own. Told in any case: left out, AWS would keep what was there.
+        defaultAuthScheme: args.iamUserArn === undefined ? "NONE" : "IAM_AUTH",
+        // Password of the app, which it finds in the same secret.
         auths: [
           { authScheme: "SECRETS", secretArn: args.secretArn, iamAuth: "DISABLED", clientPasswordAuthType: "POSTGRES_SCRAM_SHA_256" },
         ],

@@ -4,12 +4,13 @@ import * as random from "@pulumi/random";
 import { transformed, type Transform } from "../../transform";
 import { physicalName, tagsOf } from "../context";
 import type { DatabaseArgs } from ".";
+import { userArn } from "./iam";
 import { BACKUP_WINDOW, serverArgs } from "./server";
 import { ENGINE_VERSION, type Shared, sharedParts } from "./shared";
 
 export interface StandbyDatabaseArgs extends Omit<
   DatabaseArgs,
-  "replicas" | "replicaInstanceClass" | "recoveryWindowDays" | "secretReplicas" | "succeeded" | "proxy" | "transform"
+  "replicas" | "replicaInstanceClass" | "iamLogin" | "recoveryWindowDays" | "secretReplicas" | "succeeded" | "proxy" | "transform"
 > {
   /** ARN of the primary in the other region that it follows. `undefined`: it follows nobody any more and TAKES WRITES; there is no way back. */
   readonly sourceArn: pulumi.Input<string> | undefined;
@@ -31,6 +32,8 @@ export interface StandbyDatabaseArgs extends Omit<
 export class StandbyDatabase extends pulumi.ComponentResource {
   readonly host: pulumi.Output<string>;
   readonly identifier: string;
+  /** The app's user for tokens on this server, as IAM names it. */
+  readonly iamUserArn: pulumi.Output<string>;
   private readonly server: aws.rds.Instance;
 
   constructor(name: string, args: StandbyDatabaseArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -41,6 +44,7 @@ export class StandbyDatabase extends pulumi.ComponentResource {
     const shared = sharedParts(name, { ...args, transform }, [this.identifier], this);
     this.server = this.createServer(`${name}-server`, args, shared);
     this.host = this.server.address;
+    this.iamUserArn = userArn(args.context, this.server.resourceId);
     this.registerOutputs({ host: this.host });
   }
 

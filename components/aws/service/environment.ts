@@ -14,7 +14,8 @@ export interface TaskServices {
     readonly port: number;
     readonly name: string;
     readonly user: string;
-    readonly password: SecretReference;
+    /** `undefined`: it logs in with tokens of IAM, as its role. */
+    readonly password: SecretReference | undefined;
     /** Replicas, each reached by itself. */
     readonly replicaHosts: readonly pulumi.Input<string>[];
   };
@@ -68,6 +69,7 @@ export function taskVariables(services: TaskServices, settings: AppSettings): Re
     AWS_REGION: services.region,
     DATABASE_CA: DATABASE_AUTHORITIES,
     DATABASE_URL: address(database.host),
+    DATABASE_LOGIN: database.password === undefined ? "iam" : undefined,
     DATABASE_READ_REPLICAS:
       database.replicaHosts.length === 0
         ? undefined

@@ -1,6 +1,6 @@
 import type * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { type AwsArgs, arnOf, partitionOf } from "../context";
+import { type AwsArgs, partitionOf } from "../context";
 import { serviceRole, type Statement } from "../iam";
 
 const TASKS = "ecs-tasks.amazonaws.com";
@@ -19,8 +19,8 @@ export interface TaskRolesArgs extends AwsArgs {
     readonly uploads?: { readonly bucketArn: pulumi.Input<string>; readonly kmsKeyArn: pulumi.Input<string> } | undefined;
     readonly sqs?: { readonly queueArn: pulumi.Input<string>; readonly kmsKeyArn: pulumi.Input<string> } | undefined;
     readonly kafka?: { readonly clusterArn: pulumi.Input<string> } | undefined;
-    /** Postgres by IAM instead of a password: resource ids of the servers, and the user. */
-    readonly database?: { readonly resourceIds: readonly pulumi.Input<string>[]; readonly user: string } | undefined;
+    /** Postgres by IAM instead of a password: the user, on each server and proxy. */
+    readonly database?: { readonly userArns: readonly pulumi.Input<string>[] } | undefined;
   };
 }
 
@@ -129,15 +129,7 @@ export function taskStatements({ context, uses }: Pick<TaskRolesArgs, "context" 
           allow("UseKeyOfQueue", KEY_USE, sqs.kmsKeyArn, via("sqs")),
         ]),
     ...(kafka === undefined ? [] : kafkaStatements(kafka.clusterArn, allow)),
-    ...(database === undefined
-      ? []
-      : [
-          allow(
-            "LoginToDatabase",
-            ["rds-db:connect"],
-            database.resourceIds.map((id) => pulumi.interpolate`${arnOf(context, "rds-db", "dbuser")}:${id}/${database.user}`),
-          ),
-        ]),
+    ...(database === undefined ? [] : [allow("LoginToDatabase", ["rds-db:connect"], database.userArns)]),
   ];
 }
 

@@ -14,6 +14,7 @@ export const BAD_CLOUD_VALUES: Readonly<Record<Exclude<CloudKey, KubernetesKey |
   users: ["0", "1000001", "many", "1,000"],
   profile: ["production", "Prod", ""],
   cloudRuntime: ["fargate", "k8s", ""],
+  databaseLogin: ["IAM", "token", ""],
   events: ["kafka", "true", ""],
   zones: ["0", "1", "7", "a"],
   availabilityZones: ["a", "eu-central-1", "eu-central-1a,eu-central-1a", "eu-central-1a, eu-central-1b", ""],

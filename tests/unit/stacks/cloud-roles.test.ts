@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { evaluate, sentence } from "../../../policy/evaluate";
 import { Graph, type Resource } from "../../../policy/graph";
+import { profileOf } from "../../../policy/profile";
+import { RULES } from "../../../policy/rules";
 import { cloudGraph, EKS } from "../../support/cloud-program";
+import { identities } from "../../support/golden";
 import { decide, type Request } from "../../support/iam-simulation";
 
 const VIA_S3 = { "kms:ViaService": "s3.eu-central-1.amazonaws.com" };
@@ -72,6 +76,38 @@ for (const [runtime, roles] of Object.entries(ROLES)) {
       for (const role of [roles.appSecrets, roles.migrationSecrets]) {
         assert.deepEqual([may(role, decrypt), may(role, { ...decrypt, context: VIA_SECRETS })], [false, true], role);
       }
+    });
+
+    it("A14 databaseLogin iam: the app logs in with tokens where it reads and writes, and is given no password", async () => {
+      const changes = { ...(runtime === "eks" ? EKS : {}), events: "sqs", databaseLogin: "iam" };
+      const graph = new Graph(await cloudGraph("prod", changes));
+      const roleOf = (name: string): Resource => graph.resources.find((resource) => resource.name === name) ?? assert.fail(name);
+      const can = (role: string, request: Request): boolean => decide(roleOf(role), graph, request) === "allowed";
+      const login = (id: string, user = "app_iam"): Request => ({
+        action: "rds-db:connect",
+        resource: `arn:aws:rds-db:eu-central-1:123456789012:dbuser:${id}/${user}`,
+      });
+      for (const id of ["prx-database-proxy-proxy", "db-database-replica-1"]) {
+        assert.deepEqual(
+          ["app_iam", "app", "owner"].map((user) => can(roles.app, login(id, user))),
+          [true, false, false],
+          id,
+        );
+      }
+      assert.ok(!can(roles.app, login("db-database-primary")), "writes go through the pool");
+      assert.ok(can("database-proxy-role", login("db-database-primary")));
+      assert.ok(!can(roles.migrationSecrets, login("db-database-primary")));
+      assert.deepEqual(
+        [
+          can(roles.appSecrets, readSecret("database-app-kept-secret")),
+          can(roles.migrationSecrets, readSecret("database-app-kept-secret")),
+        ],
+        [false, true],
+      );
+      assert.ok(!may(roles.app, login("prx-database-proxy-proxy")), "with a password it may not");
+      const { violations } = evaluate([...graph.resources], RULES, profileOf("prod"));
+      assert.deepEqual(violations.map(sentence), []);
+      assert.deepEqual(identities([...graph.resources]), identities(resources), "the same resources: nothing is replaced");
     });
   });
 }

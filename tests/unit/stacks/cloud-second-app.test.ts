@@ -104,6 +104,43 @@ describe("A16 two regions: data and app", function () {
     assert.ok(!may(secret("us-west-2", "database-owner-kept-secret")) && !may(secret("eu-central-1", "database-app-kept-secret")));
   });
 
+  it("A14 databaseLogin iam: each logs in as a role where it reads and writes, and the task that is kept ready to its own server", async () => {
+    const changes = { ...TWO_REGIONS, databaseLogin: "iam" };
+    const { recorder: tokens } = await cloudRun("prod", changes);
+    const iam = new Graph(await cloudGraph("prod", changes));
+    const mayLogIn = (role: string, region: string, id: string): boolean => {
+      const found = iam.resources.find(({ name }) => name === role) ?? assert.fail(role);
+      return (
+        decide(found, iam, { action: "rds-db:connect", resource: `arn:aws:rds-db:${region}:123456789012:dbuser:${id}/app_iam` }) ===
+        "allowed"
+      );
+    };
+    const places = [
+      ["eu-central-1", "prx-database-proxy-proxy"],
+      ["eu-central-1", "db-database-replica-1"],
+      ["us-west-2", "db-second-database-server"],
+    ] as const;
+    const of = (role: string): boolean[] => places.map(([region, id]) => mayLogIn(role, region, id));
+    assert.deepEqual(
+      [of("app-roles-task"), of("second-app-roles-task")],
+      [
+        [true, true, false],
+        [true, false, true],
+      ],
+    );
+    for (const task of ["web-task", "second-web-task", "second-web-takeover-task"]) {
+      const environment = environmentOf(tokens, task);
+      assert.deepEqual([environment["DATABASE_LOGIN"], environment["DATABASE_PASSWORD"]], ["iam", undefined], task);
+      assert.equal(new URL(environment["DATABASE_URL"] ?? "").username, "app_iam", task);
+    }
+    const migrations = environmentOf(tokens, "migrations-task");
+    assert.deepEqual(
+      [migrations["DATABASE_LOGIN"], migrations["DATABASE_APP_USER"], migrations["DATABASE_IAM_USER"]],
+      [undefined, "app", "app_iam"],
+    );
+    assert.match(migrations["DATABASE_URL"] ?? "", /^postgres:\/\/owner@/);
+  });
+
   describe("after the second one has taken over", () => {
     let taken: Recorder;
     before(async () => {

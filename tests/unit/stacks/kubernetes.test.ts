@@ -194,6 +194,10 @@ describe("phase cloud on any Kubernetes cluster", function () {
 
   it("refuses what does not go together", async () => {
     assert.match(await refusal({ gateway: "gateways/public" }), /ingressClass and gateway are both set/);
+    assert.match(
+      await refusal({ databaseLogin: "iam" }),
+      /databaseLogin is iam, which RDS has; allowed with cloudRuntime kubernetes: password/,
+    );
     assert.match(await refusal({ events: "sqs" }), /events is sqs, which AWS has; allowed with cloudRuntime kubernetes: none/);
     assert.match(await refusal({ kubeconfigFile: "/nowhere/config" }), /kubeconfigFile \/nowhere\/config does not exist/);
     assert.match(await refusal({ image: "registry.example.com/app:1" }), /allowed in phase cloud: a reference by digest/);

@@ -193,6 +193,29 @@ describe("A14 components with data", () => {
       );
     });
 
+    it("A14 lets the app in with tokens of IAM on request: to the pool, from there to the primary, and to each replica", async () => {
+      const database = await make({ iamLogin: true });
+      assert.equal(database.iam?.user, "app_iam");
+      const arn = (id: string): string => `arn:aws:rds-db:eu-central-1:123456789012:dbuser:${id}/app_iam`;
+      const arns = await Promise.all(database.iam.userArns.map((each) => valueOf(each)));
+      assert.deepEqual(arns, ["prx-database-proxy-proxy", "db-database-replica-1", "db-database-replica-2"].map(arn));
+      const { inputs } = recorder.get("database-proxy-proxy");
+      assert.deepEqual([inputs["defaultAuthScheme"], inputs["requireTls"]], ["IAM_AUTH", true]);
+      assert.equal((inputs["auths"] as unknown[]).length, 1, "tasks of the former configuration go on with the password");
+      const [login, ...more] = statementsOf(recorder.get("database-proxy-role-policy")).filter(({ Action }) => Action === "rds-db:connect");
+      assert.deepEqual([login?.["Resource"], more], [arn("db-database-primary"), []]);
+      for (const server of recorder.ofType(INSTANCE)) assert.equal(server.inputs["iamDatabaseAuthenticationEnabled"], true);
+    });
+
+    it("A14 without it takes the password alone, and says so: AWS would keep what was there before", async () => {
+      const database = await make();
+      assert.deepEqual([database.iam, recorder.get("database-proxy-proxy").inputs["defaultAuthScheme"]], [undefined, "NONE"]);
+      const direct = await make({ iamLogin: true, proxy: undefined, replicas: 0 });
+      const [arn] = direct.iam?.userArns ?? [];
+      assert.ok(arn);
+      assert.equal(await valueOf(arn), "arn:aws:rds-db:eu-central-1:123456789012:dbuser:db-database-primary/app_iam");
+    });
+
     it("is disposable where it is not protected", async () => {
       const database = await make({ protect: false, multiAz: false, replicas: 0, backupDays: 1, proxy: undefined, monitoringSeconds: 0 });
       const { inputs, protect } = recorder.get("database-primary");

@@ -190,7 +190,7 @@ describe("the app on ECS", () => {
         uploads: { bucketArn: "arn:aws:s3:::uploads", kmsKeyArn: "arn:storage-key" },
         sqs: { queueArn: "arn:queue", kmsKeyArn: "arn:messages-key" },
         kafka: { clusterArn: "arn:aws:kafka:eu-central-1:123456789012:cluster/events/uuid" },
-        database: { resourceIds: ["db-1"], user: "app" },
+        database: { userArns: ["arn:aws:rds-db:eu-central-1:123456789012:dbuser:db-1/app_iam"] },
       };
       const args = { context: CONTEXT, repositoryArns: ["arn:repository"], logGroupArns: ["arn:logs"], secretArns: [SECRET] };
       const roles = new TaskRoles("roles", { ...args, dataKeyArn: "arn:data-key", uses }, withProvider());
@@ -204,7 +204,7 @@ describe("the app on ECS", () => {
       const byId = new Map(statements.map(({ Sid, Resource }) => [Sid, Resource]));
       assert.equal(byId.get("KeepUploads"), "arn:aws:s3:::uploads/uploads/*");
       assert.equal(byId.get("UseTopics"), "arn:aws:kafka:eu-central-1:123456789012:topic/events/uuid/*");
-      assert.deepEqual(byId.get("LoginToDatabase"), ["arn:aws:rds-db:eu-central-1:123456789012:dbuser:db-1/app"]);
+      assert.deepEqual(byId.get("LoginToDatabase"), ["arn:aws:rds-db:eu-central-1:123456789012:dbuser:db-1/app_iam"]);
       for (const name of ["roles-execution", "roles-task"]) {
         const [assumed] = statementsOf(recorder.get(name), "assumeRolePolicy");
         assert.deepEqual(assumed?.["Condition"], { StringEquals: { "aws:SourceAccount": CONTEXT.accountId } });
