@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   status: "what is not well, instances, workers, Postgres, Redis, queues of the running stack",
   restart: "rolling restart of the app or another service",
   failover: "make another Postgres node the primary, with no failed request",
+  "migrate-data": "carry all rows of the app from one database to another",
   verify: "prove the running stack against the feature list",
   "preview-prod": "preview the production stack without a login: resources, broken rules, monthly cost",
   doctor: "check the machine without changing anything",
@@ -70,7 +71,11 @@ function report(error: unknown): number {
 }
 
 /** The npm script of a command where it has another name; npm itself reserves "prepare". */
-const NPM_SCRIPTS: Readonly<Record<string, string>> = { prepare: "prepare-machine", "preview-prod": "preview:prod" };
+const NPM_SCRIPTS: Readonly<Record<string, string>> = {
+  prepare: "prepare-machine",
+  "preview-prod": "preview:prod",
+  "migrate-data": "migrate:data",
+};
 
 function npmScript(command: string): string {
   return NPM_SCRIPTS[command] ?? command;

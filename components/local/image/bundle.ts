@@ -10,13 +10,18 @@ import { keptBundle } from "./kept-bundle";
 const OPTIONAL_MODULES = ["pg-native", "pino-pretty", "@napi-rs/nice"];
 
 /**
- * Programs beside `main.js` that run in threads, by file name: the thread pool of piscina looks for its own half under this name in the
- * directory of the bundle, and `job-thread` is the work of background jobs.
+ * Programs beside `main.js`, by file name. Two run in threads: the thread pool of piscina looks for its own half under this name in the
+ * directory of the bundle, and `job-thread` is the work of background jobs. `transfer` carries rows from one database to another, and is
+ * started by itself; an app of the user's own has none.
  */
-const THREAD_PROGRAMS = (appDirectory: string): Record<string, string> => ({
-  "job-thread": path.join(appDirectory, "src/jobs/thread.ts"),
-  worker: path.join(path.dirname(require.resolve("piscina")), "worker.js"),
-});
+const OTHER_PROGRAMS = (appDirectory: string): Record<string, string> => {
+  const transfer = path.join(appDirectory, "src/transfer/main.ts");
+  return {
+    "job-thread": path.join(appDirectory, "src/jobs/thread.ts"),
+    worker: path.join(path.dirname(require.resolve("piscina")), "worker.js"),
+    ...(existsSync(transfer) && { transfer }),
+  };
+};
 
 /**
  * Modules of the app that hold packages only some deployments need. Each becomes a file of its own beside `main.js`, `NAME.js` by the name of
@@ -93,7 +98,7 @@ async function buildContext(appDirectory: string, keptIn: string | undefined): P
 }
 
 async function bundlePrograms(appDirectory: string): Promise<ContextFile[]> {
-  const programs = { main: path.join(appDirectory, "src/main.ts"), ...THREAD_PROGRAMS(appDirectory) };
+  const programs = { main: path.join(appDirectory, "src/main.ts"), ...OTHER_PROGRAMS(appDirectory) };
   const separate = Object.fromEntries(SEPARATE_MODULES.map((file) => [nameOf(file), path.join(appDirectory, file)]));
   return [
     ...(await bundled(appDirectory, programs, { plugins: [besideMain] })),

@@ -1,0 +1,89 @@
+import { assetDirectory } from "../assets";
+import { type Migration, readMigrations } from "../db/migrate";
+import { TransferError } from "./failure";
+import type { Reader, Table } from "./store";
+import { CARRIED_TABLES, LEFT_TABLES, OWN_TABLES } from "./tables";
+import { columnKind } from "./values";
+
+/** The two sides of a transfer, as sentences call them. */
+export type Side = "source" | "target";
+
+/**
+ * Makes sure that a database has exactly the schema of this version of the app.
+ * @returns `false` when it has none at all, which is allowed for a target.
+ * @throws TransferError saying which migrations are missing, unknown or different.
+ */
+export async function checkMigrations(database: Reader, side: Side, known = migrationsOf(database)): Promise<boolean> {
+  const applied = await database.migrations();
+  if (applied.length === 0) {
+    if (side === "target") return false;
+    throw new TransferError(`the source ${database.name} has no tables of the app`, "Name the database the app runs on");
+  }
+  const unknown = applied.find(({ version }) => !known.some((migration) => migration.version === version));
+  if (unknown !== undefined) {
+    throw new TransferError(
+      `the ${side} ${database.name} has migration ${unknown.name}, which this version of the app does not know`,
+      "Use the version of the app that made it",
+    );
+  }
+  const different = applied.find(({ version, checksum }) => known.some((one) => one.version === version && one.checksum !== checksum));
+  if (different !== undefined) {
+    throw new TransferError(
+      `migration ${different.name} of the ${side} ${database.name} differs from this version's`,
+      "Put the change into a migration of its own",
+    );
+  }
+  const missing = known.filter(({ version }) => !applied.some((one) => one.version === version)).map(({ name }) => name);
+  // A target is brought up to date; a source is somebody's running database.
+  if (missing.length > 0 && side === "source") {
+    throw new TransferError(
+      `the source ${database.name} lacks ${missing.join(", ")}`,
+      'Bring it up to date first: start this version of the app on it, or run "node main.js migrate"',
+    );
+  }
+  return true;
+}
+
+function migrationsOf({ kind }: Reader): readonly Migration[] {
+  return readMigrations(assetDirectory(`migrations/${kind}`));
+}
+
+/** @throws TransferError naming tables of the source that nobody decided about. @param leave tables that may stay behind, besides the app's */
+export async function checkUnlisted(source: Reader, leave: readonly string[]): Promise<void> {
+  const listed = new Set<string>([...CARRIED_TABLES, ...Object.keys(LEFT_TABLES), ...OWN_TABLES, ...leave]);
+  const unlisted = [...(await source.tables())].filter((name) => !listed.has(name)).sort();
+  if (unlisted.length === 0) return;
+  throw new TransferError(
+    `the source ${source.name} has tables that are not the app's and would stay behind: ${unlisted.join(", ")}`,
+    `If that is meant, say so: ${unlisted.map((name) => `--leave ${name}`).join(" ")}`,
+  );
+}
+
+/** @throws TransferError naming the tables of a target that have rows. */
+export async function checkEmpty(target: Reader): Promise<void> {
+  const filled: { readonly table: string; readonly rows: number }[] = [];
+  for (const table of CARRIED_TABLES) {
+    const rows = await target.count(table);
+    if (rows > 0) filled.push({ table, rows });
+  }
+  if (filled.length === 0) return;
+  const list = filled.map(({ table, rows }) => `${table} (${rows.toLocaleString("en")})`).join(", ");
+  throw new TransferError(
+    `the target ${target.name} has rows already: ${list}; nothing was changed`,
+    "Rows are never mixed or replaced: use an empty database as target",
+  );
+}
+
+/** A table with what both sides say of it. @throws TransferError when their columns are not the same. */
+export async function commonTable(name: string, source: Reader, target: Reader): Promise<Table> {
+  const [one, other] = [await source.describe(name), await target.describe(name)];
+  const names = (table: Table): string => table.columns.map((column) => column.name).join(", ");
+  if (names(one) !== names(other) || one.key.join() !== other.key.join()) {
+    throw new TransferError(`table ${name} differs: the source has ${names(one)}, the target ${names(other)}`);
+  }
+  const columns = one.columns.map((column, index) => ({
+    name: column.name,
+    kind: columnKind(`${name}.${column.name}`, column.kind, other.columns[index]?.kind ?? column.kind),
+  }));
+  return { name, columns, key: one.key };
+}

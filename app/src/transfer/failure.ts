@@ -1,0 +1,19 @@
+/** Why a transfer cannot be done, or was not: one sentence for whoever started it, and what to do about it. */
+export class TransferError extends Error {
+  override readonly name = "TransferError";
+  constructor(
+    message: string,
+    /** What to do, when the sentence does not say so. */
+    readonly hint?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Stopped by a signal between two batches: what was copied stays, and the next run goes on from there. */
+export class TransferStopped extends Error {
+  override readonly name = "TransferStopped";
+  constructor() {
+    super("stopped; what was copied stays, and the same command goes on from there");
+  }
+}

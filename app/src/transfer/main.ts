@@ -1,0 +1,54 @@
+import { parseArgs } from "node:util";
+import { runTransfer, TRANSFER_HELP } from "./command";
+import { TransferError, TransferStopped } from "./failure";
+
+const USAGE = "Usage: node transfer.js --from ADDRESS --to ADDRESS [--dry-run] [--restart] [--leave TABLE]… [--json]";
+
+/** Exit status: 1 it cannot be done, 2 a mistake on the command line, 130 stopped by a signal. */
+const EXIT = { failed: 1, usage: 2, stopped: 130 } as const;
+
+/** The program `transfer.js` of the image: the same as `npm run migrate:data`, where only the image is. */
+async function main(): Promise<number> {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      options: {
+        from: { type: "string" },
+        to: { type: "string" },
+        leave: { type: "string", multiple: true },
+        "dry-run": { type: "boolean" },
+        restart: { type: "boolean" },
+        json: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
+    }));
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n${USAGE}\n`);
+    return EXIT.usage;
+  }
+  const { from, to, leave = [], restart = false, json = false, help = false } = values;
+  if (help) {
+    process.stdout.write(`${USAGE}\n${TRANSFER_HELP}`);
+    return 0;
+  }
+  if (from === undefined || to === undefined) {
+    process.stderr.write(`${from === undefined ? "--from" : "--to"} is missing\n${USAGE}\n`);
+    return EXIT.usage;
+  }
+  const controller = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => controller.abort());
+  try {
+    await runTransfer({ from, to, leave, restart, json, dryRun: values["dry-run"] ?? false }, process, controller.signal);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof TransferError || error instanceof TransferStopped)) {
+      process.stderr.write(`error: ${(error as Error).message}\n`);
+      return EXIT.failed;
+    }
+    const hint = error instanceof TransferError && error.hint !== undefined ? `fix: ${error.hint}\n` : "";
+    process.stderr.write(`error: ${error.message}\n${hint}`);
+    return error instanceof TransferStopped ? EXIT.stopped : EXIT.failed;
+  }
+}
+
+void main().then((status) => (process.exitCode = status));

@@ -1,0 +1,213 @@
+import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { assetDirectory } from "../assets";
+import { migrate, readMigrations } from "../db/migrate";
+import { SqliteDatabase } from "../db/sqlite";
+import { TransferError } from "./failure";
+import * as state from "./state";
+import type { Applied, Column, Reader, Table, TableState, TransferState, Writer } from "./store";
+import { canonical, kindOfType, type Value } from "./values";
+
+/** Longest wait for the write lock of others, ms; the app's own transactions take a few. */
+const LOCK_WAIT_MS = 30_000;
+
+/** One SQLite file, read by a connection of its own. */
+export class SqliteReader implements Reader {
+  readonly kind = "sqlite";
+  readonly name: string;
+  protected readonly connection: DatabaseSync;
+
+  /** @throws TransferError when there is no such file, or it is no database. */
+  constructor(file: string, options: { readonly ifMissing?: "refuse" | "create" | "pretend"; readonly snapshot?: boolean } = {}) {
+    const { ifMissing = "refuse", snapshot = true } = options;
+    this.name = `sqlite:${path.resolve(file)}`;
+    const isMissing = !existsSync(file);
+    if (isMissing && ifMissing === "refuse") throw new TransferError(`there is no SQLite database at ${path.resolve(file)}`);
+    try {
+      const opened = isMissing && ifMissing === "pretend" ? ":memory:" : file;
+      this.connection = new DatabaseSync(opened, { timeout: LOCK_WAIT_MS, enableForeignKeyConstraints: true });
+      // The first statement fixes what the snapshot holds.
+      this.connection.exec(snapshot ? "BEGIN; SELECT count(*) FROM sqlite_schema" : "SELECT count(*) FROM sqlite_schema");
+    } catch (error) {
+      throw new TransferError(`${path.resolve(file)} cannot be used as a SQLite database: ${(error as Error).message}`);
+    }
+  }
+
+  tables(): Promise<ReadonlySet<string>> {
+    const rows = this.rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'");
+    return Promise.resolve(new Set(rows.map(([name]) => String(name))));
+  }
+
+  async migrations(): Promise<readonly Applied[]> {
+    if (!(await this.tables()).has("schema_migrations")) return [];
+    return this.rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version").map(([version, name, checksum]) => ({
+      version: Number(version),
+      name: String(name),
+      checksum: String(checksum),
+    }));
+  }
+
+  describe(name: string): Promise<Table> {
+    const rows = this.rows(`SELECT name, type, pk FROM pragma_table_info(?) ORDER BY name`, [name]);
+    const columns = rows.map(([column, type]): Column => ({ name: String(column), kind: kindOfType(String(type)) }));
+    const key = rows.filter(([, , place]) => Number(place) > 0).sort(([, , a], [, , b]) => Number(a) - Number(b));
+    return Promise.resolve({ name, columns, key: key.map(([column]) => String(column)) });
+  }
+
+  count(table: string): Promise<number> {
+    return Promise.resolve(Number(this.rows(`SELECT count(*) FROM ${table}`)[0]?.[0] ?? 0));
+  }
+
+  read(table: Table, after: readonly Value[] | undefined, limit: number): Promise<Value[][]> {
+    const { key, columns } = table;
+    const where = after === undefined ? "" : `WHERE (${key.join(", ")}) > (${key.map(() => "?").join(", ")})`;
+    const sql = `SELECT ${columns.map(({ name }) => name).join(", ")} FROM ${table.name} ${where} ORDER BY ${key.join(", ")} LIMIT ?`;
+    const kinds = new Map(columns.map(({ name, kind }) => [name, kind]));
+    const parameters = (after ?? []).map((value, index) => bound(kinds.get(key[index] ?? ""), value));
+    const rows = this.rows(sql, [...parameters, limit]);
+    return Promise.resolve(rows.map((row) => row.map((value, index) => textOf(columns[index]?.kind ?? "text", value))));
+  }
+
+  counter(table: Table): Promise<string | undefined> {
+    const declared = this.rows("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", [table.name])[0]?.[0];
+    if (!/\bAUTOINCREMENT\b/i.test(String(declared))) return Promise.resolve(undefined);
+    return Promise.resolve(String(this.rows("SELECT seq FROM sqlite_sequence WHERE name = ?", [table.name])[0]?.[0] ?? 0));
+  }
+
+  epoch(): Promise<number> {
+    return Promise.resolve(Number(this.rows("SELECT epoch FROM redis_fence WHERE id = 1")[0]?.[0] ?? 0));
+  }
+
+  close(): Promise<void> {
+    if (this.connection.isOpen) this.connection.close();
+    return Promise.resolve();
+  }
+
+  protected rows(sql: string, parameters: readonly SQLInputValue[] = []): SqlRow[] {
+    return this.prepared(sql).all(...parameters) as unknown as SqlRow[];
+  }
+
+  /** Arrays instead of objects, and whole numbers as they are, however large. */
+  protected prepared(sql: string): StatementSync {
+    const statement = this.connection.prepare(sql);
+    statement.setReadBigInts(true);
+    statement.setReturnArrays(true);
+    return statement;
+  }
+}
+
+type SqlRow = readonly (string | number | bigint | Uint8Array | null)[];
+
+function textOf(kind: Column["kind"], value: SqlRow[number]): Value {
+  if (value === null) return null;
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
+  return canonical(kind, String(value));
+}
+
+/** As a STRICT table wants it. */
+function bound(kind: Column["kind"] | undefined, value: Value): SQLInputValue {
+  if (value === null) return null;
+  if (kind === "integer" || kind === "boolean") return BigInt(value);
+  if (kind === "number") return Number(value);
+  return kind === "bytes" ? Buffer.from(value, "hex") : value;
+}
+
+/** A SQLite file that is filled; it is made when it does not exist. */
+export class SqliteWriter extends SqliteReader implements Writer {
+  readonly #file: string;
+  readonly #run = randomUUID();
+
+  /** @param dryRun a file that does not exist is not made, and there is nothing in it. */
+  constructor(file: string, dryRun = false) {
+    super(file, { ifMissing: dryRun ? "pretend" : "create", snapshot: false });
+    this.#file = file;
+  }
+
+  async migrate(): Promise<void> {
+    const database = await SqliteDatabase.open({ file: this.#file });
+    try {
+      await migrate(database, readMigrations(assetDirectory("migrations/sqlite")));
+    } finally {
+      await database.close();
+    }
+  }
+
+  async state(): Promise<TransferState | undefined> {
+    if (!(await this.tables()).has("data_transfer")) return undefined;
+    const row = this.rows(state.READ_STATE)[0];
+    const text = (values: SqlRow): Value[] => values.map((value) => (value === null ? null : String(value)));
+    return row === undefined
+      ? undefined
+      : state.stateOf(
+          text(row) as unknown as state.StateRow,
+          this.rows(state.READ_TABLES).map((table) => text(table) as unknown as state.TableRow),
+        );
+  }
+
+  begin(source: string): Promise<void> {
+    return this.#transaction(() => {
+      this.connection.exec(state.CREATE_STATE);
+      this.connection.prepare(state.TAKE_OVER).run(source, this.#run, new Date().toISOString());
+    });
+  }
+
+  clear(tables: readonly Table[], source: string): Promise<void> {
+    return this.#continuing(() => {
+      for (const { name } of [...tables].reverse()) this.connection.exec(`DELETE FROM ${name}`);
+      this.connection.exec(state.FORGET_TABLES);
+      this.connection.prepare(state.RESTART).run(source, new Date().toISOString());
+    });
+  }
+
+  write(table: Table, rows: readonly (readonly Value[])[], reached: TableState): Promise<void> {
+    const names = table.columns.map(({ name }) => name);
+    return this.#continuing(() => {
+      const insert = this.connection.prepare(`INSERT INTO ${table.name} (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`);
+      for (const row of rows) insert.run(...row.map((value, index) => bound(table.columns[index]?.kind, value)));
+      this.connection.prepare(state.REACHED).run(...state.reachedParameters(reached));
+    });
+  }
+
+  setCounter(table: Table, last: string): Promise<void> {
+    return this.#continuing(() => {
+      const set = this.connection.prepare("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?");
+      if (set.run(BigInt(last), table.name).changes > 0) return;
+      this.connection.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)").run(table.name, BigInt(last));
+    });
+  }
+
+  complete(epoch: number): Promise<void> {
+    return this.#continuing(() => {
+      this.connection.prepare(state.RAISE_FENCE).run(epoch, epoch);
+      this.connection.prepare(state.COMPLETE).run(new Date().toISOString());
+    });
+  }
+
+  /** SQLite plans the app's queries by their indexes alone. */
+  analyze(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #continuing(work: () => void): Promise<void> {
+    return this.#transaction(() => {
+      if (this.connection.prepare(state.CONTINUE).run(this.#run).changes === 0) throw state.takenOver();
+      work();
+    });
+  }
+
+  #transaction(work: () => void): Promise<void> {
+    return new Promise((resolve) => {
+      this.connection.exec("BEGIN IMMEDIATE");
+      try {
+        work();
+        this.connection.exec("COMMIT");
+        resolve();
+      } catch (error) {
+        if (this.connection.isTransaction) this.connection.exec("ROLLBACK");
+        throw error;
+      }
+    });
+  }
+}
