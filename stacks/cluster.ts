@@ -23,10 +23,11 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
   const image = new Image("app-image", { source: imageSource(source, host) });
   const database = new Sqlite("database", { protect: config.protect });
   const secrets = new SecretFiles("secrets", { generate: ["session_secret", "admin_token"], image: image.reference });
+  const memoryMb = config.appMemoryMb ?? CLUSTER_APP_MEMORY_MB;
   const app = new App("app", {
     image: image.reference,
     instances: config.appInstances,
-    memoryMb: config.appMemoryMb ?? CLUSTER_APP_MEMORY_MB,
+    memoryMb,
     cpus: config.appCpus,
     bootSeconds: config.appBootSeconds,
     networkName: network.networkName,
@@ -39,7 +40,10 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
     secretsRevision: secrets.revision,
     settings: appSettings(config, image),
   });
-  const { url } = loadBalancer(config, host, network, app);
+  const balancer = loadBalancer(config, host, network, app);
+  const apps = { [app.alias]: { instances: config.appInstances, memoryMb } };
+  const watched = { config, host, networkName: network.networkName, apps, after: [app, balancer] };
+  const monitored = config.monitoring ? (await import("./local/monitoring.js")).monitoring(watched) : {};
 
-  return { appUrl: url, adminToken: secrets.values.admin_token };
+  return { appUrl: balancer.url, adminToken: secrets.values.admin_token, ...monitored };
 }

@@ -4,8 +4,8 @@ import { crossFieldViolations } from "./config/checks";
 import type { Field } from "./config/fields";
 import { fields, type Given, type StackConfig, unusedKeys } from "./config/keys";
 import { closest } from "./config/did-you-mean";
+import { SECRET_FIELDS, secretValues, secretViolations } from "./config/secrets";
 import { authorityViolations } from "./kubernetes/authorities";
-import { SECRET_FIELDS, secretValues, secretViolations } from "./kubernetes/secrets";
 
 export { type Phase, PHASES, type StackConfig } from "./config/keys";
 
@@ -132,6 +132,11 @@ function withDefaults(given: Given, stack: string): StackConfig {
     kafkaMemoryMb: undefined,
     kafkaRetentionHours: 168,
     kafkaRetentionMb: 256,
+    monitoring: false,
+    prometheusPort: 9090,
+    alertmanagerPort: 9093,
+    metricsRetentionDays: 15,
+    metricsRetentionMb: 2048,
     profile: stack === "dev" ? "dev" : "prod",
     cloudRuntime: "ecs",
     databaseLogin: "password",

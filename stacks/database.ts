@@ -23,7 +23,7 @@ import { dockerHost } from "./local/preflight";
 import { currentCluster } from "./local/primary";
 import { sizing } from "./local/sizing/plan";
 import { planTable } from "./local/sizing/table";
-import type { AppPools } from "./local/sizing/types";
+import type { AppPools, Limits } from "./local/sizing/types";
 
 /**
  * Phase `database`: one Docker host with Postgres that fails over by itself, PgBouncer, two Redis servers, three Kafka brokers where they are
@@ -59,7 +59,11 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const users = { app: appPassword, readonly, monitor };
   const pgbouncer = new PgBouncer("pgbouncer", { ...stateless("pgbouncer"), ...plan.pgbouncer, users }, afterNodes);
   const watched = { program, etcdHosts: etcd.hosts, nodes, patroniPassword, monitorPassword: monitor, pgbouncer };
-  new PostgresOperator("postgres-operator", { ...stateless("postgres-operator"), ...plan.postgresOperator, ...watched }, afterNodes);
+  const operator = new PostgresOperator(
+    "postgres-operator",
+    { ...stateless("postgres-operator"), ...plan.postgresOperator, ...watched },
+    afterNodes,
+  );
   const redisCache = new Redis("redis-cache", { ...stateful("redis-cache"), ...plan.redisCache, role: "cache" });
   const redisLimits = new Redis("redis-limits", { ...stateful("redis-limits"), ...plan.redisLimits, role: "limits" });
   const retention = { retentionHours: config.kafkaRetentionHours, retentionMb: config.kafkaRetentionMb };
@@ -89,16 +93,23 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
     const consumer = { ...settings(plan.consumer), role: "consumer", workers: 1 } as const;
     new App("consumer", { ...runtime, ...plan.consumer, instances: 1, settings: consumer }, after);
   }
-  const { url } = loadBalancer(config, host, network, app, { dependsOn: [app] });
+  const balancer = loadBalancer(config, host, network, app, { dependsOn: [app] });
+  const single = ({ memoryMb }: Limits) => ({ instances: 1, memoryMb });
+  const apps = { app: plan.app, jobs: single(plan.jobs), ...(plan.consumer !== undefined && { consumer: single(plan.consumer) }) };
+  const data = { ...backends, monitorPassword: monitor, etcd, operator };
+  const monitored = config.monitoring
+    ? (await import("./local/monitoring.js")).monitoring({ config, host, networkName, apps, after: [balancer], plan, data })
+    : {};
 
   return {
-    appUrl: url,
+    appUrl: balancer.url,
     adminToken: secrets.values.admin_token,
     databaseHost: pgbouncer.host,
     databaseReaderHost: postgresProxy.host,
     databasePassword: appPassword,
     redisHost: redisCache.host,
     ...(kafka !== undefined && { kafkaBrokers: addresses(kafka.brokers) }),
+    ...monitored,
   };
 }
 

@@ -17,7 +17,7 @@ import type { CloudPlan } from "./cloud/sizing/types";
 import type { StackConfig } from "./config";
 import { authorityCertificates } from "./kubernetes/authorities";
 import { appPods } from "./kubernetes/pods";
-import { asSecrets, secretValues, type SecretValues } from "./kubernetes/secrets";
+import { asSecrets, secretValues, type SecretValues } from "./config/secrets";
 import type { PhaseOutputs } from "./outputs";
 
 const defaults = {

@@ -33,6 +33,7 @@ export function crossFieldViolations(config: StackConfig, given: Given, hasKubec
         `allowed: at least ${needed}, or fewer workers, or a smaller heap. Fix: pulumi config set appMemoryMb ${needed}`,
     );
   }
+  if (config.monitoring) violations.push(...portViolations(config));
   for (const kind of ["api", "chat"] as const) {
     if (config[`${kind}RequestsPerSecond`] === 0 && (given[`${kind}Burst`] ?? 0) > 0) {
       violations.push(
@@ -52,4 +53,18 @@ export function crossFieldViolations(config: StackConfig, given: Given, hasKubec
     }
   }
   return violations;
+}
+
+/** Two services on one port of the host: only the first would start. A free one is proposed for the later of the two. */
+function portViolations(config: StackConfig): string[] {
+  const keys = ["port", "httpRedirectPort", "prometheusPort", "alertmanagerPort"] as const;
+  const taken = keys.map((key) => config[key]);
+  return keys.flatMap((key, index) => {
+    const first = keys[taken.indexOf(taken[index])];
+    // The first two are compared where TLS is checked.
+    if (taken[index] === undefined || first === key || first === undefined || key === "httpRedirectPort") return [];
+    let free = 9090;
+    while (taken.includes(free)) free += 1;
+    return [`${key} and ${first} are both ${taken[index]}; allowed: different ports. Fix: pulumi config set ${key} ${free}`];
+  });
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { StackConfig } from "../config/keys";
+import { SECRET_FIELDS, type SecretKey, type SecretValues } from "../config/secrets";
 import { day, parseCertificates, pemBlocks, readPem } from "../lib/pem";
-import { SECRET_FIELDS, type SecretKey, type SecretValues } from "./secrets";
 
 /** Keys that name a file with authorities, and the variable of the app that is given its path in a pod. */
 const VARIABLES = { databaseCaFile: "DATABASE_CA", redisCaFile: "REDIS_CA", kafkaCaFile: "KAFKA_TLS_CA_FILE" } as const;

@@ -18,7 +18,23 @@ export const SERVICES = {
   redisCache: "redis-cache",
   redisLimits: "redis-limits",
   kafka: "kafka",
+  prometheus: "prometheus",
+  alertmanager: "alertmanager",
+  nodeExporter: "node-exporter",
+  postgresExporter: "postgres-exporter",
+  pgbouncerExporter: "pgbouncer-exporter",
+  redisExporter: "redis-exporter",
 } as const;
+
+/** Those that watch the others: without them the stack works as well. */
+export const MONITORING_SERVICES: readonly string[] = [
+  SERVICES.prometheus,
+  SERVICES.alertmanager,
+  SERVICES.nodeExporter,
+  SERVICES.postgresExporter,
+  SERVICES.pgbouncerExporter,
+  SERVICES.redisExporter,
+];
 
 /**
  * A stack on a Docker Engine. Its name is not enough: another clone may have a stack of the same name on the same engine, and that

@@ -1,6 +1,6 @@
 import type { PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
 import type { DataPlaneStatus } from "./data-plane";
-import { SERVICES } from "./docker-app";
+import { MONITORING_SERVICES, SERVICES } from "./docker-app";
 import type { ContainerStatus, InstanceStatus } from "./docker-status";
 import { candidates } from "./postgres-operator";
 import type { RedisStatus } from "./redis-status";
@@ -12,11 +12,13 @@ export const RUNBOOKS = [
   "disk-full",
   "etcd-down",
   "failed-update",
+  "host-overloaded",
   "host-rebooted",
   "jobs-waiting",
   "kafka-broker-down",
   "kafka-lagging",
   "load-balancer-down",
+  "monitoring-down",
   "no-primary",
   "no-sync-standby",
   "operator-down",
@@ -27,6 +29,7 @@ export const RUNBOOKS = [
   "redis-down",
   "redis-full",
   "replica-lagging",
+  "slow-or-failing",
   "split-brain",
   "wal-disk-full",
 ] as const;
@@ -69,6 +72,7 @@ const RUNBOOK_OF_SERVICE: Readonly<Record<string, Runbook>> = {
   [SERVICES.etcd]: "etcd-down",
   [SERVICES.redisCache]: "redis-down",
   [SERVICES.redisLimits]: "redis-down",
+  ...Object.fromEntries(MONITORING_SERVICES.map((service) => [service, "monitoring-down" as const])),
 };
 
 const critical = (runbook: Runbook, what: string): Finding => ({ severity: "critical", what, runbook });

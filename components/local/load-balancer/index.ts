@@ -11,8 +11,10 @@ import { SecretFiles } from "../secret-files";
 import { LOAD_BALANCER_PORT, type RateLimit, renderHaproxyConfig } from "./haproxy-config";
 import { GENERATED_PEM, TLS_PORT } from "./tls";
 
+/** Name under which it answers in the network. */
+export const LOAD_BALANCER_ALIAS = "load-balancer";
+
 const defaults = {
-  alias: "load-balancer",
   memoryMb: 256,
   maxConnections: 4096,
   /** Above the ten seconds after which HAProxy ends a soft stop by itself. */
@@ -145,7 +147,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
         {
           ...hardened({ service: "load-balancer", ...defaults }),
           image: this.image.reference,
-          networksAdvanced: [{ name: args.networkName, aliases: [defaults.alias] }],
+          networksAdvanced: [{ name: args.networkName, aliases: [LOAD_BALANCER_ALIAS] }],
           ports: published.map((port) => ({ ...port, ip: args.publishAddress })),
           ...(command === undefined ? {} : { command }),
           ...(mount === undefined ? {} : { volumes: [{ ...mount }] }),

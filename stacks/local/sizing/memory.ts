@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { EXPORTER_PORTS } from "../../../components/local/exporters/ports";
 import { KAFKA_BROKERS, kafkaMemory } from "../../../components/local/kafka";
 import { patroniConfig } from "../../../components/local/postgres";
 import { proxyMemoryMb } from "../../../components/local/postgres-proxy";
@@ -22,6 +23,10 @@ const defaults = {
 
 /** Limits of what needs about the same everywhere, MiB; each measured where its component says so. */
 export const FIXED_MB = { etcd: 128, pgbouncer: 128, postgresOperator: 96, loadBalancer: 256, consumer: 256 } as const;
+
+/** Limits of what watches the others, MiB; each measured where its component says so. There is one exporter for each kind of server. */
+export const MONITORING_MB = { prometheus: 384, alertmanager: 64, exporter: 64 } as const;
+export const EXPORTERS = Object.keys(EXPORTER_PORTS).length;
 
 /** Heap of a Kafka broker, MiB: with less than 256 it collects garbage more often, and the app's events need no more. */
 const KAFKA_HEAP_MB = 256;
@@ -64,7 +69,10 @@ export function memoryBudget({ memoryBudgetMb }: SizingConfig, host: Pick<Docker
 export function fixedMemory(config: SizingConfig, proxyConnections: number): number {
   const { etcd, pgbouncer, postgresOperator, loadBalancer, consumer } = FIXED_MB;
   const events = config.kafka ? KAFKA_BROKERS * brokerMemoryMb(config) + consumer : 0;
-  return Number(config.etcdMembers) * etcd + pgbouncer + postgresOperator + loadBalancer + proxyMemoryMb(proxyConnections) + events;
+  const { prometheus, alertmanager, exporter } = MONITORING_MB;
+  const monitoring = config.monitoring ? prometheus + alertmanager + EXPORTERS * exporter : 0;
+  const others = pgbouncer + postgresOperator + loadBalancer + proxyMemoryMb(proxyConnections);
+  return Number(config.etcdMembers) * etcd + others + events + monitoring;
 }
 
 /** What the flexible services ask for. @param leastPostgres see {@link leastPostgresMb} */

@@ -5,7 +5,18 @@ import { proxyMemoryMb } from "../../../components/local/postgres-proxy";
 import { redisContainerMb } from "../../../components/local/redis";
 import type { DockerHost } from "../preflight";
 import { leastTotal } from "../../lib/share";
-import { brokerMemoryMb, divideMemory, FIXED_MB, fixedMemory, leastPostgresMb, memoryBudget, memoryShares, redisDataMb } from "./memory";
+import {
+  brokerMemoryMb,
+  divideMemory,
+  EXPORTERS,
+  FIXED_MB,
+  fixedMemory,
+  leastPostgresMb,
+  memoryBudget,
+  memoryShares,
+  MONITORING_MB,
+  redisDataMb,
+} from "./memory";
 import { appPools, appWorkers, pgbouncerSettings } from "./pools";
 import { cannotFit } from "./refusals";
 import type { Limits, Plan, SizingConfig } from "./types";
@@ -50,6 +61,10 @@ export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "me
     loadBalancer: { memoryMb: FIXED_MB.loadBalancer },
     kafka: config.kafka ? { brokers: KAFKA_BROKERS, memoryMb: brokerMb, heapMb: kafkaHeapMb(brokerMb), cpus: two } : undefined,
     consumer: config.kafka ? { memoryMb: FIXED_MB.consumer, cpus: one, ...pools } : undefined,
+    // Looking must not take the cores from what is looked at.
+    prometheus: config.monitoring ? { memoryMb: MONITORING_MB.prometheus, cpus: one } : undefined,
+    alertmanager: config.monitoring ? { memoryMb: MONITORING_MB.alertmanager, cpus: one } : undefined,
+    exporters: config.monitoring ? { count: EXPORTERS, memoryMb: MONITORING_MB.exporter, cpus: one } : undefined,
   };
   return { ...plan, totalMb: containersOf(plan).reduce((sum, { count, limits }) => sum + count * limits.memoryMb, 0) };
 }
@@ -96,5 +111,8 @@ export function containersOf(plan: Omit<Plan, "totalMb">): { readonly name: stri
     { name: "load-balancer", count: 1, limits: plan.loadBalancer },
     ...(plan.kafka === undefined ? [] : [{ name: "kafka", count: plan.kafka.brokers, limits: plan.kafka }]),
     ...(plan.consumer === undefined ? [] : [{ name: "consumer", count: 1, limits: plan.consumer }]),
+    ...(plan.prometheus === undefined ? [] : [{ name: "prometheus", count: 1, limits: plan.prometheus }]),
+    ...(plan.alertmanager === undefined ? [] : [{ name: "alertmanager", count: 1, limits: plan.alertmanager }]),
+    ...(plan.exporters === undefined ? [] : [{ name: "exporters", count: plan.exporters.count, limits: plan.exporters }]),
   ];
 }

@@ -45,6 +45,11 @@ export function cannotFit({ config, host, budgetMb, neededMb, leastPostgresMb, f
   const sentence = ({ key, value, count }: Candidate, allowed: number): string =>
     `${key} is ${value}${count > 1 ? ` for each of ${count} containers` : ""}, with which all containers need at least ${neededMb} MiB; ` +
     `allowed: at most ${allowed}, to stay within ${may}. Fix: pulumi config set ${key} ${allowed}`;
+  const switchOff = (key: "kafka" | "monitoring"): string =>
+    `${key} is true, with which all containers need at least ${neededMb} MiB; allowed: false, to stay within ${may}. ` +
+    `Fix: pulumi config set ${key} false`;
+  // Rather than with less of what serves, the stack does without what watches.
+  if (config.monitoring && fits({ ...config, monitoring: false })) return switchOff("monitoring");
   const all = candidates(config, leastPostgresMb);
   for (const candidate of all) {
     const allowed = largest(candidate, (value) => fits({ ...config, [candidate.key]: value }));
@@ -57,12 +62,8 @@ export function cannotFit({ config, host, budgetMb, neededMb, leastPostgresMb, f
   if (config.memoryBudgetMb !== undefined && neededMb <= host.memoryMb) {
     return `memoryBudgetMb is ${budgetMb}; allowed: at least ${neededMb}, what all containers need. Fix: pulumi config set memoryBudgetMb ${neededMb}`;
   }
-  if (config.kafka && fits({ ...config, kafka: false })) {
-    return (
-      `kafka is true, with which all containers need at least ${neededMb} MiB; allowed: false, to stay within ${may}. ` +
-      "Fix: pulumi config set kafka false"
-    );
-  }
+  if (config.kafka && fits({ ...config, kafka: false })) return switchOff("kafka");
+  if (config.monitoring && fits({ ...config, kafka: false, monitoring: false })) return switchOff("monitoring");
   return (
     `the Docker host is too small for phase database: all containers need at least ${neededMb} MiB, more than ${may}. ` +
     "Fix: give Docker more memory, or stay in phase cluster: pulumi config set phase cluster"

@@ -21,6 +21,7 @@ export type SizingConfig = Pick<
   | "redisLimitsMb"
   | "kafka"
   | "kafkaMemoryMb"
+  | "monitoring"
 >;
 
 /** Limits of a container, in MiB and cores; without a number of cores it may use all of the host's. */
@@ -55,4 +56,9 @@ export interface Plan {
   /** With `kafka` only. */
   readonly kafka: (Limits & { readonly brokers: number; readonly heapMb: number }) | undefined;
   readonly consumer: (Limits & AppPools) | undefined;
+  /** With `monitoring` only. */
+  readonly prometheus: Limits | undefined;
+  readonly alertmanager: Limits | undefined;
+  /** Of each exporter. */
+  readonly exporters: (Limits & { readonly count: number }) | undefined;
 }

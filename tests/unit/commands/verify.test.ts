@@ -118,6 +118,11 @@ describe("C8 what npm run verify takes for a pass", () => {
     assert.deepEqual(violations({}, {}), []);
     assert.deepEqual(violations({}, published), ["publishes a port"]);
     assert.deepEqual(violations({ Labels: { "phased-stack.service": "load-balancer" } }, published), []);
+    const watching = { Labels: { "phased-stack.service": "prometheus" } };
+    const pages = (HostIp: string) => ({ PortBindings: { "9090/tcp": [{ HostIp, HostPort: "9090" }] } });
+    assert.deepEqual(violations(watching, pages("127.0.0.1")), []);
+    for (const address of ["0.0.0.0", ""]) assert.deepEqual(violations(watching, pages(address)), ["publishes a port"]);
+    assert.deepEqual(violations({}, pages("127.0.0.1")), ["publishes a port"]);
     for (const User of ["", "root", "0", "0:0"]) assert.deepEqual(violations({ User }, {}), ["runs as root"], User);
     assert.deepEqual(violations({}, { CapDrop: null }), ["has capabilities"]);
     assert.deepEqual(violations({}, { CapAdd: ["NET_ADMIN"] }), ["has capabilities"]);

@@ -93,6 +93,11 @@ describe("stack configuration", () => {
       kafkaMemoryMb: "768",
       kafkaRetentionHours: "24",
       kafkaRetentionMb: "512",
+      monitoring: "true",
+      prometheusPort: "9190",
+      alertmanagerPort: "9193",
+      metricsRetentionDays: "30",
+      metricsRetentionMb: "4096",
     });
     const cloudKeys = Object.fromEntries(Object.keys(cloudFields).map((key) => [key, undefined]));
     assert.deepEqual(config, {
@@ -135,6 +140,11 @@ describe("stack configuration", () => {
       kafkaMemoryMb: 768,
       kafkaRetentionHours: 24,
       kafkaRetentionMb: 512,
+      monitoring: true,
+      prometheusPort: 9190,
+      alertmanagerPort: 9193,
+      metricsRetentionDays: 30,
+      metricsRetentionMb: 4096,
     });
   });
 
@@ -174,6 +184,11 @@ describe("stack configuration", () => {
     kafkaMemoryMb: ["575", "1GB"],
     kafkaRetentionHours: ["0", "7d", "87601"],
     kafkaRetentionMb: ["3", "1GB"],
+    monitoring: ["yes", "1", "on", ""],
+    prometheusPort: ["0", "65536", "9090/tcp"],
+    alertmanagerPort: ["0", "65536", ""],
+    metricsRetentionDays: ["0", "15d", "3651"],
+    metricsRetentionMb: ["255", "2GB"],
     ...BAD_CLOUD_VALUES,
     ...BAD_KUBERNETES_VALUES,
   };
@@ -267,6 +282,29 @@ describe("stack configuration", () => {
     assert.equal(load({ workers: "8", workerHeapMb: "256", appMemoryMb: advised }).appMemoryMb, Number(advised));
     assert.throws(() => load({ workers: "8", workerHeapMb: "256", appMemoryMb: String(Number(advised) - 1) }));
     assert.match(messageOf({ workerHeapMb: "4096" }), /1 worker with a heap of 4096 MiB each \(workerHeapMb\) needs/);
+  });
+
+  it("A13 two services on one port are refused, with a port that is free; ports of a monitoring that is off do not matter", () => {
+    const message = messageOf({ monitoring: "true", port: "9090", alertmanagerPort: "9091", prometheusPort: "9090" });
+    assert.match(message, /prometheusPort and port are both 9090; allowed: different ports\. Fix: pulumi config set prometheusPort 9092$/);
+    assert.equal(load({ monitoring: "true", port: "9090", alertmanagerPort: "9091", prometheusPort: "9092" }).prometheusPort, 9092);
+    assert.match(messageOf({ monitoring: "true", alertmanagerPort: "3001" }), /alertmanagerPort and port are both 3001/);
+    assert.equal(load({ port: "9090" }).port, 9090);
+  });
+
+  it("B8 the webhook's address is taken as a secret only, is an address, and is told by no message", () => {
+    const address = "https://alerts.example.com/hooks/canary";
+    const key = "phased-stack:alertWebhookUrl";
+    assert.equal(loadConfig(source({ alertWebhookUrl: address }, "dev", [key])).phase, "cluster");
+    for (const [value, secrets] of [
+      [address, []],
+      ["canary", [key]],
+      ["ftp://canary/", [key]],
+    ] as const) {
+      const message = messageOf({ alertWebhookUrl: value }, secrets);
+      assert.match(message, /alertWebhookUrl is .*; allowed: .* Fix: pulumi config set --secret alertWebhookUrl /);
+      assert.ok(!message.includes("canary"), message);
+    }
   });
 
   it("refuses a burst where the limit is off", () => {

@@ -97,6 +97,20 @@ const KAFKA_URNS = [
   `${local("App")}::consumer`,
 ];
 
+/** What `monitoring: true` adds. */
+const MONITORING_URNS = [
+  ...["node", "postgres", "pgbouncer", "redis"].map((one) => `${local("Exporters")}$${CONTAINER}::exporters-${one}`),
+  ...imageOf("Exporters", "exporters"),
+  ...secretsOf("Exporters", "exporters", []),
+  `${local("Exporters")}::exporters`,
+  ...["Prometheus", "Alertmanager"].flatMap((type) => [
+    `${local(type)}$${CONTAINER}::${type.toLowerCase()}-container`,
+    `${local(type)}$${VOLUME}::${type.toLowerCase()}-data`,
+    ...imageOf(type, type.toLowerCase()),
+    `${local(type)}::${type.toLowerCase()}`,
+  ]),
+];
+
 const urns = (ends: readonly string[]): string[] => ends.map((end) => `urn:pulumi:dev::phased-stack::${end}`).sort();
 
 describe("phase database", function () {
@@ -299,6 +313,41 @@ describe("phase database", function () {
     const kept = recorder.resources.filter(({ name, protect }) => name.startsWith("kafka-") && protect).map(({ name }) => name);
     const expected = ["kafka-1-data", "kafka-2-data", "kafka-3-data", "kafka-cluster-id"];
     assert.deepEqual(kept.sort(), [...expected, "kafka-secrets-app-password", "kafka-secrets-broker-password"]);
+  });
+
+  it("A13 B8 with monitoring it has Prometheus, Alertmanager and exporters, published for the host alone; all else stays as it is", async () => {
+    // Given sizes: what is planned gives way for it.
+    const sizes = { postgresMemoryMb: "600", jobsMemoryMb: "400", redisCacheMb: "64", redisLimitsMb: "32" };
+    const { recorder: without } = await run(sizes);
+    const { recorder, outputs } = await run({ ...sizes, monitoring: "true", prometheusPort: "9190" });
+    assert.deepEqual(recorder.resources.map(({ urn }) => urn).sort(), urns([...FROZEN_URNS, ...MONITORING_URNS]));
+    assert.equal(await valueOf(outputs["prometheusUrl"]!), "http://127.0.0.1:9190");
+    // The app gets the memory that is left; that is changed in place.
+    for (const before of without.resources.filter(({ name }) => !/^app-\d$/.test(name)))
+      assert.deepEqual(recorder.get(before.name).inputs, before.inputs, before.name);
+    const ports = recorder.ofType(CONTAINER).flatMap(({ inputs }) => (inputs["ports"] ?? []) as { external: number; ip: string }[]);
+    assert.deepEqual(
+      ports.map(({ external, ip }) => `${ip}:${external}`).sort(),
+      ["127.0.0.1:3001", "127.0.0.1:9093", "127.0.0.1:9190"].sort(),
+    );
+    for (const resource of recorder.resources)
+      assert.ok(!resource.plain.includes(canary("postgres-secrets-monitor")), `${resource.name} shows the password of monitor`);
+    const uploads = recorder.get("exporters-secrets-writer").inputs["uploads"] as { file: string; content: string }[];
+    assert.ok(uploads.every(({ content }) => content.includes(canary("postgres-secrets-monitor"))));
+  });
+
+  it("B8 the webhook's address is a file that Alertmanager alone sees, and is in plain nowhere", async () => {
+    const address = "https://alerts.example.com/hooks/canary-of-the-webhook";
+    process.env["PULUMI_CONFIG_SECRET_KEYS"] = JSON.stringify(["phased-stack:alertWebhookUrl"]);
+    const { recorder } = await run({ monitoring: "true", alertWebhookUrl: address }).finally(() => {
+      delete process.env["PULUMI_CONFIG_SECRET_KEYS"];
+    });
+    const uploads = recorder.get("alertmanager-secrets-writer").inputs["uploads"] as { file: string; content: string }[];
+    assert.deepEqual(
+      uploads.map(({ file, content }) => [file, content]),
+      [["/run/secrets/webhook_url", address]],
+    );
+    for (const resource of recorder.resources) assert.ok(!resource.plain.includes(address), resource.name);
   });
 
   it("registers nothing when the plan does not fit", async () => {

@@ -60,6 +60,16 @@ describe("the whole program", function () {
     assert.deepEqual(recorder.resources.map((resource) => resource.urn).sort(), [...FROZEN_URNS].sort());
   });
 
+  it("A13 with monitoring phase cluster has Prometheus, Alertmanager and the host's exporter, and the others stay as they are", async () => {
+    const [{ recorder: without }, { recorder, outputs }] = [await run({}), await run({ monitoring: "true", appInstances: "1" })];
+    const added = recorder.names().filter((name) => !without.names().includes(name));
+    const both = ["alertmanager", "prometheus"].flatMap((name) => [name, `${name}-container`, `${name}-data`]);
+    const images = ["alertmanager", "exporters", "prometheus"].flatMap((name) => [`${name}-image`, `${name}-image-build`]);
+    assert.deepEqual(added.sort(), [...both, ...images, "exporters", "exporters-node"].sort());
+    for (const before of without.resources) assert.deepEqual(recorder.get(before.name).inputs, before.inputs, before.name);
+    assert.equal(await valueOf(outputs["prometheusUrl"]!), "http://127.0.0.1:9090");
+  });
+
   it("every child has a parent and a name that starts with the parent's", async () => {
     const { recorder } = await run({ appInstances: "3" });
     const components = recorder.resources.filter((resource) => resource.type.startsWith("phased-stack:"));

@@ -52,6 +52,7 @@ const choices = fc.record(
     memoryBudgetMb: fc.integer({ min: 3000, max: 65_536 }),
     kafka: fc.constantFrom("true", "false"),
     kafkaMemoryMb: fc.integer({ min: 576, max: 4096 }),
+    monitoring: fc.constantFrom("true", "false"),
   },
   { requiredKeys: [] },
 );
@@ -230,6 +231,30 @@ describe("B13 the plan of phase database", () => {
     assert.match(
       tooMuch,
       /^kafka is true, with which all containers need at least \d+ MiB; allowed: false, .* Fix: pulumi config set kafka false$/,
+    );
+  });
+
+  it("A13 the monitoring is in the plan: it takes from the app and not from the budget; without room it is what to switch off", () => {
+    const [without, made] = [plan({}, 2, 8000), plan({ monitoring: "true" }, 2, 8000)];
+    assert.deepEqual([without.prometheus, without.alertmanager, without.exporters], [undefined, undefined, undefined]);
+    const watching = containersOf(made).filter(({ name }) => !containersOf(without).some((other) => other.name === name));
+    assert.deepEqual(
+      watching.map(({ name, count, limits }) => [name, count, limits.memoryMb, limits.cpus]),
+      [
+        ["prometheus", 1, 384, 1],
+        ["alertmanager", 1, 64, 1],
+        ["exporters", 4, 64, 1],
+      ],
+    );
+    assert.ok(made.totalMb <= made.budgetMb);
+    assert.match(planTable(made, { cpus: 2, memoryMb: 8000 }), /^exporters +4 +64 MiB +1/m);
+    assert.match(
+      refusal({ monitoring: "true" }, 2, 4000),
+      /^monitoring is true, with which all containers need at least \d+ MiB; allowed: false, .* Fix: pulumi config set monitoring false$/,
+    );
+    assert.match(
+      refusal({ monitoring: "true", kafka: "true" }, 2, 4000),
+      /^monitoring is true, .* Fix: pulumi config set monitoring false$/,
     );
   });
 

@@ -1,6 +1,6 @@
 import type Docker from "dockerode";
 import { LABELS } from "../../lib/docker";
-import { SERVICES } from "../../lib/docker-app";
+import { MONITORING_SERVICES, SERVICES } from "../../lib/docker-app";
 import { fail, verdict, type Check } from "../types";
 
 /** B13 and the rules of the project for every container. */
@@ -38,6 +38,15 @@ function serviceOf({ Config: config }: Docker.ContainerInspectInfo): string {
   return config.Labels[LABELS.service] ?? "?";
 }
 
+/** The load balancer, where the configuration says; pages of the monitoring have no login and are for the host alone. */
+function mayPublish(info: Docker.ContainerInspectInfo): boolean {
+  const addresses = Object.values((info.HostConfig.PortBindings ?? {}) as Record<string, readonly { readonly HostIp?: string }[]>)
+    .flat()
+    .map(({ HostIp: address }) => address);
+  const forTheHost = addresses.every((address) => address === "127.0.0.1");
+  return serviceOf(info) === SERVICES.loadBalancer || (MONITORING_SERVICES.includes(serviceOf(info)) && forTheHost);
+}
+
 /** What is missing of the rules for containers. */
 export function containmentViolations(info: Docker.ContainerInspectInfo): string[] {
   const { HostConfig: host, Config: config } = info;
@@ -45,7 +54,7 @@ export function containmentViolations(info: Docker.ContainerInspectInfo): string
   const [dropped, added] = [host.CapDrop as string[] | null, host.CapAdd as string[] | null];
   const published = Object.values((host.PortBindings ?? {}) as Record<string, unknown>).length > 0;
   return [
-    ...(published && serviceOf(info) !== SERVICES.loadBalancer ? ["publishes a port"] : []),
+    ...(published && !mayPublish(info) ? ["publishes a port"] : []),
     ...(host.ReadonlyRootfs === true ? [] : ["its root can be written"]),
     ...(config.User === "" || config.User === "root" || config.User.startsWith("0") ? ["runs as root"] : []),
     ...(dropped?.includes("ALL") === true && (added ?? []).length === 0 ? [] : ["has capabilities"]),

@@ -20,8 +20,14 @@ const postgres = (what: string): SecretField =>
   address(["postgres:", "postgresql:"], what, "'postgres://app:PASSWORD@db.example.com:5432/app?sslmode=verify-full'");
 const redis = (what: string): SecretField => address(["redis:", "rediss:"], what, "'rediss://:PASSWORD@redis.example.com:6379'");
 
-/** Keys whose values are secret: taken with `--secret` only, and shown by no message. All are of cloudRuntime kubernetes. */
+/** Keys whose values are secret: taken with `--secret` only, and shown by no message. All but one are of cloudRuntime kubernetes. */
 export const SECRET_FIELDS = {
+  /** With monitoring: where alerts are sent, by POST as JSON; services of chat and of pagers have a token in such an address. @default nowhere */
+  alertWebhookUrl: {
+    isValid: (value) => URL.canParse(value) && ["http:", "https:"].includes(new URL(value).protocol),
+    allowed: "an address of http or https that takes alerts as Alertmanager sends them",
+    example: "https://alerts.example.com/hooks/TOKEN",
+  },
   /** Postgres as the app uses it: a pooler or the primary, as who reads and writes rows. */
   databaseUrl: postgres("the address of Postgres, with user and password"),
   /** The primary, past the pooler, as the owner of the tables: for migrations. @default databaseUrl */
