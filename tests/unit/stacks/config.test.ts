@@ -102,7 +102,7 @@ describe("stack configuration", () => {
     const cloudKeys = Object.fromEntries(Object.keys(cloudFields).map((key) => [key, undefined]));
     assert.deepEqual(config, {
       ...cloudKeys,
-      ...{ profile: "dev", cloudRuntime: "ecs", events: "none", cdn: true, cpuArchitecture: "x86_64" },
+      ...{ profile: "dev", cloudRuntime: "ecs", events: "none", cdn: true, cpuArchitecture: "x86_64", databaseLogin: "password" },
       phase: "database",
       appInstances: 5,
       workers: 4,
