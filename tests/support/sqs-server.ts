@@ -40,6 +40,8 @@ export class SqsServer {
   /** Requests of which nothing is taken, by their name, and those that are never answered. */
   readonly refused = new Set<string>();
   readonly silent = new Set<string>();
+  /** Entries of a batch that are still to be refused while the rest is taken, by the request's name: every second one. */
+  readonly partly = new Map<string, number>();
 
   private constructor(private readonly server: Server) {}
 
@@ -78,14 +80,14 @@ export class SqsServer {
   }
 
   private async act(action: string, question: Question, response: ServerResponse): Promise<object | undefined> {
-    const { Entries: entries = [] } = question;
+    const { taken: entries, Failed } = this.sorted(action, question.Entries ?? []);
     const all = entries.map(({ Id }) => ({ Id }));
     switch (action) {
       case "SendMessageBatch":
         for (const { MessageBody: body } of entries) this.put(body);
         return {
           Successful: entries.map(({ Id, MessageBody }) => ({ Id, MessageId: randomUUID(), MD5OfMessageBody: md5(MessageBody) })),
-          Failed: [],
+          Failed,
         };
       case "ReceiveMessage":
         return this.receive(question, response);
@@ -94,16 +96,25 @@ export class SqsServer {
           const at = this.messages.findIndex((message) => message.receipt === receipt);
           if (at !== -1) this.messages.splice(at, 1);
         }
-        return { Successful: all, Failed: [] };
+        return { Successful: all, Failed };
       case "ChangeMessageVisibilityBatch":
         for (const { ReceiptHandle: receipt, VisibilityTimeout: seconds } of entries) {
           const found = this.messages.find((message) => message.receipt === receipt);
           if (found !== undefined) found.visibleAt = Date.now() + seconds * 1000;
         }
-        return { Successful: all, Failed: [] };
+        return { Successful: all, Failed };
       default:
         return undefined;
     }
+  }
+
+  /** A batch that is answered with 200 may have entries that were refused all the same. */
+  private sorted(action: string, entries: readonly Entry[]) {
+    const most = this.partly.get(action) ?? 0;
+    const refused = entries.filter((_, index) => index % 2 === 1).slice(0, most);
+    if (refused.length > 0) this.partly.set(action, most - refused.length);
+    const Failed = refused.map(({ Id }) => ({ Id, SenderFault: false, Code: "InternalError", Message: "not now" }));
+    return { taken: entries.filter((entry) => !refused.includes(entry)), Failed };
   }
 
   private async receive(

@@ -88,6 +88,41 @@ describe("B5 events by SQS", function () {
       await consumer.close();
     }));
 
+  it("B5 a batch of which some are refused fails by name; what was taken is not lost by it", async () => {
+    server.partly.set("SendMessageBatch", 2);
+    const publisher = new SqsPublisher(config());
+    running.push(publisher);
+    const records = Array.from({ length: 12 }, (_, number) => ({ key: "company", value: bodyOf("company", number + 1) }));
+    await assert.rejects(publisher.send(records), { message: "the queue refused 2 of 10 events (InternalError: not now)" });
+    const kept = (): Set<string> => new Set(server.messages.map(({ body }) => body));
+    assert.deepEqual(kept(), new Set(records.filter((_, index) => index < 10 && index !== 1 && index !== 3).map(({ value }) => value)));
+    await publisher.send(records);
+    assert.deepEqual(kept(), new Set(records.map(({ value }) => value)));
+    assert.equal(server.messages.length, 8 + 12, "some come twice");
+  });
+
+  it("B5 partly refused batches, of sending and of deleting, leave nothing in the outbox and no effect undone or done twice", () =>
+    withAnyDatabase(async (database) => {
+      server.partly.set("SendMessageBatch", 7);
+      server.partly.set("DeleteMessageBatch", 2);
+      const events = new Events({ database, logger, kafka: undefined, sqs: config(), appName: "test" });
+      const consumers = startConsumers({ events, logger });
+      running.push(consumers, events);
+      const scopes = await Promise.all([1, 2, 3].map(() => createCompany(database)));
+      await Promise.all(scopes.map((scope) => publishOrders(scope, 15)));
+      await eventually("all have had their effect", async () => (await activity(database)) === 45);
+      await eventually("the outbox is empty", async () => (await outboxSize(database)) === 0);
+      // Those are held for a minute until they come again: here at once.
+      await eventually("all are deleted but those that were refused", () => server.messages.length === 2);
+      assert.deepEqual([...server.partly.values()], [0, 0]);
+      for (const message of server.messages) message.visibleAt = 0;
+      await eventually("the queue is empty", () => server.messages.length === 0);
+      assert.equal(await activity(database), 45);
+      assert.deepEqual(server.dead, []);
+      await consumers.close();
+      await events.close();
+    }));
+
   it("B5 what cannot be handled holds up nothing and is put aside by the queue after its deliveries", () =>
     withAnyDatabase(async (database) => {
       server.mostReceives = 1;
