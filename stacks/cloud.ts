@@ -57,6 +57,7 @@ export async function cloud(config: StackConfig): Promise<PhaseOutputs> {
   const app = runtime(config, target, {
     ...{ network, groups, keys, logs, storage, edge, ...data, ...storedImage(target.home, { keys }) },
     ...{ sessionSecret, adminToken, runsJobs: !taken, ways: there?.ways ?? [] },
+    redisSite: second && (taken ? "standby" : "active"),
     ...{ database: there?.access.home ?? data.database, servers: (taken ? there?.standby : undefined) ?? data.database },
   });
   if (second !== undefined) copyFiles(target, { keys, logs, network, groups, storage }, second);

@@ -127,7 +127,8 @@ export async function createContainer(
   poolMonitor.start();
   const redis = await connectRedis(config.redis, logger);
   const clock = await SharedClock.start(database, logger);
-  const fence = redis.cache && new RedisFence({ database, connection: redis.cache, logger, appName: config.appName });
+  const fence =
+    redis.cache && new RedisFence({ database, connection: redis.cache, logger, appName: config.appName, site: config.redis.site });
   await fence?.started();
   const cache = createCache({
     ...{ config: config.cache, appName: config.appName, appVersion: config.appVersion },

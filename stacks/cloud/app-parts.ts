@@ -11,6 +11,7 @@ import type { Image } from "../../components/aws/registry/image";
 import type { GeneratedSecret } from "../../components/aws/secrets";
 import type { SecurityGroups } from "../../components/aws/security-groups";
 import type { TaskServices } from "../../components/aws/service";
+import type { RedisSite } from "../../components/aws/service/environment";
 import type { TaskRolesArgs } from "../../components/aws/service/roles";
 import type { Storage } from "../../components/aws/storage";
 import type { AppRole, AppSettings } from "../../components/local/app";
@@ -37,6 +38,8 @@ export interface AppParts {
   readonly takeover?: DatabaseAccess | undefined;
   readonly redisCache: Cache;
   readonly redisLimits: Cache;
+  /** Which of two regions this is. @default there is one */
+  readonly redisSite?: RedisSite | undefined;
   readonly events: Kafka | Queue | undefined;
   readonly sessionSecret: Pick<GeneratedSecret, "arn" | "generated">;
   readonly adminToken: Pick<GeneratedSecret, "arn" | "generated">;
@@ -78,7 +81,7 @@ export function servicesOf({ region }: Pick<AwsContext, "region">, parts: AppPar
       password: database.iam === undefined ? keyOf(database.secretArns.user, "password") : undefined,
       replicaHosts: database.replicaHosts,
     },
-    redis: { cacheUrl: redisCache.urlSecretArn, limitsUrl: redisLimits.urlSecretArn },
+    redis: { cacheUrl: redisCache.urlSecretArn, limitsUrl: redisLimits.urlSecretArn, site: own.redisSite },
     kafka: events instanceof Kafka ? { brokers: events.brokers } : undefined,
     sqs: events === undefined || events instanceof Kafka ? undefined : { queueUrl: events.url },
     uploads: { bucket: storage.uploads.name },

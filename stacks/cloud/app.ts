@@ -64,7 +64,7 @@ export function cloudApp(config: StackConfig, target: CloudTarget, parts: AppPar
         ...placed,
         ...{ role, logGroup, capacity, cpu, memoryMb, desiredTasks },
         environment: taskEnvironment(services, settings),
-        takeover: takeover && taskEnvironment(servicesOf(context, { ...parts, database: takeover }), settings),
+        takeover: takeover && taskEnvironment(servicesOf(context, { ...parts, database: takeover, redisSite: "active" }), settings),
         executionRoleArn: identity.execution.arn,
         taskRoleArn: identity.task.arn,
         targetGroupArn: role === "web" ? edge.loadBalancer.targetGroupArn : undefined,

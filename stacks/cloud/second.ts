@@ -169,6 +169,7 @@ export function secondApp(
   const app = runtime(config, there, {
     ...{ keys, logs, network, groups, storage, redisCache, redisLimits, takeover, image, repositoryArns },
     ...{ database: access.second, servers: standby, events: undefined, runsJobs: taken, migrated: home.migrated, ways: data.ways },
+    redisSite: taken ? "active" : "standby",
     ...{ sessionSecret: copied(parts.sessionSecret), adminToken: copied(parts.adminToken) },
     edge: { loadBalancer, proxies: edge.proxies },
   });

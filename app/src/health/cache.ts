@@ -11,9 +11,11 @@ export async function cacheReport({ cache, redis, fence, instance, config }: Con
       .reduce((total, { value }) => total + value, 0);
   const count = (result: string): number => sum("cache_requests_total", result);
   const [hits, sharedHits, misses, stale] = [count("hit"), count("shared_hit"), count("miss"), count("stale")];
+  // A region that stands by does without its Redis as long as the active one has one.
+  const isDegraded = redis.cache !== undefined && fence?.prefix() === undefined && !(fence?.standsBy() === true && redis.cache.available());
   return {
     enabled: cache.enabled,
-    status: !cache.enabled ? "disabled" : redis.cache !== undefined && fence?.prefix() === undefined ? "degraded" : "ok",
+    status: !cache.enabled ? "disabled" : isDegraded ? "degraded" : "ok",
     ttlMs: config.cache.ttlMs,
     worker: cache.stats(),
     instance: {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { RedisSite } from "../cache/fence";
 import { readCertificates } from "../config/certificates";
 import { integer } from "../config/numbers";
 
@@ -10,6 +11,8 @@ export interface RedisConfig {
   readonly limitsUrl: string | undefined;
   /** REDIS_CA: PEM of who signs the servers' certificates; @default the authorities Node believes */
   readonly ca: string | undefined;
+  /** REDIS_SITE: which of two regions on one database this is, each with a Redis of its own; @default undefined: there is one Redis */
+  readonly site: RedisSite | undefined;
   /** REDIS_COMMAND_TIMEOUT_MS: longest wait of a request for Redis before it goes on without; @default 150 */
   readonly commandTimeoutMs: number;
 }
@@ -26,6 +29,7 @@ export const redisVariables = {
   REDIS_URL: url,
   REDIS_LIMITS_URL: url,
   REDIS_CA: z.string().max(4096).optional().describe("the path of a file with PEM certificates"),
+  REDIS_SITE: z.enum(["active", "standby"]).optional().describe("active or standby"),
   REDIS_COMMAND_TIMEOUT_MS: integer(10, 10_000, 150),
 };
 
@@ -42,5 +46,5 @@ export function redisConfig(env: z.output<z.ZodObject<typeof redisVariables>>, v
     violations.push("REDIS_CA: set without TLS; begin REDIS_URL with rediss://, or remove the variable.");
   }
   const ca = file === undefined || !hasTls ? undefined : readCertificates("REDIS_CA", file, violations);
-  return { url: cache, limitsUrl, ca, commandTimeoutMs };
+  return { url: cache, limitsUrl, ca, site: env.REDIS_SITE, commandTimeoutMs };
 }

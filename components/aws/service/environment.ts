@@ -4,6 +4,9 @@ import { type AppSettings, refuseContractVariables, settingsVariables, sortedVar
 /** Reference of a secret as ECS takes it: an ARN of Secrets Manager, for one key of JSON with `:KEY::` behind it. */
 export type SecretReference = pulumi.Input<string>;
 
+/** Whether requests go to a region, or it stands by: of two regions one Redis at a time is believed. */
+export type RedisSite = "active" | "standby";
+
 /** What the cloud phase hands to a task. */
 export interface TaskServices {
   /** Where queue, brokers and buckets are; requests to them are signed for it. */
@@ -19,7 +22,14 @@ export interface TaskServices {
     /** Replicas, each reached by itself. */
     readonly replicaHosts: readonly pulumi.Input<string>[];
   };
-  readonly redis?: { readonly cacheUrl: SecretReference; readonly limitsUrl: SecretReference } | undefined;
+  readonly redis?:
+    | {
+        readonly cacheUrl: SecretReference;
+        readonly limitsUrl: SecretReference;
+        /** Which of two regions this is, each with a Redis of its own. @default there is one region */
+        readonly site?: RedisSite | undefined;
+      }
+    | undefined;
   /** `host:port` of every broker, separated by commas; TLS, and login by the task's role. */
   readonly kafka?: { readonly brokers: pulumi.Input<string> } | undefined;
   /** Address of the queue of events. */
@@ -58,7 +68,7 @@ export function databaseUrl(user: string, host: pulumi.Input<string>, port: numb
  */
 export function taskVariables(services: TaskServices, settings: AppSettings): Record<string, pulumi.Input<string> | undefined> {
   refuseContractVariables(settings);
-  const { database, kafka, sqs, uploads } = services;
+  const { database, redis, kafka, sqs, uploads } = services;
   const address = (host: pulumi.Input<string>): pulumi.Output<string> => databaseUrl(database.user, host, database.port, database.name);
   return {
     ...settingsVariables(settings),
@@ -74,6 +84,7 @@ export function taskVariables(services: TaskServices, settings: AppSettings): Re
       database.replicaHosts.length === 0
         ? undefined
         : pulumi.all(database.replicaHosts.map(address)).apply((addresses) => addresses.join(",")),
+    REDIS_SITE: redis?.site,
     KAFKA_BROKERS: kafka?.brokers,
     KAFKA_TLS: kafka === undefined ? undefined : "true",
     KAFKA_SASL_MECHANISM: kafka === undefined ? undefined : KAFKA_LOGIN,

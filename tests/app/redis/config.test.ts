@@ -24,7 +24,7 @@ describe("A14 how Redis is reached", () => {
       writeFileSync(empty, "nothing\n");
       const given = { NODE_ENV: "test", REDIS_URL: "redis://cache", REDIS_LIMITS_URL: "rediss://limits", REDIS_CA: file };
       assert.deepEqual(loadConfig(given).redis, {
-        ...{ url: "redis://cache", limitsUrl: "rediss://limits", ca: certificate, commandTimeoutMs: 150 },
+        ...{ url: "redis://cache", limitsUrl: "rediss://limits", ca: certificate, site: undefined, commandTimeoutMs: 150 },
       });
       assert.equal(loadConfig({ NODE_ENV: "test", REDIS_URL: "rediss://cache" }).redis.limitsUrl, "rediss://cache");
       const cases: [Record<string, string>, RegExp][] = [

@@ -46,6 +46,21 @@ describe("A16 two regions: data and app", function () {
     assert.equal(web["KAFKA_BROKERS"] ?? web["SQS_QUEUE_URL"], undefined);
   });
 
+  it("take turns in believing their Redis: the second one stands by until it takes over", async () => {
+    const siteOf = (task: string): string | undefined => environmentOf(recorder, task)["REDIS_SITE"];
+    assert.deepEqual(["web-task", "jobs-task", "second-web-task", "second-web-takeover-task"].map(siteOf), [
+      ...["active", "active"],
+      ...["standby", "active"],
+    ]);
+    const { recorder: alone } = await cloudRun("prod");
+    assert.equal(environmentOf(alone, "web-task")["REDIS_SITE"], undefined);
+    const { recorder: taken } = await cloudRun("prod", TAKEN);
+    assert.deepEqual(
+      ["web-task", "second-web-task", "second-jobs-task"].map((task) => environmentOf(taken, task)["REDIS_SITE"]),
+      ["standby", "active", "active"],
+    );
+  });
+
   it("copy the secrets of both, and no others", () => {
     const copied = recorder.ofType("aws:secretsmanager/secret:Secret").filter(({ inputs }) => inputs["replicas"] !== undefined);
     assert.deepEqual(copied.map(({ name }) => name).sort(), [
@@ -69,7 +84,7 @@ describe("A16 two regions: data and app", function () {
     assert.match(hostOf(ready["DATABASE_URL"]), /^phased-stack-prod-second-database\./);
     assert.equal(ready["DATABASE_READ_REPLICAS"], undefined, "there is nothing beside it to read from");
     const others = (environment: Record<string, string>): [string, string][] =>
-      Object.entries(environment).filter(([name]) => !/^DATABASE_(URL|READ_REPLICAS)$/.test(name));
+      Object.entries(environment).filter(([name]) => !/^(DATABASE_(URL|READ_REPLICAS)|REDIS_SITE)$/.test(name));
     assert.deepEqual(others(ready), others(used));
     assert.equal(get("second-web-takeover-task").inputs["family"], "phased-stack-prod-second-web-takeover-task");
     assert.match(
