@@ -26,9 +26,23 @@ export function manifestsOf(resources: readonly Registered[]): Manifest[] {
   });
 }
 
-/** The same as YAML documents, for tools that check manifests and for a dry run on a server: namespaces and classes first. */
+/** Kinds that others need: they are made first. */
+const FIRST = ["Namespace", "PriorityClass", "ServiceAccount"];
+
+/** The same, with what others need before them: namespaces, then classes, then accounts. */
+export function inOrder(manifests: readonly Manifest[]): Manifest[] {
+  const place = ({ kind }: Manifest): number => (FIRST.includes(kind) ? FIRST.indexOf(kind) : FIRST.length);
+  return [...manifests].sort((a, b) => place(a) - place(b));
+}
+
+/** Objects as YAML documents, in order. */
+export function yamlOf(manifests: readonly Manifest[]): string {
+  return inOrder(manifests)
+    .map((manifest) => stringify(manifest, { aliasDuplicateObjects: false }))
+    .join("---\n");
+}
+
+/** What mocks recorded, as YAML documents, for tools that check manifests. */
 export function manifestsYaml(resources: readonly Registered[]): string {
-  const first = ["ServiceAccount", "PriorityClass", "Namespace"];
-  const ordered = manifestsOf(resources).sort((a, b) => first.indexOf(b.kind) - first.indexOf(a.kind));
-  return ordered.map((manifest) => stringify(manifest, { aliasDuplicateObjects: false })).join("---\n");
+  return yamlOf(manifestsOf(resources));
 }

@@ -11,7 +11,10 @@ import { sweep } from "../lib/sweep";
 import { prepareMachine } from "../machine";
 import { checkovStep } from "../machine/checkov";
 import { chromiumStep } from "../machine/chromium";
+import { controlPlaneStep } from "../machine/control-plane";
 import { canInstallPackages, thisHost } from "../machine/host";
+import { kubeScoreStep } from "../machine/kube-score";
+import type { Step } from "../machine/types";
 
 const colours = coloursFor(process.stdout);
 const ROOT = path.resolve(__dirname, "../..");
@@ -111,6 +114,15 @@ const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
         onlyByName: true,
       },
     ],
+    [
+      {
+        id: "kubernetes",
+        what: "the manifests on a real API server and by kube-score; builds both from the Go module proxy, so only when named",
+        files: "tests/kubernetes/**/*.test.ts",
+        timeout: 300_000,
+        onlyByName: true,
+      },
+    ],
   ],
 ];
 
@@ -118,6 +130,12 @@ const SUITES: readonly Suite[] = GROUPS.flat(2);
 
 /** Suites that need more than npm's packages. */
 const NEEDS_DOCKER: ReadonlySet<string> = new Set(["services", "conformance", "servers", "integration", "database", "chaos"]);
+
+/** What suites need beside npm's packages, brought about before they run. */
+const TOOLS: Readonly<Record<string, () => readonly Step[]>> = {
+  checkov: () => [checkovStep()],
+  kubernetes: () => [controlPlaneStep(), kubeScoreStep()],
+};
 
 interface Totals {
   passed: number;
@@ -151,7 +169,7 @@ async function run(options: TestOptions): Promise<void> {
 
   if (suites.some((suite) => NEEDS_DOCKER.has(suite.id))) await prepareMachine({ phase: "cluster" });
   if (suites.some((suite) => suite.id === "browser")) await prepareBrowser();
-  if (suites.some((suite) => suite.id === "checkov")) await prepareCheckov();
+  for (const [id, steps] of Object.entries(TOOLS)) if (suites.some((suite) => suite.id === id)) await prepareTools(steps());
 
   const environment = { ...process.env, ...pulumiEnvironment().env, PHASED_TEST_PREFIX: prefix };
   const total: Totals = { passed: 0, failed: [], skipped: 0 };
@@ -220,11 +238,12 @@ async function prepareBrowser(): Promise<void> {
   await new StepList().run(step.title, (progress) => step.ensure({ progress, official: false }));
 }
 
-/** Checkov, for the suite that asks for it: without it there is nothing to hold plans against. */
-async function prepareCheckov(): Promise<void> {
-  const step = checkovStep();
-  if ((await step.check()).kind === "ok") return;
-  await new StepList().run(step.title, (progress) => step.ensure({ progress, official: false }));
+/** Programs of others that a suite holds this project's output against: without them it has nothing to do. */
+async function prepareTools(steps: readonly Step[]): Promise<void> {
+  for (const step of steps) {
+    if ((await step.check()).kind === "ok") continue;
+    await new StepList().run(step.title, (progress) => step.ensure({ progress, official: false }));
+  }
 }
 
 function selectSuites(only: string | undefined): readonly Suite[] {

@@ -27,13 +27,13 @@ export function planGo(found: string, required: string): GoPlan {
   return atLeast(version, FIRST_WITH_TOOLCHAINS) ? "fetches a newer one by itself" : "fetches a newer one as a module";
 }
 
-/** A `go` command: from PATH, else Debian's package. */
-export async function goCommand(progress: Progress): Promise<string> {
+/** A `go` command: from PATH, else Debian's package. @param what that is to be built, for errors */
+export async function goCommand(what: string, progress: Progress): Promise<string> {
   const onPath = which("go");
   if (onPath) return onPath;
   if (!canInstallPackages(thisHost())) {
     throw new UserError(
-      "Go is needed to build the Pulumi CLI and is not on PATH",
+      `Go is needed to build ${what} and is not on PATH`,
       "install Go 1.21 or newer (package golang-go, or https://go.dev/dl/) and try again",
     );
   }

@@ -13,7 +13,7 @@ import { isDebian } from "../../../toolchain/machine/host";
 import { Unavailable, checksumOf, releaseFor } from "../../../toolchain/machine/official";
 import type { PluginFacts } from "../../../toolchain/machine/plugins";
 import { PLUGINS, judgePlugin } from "../../../toolchain/machine/plugins";
-import { readGoMod } from "../../../toolchain/machine/pulumi-build";
+import { readGoMod } from "../../../toolchain/machine/go-build";
 import type { PulumiSources } from "../../../toolchain/machine/pulumi-cli";
 import { pulumiCliStep } from "../../../toolchain/machine/pulumi-cli";
 import { inDirectory, recorder, script, withEnv } from "./support";
@@ -155,7 +155,7 @@ describe("which Pulumi CLI", () => {
   });
 });
 
-describe("building the CLI from the Go module proxy", () => {
+describe("building from the Go module proxy", () => {
   it("takes Go version and remote replacements from the module's go.mod", () => {
     const text = [
       "module github.com/pulumi/pulumi/pkg/v3",
@@ -168,11 +168,12 @@ describe("building the CLI from the Go module proxy", () => {
       "  f.example/z => /absolute",
       ")",
     ].join("\n");
-    assert.deepEqual(readGoMod(text), {
+    assert.deepEqual(readGoMod(text, "x", "by hand"), {
       go: "1.25.11",
       replaces: ["c.example/y v1.0.0 => d.example/y v1.2.0", "a.example/x => b.example/x v0.0.0-2024"],
+      directories: ["e.example/z", "f.example/z", "github.com/pulumi/pulumi/sdk/v3"],
     });
-    assert.throws(() => readGoMod("module x\n"), /names no Go version/);
+    assert.throws(() => readGoMod("module x\n", "x", "by hand"), /the go.mod of x names no Go version/);
   });
 
   it("uses a Go that is new enough, and else the way its version has to a newer one", () => {
