@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   up: "prepare the machine, bring the stack up, print its addresses",
   down: "remove the stack",
   status: "what is not well, instances, workers, Postgres, Redis, queues of the running stack",
+  drift: "what differs from what was deployed: containers changed or removed by hand, and the like",
   restart: "rolling restart of the app or another service",
   failover: "make another Postgres node the primary, with no failed request",
   "migrate-data": "carry all rows of the app from one database to another",

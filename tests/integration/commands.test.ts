@@ -25,6 +25,7 @@ describe("npm run up, status, verify, restart, down (A11, C8)", function () {
     const outcome = await run("status");
     assert.equal(outcome.code, 3, everything(outcome));
     assert.match(outcome.stdout, /does not exist.*npm run up/);
+    assert.equal((await run("drift")).code, 3);
   });
 
   it("up prints the address of the app and how to stop it", async () => {
@@ -61,6 +62,37 @@ describe("npm run up, status, verify, restart, down (A11, C8)", function () {
     assert.deepEqual(failed, []);
     assert.ok(report.passed >= 20, `only ${report.passed} checks passed`);
     assert.equal(outcome.code, 0, everything(outcome));
+  });
+
+  it("F9 drift names what was changed by hand and changes nothing; up puts it back", async () => {
+    const [[changed], [removed]] = [await containersOf(stack, "app"), await containersOf(stack, "load-balancer")];
+    assert.ok(changed !== undefined && removed !== undefined);
+    const deployed = (await docker.getContainer(changed.Id).inspect()).HostConfig.Memory ?? 0;
+    const limit = 512 * 1024 * 1024;
+    assert.notEqual(deployed, limit);
+    await docker.getContainer(changed.Id).update({ Memory: limit, MemorySwap: limit });
+    await docker.getContainer(removed.Id).remove({ force: true });
+
+    const outcome = await run("drift", "--json");
+    assert.equal(outcome.code, 1, everything(outcome));
+    const { drift, pending } = JSON.parse(outcome.stdout) as {
+      drift: { kind: string; physicalName: string; properties: { property: string; deployed: number; now: number }[] }[];
+      pending: unknown[];
+    };
+    const nameOf = ({ Names }: { Names: string[] }): string => Names.join("").slice(1);
+    const found = drift.map(({ kind, physicalName }) => `${kind} ${physicalName}`).sort();
+    assert.deepEqual([found, pending], [[`changed ${nameOf(changed)}`, `removed ${nameOf(removed)}`], []]);
+    const memory = drift.flatMap(({ properties }) => properties).find(({ property }) => property === "memory");
+    assert.deepEqual([memory?.deployed, memory?.now], [deployed / 1024 ** 2, 512]);
+    assert.equal((await containersOf(stack, "load-balancer")).length, 0, "drift changed something");
+
+    // Without --refresh: it notices by itself that a container is gone.
+    const put = await run("up", "--yes", "--skip-preview");
+    assert.equal(put.code, 0, everything(put));
+    assert.equal((await docker.getContainer(changed.Id).inspect()).HostConfig.Memory, deployed);
+    assert.equal((await runningIds(stack, "load-balancer")).length, 1);
+    const after = await run("drift");
+    assert.equal(after.code, 0, everything(after));
   });
 
   it("restart replaces every worker and keeps the containers", async () => {

@@ -15,6 +15,7 @@ import {
   failedResources,
   findOrphans,
   pendingOperations,
+  removedContainers,
   removeOrphans,
   resourceName,
   stackOnDocker,
@@ -139,11 +140,16 @@ async function recover(docker: Docker, stack: OpenStack, exported: ExportedStack
  * to start is in the state like any other: only a look at what is really there makes it put the container right.
  */
 async function isBroken(docker: Docker, stack: OpenStack, exported: ExportedStack): Promise<boolean> {
-  const infos = (await stackContainers(docker, stackOnDocker(stack.name, exported))).filter(isMeantToRun);
-  const stopped = infos.filter((info) => info.State !== "running").map((info) => `${containerName(info)} is ${info.State}`);
+  const infos = await stackContainers(docker, stackOnDocker(stack.name, exported));
+  const stopped = infos
+    .filter(isMeantToRun)
+    .filter((info) => info.State !== "running")
+    .map((info) => `${containerName(info)} is ${info.State}`);
   const failed = failedResources(exported).map((name) => `${name} did not come up the last time`);
-  if (stopped.length + failed.length === 0) return false;
-  console.log(colours.yellow(`Looking first at what is really there (--refresh): ${[...stopped, ...failed].join(", ")}.`));
+  const removed = removedContainers(exported, new Set(infos.map(({ Id }) => Id))).map((name) => `${name} was removed`);
+  const reasons = [...stopped, ...failed, ...removed];
+  if (reasons.length === 0) return false;
+  console.log(colours.yellow(`Looking first at what is really there (--refresh): ${reasons.join(", ")}.`));
   return true;
 }
 

@@ -8,7 +8,7 @@ import { ROOT, STATE_DIR } from "./paths";
 import { pulumiEnvironment } from "./pulumi-env";
 import { configFileFor, ensureStack, validateStackName } from "./stack";
 import { type ExportedStack, stackOnDocker } from "./update-recovery";
-import { runUpdate, type UpdateRun } from "./update-run";
+import { capturePreview, type PreviewRun, runUpdate, type UpdateRun } from "./update-run";
 
 /** The stack commands work on when none is named. */
 export const DEFAULT_STACK = "dev";
@@ -18,6 +18,9 @@ const PROJECT = "phased-stack";
 
 /** Looking at a stack takes Pulumi about a second with a file backend; a remote one answers within seconds. */
 const LOOK_TIMEOUT_MS = 60_000;
+
+/** A preview takes 7 s of a 2-core machine, with AWS a minute; one that is busy with other work several times that. */
+const PREVIEW_TIMEOUT_MS = 15 * 60_000;
 
 /** A stack that exists, and how to work on it. */
 export interface OpenStack {
@@ -37,6 +40,8 @@ export interface OpenStack {
   pulumi(args: readonly string[], timeoutMs?: number): Promise<string>;
   /** `pulumi ARGS` of an update, with Pulumi's live display. */
   update(args: readonly string[]): Promise<UpdateRun>;
+  /** `pulumi preview ARGS`, captured. */
+  preview(args: readonly string[]): Promise<PreviewRun>;
   /** Forgets the stack: its state, history and what is kept about it in this clone. Its resources must be gone. */
   remove(): Promise<void>;
   /** The npm command that does something with this stack, for messages: `npm run down -- --stack shop`. */
@@ -120,6 +125,7 @@ function openExisting(name: string, temporary?: Readonly<Record<string, string>>
       if (pulumi === undefined) throw new UserError("the Pulumi CLI is not installed", "npm run up installs it; npm run doctor looks");
       return runUpdate(pulumi, [...args, ...withConfig], { cwd: ROOT, env });
     },
+    preview: (args) => capturePreview(["preview", ...args, ...withConfig], { cwd: ROOT, env, timeoutMs: PREVIEW_TIMEOUT_MS }),
     async remove() {
       // Pulumi would delete the tracked configuration file as well.
       await run(["stack", "rm", "--yes", "--preserve-config"]);

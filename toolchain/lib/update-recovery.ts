@@ -41,6 +41,13 @@ export function failedResources(stack: ExportedStack): string[] {
   return (stack.deployment?.resources ?? []).filter(({ initErrors }) => (initErrors ?? []).length > 0).map(({ urn }) => resourceName(urn));
 }
 
+/** Names of containers that the state has and Docker has not: somebody removed them. @param existing ids of the stack's containers */
+export function removedContainers(stack: ExportedStack, existing: ReadonlySet<string>): string[] {
+  const containers = (stack.deployment?.resources ?? []).filter(({ type }) => type === "docker:index/container:Container");
+  // Docker itself removes one with `rm` once its program has ended.
+  return containers.filter(({ id, outputs }) => !existing.has(id ?? "") && outputs?.["rm"] !== true).map(({ urn }) => resourceName(urn));
+}
+
 /** A stack as Docker's side of the toolchain needs it, from its state. */
 export function stackOnDocker(name: string, exported: ExportedStack): StackOnDocker {
   return { name, known: knownObjects(exported) };

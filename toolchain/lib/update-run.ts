@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { exec } from "./exec";
 import { onSignal } from "./interrupt";
 import { stripAnsi } from "./update-failures";
 
@@ -67,6 +68,37 @@ export async function runUpdate(
     } finally {
       release();
     }
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** How a preview ended, and what it found. */
+export interface PreviewRun {
+  readonly code: number;
+  /** The last lines that it printed. */
+  readonly tail: string;
+  /** The engine's event log: one JSON object a line. */
+  readonly log: string;
+}
+
+/**
+ * Runs `pulumi ARGS` of a preview with its output captured, to be judged by its event log. An exit code other than 0 is no error here: that is
+ * how `--expect-no-changes` says that there are some.
+ */
+export async function capturePreview(
+  args: readonly string[],
+  options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv; readonly timeoutMs: number },
+): Promise<PreviewRun> {
+  const directory = mkdtempSync(path.join(tmpdir(), "phased-preview-"));
+  const eventLog = path.join(directory, "events.jsonl");
+  try {
+    const { code, tail } = await exec("pulumi", [...args, "--non-interactive", "--color", "never", "--event-log", eventLog], {
+      ...options,
+      env: { ...options.env, PULUMI_DEBUG_COMMANDS: "true" },
+      check: false,
+    });
+    return { code, tail, log: readLog(eventLog) };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
