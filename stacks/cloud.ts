@@ -36,13 +36,13 @@ export async function cloud(config: StackConfig): Promise<PhaseOutputs> {
   const made = watchResources();
 
   const forceDestroy = profile.disposable && !protect;
-  const uploadOrigins = config.domainName === undefined ? undefined : [`https://${config.domainName}`];
-  const files = { logDays: profile.accessLogDays, forceDestroy, protect, uploadOrigins };
+  const files = { logDays: profile.accessLogDays, forceDestroy, protect };
   const second = secondRegion(config, target, files);
   const { keys, logs, network, groups } = cloudFoundation(config, target, target.home);
   const storage = new Storage("storage", { context, ...files, kmsKeyArn: keys.arns.storage }, home);
   const standby = second && { ...second, healthCheckId: second.takeover.healthCheckId };
   const edge = cloudEdge(config, target, { network, groups, storage, logs, second: standby });
+  for (const { uploads } of [storage, ...(second ? [second.storage] : [])]) uploads.allowForms([edge.url]);
   const replicas = second?.secretReplicas;
   const data = cloudData(config, target, { network, groups, keys, logs, secretReplicas: replicas });
   const secret = { context, kmsKeyArn: keys.arns.data, recoveryWindowDays: profile.secretRecoveryDays, replicas };

@@ -1,9 +1,10 @@
 /* global document, fetch, FormData */
-// Sign up, log in, create and list orders: the API as a browser uses it, with the session in an HttpOnly cookie.
+// Sign up, log in, create and list orders, upload documents: the API as a browser uses it, with the session in an HttpOnly cookie.
 
 import { ClientCache } from "./modules/client-cache.js";
 import { RealtimeClient } from "./modules/realtime.js";
 import { RateLimitNotice, retryAfterMs } from "./modules/rate-limit-notice.js";
+import { uploadDocument } from "./modules/upload.js";
 
 const PAGE_ROWS = 20;
 /** Lists are kept this long, in milliseconds: going back and forth costs no request, and other people's orders appear soon. */
@@ -16,6 +17,8 @@ const notice = new RateLimitNotice();
 const element = (id) => document.getElementById(id);
 let nextCursor = null;
 let userId = null;
+/** Documents that are shown, the newest first. */
+const DOCUMENT_LINES = 5;
 /** Lines of the list of what happens now. */
 const LIVE_LINES = 5;
 
@@ -34,12 +37,13 @@ const realtime = new RealtimeClient({
   },
 });
 
-/** Calls the API; an answer other than success becomes an error with the sentence of its problem document. */
-async function call(method, path, body) {
-  const answer = await fetch(path, {
-    method,
-    ...(body !== undefined && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
-  });
+/** Calls the API with JSON. */
+const call = (method, path, body) =>
+  ask(method, path, body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+/** Asks the API; an answer other than success becomes an error with the sentence of its problem document. */
+async function ask(method, path, options) {
+  const answer = await fetch(path, { method, ...options });
   if (answer.status === 204) return undefined;
   const result = await answer.json();
   if (answer.ok) return result;
@@ -80,6 +84,20 @@ async function loadOrders(cursor) {
   element("more").hidden = nextCursor === null;
 }
 
+function documentLine({ id, name, sizeBytes, status }) {
+  const line = document.createElement("li");
+  const link = document.createElement("a");
+  link.href = `/api/documents/${id}/content`;
+  link.textContent = name;
+  line.append(link, `, ${sizeBytes.toLocaleString()} bytes, ${status}`);
+  return line;
+}
+
+async function loadDocuments() {
+  const { data } = await call("GET", `/api/documents?limit=${DOCUMENT_LINES}`);
+  element("documents").replaceChildren(...data.map(documentLine));
+}
+
 /** Runs what a button asks for: one at a time, and what went wrong is said above the form. */
 async function act(button, work) {
   element("message").textContent = "";
@@ -110,7 +128,7 @@ function onSubmit(id, work) {
 async function enter(me, form) {
   form.reset();
   show(me);
-  await loadOrders();
+  await Promise.all([loadOrders(), loadDocuments()]);
 }
 
 onSubmit("signup", async (fields, form) => enter(await call("POST", "/api/auth/signup", fields), form));
@@ -120,6 +138,13 @@ onSubmit("order", async ({ customerName, total, currency }, form) => {
   cache.invalidate("/api/orders");
   form.reset();
   await loadOrders();
+});
+onSubmit("document", async ({ file }, form) => {
+  // Without a type: the content tells, and a type of something else would be refused.
+  const send = (path, body) => ask("POST", path, { headers: { "Content-Type": "application/octet-stream" }, body });
+  await uploadDocument(file, { call, send });
+  form.reset();
+  await loadDocuments();
 });
 element("logout").addEventListener("click", ({ target }) =>
   act(target, async () => {
@@ -139,7 +164,7 @@ async function start() {
     if (error.status !== 401) throw error;
     return;
   }
-  await loadOrders();
+  await Promise.all([loadOrders(), loadDocuments()]);
 }
 
 void act(element("newest"), start);

@@ -77,7 +77,7 @@ export function createApp(container: Container): Express {
   app.get("/metrics", operatorsOnly, metrics);
   app.get("/openapi.json", openApiRoute(config));
   // 10 the pages
-  app.use(pages());
+  app.use(pages(container.jobs.storage.direct?.origin));
   // 11 whatever is left
   app.use(notFound(app));
   app.use(errors(logger));

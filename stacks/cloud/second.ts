@@ -9,7 +9,7 @@ import { Peering } from "../../components/aws/peering";
 import type { Image } from "../../components/aws/registry/image";
 import { RegionSwitch } from "../../components/aws/region-switch";
 import type { GeneratedSecret, SecretReplica } from "../../components/aws/secrets";
-import type { Storage } from "../../components/aws/storage";
+import { DOCUMENTS_PREFIX, type Storage } from "../../components/aws/storage";
 import { BucketReplication } from "../../components/aws/storage/replication";
 import { StandbyStorage } from "../../components/aws/storage/standby";
 import type { CloudApp } from "./app";
@@ -67,7 +67,7 @@ export function copyFiles(target: CloudTarget, home: Foundation & { readonly sto
   ] as const) {
     const end = ({ bucket, kmsKeyArn, context }: (typeof ends)["home" | "second"]) => ({ bucket, kmsKeyArn, region: context.region });
     const { context, provider, prefix } = ends[from];
-    new BucketReplication(`${prefix}copies`, { context, from: end(ends[from]), to: end(ends[to]) }, { provider });
+    new BucketReplication(`${prefix}copies`, { context, from: end(ends[from]), to: end(ends[to]), prefix: DOCUMENTS_PREFIX }, { provider });
   }
 }
 

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import type { Page } from "playwright-core";
 import { PASSWORD, TestApp } from "../app/http/support";
+import { S3Server } from "../support/s3-server";
 import { BrowserOfTests } from "./support";
 
 describe("demo page", () => {
@@ -18,9 +20,9 @@ describe("demo page", () => {
 
   let people = 0;
 
-  async function signedUp(page: Page): Promise<string> {
+  async function signedUp(page: Page, url = app.url): Promise<string> {
     const email = `person-${++people}@example.org`;
-    await page.goto(app.url);
+    await page.goto(url);
     const form = page.locator("#signup");
     await form.getByLabel("Company").fill("Example");
     await form.getByLabel("Your name").fill(`Person ${people}`);
@@ -35,6 +37,27 @@ describe("demo page", () => {
     await page.getByLabel("Customer").fill(customer);
     await page.getByRole("button", { name: "Create order" }).click();
     await page.getByRole("cell", { name: customer }).waitFor();
+  }
+
+  async function upload(page: Page, name: string, content: string): Promise<void> {
+    await page.getByLabel("PDF, image or text").setInputFiles({ name, mimeType: "text/plain", buffer: Buffer.from(content) });
+    await page.getByRole("button", { name: "Upload document" }).click();
+    await page.getByRole("link", { name }).waitFor();
+  }
+
+  async function downloaded(page: Page, name: string): Promise<string> {
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name }).click()]);
+    assert.equal(download.suggestedFilename(), name);
+    return readFileSync(await download.path(), "utf8");
+  }
+
+  /** Paths that are posted to from now on. */
+  function postsOf(page: Page): () => string[] {
+    const paths: string[] = [];
+    page.on("request", (request) => {
+      if (request.method() === "POST") paths.push(new URL(request.url()).pathname);
+    });
+    return () => paths;
   }
 
   /** Counts requests for the list of orders. */
@@ -105,12 +128,50 @@ describe("demo page", () => {
       if (response.url().includes("/modules/")) loaded.push(response.url());
     });
     await page.goto(app.url);
-    assert.equal(loaded.length, 3);
+    assert.equal(loaded.length, 4);
     for (const url of loaded) assert.match(url, /\/modules\/[a-z-]+\.[0-9a-f]{12}\.js$/);
     const served = app.log.filter(({ path }) => String(path).startsWith("/modules/")).length;
     await page.goto(`${app.url}/?again`);
     await page.locator("#figures dd").first().waitFor();
     assert.equal(app.log.filter(({ path }) => String(path).startsWith("/modules/")).length, served, "immutable: no request");
+  });
+
+  it("A21 a file goes through the app where documents are on its volume, and can be downloaded", async () => {
+    const { page, errors } = await browser!.page();
+    await signedUp(page);
+    const posts = postsOf(page);
+    await upload(page, "note.txt", "a note");
+    assert.deepEqual(posts(), ["/api/documents/uploads", "/api/documents"]);
+    assert.equal(await downloaded(page, "note.txt"), "a note");
+    assert.deepEqual(errors, []);
+  });
+
+  it("A21 a file goes to the bucket itself where the app signs forms, and is there as a document", async () => {
+    const { page, errors } = await browser!.page();
+    const server = await S3Server.start();
+    const login = { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" };
+    const before = { ...process.env };
+    Object.assign(process.env, login);
+    const bucket = { S3_BUCKET: server.bucket, S3_ENDPOINT: server.endpoint, S3_DIRECT_UPLOADS: "on" };
+    const withBucket = await TestApp.start(bucket);
+    try {
+      server.pages = withBucket.url;
+      await signedUp(page, withBucket.url);
+      const posts = postsOf(page);
+      await upload(page, "Änne.txt", "for the bucket");
+      const [announced, sent, completed] = posts();
+      assert.deepEqual([announced, sent], ["/api/documents/uploads", `/${server.bucket}`]);
+      assert.match(completed ?? "", /^\/api\/documents\/uploads\/[0-9a-f-]{36}\/complete$/);
+      assert.equal(await downloaded(page, "Änne.txt"), "for the bucket");
+      assert.deepEqual(errors, []);
+    } finally {
+      for (const name of Object.keys(login)) {
+        if (before[name] === undefined) Reflect.deleteProperty(process.env, name);
+        else process.env[name] = before[name];
+      }
+      await withBucket.remove();
+      await server.stop();
+    }
   });
 
   for (const viewport of [

@@ -21,4 +21,5 @@ export {
 } from "@aws-sdk/client-sqs";
 export { Upload } from "@aws-sdk/lib-storage";
 export { Signer } from "@aws-sdk/rds-signer";
+export { createPresignedPost } from "@aws-sdk/s3-presigned-post";
 export { generateAuthToken } from "aws-msk-iam-sasl-signer-js";

@@ -20,6 +20,8 @@ export const DOCUMENT_LIST: ListDefinition<DocumentRow> = {
 };
 
 export interface NewDocument {
+  /** Of an upload that its user sent to the storage: completed again, it is the same document. @default a new one */
+  readonly id?: string;
   readonly name: string;
   readonly mediaType: MediaType;
   readonly createdBy: string;
@@ -53,7 +55,8 @@ export async function addDocument(
     await storage.keep(scope.companyId, staged);
     added = await scope.transaction((inside) => insert(inside, jobs, staged, document));
   } catch (error) {
-    await storage.discard(staged);
+    // What a user sent to the storage need not be sent again because the database was away.
+    if (document.id === undefined || error instanceof HttpProblem) await storage.discard(staged);
     await removeUnnamed(scope, storage, staged.sha256);
     throw error;
   }
@@ -63,6 +66,8 @@ export async function addDocument(
 }
 
 async function insert(inside: TenantScope, jobs: CompanyJobs, staged: StagedContent, document: NewDocument): Promise<AddedDocument> {
+  const known = document.id === undefined ? undefined : await findAdded(inside, document.id, document.createdBy);
+  if (known !== undefined) return known;
   await takeStorage(inside, staged.sizeBytes);
   const now = new Date().toISOString();
   const hasText = TEXT_TYPES.includes(document.mediaType);
@@ -86,6 +91,16 @@ async function insert(inside: TenantScope, jobs: CompanyJobs, staged: StagedCont
   const accepted = [await jobs.accept(inside, { ...job, queue: "document-processing" })];
   if (hasText) accepted.push(await jobs.accept(inside, { ...job, queue: "ocr-processing", priority: "low" }));
   return { document: presentDocument(row), jobs: accepted.map(({ row: accepted }) => accepted) };
+}
+
+/** A document this user added, with the jobs that were accepted with it. */
+export async function findAdded(scope: TenantScope, id: string, createdBy: string): Promise<AddedDocument | undefined> {
+  const row = await scope.table(documents).find(id);
+  if (row?.createdBy !== createdBy) return undefined;
+  const first = { where: { subjectId: id }, sort: "createdAt", descending: false, limit: 2 } as const;
+  const jobs = await scope.table(companyJobs).page(first);
+  // Accepted within a millisecond, they have no order of their own.
+  return { document: presentDocument(row), jobs: jobs.toSorted((a, b) => (a.queue < b.queue ? -1 : 1)) };
 }
 
 /** @throws HttpProblem when the company has no such document. */

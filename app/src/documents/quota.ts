@@ -28,14 +28,25 @@ export const STORAGE_LIMITS: Readonly<Record<Plan, StorageLimits | null>> = {
 export async function takeStorage(inside: TenantScope, sizeBytes: number): Promise<void> {
   const table = inside.table(documentUsage);
   const used = await table.find(inside.companyId);
-  const plan = await planOf(inside);
+  const after = refuseTooMuch(await planOf(inside), used, sizeBytes);
+  if (used === undefined) await table.insert({ id: inside.companyId, ...after });
+  else await table.update(inside.companyId, after);
+}
+
+/** Asks before content is sent whether it would fit now; {@link takeStorage} decides. @throws HttpProblem as that does. */
+export async function expectStorage(scope: TenantScope, sizeBytes: number): Promise<void> {
+  const [used, plan] = await Promise.all([scope.table(documentUsage).find(scope.companyId), planOf(scope)]);
+  refuseTooMuch(plan, used, sizeBytes);
+}
+
+/** @returns what is used with one more document. */
+function refuseTooMuch(plan: Plan, used: StorageLimits | undefined, sizeBytes: number): StorageLimits {
   const limits = STORAGE_LIMITS[plan];
   const after = { documents: (used?.documents ?? 0) + 1, bytes: (used?.bytes ?? 0) + sizeBytes };
   if (limits !== null && (after.documents > limits.documents || after.bytes > limits.bytes)) {
     throw exceeded(plan, limits, after.documents > limits.documents ? "documents" : "bytes", after);
   }
-  if (used === undefined) await table.insert({ id: inside.companyId, ...after });
-  else await table.update(inside.companyId, after);
+  return after;
 }
 
 /** Gives back in the transaction that deletes the document. */

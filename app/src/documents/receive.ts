@@ -14,14 +14,14 @@ import { UploadGate } from "./upload";
 const FORM_LIMITS = { files: 1, fields: 4, fieldSize: 1024, headerPairs: 20 } as const;
 
 /** A name is only ever shown; it is no path. Slashes and control characters are refused all the same: it becomes a file's name somewhere. */
-const name = z
+export const documentName = z
   .string()
   .trim()
   .min(1)
   .max(200)
   .regex(/^[^\p{Cc}/\\]*$/u)
   .describe("1 to 200 characters without slashes and control characters");
-const nameSchema = z.strictObject({ name });
+const nameSchema = z.strictObject({ name: documentName });
 
 /** An upload that was taken: complete, of a known kind, and staged. */
 export interface ReceivedUpload {
@@ -108,8 +108,8 @@ async function receiveFile(
   const given = nameSchema.safeParse({ name: filename });
   if (!given.success) {
     content.resume();
-    throw new HttpProblem("validation", `The file's name must be ${name.description ?? "given"}.`, {
-      errors: [{ field: "file", allowed: `a file whose name has ${name.description ?? ""}` }],
+    throw new HttpProblem("validation", `The file's name must be ${documentName.description ?? "given"}.`, {
+      errors: [{ field: "file", allowed: `a file whose name has ${documentName.description ?? ""}` }],
     });
   }
   return { ...(await take(through, storage, maxBytes)), name: given.data.name };

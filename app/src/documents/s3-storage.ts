@@ -9,19 +9,20 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   S3Client,
-  S3ServiceException,
   Upload,
 } from "../aws/aws-sdk";
 import type { BucketConfig } from "./config";
 import { Places } from "./places";
+import { S3DirectUploads, type SentObject } from "./s3-direct";
+import { asked, isMissing } from "./s3-errors";
 import { STALE_MS, type StagedFile, StagingDirectory } from "./staging";
 import {
   type ByteRange,
   checkAddress,
   type ContentAddress,
   ContentMissingError,
+  type DirectUploads,
   type DocumentStorage,
-  StorageUnavailableError,
 } from "./storage";
 import { watched } from "./watched";
 
@@ -42,6 +43,12 @@ const defaults = {
 /** Keys `S3_PREFIX` is followed by where content lies that is just being deleted. */
 const REMOVED = "removed/";
 
+/** Of all objects: what a document is says its row. */
+const CONTENT_TYPE = "application/octet-stream";
+
+/** Staged in a file of this instance, or in the bucket, where a client sent it itself. */
+type Staged = StagedFile | SentObject;
+
 /** Keys one answer to a question for keys has at most, and is asked for. */
 const PAGE = 1000;
 
@@ -54,6 +61,8 @@ const PAGE = 1000;
  * - An upload is first staged in a file of a local directory, which may be lost with the instance: before {@link keep} nothing has been
  *   promised. So a client that sends slowly holds a file open and no memory, what is refused never reaches S3, content gets its name in one
  *   step, and the bucket has no half of anything: S3 has neither `link` nor `rename`, and a copy within the bucket costs as much as a write.
+ * - An upload that a client sent to the bucket itself ({@link S3DirectUploads}) is staged there, and gets its name by a copy: S3's own, which
+ *   costs no transfer. Everything below holds for it as well, with the staged object in the place of the file.
  * - {@link keep} writes only what is not there. Somebody who deletes the same content right after it was seen there is met by
  *   {@link confirm}, which looks again once the row is committed, and still has the file.
  * - {@link remove} deletes, and then asks the rows again, as the local storage does. Let D be the moment of deletion and R that of another
@@ -66,9 +75,11 @@ const PAGE = 1000;
  *   one that fails is aborted here.
  *
  * Rights it needs: `s3:GetObject`, `s3:PutObject`, `s3:DeleteObject` and `s3:AbortMultipartUpload` on `<prefix>*`, and `s3:ListBucket` for
- * that prefix, without which S3 says "forbidden" instead of "not there".
+ * that prefix, without which S3 says "forbidden" instead of "not there"; with direct uploads the same, but for the last right on objects, for
+ * `<incoming prefix>*`.
  */
 export class S3DocumentStorage implements DocumentStorage {
+  readonly direct: DirectUploads | undefined;
   private readonly client: S3Client;
   /** For reading: the SDK takes the pause of whoever reads for a silence of the server, so it only watches for the answer to begin. */
   private readonly reader: S3Client;
@@ -87,26 +98,28 @@ export class S3DocumentStorage implements DocumentStorage {
     this.incoming = new StagingDirectory(path.join(directory, "incoming"));
     this.client = createClient(bucket, { socketTimeout: silenceMs });
     this.reader = createClient(bucket, { requestTimeout: silenceMs, throwOnRequestTimeout: true });
+    this.direct = bucket.directUploads ? new S3DirectUploads(bucket, this.client, this.reader, silenceMs) : undefined;
   }
 
   stage(content: Readable): Promise<StagedFile> {
     return this.incoming.stage(content);
   }
 
-  async keep(companyId: string, staged: StagedFile): Promise<void> {
+  async keep(companyId: string, staged: Staged): Promise<void> {
     const key = this.keyOf({ companyId, sha256: staged.sha256 });
     // The same content by its name: what is there is what would be put there.
     if (await this.has(key)) return;
-    await this.places.use(() => asked(() => this.upload(key, staged.file)));
+    if ("file" in staged) await this.places.use(() => asked(() => this.upload(key, staged.file)));
+    else if (!(await this.copy(staged.key, key))) throw new ContentMissingError("This upload was given up.");
   }
 
-  async confirm(companyId: string, staged: StagedFile): Promise<void> {
+  async confirm(companyId: string, staged: Staged): Promise<void> {
     await this.keep(companyId, staged);
     await this.discard(staged);
   }
 
-  discard(staged: StagedFile): Promise<void> {
-    return this.incoming.discard(staged);
+  discard(staged: Staged): Promise<void> {
+    return "file" in staged ? this.incoming.discard(staged) : this.delete(staged.key);
   }
 
   async read(address: ContentAddress, range?: ByteRange): Promise<Readable> {
@@ -128,13 +141,21 @@ export class S3DocumentStorage implements DocumentStorage {
   }
 
   async sweep(): Promise<number> {
-    const before = Date.now() - STALE_MS;
+    const { prefix, directUploads, incomingPrefix } = this.bucket;
     let swept = await this.incoming.sweep();
+    for (const stale of [`${prefix}${REMOVED}`, ...(directUploads ? [incomingPrefix] : [])]) swept += await this.sweepBelow(stale);
+    return swept;
+  }
+
+  /** Deletes objects of more than a day ago. @returns how many. */
+  private async sweepBelow(prefix: string): Promise<number> {
+    const before = Date.now() - STALE_MS;
+    let swept = 0;
     let from: string | undefined;
     do {
       const command = new ListObjectsV2Command({
         Bucket: this.bucket.name,
-        Prefix: `${this.bucket.prefix}${REMOVED}`,
+        Prefix: prefix,
         MaxKeys: PAGE,
         ...(from !== undefined && { ContinuationToken: from }),
       });
@@ -173,7 +194,7 @@ export class S3DocumentStorage implements DocumentStorage {
     try {
       await new Upload({
         client: this.client,
-        params: { ...this.at(key), Body: body, ContentType: "application/octet-stream" },
+        params: { ...this.at(key), Body: body, ContentType: CONTENT_TYPE },
         partSize: defaults.partBytes,
         queueSize: defaults.parts,
       }).done();
@@ -184,7 +205,9 @@ export class S3DocumentStorage implements DocumentStorage {
 
   /** @returns `false` when there is nothing to copy. */
   private async copy(from: string, to: string): Promise<boolean> {
-    const command = new CopyObjectCommand({ ...this.at(to), CopySource: encodeURI(`${this.bucket.name}/${from}`) });
+    // What a client said of its upload is not taken along.
+    const own = { MetadataDirective: "REPLACE", ContentType: CONTENT_TYPE } as const;
+    const command = new CopyObjectCommand({ ...this.at(to), ...own, CopySource: encodeURI(`${this.bucket.name}/${from}`) });
     return (await asked(() => this.client.send(command), isMissing)) !== undefined;
   }
 
@@ -205,26 +228,4 @@ function createClient({ region, endpoint }: BucketConfig, timeouts: Timeouts): S
     maxAttempts: defaults.attempts,
     requestHandler: { connectionTimeout: defaults.connectTimeoutMs, ...timeouts, httpAgent: agent, httpsAgent: agent },
   });
-}
-
-/** A HEAD has no body, so that only its status says what is missing; a bucket that is not there is found by the write that follows. */
-function isMissing(error: unknown): boolean {
-  return error instanceof S3ServiceException && (error.name === "NoSuchKey" || error.name === "NotFound");
-}
-
-async function asked<Result>(work: () => Promise<Result>): Promise<Result>;
-async function asked<Result>(work: () => Promise<Result>, absent: (error: unknown) => boolean): Promise<Result | undefined>;
-
-/** Asks S3. @throws StorageUnavailableError with what it said; errors of local files as they are. */
-async function asked<Result>(work: () => Promise<Result>, absent: (error: unknown) => boolean = () => false): Promise<Result | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (absent(error)) return undefined;
-    const { syscall, path: file } = error as NodeJS.ErrnoException;
-    if (syscall !== undefined && file !== undefined) throw error;
-    throw new StorageUnavailableError(`The bucket of documents gave no answer (${(error as Error).name}: ${(error as Error).message}).`, {
-      cause: error,
-    });
-  }
 }

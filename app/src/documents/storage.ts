@@ -21,12 +21,59 @@ export interface ContentAddress {
 
 const SHA256 = /^[0-9a-f]{64}$/;
 /** Ids are UUIDs; nothing else becomes a part of a path. */
-const COMPANY_ID = /^[0-9a-f-]{36}$/;
+const ID = /^[0-9a-f-]{36}$/;
 
 /** @throws Error for what cannot be part of a path; no part of one ever comes from a client. */
 export function checkAddress(address: ContentAddress): ContentAddress {
-  if (!COMPANY_ID.test(address.companyId) || !SHA256.test(address.sha256)) throw new Error("This cannot be part of a document's path.");
+  if (!isId(address.companyId) || !SHA256.test(address.sha256)) throw new Error("This cannot be part of a document's path.");
   return address;
+}
+
+/** Whether this may become a part of a path. */
+export function isId(text: string): boolean {
+  return ID.test(text);
+}
+
+/** Where a client may send one upload, whose id becomes the document's. */
+export interface UploadPlace {
+  readonly companyId: string;
+  readonly userId: string;
+  readonly id: string;
+}
+
+/** An upload as it was announced. What is sent has to be exactly that. */
+export interface AnnouncedUpload {
+  readonly name: string;
+  /** What the client takes it for; the content says what it is. */
+  readonly mediaType: string;
+  readonly sizeBytes: number;
+  /** Of the content, 64 hex digits. */
+  readonly sha256: string;
+}
+
+/** A form by which a client sends one upload to the storage itself: `multipart/form-data`, these fields first, then the content as `file`. */
+export interface UploadForm {
+  readonly url: string;
+  readonly fields: Readonly<Record<string, string>>;
+  /** After this nothing is taken. */
+  readonly expiresAt: string;
+}
+
+/** An upload that a client has sent: staged, and checked to be what was announced. */
+export interface SentUpload extends StagedContent {
+  readonly name: string;
+}
+
+/** A storage that takes uploads from clients, which then do not go through the app. */
+export interface DirectUploads {
+  /** Where forms are sent to, e.g. `https://bucket.s3.eu-central-1.amazonaws.com`; pages have to be allowed to. */
+  readonly origin: string;
+  /** Signs a form for one upload. */
+  allow(place: UploadPlace, upload: AnnouncedUpload): Promise<UploadForm>;
+  /** What was sent there; `undefined` when it was nothing, is given up, or was too long ago. */
+  find(place: UploadPlace): Promise<SentUpload | undefined>;
+  /** @throws ContentMissingError when it was given up meanwhile. */
+  read(sent: SentUpload, range?: ByteRange): Promise<Readable>;
 }
 
 /** There is no such content. */
@@ -44,6 +91,8 @@ export class StorageUnavailableError extends Error {
  * it on a local volume, `s3-storage.ts` in a bucket. One contract test suite runs against each.
  */
 export interface DocumentStorage {
+  /** `undefined`: all content goes through the app. */
+  readonly direct?: DirectUploads | undefined;
   /** Writes a stream to its end, so that it survives a power cut. @throws the stream's error; nothing is left then. */
   stage(content: Readable): Promise<StagedContent>;
   /** Makes staged content readable; again does no harm. Needed before the row that names it, and {@link confirm} after it. */

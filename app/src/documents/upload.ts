@@ -53,6 +53,7 @@ export class UploadGate extends Transform {
   }
 }
 
-function notTaken(): HttpProblem {
+/** The refusal of content that is of no kind that is taken. */
+export function notTaken(): HttpProblem {
   return new HttpProblem("unsupported-media-type", `The content is none of the kinds that are taken: ${MEDIA_TYPES.join(", ")}.`);
 }

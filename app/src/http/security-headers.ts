@@ -36,17 +36,23 @@ export const API_HEADERS: FlatHeaders = capture({
   contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
 });
 
-/** For the pages: own files only. No `upgrade-insecure-requests`, because phase `cluster` is reached over plain HTTP. */
-export const PAGE_HEADERS: FlatHeaders = capture({
-  contentSecurityPolicy: {
-    useDefaults: false,
-    directives: {
-      defaultSrc: ["'self'"],
-      imgSrc: ["'self'", "data:"],
-      objectSrc: ["'none'"],
-      baseUri: ["'none'"],
-      formAction: ["'self'"],
-      frameAncestors: ["'none'"],
+/**
+ * For the pages: own files only. No `upgrade-insecure-requests`, because phase `cluster` is reached over plain HTTP.
+ * @param uploadsTo origin that pages may send uploads to. @default their own only
+ */
+export function pageHeaders(uploadsTo?: string): FlatHeaders {
+  return capture({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'self'"],
+        ...(uploadsTo !== undefined && { connectSrc: ["'self'", uploadsTo] }),
+        imgSrc: ["'self'", "data:"],
+        objectSrc: ["'none'"],
+        baseUri: ["'none'"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
+      },
     },
-  },
-});
+  });
+}

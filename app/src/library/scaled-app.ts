@@ -12,7 +12,7 @@ import { compress, METRICS_TYPE, sendText } from "../http/respond";
 import { adminRoutes } from "../http/routes/admin";
 import { authRoutes } from "../http/routes/auth";
 import { healthRoutes } from "../http/routes/health";
-import { PAGE_HEADERS } from "../http/security-headers";
+import { pageHeaders } from "../http/security-headers";
 import { requireAdminToken } from "../http/middleware/authenticate";
 import type { Logger } from "../observability/logger";
 import { registry } from "../observability/metrics";
@@ -94,9 +94,10 @@ export async function wrapApp(container: Container, createApp: CreateApp, option
 }
 
 const HEADERS = new Map<string, string>();
-for (let index = 0; index < PAGE_HEADERS.length; index += 2) {
-  const name = PAGE_HEADERS[index] ?? "";
-  if (name !== "Content-Security-Policy") HEADERS.set(name, PAGE_HEADERS[index + 1] ?? "");
+const OF_PAGES = pageHeaders();
+for (let index = 0; index < OF_PAGES.length; index += 2) {
+  const name = OF_PAGES[index] ?? "";
+  if (name !== "Content-Security-Policy") HEADERS.set(name, OF_PAGES[index + 1] ?? "");
 }
 
 const setSecurityHeaders: RequestHandler = (_request, response, next) => {

@@ -5,6 +5,8 @@ export interface RouteLimits {
   readonly methods: "*" | readonly string[];
   /** Matches this path and everything below it. */
   readonly path: string;
+  /** And only paths that end with this. @default all of them */
+  readonly ending?: string;
   readonly policies: readonly PolicyName[];
 }
 
@@ -13,6 +15,8 @@ const WRITES = ["POST", "PUT", "PATCH", "DELETE"];
 /** The first line that fits decides. Chat has its own limit instead of the API's (B7); uploads and AI have one on top of it (E4). */
 export const ROUTE_LIMITS: readonly RouteLimits[] = [
   { methods: ["POST"], path: "/api/chat", policies: ["chat"] },
+  // The second half of an upload that was counted when it was announced.
+  { methods: ["POST"], path: "/api/documents/uploads", ending: "/complete", policies: ["api"] },
   { methods: WRITES, path: "/api/documents", policies: ["api", "uploads"] },
   { methods: ["POST"], path: "/api/tax", policies: ["api", "ai"] },
   { methods: "*", path: "/api", policies: ["api"] },
@@ -30,7 +34,10 @@ export const ADDRESS_LIMITS: readonly RouteLimits[] = [
 /** @param path compared as Express routes it: without regard to case. */
 export function limitsOf(table: readonly RouteLimits[], method: string, path: string): RouteLimits | undefined {
   const lower = path.toLowerCase();
-  return table.find((line) => (line.methods === "*" || line.methods.includes(method)) && isBelow(lower, line.path));
+  return table.find(
+    ({ methods, path: prefix, ending = "" }) =>
+      (methods === "*" || methods.includes(method)) && isBelow(lower, prefix) && lower.endsWith(ending),
+  );
 }
 
 function isBelow(path: string, prefix: string): boolean {

@@ -90,6 +90,7 @@ export function taskVariables(services: TaskServices, settings: AppSettings): Re
     KAFKA_SASL_MECHANISM: kafka === undefined ? undefined : KAFKA_LOGIN,
     SQS_QUEUE_URL: sqs?.queueUrl,
     S3_BUCKET: uploads?.bucket,
+    S3_DIRECT_UPLOADS: uploads === undefined ? undefined : "on",
     METRICS_NAMESPACE: services.metricsNamespace,
   };
 }

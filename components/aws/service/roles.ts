@@ -2,6 +2,9 @@ import type * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { type AwsArgs, partitionOf } from "../context";
 import { serviceRole, type Statement } from "../iam";
+import { DOCUMENTS_PREFIX, UPLOADS } from "../storage";
+
+const INCOMING = UPLOADS.expirePrefix.prefix;
 
 const TASKS = "ecs-tasks.amazonaws.com";
 
@@ -112,10 +115,14 @@ export function taskStatements({ context, uses }: Pick<TaskRolesArgs, "context" 
           allow(
             "KeepUploads",
             ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
-            pulumi.interpolate`${uploads.bucketArn}/uploads/*`,
+            pulumi.interpolate`${uploads.bucketArn}/${DOCUMENTS_PREFIX}*`,
           ),
+          // Who signs a form can give no right that is not his own.
+          allow("TakeUploads", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], pulumi.interpolate`${uploads.bucketArn}/${INCOMING}*`),
           // S3 says "forbidden" of what is not there to those who may not list. Who asks for one file names no prefix: hence IfExists.
-          allow("FindUploads", ["s3:ListBucket"], uploads.bucketArn, { StringLikeIfExists: { "s3:prefix": "uploads/*" } }),
+          allow("FindUploads", ["s3:ListBucket"], uploads.bucketArn, {
+            StringLikeIfExists: { "s3:prefix": [`${DOCUMENTS_PREFIX}*`, `${INCOMING}*`] },
+          }),
           allow("UseKeyOfUploads", KEY_USE, uploads.kmsKeyArn, via("s3")),
         ]),
     ...(sqs === undefined

@@ -7,8 +7,8 @@ import { policyDocument, type Statement } from "../iam";
 const defaults = {
   /** Days until the parts of an upload that broke off are deleted. */
   unfinishedDays: 7,
-  /** Seconds a browser remembers that it may upload. */
-  corsSeconds: 3000,
+  /** Days a deleted file can be brought back of what is deleted by its prefix. */
+  deletedDaysOfPrefix: 1,
 } as const;
 
 export interface BucketArgs extends AwsArgs {
@@ -18,6 +18,8 @@ export interface BucketArgs extends AwsArgs {
   readonly logBucket?: pulumi.Input<string> | undefined;
   /** Days until files are deleted. @default never */
   readonly expireDays?: number | undefined;
+  /** Keys whose files are deleted after so many days, whatever else holds for the bucket. @default none */
+  readonly expirePrefix?: { readonly prefix: string; readonly days: number } | undefined;
   /** Days a deleted or overwritten file can be brought back. */
   readonly deletedDays: number;
   /** Days until files move to cheaper storage when nobody asks for them (Intelligent-Tiering). @default never */
@@ -26,8 +28,6 @@ export interface BucketArgs extends AwsArgs {
   readonly forceDestroy: boolean;
   /** Refuse to delete it: Pulumi's `protect`. @default false */
   readonly protect?: boolean;
-  /** Origins whose pages may upload by signed addresses. @default none */
-  readonly uploadOrigins?: readonly pulumi.Input<string>[] | undefined;
   /** Who may do what beside the account itself. @default nobody */
   readonly policy?: (bucketArn: pulumi.Output<string>) => readonly Statement[];
   /** Changes to the bucket before it is created. */
@@ -43,8 +43,13 @@ export class Bucket extends pulumi.ComponentResource {
   private readonly bucket: aws.s3.Bucket;
   private readonly policy: aws.s3.BucketPolicy;
 
-  constructor(name: string, args: BucketArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("phased-stack:aws:Bucket", name, {}, opts);
+  constructor(
+    private readonly logicalName: string,
+    args: BucketArgs,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
+    super("phased-stack:aws:Bucket", logicalName, {}, opts);
+    const name = logicalName;
     const { forceDestroy, protect = false } = args;
     this.bucket = new aws.s3.Bucket(
       ...transformed(
@@ -58,7 +63,6 @@ export class Bucket extends pulumi.ComponentResource {
     this.encrypt(name, args);
     this.keepVersions(name, args);
     if (args.logBucket !== undefined) this.log(name, args.logBucket);
-    if (args.uploadOrigins !== undefined && args.uploadOrigins.length > 0) this.allowUploads(name, args.uploadOrigins);
     this.policy = this.createPolicy(name, args);
     // Through the policy: whoever is told of the bucket may use it by then.
     this.name = pulumi.all([this.bucket.bucket, this.policy.id]).apply(([bucket]) => bucket);
@@ -70,6 +74,18 @@ export class Bucket extends pulumi.ComponentResource {
   /** The resources this component is made of. */
   get nodes(): { readonly bucket: aws.s3.Bucket; readonly policy: aws.s3.BucketPolicy } {
     return { bucket: this.bucket, policy: this.policy };
+  }
+
+  /**
+   * Lets pages of these origins send signed forms to the bucket: a form says what may be sent, and a browser sends it from where it may.
+   * By itself, because what leads to the pages may be made of the bucket.
+   */
+  allowForms(origins: readonly pulumi.Input<string>[]): void {
+    new aws.s3.BucketCorsConfiguration(
+      `${this.logicalName}-cors`,
+      { bucket: this.bucket.bucket, corsRules: [{ allowedMethods: ["POST"], allowedOrigins: [...origins] }] },
+      { parent: this },
+    );
   }
 
   private close(name: string): void {
@@ -89,7 +105,7 @@ export class Bucket extends pulumi.ComponentResource {
     new aws.s3.BucketServerSideEncryptionConfiguration(`${name}-encryption`, { bucket: this.bucket.bucket, rules }, { parent: this });
   }
 
-  private keepVersions(name: string, { expireDays, deletedDays, tieringDays }: BucketArgs): void {
+  private keepVersions(name: string, { expireDays, expirePrefix, deletedDays, tieringDays }: BucketArgs): void {
     const versioning = new aws.s3.BucketVersioning(
       `${name}-versioning`,
       { bucket: this.bucket.bucket, versioningConfiguration: { status: "Enabled" } },
@@ -110,6 +126,17 @@ export class Bucket extends pulumi.ComponentResource {
             expiration: expireDays === undefined ? { expiredObjectDeleteMarker: true } : { days: expireDays },
             ...(tieringDays === undefined ? {} : { transitions: [{ days: tieringDays, storageClass: "INTELLIGENT_TIERING" }] }),
           },
+          ...(expirePrefix === undefined
+            ? []
+            : [
+                {
+                  id: "expire",
+                  status: "Enabled",
+                  filter: { prefix: expirePrefix.prefix },
+                  expiration: { days: expirePrefix.days },
+                  noncurrentVersionExpiration: { noncurrentDays: defaults.deletedDaysOfPrefix },
+                },
+              ]),
         ],
       },
       { parent: this, dependsOn: [versioning] },
@@ -119,16 +146,6 @@ export class Bucket extends pulumi.ComponentResource {
   private log(name: string, logBucket: pulumi.Input<string>): void {
     const target = { targetBucket: logBucket, targetPrefix: `s3/${name}/` };
     new aws.s3.BucketLogging(`${name}-logging`, { bucket: this.bucket.bucket, ...target }, { parent: this });
-  }
-
-  /** Browsers upload to the bucket itself; the signed address says what, the page's origin has to be one of these. */
-  private allowUploads(name: string, origins: readonly pulumi.Input<string>[]): void {
-    const rule = { allowedMethods: ["PUT", "POST"], allowedOrigins: [...origins], allowedHeaders: ["*"], exposeHeaders: ["ETag"] };
-    new aws.s3.BucketCorsConfiguration(
-      `${name}-cors`,
-      { bucket: this.bucket.bucket, corsRules: [{ ...rule, maxAgeSeconds: defaults.corsSeconds }] },
-      { parent: this },
-    );
   }
 
   private createPolicy(name: string, { policy }: BucketArgs): aws.s3.BucketPolicy {

@@ -13,7 +13,12 @@ export const UPLOADS = {
   deletedDays: 30,
   /** Days until files nobody asked for move to cheaper storage by themselves. */
   tieringDays: 30,
+  /** What clients sent and nobody made a document of (S3_INCOMING_PREFIX of the app) is deleted after a day, the shortest time S3 has. */
+  expirePrefix: { prefix: "incoming/", days: 1 },
 } as const;
+
+/** Keys of documents (S3_PREFIX of the app). */
+export const DOCUMENTS_PREFIX = "uploads/";
 
 export interface StorageArgs extends AwsArgs {
   readonly kmsKeyArn: pulumi.Input<string>;
@@ -23,8 +28,6 @@ export interface StorageArgs extends AwsArgs {
   readonly forceDestroy: boolean;
   /** Refuse to delete the bucket of uploads: Pulumi's `protect`. */
   readonly protect: boolean;
-  /** Origins whose pages may upload, e.g. `https://shop.example.com`. @default none */
-  readonly uploadOrigins?: readonly pulumi.Input<string>[] | undefined;
   /** Changes to the child resources before they are created. */
   readonly transform?: { readonly bucket?: Transform<aws.s3.BucketArgs> };
 }
@@ -69,9 +72,7 @@ export class Storage extends pulumi.ComponentResource {
         protect,
         transform,
         ...logged,
-        deletedDays: UPLOADS.deletedDays,
-        tieringDays: UPLOADS.tieringDays,
-        uploadOrigins: args.uploadOrigins,
+        ...UPLOADS,
         policy: (arn) => [readByCdn(arn, args)],
       },
       { parent: this },

@@ -8,7 +8,7 @@ import type { Bucket } from "./bucket";
 export const REPLICATION_MINUTES = 15;
 
 /** Name of the one rule, as metrics know it. */
-export const REPLICATION_RULE = "everything";
+export const REPLICATION_RULE = "files";
 
 /** One of the two buckets. */
 export interface ReplicatedBucket {
@@ -20,10 +20,12 @@ export interface ReplicatedBucket {
 export interface BucketReplicationArgs extends AwsArgs {
   readonly from: ReplicatedBucket;
   readonly to: ReplicatedBucket;
+  /** Keys of what is copied. @default all */
+  readonly prefix?: string | undefined;
 }
 
 /**
- * Copies everything that is written to a bucket, and what is deleted, to one in another region. Of what is in the bucket already nothing is copied:
+ * Copies what is written to a bucket, and what is deleted, to one in another region. Of what is in the bucket already nothing is copied:
  * that takes a job of S3 Batch Replication, once. Two of these make a pair, each of which is the copy of the other; S3 copies no copy back.
  *
  * Cost: data between regions, the copies' storage, and 0.015 dollars a gigabyte for the time it takes.
@@ -61,7 +63,7 @@ export class BucketReplication extends pulumi.ComponentResource {
             id: REPLICATION_RULE,
             priority: 1,
             status: "Enabled",
-            filter: { prefix: "" },
+            filter: { prefix: args.prefix ?? "" },
             deleteMarkerReplication: { status: "Enabled" },
             sourceSelectionCriteria: { sseKmsEncryptedObjects: { status: "Enabled" } },
             destination: {

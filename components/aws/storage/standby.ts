@@ -22,7 +22,7 @@ export class StandbyStorage extends pulumi.ComponentResource {
     this.uploads = new Bucket(
       `${name}-uploads`,
       {
-        ...{ ...common, ...UPLOADS, kmsKeyArn, protect, logBucket: this.logs.name, uploadOrigins: args.uploadOrigins },
+        ...{ ...common, ...UPLOADS, kmsKeyArn, protect, logBucket: this.logs.name },
         policy: (arn) => [readByCdn(arn, args)],
       },
       { parent: this },

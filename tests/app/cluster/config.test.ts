@@ -159,7 +159,9 @@ describe("the app's configuration", () => {
     const bucket = (more: Record<string, string>) => loadConfig({ S3_BUCKET: "shop-uploads", ...more }, MACHINE).documents.bucket;
     assert.deepEqual(bucket({ AWS_REGION: "eu-central-1" }), {
       ...{ name: "shop-uploads", prefix: "uploads/", region: "eu-central-1", endpoint: undefined },
+      ...{ directUploads: false, incomingPrefix: "incoming/" },
     });
+    assert.equal(bucket({ S3_REGION: "eu-west-1", S3_DIRECT_UPLOADS: "on" })?.directUploads, true);
     assert.equal(bucket({ AWS_REGION: "eu-central-1", S3_REGION: "eu-west-1" })?.region, "eu-west-1");
     assert.equal(bucket({ S3_ENDPOINT: "http://minio:9000" })?.region, "us-east-1", "requests are signed with some region");
     assert.equal(bucket({ S3_PREFIX: "shop/files/" })?.prefix, "shop/files/");
@@ -167,5 +169,16 @@ describe("the app's configuration", () => {
     assert.deepEqual(violations({ S3_ENDPOINT: "http://minio:9000" }), [
       "S3_ENDPOINT: set without S3_BUCKET; set S3_BUCKET too, or remove the variable.",
     ]);
+    assert.match(violations({ S3_DIRECT_UPLOADS: "on" }).join(), /^S3_DIRECT_UPLOADS: set without S3_BUCKET/);
+    const direct = { S3_BUCKET: "shop-uploads", S3_DIRECT_UPLOADS: "on" };
+    assert.match(violations(direct).join(), /^S3_DIRECT_UPLOADS: on, but the bucket's region is not known; set S3_REGION/);
+    for (const [prefix, incoming] of [
+      ["a/", "a/b/"],
+      ["a/b/", "a/"],
+      ["a/", "a/"],
+    ] as const) {
+      const both = { ...direct, S3_REGION: "eu-west-1", S3_PREFIX: prefix, S3_INCOMING_PREFIX: incoming };
+      assert.match(violations(both).join(), /^S3_INCOMING_PREFIX: .* are not apart/, incoming);
+    }
   });
 });

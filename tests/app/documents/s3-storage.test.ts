@@ -18,6 +18,8 @@ const { PHASED_TEST_S3_ENDPOINT: realEndpoint, PHASED_TEST_S3_BUCKET: realBucket
 
 const LOGIN = { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" };
 
+const OPTIONS = { region: "us-east-1", directUploads: false, incomingPrefix: "incoming/" } as const;
+
 const MIB = 1024 ** 2;
 
 describe("A21 documents in S3", function () {
@@ -52,7 +54,7 @@ describe("A21 documents in S3", function () {
     silenceMs?: number,
   ): { readonly storage: S3DocumentStorage; readonly directory: string; readonly prefix: string } {
     const [directory, prefix] = [path.join(root, randomUUID()), `test-${randomUUID()}/`];
-    return { storage: new S3DocumentStorage({ name, prefix, region: "us-east-1", endpoint }, directory, silenceMs), directory, prefix };
+    return { storage: new S3DocumentStorage({ ...OPTIONS, name, prefix, endpoint }, directory, silenceMs), directory, prefix };
   }
 
   const stage = (storage: S3DocumentStorage, content: Buffer) => storage.stage(Readable.from([content]));

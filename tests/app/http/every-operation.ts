@@ -109,6 +109,9 @@ export async function useEveryOperation(client: ConformingClient): Promise<void>
   for (const part of ["content", "text"]) await ask(200, "GET", `/api/documents/${document.id}/${part}`, token);
   await ask(202, "POST", `/api/documents/${document.id}/text`, token);
   await ask(200, "GET", "/api/documents/usage", token);
+  await ask(200, "POST", "/api/documents/uploads", token, { name: "note.txt", sizeBytes: 16, sha256: "0".repeat(64) });
+  // It is the document of the upload already.
+  await ask(200, "POST", `/api/documents/uploads/${document.id}/complete`, token);
 
   const single = { users: user, orders: order, products: product, patients: patient, exams: exam, filings: filing };
   for (const [name, { id }] of Object.entries({

@@ -36,9 +36,14 @@ for (const [runtime, roles] of Object.entries(ROLES)) {
     it("A14 the app's role can do its work", () => {
       const work: Request[] = [
         ...["s3:GetObject", "s3:PutObject"].map((action) => ({ action, resource: `${arn("storage-uploads-bucket")}/uploads/1/a.pdf` })),
+        ...["s3:GetObject", "s3:PutObject", "s3:DeleteObject"].map((action) => ({
+          action,
+          resource: `${arn("storage-uploads-bucket")}/incoming/1/2/3`,
+        })),
         // To look for one file, and to list some of them.
         { action: "s3:ListBucket", resource: arn("storage-uploads-bucket") },
         { action: "s3:ListBucket", resource: arn("storage-uploads-bucket"), context: { "s3:prefix": "uploads/removed/" } },
+        { action: "s3:ListBucket", resource: arn("storage-uploads-bucket"), context: { "s3:prefix": "incoming/" } },
         { action: "kms:GenerateDataKey", resource: arn("keys-storage"), context: VIA_S3 },
         ...["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage"].map((action) => ({ action, resource: arn("events-events") })),
       ];

@@ -97,6 +97,7 @@ describe("A16 two regions: requests and files", function () {
       ["second-", "", "us-west-2", "eu-central-1"],
     ] as const) {
       const [rule] = get(`${from}copies-config`).inputs["rules"] as Record<string, Record<string, unknown>>[];
+      assert.deepEqual(rule?.["filter"], { prefix: "uploads/" }, "what is no document yet stays where it was sent");
       assert.deepEqual(
         [rule?.["status"], rule?.["deleteMarkerReplication"], rule?.["destination"]?.["replicationTime"]],
         ["Enabled", { status: "Enabled" }, { status: "Enabled", time: { minutes: 15 } }],

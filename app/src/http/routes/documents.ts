@@ -26,6 +26,7 @@ import { HttpProblem } from "../problem";
 import { sendJson, sendNothing } from "../respond";
 import { API_HEADERS } from "../security-headers";
 import { pathId } from "../validate";
+import { addUploadRoutes, uploadOperations } from "./document-uploads";
 import { jobSchema } from "./jobs";
 
 const documentSchema: z.ZodType<Document> = z.strictObject({
@@ -65,6 +66,7 @@ export const documentOperations: readonly Operation[] = [
     otherBody: { contentType: "multipart/form-data", schema: z.object({ file: z.string().describe("the content, with its file name") }) },
     answers: { 201: { description: "Stored; its jobs read metadata and text", schema: addedSchema, headers: ["Location"] } },
   },
+  ...uploadOperations(PATH, addedSchema),
   {
     tag: "documents",
     method: "get",
@@ -107,7 +109,8 @@ export const documentOperations: readonly Operation[] = [
 ];
 
 /** `/api/documents` (feature A21): uploads are streamed, told by their content, and kept apart by company. */
-export function documentRoutes({ config, database, jobs }: Container): Router {
+export function documentRoutes(container: Container): Router {
+  const { config, database, jobs } = container;
   const router = Router();
   const { storage } = jobs;
 
@@ -127,6 +130,8 @@ export function documentRoutes({ config, database, jobs }: Container): Router {
     const body = { document: added.document, jobs: added.jobs.map(({ id }) => id) };
     sendJson(request, response, 201, body, { location: `${PATH}/${added.document.id}` });
   });
+
+  addUploadRoutes(router, PATH, container);
 
   router.get("/:id", async (request, response) => {
     sendJson(request, response, 200, presentDocument(await findDocument(tenantOf(request, database), pathId(request))));

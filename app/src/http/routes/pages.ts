@@ -2,7 +2,7 @@ import type { Response } from "express";
 import { Router } from "express";
 import { assetDirectory } from "../../assets";
 import { compress, COMPRESSION_THRESHOLD_BYTES } from "../respond";
-import { PAGE_HEADERS } from "../security-headers";
+import { pageHeaders } from "../security-headers";
 import { type StaticFile, StaticFiles } from "../static-files";
 
 const ONE_YEAR_SECONDS = 31_536_000;
@@ -10,16 +10,21 @@ const ONE_YEAR_SECONDS = 31_536_000;
 /** Of names with the content's hash in them (feature B6: static 1 year immutable). */
 const KEEP = `public, max-age=${ONE_YEAR_SECONDS}, immutable`;
 
-/** The pages and their files. @param files @default those of the directory `public` */
-export function pages(files = new StaticFiles(assetDirectory("public"))): Router {
+/**
+ * The pages and their files.
+ * @param uploadsTo origin that pages may send uploads to. @default their own only
+ * @param files @default those of the directory `public`
+ */
+export function pages(uploadsTo?: string, files = new StaticFiles(assetDirectory("public"))): Router {
   const router = Router();
+  const common = pageHeaders(uploadsTo);
   router.use((request, response, next) => {
     const file = request.method === "GET" || request.method === "HEAD" ? files.find(request.path) : undefined;
     if (file === undefined) {
       next();
       return;
     }
-    const headers = [...PAGE_HEADERS, "Cache-Control", file.immutable ? KEEP : "no-cache", "ETag", file.etag];
+    const headers = [...common, "Cache-Control", file.immutable ? KEEP : "no-cache", "ETag", file.etag];
     if (isKnown(request.headers["if-none-match"], file)) {
       response.writeHead(304, headers).end();
       return;

@@ -15,7 +15,6 @@ const STORAGE: StorageArgs = {
   logDays: 90,
   forceDestroy: false,
   protect: true,
-  uploadOrigins: ["https://shop.example.com"],
 };
 
 describe("A14 Keys", () => {
@@ -115,7 +114,8 @@ describe("A21 Storage", () => {
   let recorder: Recorder;
   beforeEach(async () => {
     recorder = await Recorder.install();
-    new Storage("storage", STORAGE, withProvider());
+    const storage = new Storage("storage", STORAGE, withProvider());
+    storage.uploads.allowForms(["https://shop.example.com"]);
     await settled();
   });
   const BUCKETS = ["storage-logs", "storage-assets", "storage-uploads"];
@@ -167,9 +167,20 @@ describe("A21 Storage", () => {
     );
   });
 
-  it("takes uploads from the app's pages only, and keeps them from being deleted", () => {
-    const [rule] = recorder.get("storage-uploads-cors").inputs["corsRules"] as Record<string, unknown>[];
-    assert.deepEqual(rule?.["allowedOrigins"], ["https://shop.example.com"]);
+  it("takes uploads from the app's pages only, deletes those that are no document after a day, and keeps the bucket from being deleted", () => {
+    const rules = recorder.get("storage-uploads-cors").inputs["corsRules"];
+    assert.deepEqual(rules, [{ allowedMethods: ["POST"], allowedOrigins: ["https://shop.example.com"] }]);
+    assert.equal(recorder.ofType("aws:s3/bucketCorsConfiguration:BucketCorsConfiguration").length, 1);
+    const expired = (bucket: string) =>
+      (recorder.get(`${bucket}-lifecycle`).inputs["rules"] as Record<string, unknown>[]).find(({ id }) => id === "expire");
+    assert.deepEqual(BUCKETS.map(expired), [
+      undefined,
+      undefined,
+      {
+        ...{ id: "expire", status: "Enabled", filter: { prefix: "incoming/" } },
+        ...{ expiration: { days: 1 }, noncurrentVersionExpiration: { noncurrentDays: 1 } },
+      },
+    ]);
     assert.deepEqual(
       BUCKETS.map((bucket) => recorder.get(`${bucket}-bucket`).protect),
       [false, false, true],

@@ -150,8 +150,10 @@ describe("the app on ECS", () => {
         "postgres://app@one:5432/app?sslmode=verify-full,postgres://app@two:5432/app?sslmode=verify-full",
       );
       assert.deepEqual(
-        ["ROLE", "WORKERS", "DB_POOL_MAX", "DB_REPLICA_POOL_MAX", "S3_BUCKET", "MIGRATIONS", "TMPDIR"].map((name) => variables[name]),
-        ["web", "2", "20", "30", "uploads", "external", "/data"],
+        ["ROLE", "WORKERS", "DB_POOL_MAX", "DB_REPLICA_POOL_MAX", "S3_BUCKET", "S3_DIRECT_UPLOADS", "MIGRATIONS", "TMPDIR"].map(
+          (name) => variables[name],
+        ),
+        ["web", "2", "20", "30", "uploads", "on", "external", "/data"],
       );
       assert.deepEqual([variables["DATABASE_CA"], variables["AWS_REGION"]], ["rds", "eu-central-1"]);
       assert.deepEqual(
@@ -203,6 +205,7 @@ describe("the app on ECS", () => {
       }
       const byId = new Map(statements.map(({ Sid, Resource }) => [Sid, Resource]));
       assert.equal(byId.get("KeepUploads"), "arn:aws:s3:::uploads/uploads/*");
+      assert.equal(byId.get("TakeUploads"), "arn:aws:s3:::uploads/incoming/*");
       assert.equal(byId.get("UseTopics"), "arn:aws:kafka:eu-central-1:123456789012:topic/events/uuid/*");
       assert.deepEqual(byId.get("LoginToDatabase"), ["arn:aws:rds-db:eu-central-1:123456789012:dbuser:db-1/app_iam"]);
       for (const name of ["roles-execution", "roles-task"]) {
