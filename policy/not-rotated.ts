@@ -10,4 +10,7 @@ export const NOT_ROTATED: Readonly<Record<string, string>> = {
   "redis-limits-url-secret": "The same as redis-cache-url-secret, for limits and queues.",
   "session-secret-kept-secret":
     "It signs the sessions of everybody who is logged in; a new one that the app is not told of as the second ends them.",
+  "uploads-key-even-secret":
+    "It signs addresses that are good for two minutes, and CloudFront has to be told of another one first: uploadsKeyGeneration is raised by hand.",
+  "uploads-key-odd-secret": "The same as uploads-key-even-secret, for the generation before or after.",
 };

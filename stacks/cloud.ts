@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Alerts } from "../components/aws/alerts";
 import { Budget } from "../components/aws/budget";
+import { SigningKeys } from "../components/aws/cdn/signing-keys";
 import { Kafka } from "../components/aws/events/kafka";
 import { Observability } from "../components/aws/observability";
 import { GeneratedSecret } from "../components/aws/secrets";
@@ -10,6 +11,7 @@ import { cloudEdge } from "./cloud/edge";
 import { monthlyCostEstimate, watchResources } from "./cloud/estimate";
 import { cloudFoundation, type Foundation } from "./cloud/foundation";
 import { cloudImage } from "./cloud/image";
+import { pageFiles } from "./cloud/page-files";
 import { watchedBy } from "./cloud/parts";
 import { writesInSecond } from "./cloud/regions";
 import { cloudRuntime } from "./cloud/runtime";
@@ -36,27 +38,29 @@ export async function cloud(config: StackConfig): Promise<PhaseOutputs> {
   const made = watchResources();
 
   const forceDestroy = profile.disposable && !protect;
-  const files = { logDays: profile.accessLogDays, forceDestroy, protect };
-  const second = secondRegion(config, target, files);
+  const buckets = { logDays: profile.accessLogDays, forceDestroy, protect };
+  const second = secondRegion(config, target, buckets);
   const { keys, logs, network, groups } = cloudFoundation(config, target, target.home);
-  const storage = new Storage("storage", { context, ...files, kmsKeyArn: keys.arns.storage }, home);
+  const storage = new Storage("storage", { context, ...buckets, kmsKeyArn: keys.arns.storage }, home);
   const standby = second && { ...second, healthCheckId: second.takeover.healthCheckId };
-  const edge = cloudEdge(config, target, { network, groups, storage, logs, second: standby });
-  for (const { uploads } of [storage, ...(second ? [second.storage] : [])]) uploads.allowForms([edge.url]);
   const replicas = second?.secretReplicas;
-  const data = cloudData(config, target, { network, groups, keys, logs, secretReplicas: replicas });
   const secret = { context, kmsKeyArn: keys.arns.data, recoveryWindowDays: profile.secretRecoveryDays, replicas };
+  const signingKeys = config.cdn ? new SigningKeys("uploads-key", { ...secret, generation: config.uploadsKeyGeneration }, home) : undefined;
+  const edge = cloudEdge(config, target, { network, groups, storage, signingKeys, logs, second: standby });
+  for (const { uploads } of [storage, ...(second ? [second.storage] : [])]) uploads.allowForms([edge.url]);
+  const data = cloudData(config, target, { network, groups, keys, logs, secretReplicas: replicas });
   const sessionSecret = new GeneratedSecret("session-secret", { ...secret, description: "Signs sessions of the app" }, home);
   const adminToken = new GeneratedSecret("admin-token", { ...secret, description: "Opens the app's operation to its operators" }, home);
 
   const storedImage = (region: Region, own: Pick<Foundation, "keys">) =>
     cloudImage(config, source, region, { kmsKeyArn: own.keys.arns.data, forceDelete: forceDestroy });
   const runtime = await cloudRuntime(config);
+  const files = edge.cdn === undefined ? [] : pageFiles(target, source, storage.assets, keys.arns.storage);
   const taken = writesInSecond(config);
   const there = second && secondData(config, target, second, { keys, logs, network, groups, database: data.database });
   const app = runtime(config, target, {
     ...{ network, groups, keys, logs, storage, edge, ...data, ...storedImage(target.home, { keys }) },
-    ...{ sessionSecret, adminToken, runsJobs: !taken, ways: there?.ways ?? [] },
+    ...{ sessionSecret, adminToken, runsJobs: !taken, ways: there?.ways ?? [], pageFiles: files },
     redisSite: second && (taken ? "standby" : "active"),
     ...{ database: there?.access.home ?? data.database, servers: (taken ? there?.standby : undefined) ?? data.database },
   });

@@ -142,6 +142,7 @@ function withDefaults(given: Given, stack: string): StackConfig {
     databaseLogin: "password",
     events: "none",
     cdn: true,
+    uploadsKeyGeneration: 1,
     cpuArchitecture: "x86_64",
     ...given,
   };

@@ -46,9 +46,11 @@ export interface AppParts {
   readonly image: Image;
   /** Repositories the image is pulled from. */
   readonly repositoryArns: readonly pulumi.Input<string>[];
-  readonly edge: Pick<Edge, "loadBalancer" | "proxies">;
+  readonly edge: Pick<Edge, "loadBalancer" | "proxies" | "downloads">;
   /** Jobs run where writes are: two regions, each with a queue of its own, would run a job that waits twice. @default true */
   readonly runsJobs?: boolean;
+  /** Files of its pages, which have to be there before a task that refers to them. @default none */
+  readonly pageFiles?: readonly pulumi.Resource[];
   /** Ways to Postgres of another region, which have to be there before a task starts. @default none */
   readonly ways?: readonly pulumi.Resource[];
   /** What has migrated the schema, in another region. @default the app does, before it starts */
@@ -84,17 +86,22 @@ export function servicesOf({ region }: Pick<AwsContext, "region">, parts: AppPar
     redis: { cacheUrl: redisCache.urlSecretArn, limitsUrl: redisLimits.urlSecretArn, site: own.redisSite },
     kafka: events instanceof Kafka ? { brokers: events.brokers } : undefined,
     sqs: events === undefined || events instanceof Kafka ? undefined : { queueUrl: events.url },
-    uploads: { bucket: storage.uploads.name },
+    uploads: { bucket: storage.uploads.name, downloads: downloadsOf(own.edge) },
     sessionSecret: own.sessionSecret.arn,
     adminToken: own.adminToken.arn,
     metricsNamespace: metricsNamespace({ project: pulumi.getProject(), stack: pulumi.getStack() }),
   };
 }
 
+function downloadsOf({ downloads }: AppParts["edge"]): NonNullable<TaskServices["uploads"]>["downloads"] {
+  return downloads && { url: downloads.url, keyId: downloads.keyId, privateKey: downloads.privateKeyArn };
+}
+
 /** Secrets that the app is given: with tokens of IAM it has no password. */
 export function appSecrets({ database, redisCache, redisLimits, ...own }: AppParts): readonly pulumi.Output<string>[] {
   const password = database.iam === undefined ? [database.secretArns.user] : [];
-  return [...password, redisCache.urlSecretArn, redisLimits.urlSecretArn, own.sessionSecret.arn, own.adminToken.arn];
+  const keys = own.edge.downloads?.secretArns ?? [];
+  return [...password, redisCache.urlSecretArn, redisLimits.urlSecretArn, own.sessionSecret.arn, own.adminToken.arn, ...keys];
 }
 
 /** What the app itself uses of AWS. */

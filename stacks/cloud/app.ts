@@ -44,7 +44,14 @@ export function cloudApp(config: StackConfig, target: CloudTarget, parts: AppPar
   const placed = { ...runtime, securityGroupId: groups.id("app") };
   const migrated = parts.migrated ?? migrate(config, target, parts, placed);
   // A task that starts needs its way out, its rights and the schema; ECS refuses a target group without a listener.
-  const after = [migrated, network, ...(parts.ways ?? []), ...identity.policies, ...edge.loadBalancer.nodes.listeners];
+  const after = [
+    migrated,
+    network,
+    ...(parts.ways ?? []),
+    ...(parts.pageFiles ?? []),
+    ...identity.policies,
+    ...edge.loadBalancer.nodes.listeners,
+  ];
 
   const service = (role: AppRole, size: ServicePlan, capacity: Capacity): Service | undefined => {
     const logGroup = logGroups.get(role);

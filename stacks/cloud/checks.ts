@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { cloudFields, type CloudKey, REQUIRED_CLOUD_KEYS } from "./keys";
 import { regionViolations } from "./regions";
 import type { StackConfig } from "../config/keys";
@@ -67,16 +66,11 @@ function domainViolations({ domainName, hostedZoneId, certificateArn, cdnCertifi
   return violations;
 }
 
-function cdnViolations({ cdn, cdnPrefixListId, cdnPublicKeyFile, profile }: StackConfig): string[] {
+function cdnViolations({ cdn, cdnPrefixListId, profile }: StackConfig): string[] {
   const violations: string[] = [];
   if (cdn && profile === "prod" && cdnPrefixListId === undefined) {
     violations.push(
       `cdnPrefixListId is not set, and without it the load balancer could be reached past CloudFront; allowed: ${cloudFields.cdnPrefixListId.allowed}. ${fix("cdnPrefixListId")}`,
-    );
-  }
-  if (cdnPublicKeyFile !== undefined && !existsSync(cdnPublicKeyFile)) {
-    violations.push(
-      `cdnPublicKeyFile ${cdnPublicKeyFile} does not exist; allowed: ${cloudFields.cdnPublicKeyFile.allowed}. ${fix("cdnPublicKeyFile")}`,
     );
   }
   return violations;

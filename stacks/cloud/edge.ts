@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import type * as pulumi from "@pulumi/pulumi";
 import { Cdn } from "../../components/aws/cdn";
+import type { SigningKeys } from "../../components/aws/cdn/signing-keys";
 import { Certificate, Domain, FailoverDomain } from "../../components/aws/certificate";
 import { clusterTags } from "../../components/aws/cluster/name";
 import type { LogSettings } from "../../components/aws/context";
@@ -25,8 +25,21 @@ interface RegionParts {
 /** What it needs of all. */
 export interface EdgeParts extends RegionParts {
   readonly storage: Storage;
+  /** Keys by which the app signs addresses of uploads; with a CDN. */
+  readonly signingKeys: SigningKeys | undefined;
   /** The second region, and the health check by which it takes over. @default none */
   readonly second?: (RegionParts & { readonly region: Region; readonly healthCheckId: pulumi.Input<string> }) | undefined;
+}
+
+/** What the app signs addresses of uploads with. */
+export interface SignedDownloads {
+  /** Where they begin. */
+  readonly url: pulumi.Output<string>;
+  readonly keyId: pulumi.Output<string>;
+  /** Secret with the private key. */
+  readonly privateKeyArn: pulumi.Output<string>;
+  /** The secrets of all keys that tasks may still be given. */
+  readonly secretArns: readonly pulumi.Output<string>[];
 }
 
 /** The way from clients to the app. */
@@ -35,6 +48,8 @@ export interface Edge {
   /** That of the second region. */
   readonly standby: LoadBalancer | undefined;
   readonly cdn: Cdn | undefined;
+  /** By what the app signs addresses of uploads at the CDN. @default nothing: they go through the app */
+  readonly downloads: SignedDownloads | undefined;
   /** Address of the app. */
   readonly url: pulumi.Output<string>;
   /** Proxies between client and app, whose X-Forwarded-For it may believe. */
@@ -69,8 +84,12 @@ export function cloudEdge(config: StackConfig, target: CloudTarget, parts: EdgeP
   }
   const secure = cdn !== undefined || loadBalancer.port === 443;
   const url = front.dnsName.apply((dnsName) => `${secure ? "https" : "http"}://${domainName ?? dnsName}`);
-  return { loadBalancer, standby, cdn, url, proxies: cdn === undefined ? 1 : 2 };
+  const keyId = cdn?.signerId;
+  const downloads = keyId === undefined || parts.signingKeys === undefined ? undefined : { url, keyId, ...secretsOf(parts.signingKeys) };
+  return { loadBalancer, standby, cdn, downloads, url, proxies: cdn === undefined ? 1 : 2 };
 }
+
+const secretsOf = ({ privateKeyArn, secretArns }: SigningKeys) => ({ privateKeyArn, secretArns });
 
 /** Firewall and load balancer of a region. */
 function balancer(
@@ -144,20 +163,19 @@ interface Origins {
 function cdnOf(
   config: StackConfig,
   target: CloudTarget,
-  { storage, logs, second }: EdgeParts,
+  { storage, logs, second, signingKeys }: EdgeParts,
   { loadBalancer, standby, origin }: Origins,
   certificateArn: pulumi.Input<string> | undefined,
 ): Cdn | undefined {
   const { originHeader: header } = loadBalancer;
   if (header === undefined) return undefined;
   const { context, provider } = target.edge;
-  const { domainName, cdnPublicKeyFile, protect } = config;
+  const { domainName, protect } = config;
   const firewall = new WebAcl(
     "cdn-firewall",
     { context, scope: "CLOUDFRONT", clientAddress: "connection", logs: { ...logs, kmsKeyArn: edgeLogsKey(config, target, logs) } },
     { provider },
   );
-  const publicKeyPem = cdnPublicKeyFile === undefined ? undefined : readFileSync(cdnPublicKeyFile, "utf8");
   return new Cdn(
     "cdn",
     {
@@ -171,7 +189,7 @@ function cdnOf(
         standbyDnsName: standby?.dnsName,
       },
       assets: storage.assets,
-      uploads: publicKeyPem === undefined ? undefined : { bucket: storage.uploads, standby: second?.storage.uploads, publicKeyPem },
+      uploads: signingKeys && { bucket: storage.uploads, standby: second?.storage.uploads, publicKeys: signingKeys.publicKeys },
       domain: domainName === undefined || certificateArn === undefined ? undefined : { name: domainName, certificateArn },
       webAclArn: firewall.arn,
       logs: storage.logs,

@@ -119,7 +119,7 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
         { provider, dependsOn: [...edge.loadBalancer.nodes.listeners] },
       ),
     ],
-    dependsOn: [parts.servers, network, nodes, addons, policies, ...identities],
+    dependsOn: [parts.servers, network, nodes, addons, policies, ...(parts.pageFiles ?? []), ...identities],
   });
   if (config.monitoringNamespace !== undefined) {
     new Monitoring("monitoring", { context, adminToken: parts.adminToken.generated }, { provider });

@@ -1,4 +1,4 @@
-import { boolean, filePath, imageReference, integer, list, oneOf, text } from "../config/fields";
+import { boolean, imageReference, integer, list, oneOf, text } from "../config/fields";
 import { kubernetesFields } from "../kubernetes/keys";
 
 /** A name such as `db.r7g.large`; which there are, the plan knows. */
@@ -69,8 +69,8 @@ export const cloudFields = {
   cdnPrefixListId: prefixList(
     "the id of the prefix list com.amazonaws.global.cloudfront.origin-facing (aws ec2 describe-managed-prefix-lists)",
   ),
-  /** Public half of the key the app signs addresses of uploads with, PEM, RSA 2048. @default uploads are not on the CDN */
-  cdnPublicKeyFile: { ...filePath, example: "keys/cdn-public.pem" },
+  /** Number of the key by which the app signs addresses of uploads at the CDN; one more makes a new one. @default 1 */
+  uploadsKeyGeneration: integer({ least: 1, most: 1_000_000, unit: "generations of the key", example: 2 }),
   /** Region that takes over when awsRegion is lost (A16); a change REPLACES everything in it. @default none */
   secondRegion: region("eu-west-1"),
   /** Addresses of its network, apart from those of vpcCidr. @default 10.1.0.0/16 */

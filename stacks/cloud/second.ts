@@ -15,7 +15,7 @@ import { StandbyStorage } from "../../components/aws/storage/standby";
 import type { CloudApp } from "./app";
 import { type DatabaseAccess, metricsNamespace } from "./app-parts";
 import type { CloudData } from "./data";
-import type { Edge } from "./edge";
+import type { Edge, SignedDownloads } from "./edge";
 import { cloudFoundation, type Foundation } from "./foundation";
 import { watchedBy } from "./parts";
 import { writesInSecond } from "./regions";
@@ -149,6 +149,12 @@ interface SharedParts {
   readonly storage: Storage;
 }
 
+/** The same address and key, with the copies of the secrets. */
+function copiedDownloads(region: string, { privateKeyArn, secretArns, ...same }: SignedDownloads): SignedDownloads {
+  const copied = (arn: pulumi.Output<string>): pulumi.Output<string> => arn.apply((known) => arnIn(region, known));
+  return { ...same, privateKeyArn: copied(privateKeyArn), secretArns: secretArns.map(copied) };
+}
+
 /** The app of the second region, ready to take over, with its alarms. Events stay in the outbox: they are carried on where writes are at home. */
 export function secondApp(
   config: StackConfig,
@@ -171,7 +177,7 @@ export function secondApp(
     ...{ database: access.second, servers: standby, events: undefined, runsJobs: taken, migrated: home.migrated, ways: data.ways },
     redisSite: taken ? "active" : "standby",
     ...{ sessionSecret: copied(parts.sessionSecret), adminToken: copied(parts.adminToken) },
-    edge: { loadBalancer, proxies: edge.proxies },
+    edge: { loadBalancer, proxies: edge.proxies, downloads: edge.downloads && copiedDownloads(context.region, edge.downloads) },
   });
   const database = { identifiers: [standby.identifier], standby: !taken };
   const watched = {

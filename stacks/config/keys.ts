@@ -114,7 +114,7 @@ export type Given = { readonly [K in Key]?: z.infer<Fields[K]["schema"]> };
 
 /** Keys without a default of their own: left out, the phase, the app or the plan of sizing.ts decides. */
 type OptionalKey =
-  | Exclude<CloudKey, "profile" | "cloudRuntime" | "databaseLogin" | "events" | "cdn" | "cpuArchitecture">
+  | Exclude<CloudKey, "profile" | "cloudRuntime" | "databaseLogin" | "events" | "cdn" | "uploadsKeyGeneration" | "cpuArchitecture">
   | "appMemoryMb"
   | "appCpus"
   | "workerHeapMb"

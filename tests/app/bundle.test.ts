@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import { bundleApp } from "../../components/local/image/bundle";
 import { writeContext } from "../../components/local/image/write-context";
 import { freePort } from "../support/project";
+import { signingKey } from "../../components/aws/cdn/signing-key";
 import { S3Server } from "../support/s3-server";
 import { eventually } from "../support/services/container";
 import { SqsServer } from "../support/sqs-server";
@@ -90,7 +91,8 @@ describe("the bundle that goes into the image", function () {
 
   it("A14 what AWS needs lies beside main.js and not in it, and is found there: S3, SQS, tokens for MSK, the authorities of RDS", async () => {
     const main = readFileSync(path.join(directory, "main.js"), "latin1");
-    assert.doesNotMatch(main, /x-amz-|-----BEGIN CERTIFICATE-----[A-Za-z0-9+/]/i);
+    assert.doesNotMatch(main, /AWS4-HMAC|-----BEGIN CERTIFICATE-----[A-Za-z0-9+/]/i);
+    assert.match(readFileSync(path.join(directory, "aws-sdk.js"), "latin1"), /AWS4-HMAC/);
     const login = { AWS_ACCESS_KEY_ID: "AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY: "secret" };
     const program = `require("./aws-sdk.js").generateAuthToken({ region: "eu-central-1" }).then(({ token }) =>
       console.log(JSON.stringify([Buffer.from(token, "base64url").toString(), require("./rds-authorities.js").authorities.length])))`;
@@ -109,12 +111,28 @@ describe("the bundle that goes into the image", function () {
     try {
       const { url, stop, printed } = await start(directory, {
         ...{ AWS_CONTAINER_CREDENTIALS_FULL_URI: roleUrl, AWS_REGION: "eu-central-1" },
+        ...{
+          S3_DIRECT_UPLOADS: "on",
+          CDN_URL: "https://d1.example.org",
+          CDN_KEY_ID: "K1",
+          CDN_PRIVATE_KEY: signingKey("secret", 1).privateKey,
+        },
         ...{ S3_BUCKET: s3.bucket, S3_ENDPOINT: s3.endpoint, SQS_QUEUE_URL: sqs.queueUrl, SQLITE_PATH: path.join(directory, "aws.db") },
       });
       const headers = { ...(await signUp(url)), "Content-Type": "text/plain" };
       const uploaded = await fetch(`${url}/api/documents?name=note.txt`, { method: "POST", headers, body: "a note" });
       assert.equal(uploaded.status, 201, printed());
       assert.equal(s3.objects.size, 1);
+      const announced = await fetch(`${url}/api/documents/uploads`, {
+        method: "POST",
+        headers: { ...headers, "Content-Type": "application/json" },
+        body: JSON.stringify({ name: "a.txt", sizeBytes: 1, sha256: "0".repeat(64) }),
+      });
+      const { fields } = (await announced.json()) as { fields?: Record<string, string> };
+      assert.equal(fields?.["X-Amz-Security-Token"], "token", printed());
+      const { document } = (await uploaded.json()) as { document: { id: string } };
+      const content = await fetch(`${url}/api/documents/${document.id}/content`, { headers, redirect: "manual" });
+      assert.match(content.headers.get("location") ?? "", /^https:\/\/d1\.example\.org\/uploads\/.*&Key-Pair-Id=K1/, printed());
       assert.deepEqual(new Set(s3.seen.map(({ keyId }) => keyId)), new Set(["ASIAROLE"]));
       await eventually("the queue is read", () => sqs.asked.includes("ReceiveMessage"));
       assert.deepEqual(await stop(), [0, null], printed());

@@ -250,7 +250,9 @@ async function readForm(body: Buffer, headers: IncomingMessage["headers"]): Prom
   const fields = new Map<string, string>();
   let file: Promise<Buffer> = Promise.resolve(Buffer.alloc(0));
   parser.on("field", (name, value) => fields.set(name.toLowerCase(), value));
-  parser.on("file", (_name, content) => (file = buffer(content)));
+  parser.on("file", (_name, content) => {
+    file = buffer(content);
+  });
   await new Promise((resolve, reject) => parser.on("close", resolve).on("error", reject).end(body));
   return { fields, file: await file };
 }

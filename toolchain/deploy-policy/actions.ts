@@ -12,6 +12,7 @@ export const ACTIONS: Readonly<Record<string, string>> = {
     "application-autoscaling: RegisterScalableTarget DescribeScalableTargets DeregisterScalableTarget TagResource UntagResource ListTagsForResource; " +
     "iam: CreateServiceLinkedRole",
   "aws:budgets/budget:Budget": "budgets: ModifyBudget ViewBudget TagResource UntagResource ListTagsForResource",
+  "aws:cloudfront/cachePolicy:CachePolicy": "cloudfront: CreateCachePolicy GetCachePolicy UpdateCachePolicy DeleteCachePolicy",
   "aws:cloudfront/distribution:Distribution":
     "cloudfront: CreateDistribution GetDistribution UpdateDistribution DeleteDistribution TagResource UntagResource ListTagsForResource",
   "aws:cloudfront/keyGroup:KeyGroup": "cloudfront: CreateKeyGroup GetKeyGroup UpdateKeyGroup DeleteKeyGroup",
@@ -145,6 +146,8 @@ export const ACTIONS: Readonly<Record<string, string>> = {
   "aws:s3/bucketCorsConfiguration:BucketCorsConfiguration": "s3: PutBucketCORS GetBucketCORS",
   "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": "s3: PutLifecycleConfiguration GetLifecycleConfiguration",
   "aws:s3/bucketLogging:BucketLogging": "s3: PutBucketLogging GetBucketLogging",
+  "aws:s3/bucketObjectv2:BucketObjectv2":
+    "s3: PutObject GetObject GetObjectTagging PutObjectTagging DeleteObjectTagging DeleteObject DeleteObjectVersion ListBucket ListBucketVersions; kms: GenerateDataKey Decrypt",
   "aws:s3/bucketOwnershipControls:BucketOwnershipControls": "s3: PutBucketOwnershipControls GetBucketOwnershipControls",
   "aws:s3/bucketPolicy:BucketPolicy": "s3: PutBucketPolicy GetBucketPolicy DeleteBucketPolicy",
   "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "s3: PutBucketPublicAccessBlock GetBucketPublicAccessBlock",
@@ -189,7 +192,7 @@ export const UNSCOPED: Readonly<Record<string, string>> = {
   acm: "RequestCertificate",
   "application-autoscaling": "DescribeScalableTargets DescribeScalingPolicies",
   cloudfront:
-    "CreateDistribution CreateKeyGroup CreateOriginAccessControl CreatePublicKey CreateResponseHeadersPolicy DeleteKeyGroup DeletePublicKey GetKeyGroup GetPublicKey UpdateKeyGroup UpdatePublicKey",
+    "CreateCachePolicy CreateDistribution CreateKeyGroup CreateOriginAccessControl CreatePublicKey CreateResponseHeadersPolicy DeleteKeyGroup DeletePublicKey GetKeyGroup GetPublicKey UpdateKeyGroup UpdatePublicKey",
   ec2:
     "DescribeAddresses DescribeAddressesAttribute DescribeAvailabilityZones DescribeFlowLogs DescribeInternetGateways DescribeNatGateways DescribeNetworkAcls DescribeNetworkInterfaces DescribePrefixLists " +
     "DescribeRouteTables DescribeSecurityGroupRules DescribeSecurityGroups DescribeSubnets DescribeVpcEndpoints DescribeVpcPeeringConnections DescribeVpcs",

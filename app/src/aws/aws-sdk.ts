@@ -19,6 +19,7 @@ export {
   SendMessageBatchCommand,
   SQSClient,
 } from "@aws-sdk/client-sqs";
+export { getSignedUrl } from "@aws-sdk/cloudfront-signer";
 export { Upload } from "@aws-sdk/lib-storage";
 export { Signer } from "@aws-sdk/rds-signer";
 export { createPresignedPost } from "@aws-sdk/s3-presigned-post";

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { integer, optionalInteger } from "./numbers";
 import { ROLES } from "./role";
 import { DATABASE_SECRETS, databaseVariables } from "../db/environment";
-import { bucketVariables } from "../documents/config";
+import { BUCKET_SECRETS, bucketVariables } from "../documents/config";
 import { SASL_MECHANISMS } from "../events/config";
 import { sqsVariables } from "../events/sqs-config";
 import { OCR_LANGUAGES } from "../ocr/languages";
@@ -156,4 +156,5 @@ export const SECRET_NAMES: readonly string[] = [
   "REDIS_URL",
   "REDIS_LIMITS_URL",
   "KAFKA_SASL_PASSWORD",
+  ...BUCKET_SECRETS,
 ];

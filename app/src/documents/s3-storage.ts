@@ -12,6 +12,7 @@ import {
   Upload,
 } from "../aws/aws-sdk";
 import type { BucketConfig } from "./config";
+import { CdnDownloads } from "./cdn-downloads";
 import { Places } from "./places";
 import { S3DirectUploads, type SentObject } from "./s3-direct";
 import { asked, isMissing } from "./s3-errors";
@@ -21,6 +22,7 @@ import {
   checkAddress,
   type ContentAddress,
   ContentMissingError,
+  type DirectDownloads,
   type DirectUploads,
   type DocumentStorage,
 } from "./storage";
@@ -80,6 +82,7 @@ const PAGE = 1000;
  */
 export class S3DocumentStorage implements DocumentStorage {
   readonly direct: DirectUploads | undefined;
+  readonly downloads: DirectDownloads | undefined;
   private readonly client: S3Client;
   /** For reading: the SDK takes the pause of whoever reads for a silence of the server, so it only watches for the answer to begin. */
   private readonly reader: S3Client;
@@ -99,6 +102,7 @@ export class S3DocumentStorage implements DocumentStorage {
     this.client = createClient(bucket, { socketTimeout: silenceMs });
     this.reader = createClient(bucket, { requestTimeout: silenceMs, throwOnRequestTimeout: true });
     this.direct = bucket.directUploads ? new S3DirectUploads(bucket, this.client, this.reader, silenceMs) : undefined;
+    this.downloads = bucket.cdn && new CdnDownloads(bucket.cdn, (address) => this.keyOf(address));
   }
 
   stage(content: Readable): Promise<StagedFile> {

@@ -64,6 +64,19 @@ export interface SentUpload extends StagedContent {
   readonly name: string;
 }
 
+/** How a download is to present itself. */
+export interface DownloadAs {
+  readonly contentType: string;
+  /** Of RFC 6266. */
+  readonly contentDisposition: string;
+}
+
+/** A storage that gives content to clients, which then does not go through the app. */
+export interface DirectDownloads {
+  /** Address of a content that is good for a short time, for whoever has it. */
+  addressOf(address: ContentAddress, as: DownloadAs): string;
+}
+
 /** A storage that takes uploads from clients, which then do not go through the app. */
 export interface DirectUploads {
   /** Where forms are sent to, e.g. `https://bucket.s3.eu-central-1.amazonaws.com`; pages have to be allowed to. */
@@ -93,6 +106,8 @@ export class StorageUnavailableError extends Error {
 export interface DocumentStorage {
   /** `undefined`: all content goes through the app. */
   readonly direct?: DirectUploads | undefined;
+  /** `undefined`: downloads go through the app. */
+  readonly downloads?: DirectDownloads | undefined;
   /** Writes a stream to its end, so that it survives a power cut. @throws the stream's error; nothing is left then. */
   stage(content: Readable): Promise<StagedContent>;
   /** Makes staged content readable; again does no harm. Needed before the row that names it, and {@link confirm} after it. */

@@ -63,6 +63,13 @@ export function sendNothing(request: Request, response: Response, headers: Respo
   response.writeHead(204, list).end();
 }
 
+/** Sends the client to another address for the same: 302. Kept nowhere, as the address is good for a short time. */
+export function sendElsewhere(request: Request, response: Response, location: string): void {
+  const list = commonHeaders(request.context, undefined);
+  pushCookie(list, request.context.sessionCookie);
+  response.writeHead(302, [...list, "Location", location, "Content-Length", "0"]).end();
+}
+
 /** Answers with text that is not JSON, such as the metrics. */
 export function sendText(request: Request, response: Response, contentType: string, body: string): void {
   sendBody(request, response, 200, commonHeaders(request.context, contentType), body);

@@ -2,6 +2,11 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 
+const ONE_YEAR_SECONDS = 31_536_000;
+
+/** Of names with the content's hash in them (feature B6: static 1 year immutable). */
+export const KEEP = `public, max-age=${ONE_YEAR_SECONDS}, immutable`;
+
 /** A file of the pages, ready to be sent. */
 export interface StaticFile {
   /** Its references to other files lead to their hashed names. */
@@ -45,6 +50,7 @@ const HASHED = /^(.+)\.([0-9a-f]{12})(\.\w+)$/;
  */
 export class StaticFiles {
   readonly #files = new Map<string, StaticFile>();
+  readonly #hashed: { readonly source: string; readonly path: string; readonly file: StaticFile }[] = [];
 
   constructor(directory: string) {
     const sources = new Map(listFiles(directory).map((name) => [name, readFileSync(path.join(directory, name))]));
@@ -62,11 +68,19 @@ export class StaticFiles {
       const file = { content, contentType: CONTENT_TYPES[extension] ?? "application/octet-stream", etag: `"${hash}"` };
       this.#files.set(`/${name}`, { ...file, immutable: false });
       const hashed = extension === ".html" ? name : `${name.slice(0, -extension.length)}.${hash}${extension}`;
-      if (hashed !== name) this.#files.set(`/${hashed}`, { ...file, immutable: true });
+      if (hashed !== name) {
+        this.#hashed.push({ source: name, path: hashed, file: { ...file, immutable: true } });
+        this.#files.set(`/${hashed}`, { ...file, immutable: true });
+      }
       hashedNames.set(name, hashed);
       return hashed;
     };
     for (const name of sources.keys()) add(name, []);
+  }
+
+  /** Files that may be kept for ever: their names, and their paths, which hold the hash. */
+  hashed(): readonly { readonly source: string; readonly path: string; readonly file: StaticFile }[] {
+    return this.#hashed;
   }
 
   /**

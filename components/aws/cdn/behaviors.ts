@@ -1,9 +1,11 @@
 import type * as aws from "@pulumi/aws";
+import type * as pulumi from "@pulumi/pulumi";
 
-/** Paths of files in the bucket of static files. */
-export const ASSETS_PATH = "/assets/*";
 /** Paths of files in the bucket of uploads. */
 export const UPLOADS_PATH = "/uploads/*";
+
+/** Seconds browsers ask by HTTPS only. */
+export const HSTS_SECONDS = 31_536_000;
 
 /** Files of the app's pages, whose headers say how long they may be kept (B6). */
 const PAGE_FILES = ["/modules/*", "*.js", "*.css", "*.svg"] as const;
@@ -34,24 +36,55 @@ export function defaultBehavior(targetOriginId: string): Omit<Behavior, "pathPat
   return { ...common, targetOriginId, allowedMethods: ALL, ...policies };
 }
 
-/** Files whose names change with their content. */
-export function assetsBehavior(targetOriginId: string): Behavior {
-  return { ...common, pathPattern: ASSETS_PATH, targetOriginId, allowedMethods: READ, cachePolicyId: MANAGED.cachingOptimized };
-}
-
 /** Files of users: for who has a signed address. */
-export function uploadsBehavior(targetOriginId: string): Behavior {
-  return { ...common, pathPattern: UPLOADS_PATH, targetOriginId, allowedMethods: READ, cachePolicyId: MANAGED.cachingOptimized };
+export function uploadsBehavior(targetOriginId: string, cachePolicyId: pulumi.Input<string>): Behavior {
+  return { ...common, pathPattern: UPLOADS_PATH, targetOriginId, allowedMethods: READ, cachePolicyId };
 }
 
-/** Files of pages, from the app: kept where it says so. */
-export function pageFilesBehaviors(targetOriginId: string): Behavior[] {
+/**
+ * Files of users are kept by what they are, which is their path, and by what their answer is to say, which S3 says as the address asks it to. The
+ * signature covers both. Whoever asks needs a signed address also for what is kept, and a file never changes under its path.
+ */
+export const UPLOADS_CACHE: Omit<aws.cloudfront.CachePolicyArgs, "name"> = {
+  comment: "Files of users",
+  minTtl: 0,
+  defaultTtl: 86_400,
+  maxTtl: 31_536_000,
+  parametersInCacheKeyAndForwardedToOrigin: {
+    cookiesConfig: { cookieBehavior: "none" },
+    headersConfig: { headerBehavior: "none" },
+    queryStringsConfig: {
+      queryStringBehavior: "whitelist",
+      queryStrings: { items: ["response-content-disposition", "response-content-type"] },
+    },
+    enableAcceptEncodingBrotli: true,
+    enableAcceptEncodingGzip: true,
+  },
+};
+
+/** They are downloads and nothing of ours: whatever opens one all the same runs nothing of it, and no cache but the browser's own keeps it. */
+export const UPLOADS_HEADERS: Pick<aws.cloudfront.ResponseHeadersPolicyArgs, "securityHeadersConfig" | "customHeadersConfig"> = {
+  securityHeadersConfig: {
+    strictTransportSecurity: { accessControlMaxAgeSec: HSTS_SECONDS, includeSubdomains: true, override: true },
+    contentTypeOptions: { override: true },
+    frameOptions: { frameOption: "DENY", override: true },
+    referrerPolicy: { referrerPolicy: "no-referrer", override: true },
+    contentSecurityPolicy: { contentSecurityPolicy: "default-src 'none'; sandbox; frame-ancestors 'none'", override: true },
+  },
+  customHeadersConfig: { items: [{ header: "Cache-Control", value: "private, no-cache", override: true }] },
+};
+
+/**
+ * Files of pages: kept where their headers say so.
+ * @param own ask by the origin's own name: S3 takes no other. Else the viewer's Host is passed on, for a load balancer with a certificate for that.
+ */
+export function pageFilesBehaviors(targetOriginId: string, own: boolean): Behavior[] {
   return PAGE_FILES.map((pathPattern) => ({
     ...common,
     pathPattern,
     targetOriginId,
     allowedMethods: READ,
     cachePolicyId: MANAGED.cachingOptimized,
-    originRequestPolicyId: MANAGED.allViewer,
+    ...(own ? {} : { originRequestPolicyId: MANAGED.allViewer }),
   }));
 }

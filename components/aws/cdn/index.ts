@@ -3,10 +3,11 @@ import * as pulumi from "@pulumi/pulumi";
 import { transformed, type Transform } from "../../transform";
 import { type AwsArgs, physicalName, tagsOf } from "../context";
 import type { Bucket } from "../storage";
-import { assetsBehavior, defaultBehavior, pageFilesBehaviors, uploadsBehavior } from "./behaviors";
+import { defaultBehavior, HSTS_SECONDS, pageFilesBehaviors, UPLOADS_CACHE, UPLOADS_HEADERS, uploadsBehavior } from "./behaviors";
 import { CdnLogs } from "./logs";
+import type { PublicSigningKey } from "./signing-keys";
 
-export { ASSETS_PATH, UPLOADS_PATH } from "./behaviors";
+export { UPLOADS_PATH } from "./behaviors";
 
 /** CloudFront is one service for the whole world; its certificates, firewalls and log deliveries live in this region, which AWS has fixed. */
 export const CDN_REGION = "us-east-1";
@@ -20,7 +21,6 @@ const defaults = {
   originKeepAliveSeconds: 55,
   /** With a second region: so often, and for so many seconds each, a connection to the first is tried before it is asked. CloudFront's own are 3 and 10. */
   failover: { connectionAttempts: 2, connectionTimeout: 3 },
-  hstsSeconds: 31_536_000,
 } as const;
 
 /** Ids of what a distribution leads to. */
@@ -29,28 +29,23 @@ const ORIGIN = {
   ...{ standbyApp: "standby-app", standbyUploads: "standby-uploads" },
 } as const;
 
-/** Static files are in the app's image, too: what S3 does not have, or while it fails, the app answers. */
-const ASSETS_OR_APP = {
-  originId: "assets-or-app",
-  failoverCriteria: { statusCodes: [403, 404, 500, 502, 503, 504] },
-  members: [{ originId: ORIGIN.assets }, { originId: ORIGIN.app }],
-};
-
-/** Answers with which CloudFront asks the other region. Of files also those that say that there is none: it may not have been copied yet. */
-const AWAY = [500, 502, 503, 504];
-
 /**
- * Groups of origins of two regions. CloudFront asks the second one within the same request, but for requests that only read, and refuses groups to
- * behaviours with other methods (aws/aws-cdk#32450): for those the name of the app itself has to lead to the region that answers.
+ * Answers with which CloudFront asks another origin within the same request, but for requests that only read; it refuses groups to behaviours with
+ * other methods (aws/aws-cdk#32450). With two regions the name of the app itself has to lead those to the region that answers.
  */
-const APP_OR_STANDBY = {
-  originId: "app-or-standby",
-  failoverCriteria: { statusCodes: AWAY },
-  members: [{ originId: ORIGIN.app }, { originId: ORIGIN.standbyApp }],
-};
+const MISSING_OR_AWAY = { statusCodes: [403, 404, 500, 502, 503, 504] };
+
+/** Files of pages are in the app's image, too: what S3 does not have, or while it fails, the app answers, with two regions that of the other one. */
+const assetsOrApp = (app: string) => ({
+  originId: "assets-or-app",
+  failoverCriteria: MISSING_OR_AWAY,
+  members: [{ originId: ORIGIN.assets }, { originId: app }],
+});
+
+/** What the first region does not have may not have come back from the second one yet. */
 const UPLOADS_OR_STANDBY = {
   originId: "uploads-or-standby",
-  failoverCriteria: { statusCodes: [403, 404, ...AWAY] },
+  failoverCriteria: MISSING_OR_AWAY,
   members: [{ originId: ORIGIN.uploads }, { originId: ORIGIN.standbyUploads }],
 };
 
@@ -63,23 +58,23 @@ export interface CdnArgs extends AwsArgs {
      */
     readonly dnsName: pulumi.Input<string>;
     readonly port: 80 | 443;
-    /** Ask the app for static files that S3 does not have. */
+    /** Ask S3 for files of pages, and the app for those it does not have. Else only the app is asked. */
     readonly failover: boolean;
     readonly header: { readonly name: string; readonly value: pulumi.Input<string> };
     /** Load balancer of the second region, which knows the same header and has a certificate for {@link CdnArgs.domain}. @default none */
     readonly standbyDnsName?: pulumi.Input<string> | undefined;
   };
-  /** Static files, below `/assets/`. */
+  /** Files of pages whose names hold a hash, by the paths they have at the app. */
   readonly assets: Bucket;
   /**
-   * Uploaded files, below `/uploads/`, for who has a signed address; the public half of the key that signs, in PEM. @default not by CloudFront:
-   * the app hands out addresses signed for S3
+   * Uploaded files, below `/uploads/`, for who has an address signed by one of these keys, the first of which signs from now on. @default not by
+   * CloudFront: downloads go through the app
    */
   readonly uploads?:
     | {
         readonly bucket: Bucket;
         /** Its copy in the second region. @default none */ readonly standby?: Bucket | undefined;
-        readonly publicKeyPem: string;
+        readonly publicKeys: readonly PublicSigningKey[];
       }
     | undefined;
   /** Own name, with its certificate of {@link CDN_REGION}. @default CloudFront's name and certificate */
@@ -98,7 +93,7 @@ export interface CdnArgs extends AwsArgs {
 
 /**
  * CloudFront in front of the load balancer and the buckets. Answers of the API are never kept (B6: the app's own cache is); files of the pages
- * are, as long as their headers say; `/assets/` for a year. The provider has to be that of {@link CDN_REGION}.
+ * are, as long as their headers say: those whose names hold a hash for a year. The provider has to be that of {@link CDN_REGION}.
  */
 export class Cdn extends pulumi.ComponentResource {
   /** CloudFront's own name of the distribution. */
@@ -106,6 +101,8 @@ export class Cdn extends pulumi.ComponentResource {
   /** Route 53's zone of {@link dnsName}, for aliases. */
   readonly zoneId: pulumi.Output<string>;
   readonly distributionId: pulumi.Output<string>;
+  /** Id of the key that signs addresses of uploads, as they name it. Known once the distribution believes them. */
+  readonly signerId: pulumi.Output<string> | undefined;
   private readonly distribution: aws.cloudfront.Distribution;
   private readonly logs: CdnLogs;
 
@@ -116,8 +113,9 @@ export class Cdn extends pulumi.ComponentResource {
     }
     const accessControl = this.createAccessControl(`${name}-s3`, args);
     const headers = this.createHeaders(`${name}-headers`, args);
-    const keyGroup = args.uploads === undefined ? undefined : this.createKeyGroup(name, args, args.uploads.publicKeyPem);
-    this.distribution = this.createDistribution(`${name}-distribution`, args, { accessControl, headers, keyGroup });
+    const signed = args.uploads === undefined ? undefined : this.createSigned(name, args, args.uploads.publicKeys);
+    this.distribution = this.createDistribution(`${name}-distribution`, args, { accessControl, headers, signed });
+    this.signerId = signed && pulumi.all([signed.signerId, this.distribution.id]).apply(([id]) => id);
     this.logs = new CdnLogs(
       `${name}-logs`,
       { context: args.context, distributionArn: this.distribution.arn, bucketArn: args.logs.arn },
@@ -157,7 +155,7 @@ export class Cdn extends pulumi.ComponentResource {
         name: physicalName(context, name),
         comment: "Security headers",
         securityHeadersConfig: {
-          strictTransportSecurity: { accessControlMaxAgeSec: defaults.hstsSeconds, includeSubdomains: true, override: true },
+          strictTransportSecurity: { accessControlMaxAgeSec: HSTS_SECONDS, includeSubdomains: true, override: true },
           contentTypeOptions: { override: true },
           frameOptions: { frameOption: "DENY", override: false },
           referrerPolicy: { referrerPolicy: "strict-origin-when-cross-origin", override: false },
@@ -171,18 +169,33 @@ export class Cdn extends pulumi.ComponentResource {
     );
   }
 
-  private createKeyGroup(name: string, { context }: CdnArgs, encodedKey: string): aws.cloudfront.KeyGroup {
-    const key = new aws.cloudfront.PublicKey(
-      `${name}-signer`,
-      { name: physicalName(context, `${name}-signer`), comment: "Signs addresses of uploads", encodedKey },
+  /** What files for signed addresses have of their own. */
+  private createSigned(name: string, { context }: CdnArgs, publicKeys: readonly PublicSigningKey[]): Signed {
+    const comment = "Signs addresses of uploads";
+    const keys = publicKeys.map(({ generation, pem }) => {
+      // A key cannot be changed: another generation is another resource with another name, trusted before the old one goes.
+      const keyName = `${name}-signer-${generation}`;
+      return new aws.cloudfront.PublicKey(keyName, { name: physicalName(context, keyName), comment, encodedKey: pem }, { parent: this });
+    });
+    const [signer] = keys;
+    if (signer === undefined) throw new Error(`${name}: uploads are for signed addresses, but there is no key`);
+    const group = { name: physicalName(context, `${name}-signers`), comment, items: keys.map(({ id }) => id) };
+    const keyGroup = new aws.cloudfront.KeyGroup(`${name}-signers`, group, { parent: this });
+    const cachePolicy = new aws.cloudfront.CachePolicy(
+      `${name}-uploads`,
+      { name: physicalName(context, `${name}-uploads`), ...UPLOADS_CACHE },
       { parent: this },
     );
-    const group = { name: physicalName(context, `${name}-signers`), comment: "Signs addresses of uploads", items: [key.id] };
-    return new aws.cloudfront.KeyGroup(`${name}-signers`, group, { parent: this });
+    const headers = new aws.cloudfront.ResponseHeadersPolicy(
+      `${name}-uploads-headers`,
+      { name: physicalName(context, `${name}-uploads-headers`), comment: "Files of users", ...UPLOADS_HEADERS },
+      { parent: this },
+    );
+    return { signerId: signer.id, keyGroup, cachePolicy, headers };
   }
 
   private createDistribution(name: string, args: CdnArgs, parts: Parts): aws.cloudfront.Distribution {
-    const { context, domain, uploads } = args;
+    const { context, domain } = args;
     const responseHeadersPolicyId = parts.headers.id;
     return new aws.cloudfront.Distribution(
       ...transformed(
@@ -200,11 +213,16 @@ export class Cdn extends pulumi.ComponentResource {
           ...originGroups(args),
           defaultCacheBehavior: { ...defaultBehavior(ORIGIN.app), responseHeadersPolicyId },
           orderedCacheBehaviors: [
-            { ...assetsBehavior(args.app.failover ? ASSETS_OR_APP.originId : ORIGIN.assets), responseHeadersPolicyId },
-            ...(uploads === undefined || parts.keyGroup === undefined
+            ...(parts.signed === undefined
               ? []
-              : [{ ...uploadsBehavior(uploadsOrigin(args)), trustedKeyGroups: [parts.keyGroup.id], responseHeadersPolicyId }]),
-            ...pageFilesBehaviors(args.app.standbyDnsName === undefined ? ORIGIN.app : APP_OR_STANDBY.originId).map((behavior) => ({
+              : [
+                  {
+                    ...uploadsBehavior(uploadsOrigin(args), parts.signed.cachePolicy.id),
+                    trustedKeyGroups: [parts.signed.keyGroup.id],
+                    responseHeadersPolicyId: parts.signed.headers.id,
+                  },
+                ]),
+            ...pageFilesBehaviors(args.app.failover ? assetsOrApp(ORIGIN.app).originId : ORIGIN.app, args.app.failover).map((behavior) => ({
               ...behavior,
               responseHeadersPolicyId,
             })),
@@ -230,15 +248,21 @@ export class Cdn extends pulumi.ComponentResource {
 interface Parts {
   readonly accessControl: aws.cloudfront.OriginAccessControl;
   readonly headers: aws.cloudfront.ResponseHeadersPolicy;
-  readonly keyGroup: aws.cloudfront.KeyGroup | undefined;
+  readonly signed: Signed | undefined;
+}
+
+interface Signed {
+  readonly signerId: pulumi.Output<string>;
+  readonly keyGroup: aws.cloudfront.KeyGroup;
+  readonly cachePolicy: aws.cloudfront.CachePolicy;
+  readonly headers: aws.cloudfront.ResponseHeadersPolicy;
 }
 
 type Origin = aws.types.input.cloudfront.DistributionOrigin;
 
 function originGroups({ app, uploads }: CdnArgs): Partial<aws.cloudfront.DistributionArgs> {
   const groups = [
-    ...(app.failover ? [ASSETS_OR_APP] : []),
-    ...(app.standbyDnsName === undefined ? [] : [APP_OR_STANDBY]),
+    ...(app.failover ? [assetsOrApp(app.standbyDnsName === undefined ? ORIGIN.app : ORIGIN.standbyApp)] : []),
     ...(uploads?.standby === undefined ? [] : [UPLOADS_OR_STANDBY]),
   ];
   return groups.length === 0 ? {} : { originGroups: groups };
@@ -273,7 +297,7 @@ function origins({ app, assets, uploads }: CdnArgs, { accessControl }: Parts): O
   return [
     ofApp(ORIGIN.app, app.dnsName),
     ...(app.standbyDnsName === undefined ? [] : [ofApp(ORIGIN.standbyApp, app.standbyDnsName)]),
-    ofBucket(ORIGIN.assets, assets),
+    ...(app.failover ? [ofBucket(ORIGIN.assets, assets)] : []),
     ...(uploads === undefined ? [] : [ofBucket(ORIGIN.uploads, uploads.bucket)]),
     ...(uploads?.standby === undefined ? [] : [ofBucket(ORIGIN.standbyUploads, uploads.standby)]),
   ];

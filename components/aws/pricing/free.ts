@@ -32,7 +32,7 @@ const FREE: Readonly<Record<string, string>> = {
   resourcegroups: "group resource",
   route53: "record",
   s3:
-    "accountPublicAccessBlock bucketAcl bucketCorsConfiguration bucketLifecycleConfiguration bucketLogging bucketNotification " +
+    "accountPublicAccessBlock bucketAcl bucketCorsConfiguration bucketLifecycleConfiguration bucketLogging bucketNotification bucketObjectv2 " +
     "bucketOwnershipControls bucketPolicy bucketPublicAccessBlock bucketServerSideEncryptionConfiguration " +
     "bucketVersioning bucketWebsiteConfiguration",
   secretsmanager: "secretPolicy secretRotation secretVersion tag",

@@ -35,7 +35,14 @@ export interface TaskServices {
   /** Address of the queue of events. */
   readonly sqs?: { readonly queueUrl: pulumi.Input<string> } | undefined;
   /** Bucket of uploaded files. */
-  readonly uploads?: { readonly bucket: pulumi.Input<string> } | undefined;
+  readonly uploads?:
+    | {
+        readonly bucket: pulumi.Input<string>;
+        /** Where and by which key addresses of files at the CDN are signed. @default none: files go through the app */
+        readonly downloads?:
+          { readonly url: pulumi.Input<string>; readonly keyId: pulumi.Input<string>; readonly privateKey: SecretReference } | undefined;
+      }
+    | undefined;
   readonly sessionSecret: SecretReference;
   readonly adminToken: SecretReference;
   /** CloudWatch namespace of figures the app writes into its log (embedded metric format): autoscaling goes by `JobsWaiting`. */
@@ -91,18 +98,27 @@ export function taskVariables(services: TaskServices, settings: AppSettings): Re
     SQS_QUEUE_URL: sqs?.queueUrl,
     S3_BUCKET: uploads?.bucket,
     S3_DIRECT_UPLOADS: uploads === undefined ? undefined : "on",
+    CDN_URL: uploads?.downloads?.url,
+    CDN_KEY_ID: uploads?.downloads?.keyId,
     METRICS_NAMESPACE: services.metricsNamespace,
   };
 }
 
 /** Secrets of the app contract, by reference. */
-export function taskSecrets({ database, redis, sessionSecret, adminToken }: TaskServices): Record<string, SecretReference | undefined> {
+export function taskSecrets({
+  database,
+  redis,
+  uploads,
+  sessionSecret,
+  adminToken,
+}: TaskServices): Record<string, SecretReference | undefined> {
   return {
     DATABASE_PASSWORD: database.password,
     REDIS_URL: redis?.cacheUrl,
     REDIS_LIMITS_URL: redis?.limitsUrl,
     SESSION_SECRET: sessionSecret,
     ADMIN_TOKEN: adminToken,
+    CDN_PRIVATE_KEY: uploads?.downloads?.privateKey,
   };
 }
 

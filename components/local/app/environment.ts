@@ -45,7 +45,7 @@ export interface AppSettings {
 }
 
 /** Variables the contract sets itself, and those of services a phase brings: not for a user to set. */
-const SERVICE_VARIABLES = /^(DATABASE_|DB_|REDIS_|KAFKA_|S3_|SQS_|PG)[A-Z0-9_]*$/;
+const SERVICE_VARIABLES = /^(DATABASE_|DB_|REDIS_|KAFKA_|S3_|CDN_|SQS_|PG)[A-Z0-9_]*$/;
 
 /** The variables this module sets, whatever the settings. */
 export const CONTRACT_VARIABLES: readonly string[] = [

@@ -159,7 +159,7 @@ describe("the app's configuration", () => {
     const bucket = (more: Record<string, string>) => loadConfig({ S3_BUCKET: "shop-uploads", ...more }, MACHINE).documents.bucket;
     assert.deepEqual(bucket({ AWS_REGION: "eu-central-1" }), {
       ...{ name: "shop-uploads", prefix: "uploads/", region: "eu-central-1", endpoint: undefined },
-      ...{ directUploads: false, incomingPrefix: "incoming/" },
+      ...{ directUploads: false, incomingPrefix: "incoming/", cdn: undefined },
     });
     assert.equal(bucket({ S3_REGION: "eu-west-1", S3_DIRECT_UPLOADS: "on" })?.directUploads, true);
     assert.equal(bucket({ AWS_REGION: "eu-central-1", S3_REGION: "eu-west-1" })?.region, "eu-west-1");

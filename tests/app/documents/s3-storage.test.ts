@@ -18,7 +18,7 @@ const { PHASED_TEST_S3_ENDPOINT: realEndpoint, PHASED_TEST_S3_BUCKET: realBucket
 
 const LOGIN = { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" };
 
-const OPTIONS = { region: "us-east-1", directUploads: false, incomingPrefix: "incoming/" } as const;
+const OPTIONS = { region: "us-east-1", directUploads: false, incomingPrefix: "incoming/", cdn: undefined } as const;
 
 const MIB = 1024 ** 2;
 

@@ -5,7 +5,8 @@ import type { KubernetesKey } from "../../../stacks/kubernetes/keys";
  * Values that are refused, for every key of phase `cloud` but the file, of which any text is a path; those of Kubernetes have a table of
  * their own.
  */
-export const BAD_CLOUD_VALUES: Readonly<Record<Exclude<CloudKey, KubernetesKey | "cdnPublicKeyFile">, readonly string[]>> = {
+export const BAD_CLOUD_VALUES: Readonly<Record<Exclude<CloudKey, KubernetesKey>, readonly string[]>> = {
+  uploadsKeyGeneration: ["0", "-1", "1.5", "next", "1000001", ""],
   awsRegion: ["frankfurt", "eu-central", "EU-CENTRAL-1", ""],
   awsAccountId: ["12345678901", "1234567890123", "arn:aws:iam::123456789012:root", ""],
   alertEmail: ["ops", "ops@example", "a@example.com,b@example.com", ""],

@@ -54,7 +54,6 @@ describe("configuration of phase cloud", () => {
         { ...withoutZone, certificateArn: arn("us-east-1"), cdnCertificateArn: arn("us-east-1") },
         /certificateArn is of region us-east-1; allowed: one of eu-central-1/,
       ],
-      [{ ...base, cdnPublicKeyFile: "nowhere.pem" }, /cdnPublicKeyFile nowhere\.pem does not exist/],
       [{ ...base, cloudRuntime: "eks" }, /eksAdministrators is not set, and nobody could get into the cluster/],
       [
         { ...base, workerHeapMb: "8192" },

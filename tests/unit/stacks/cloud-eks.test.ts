@@ -52,7 +52,7 @@ describe("phase cloud on EKS", function () {
       return parse(parameters.objects) as { objectName: string; jmesPath?: object[] }[];
     };
     const app = objectsOf("app-secrets-provider");
-    assert.deepEqual(app[1], {
+    assert.deepEqual(app[2], {
       objectName: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:database-app-kept-secret",
       objectAlias: "database_password_json",
       jmesPath: [{ path: "password", objectAlias: "database_password" }],

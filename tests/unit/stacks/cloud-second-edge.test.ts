@@ -39,7 +39,7 @@ describe("A16 two regions: requests and files", function () {
     const groups = Object.fromEntries(
       distribution.originGroups.map(({ originId, members }) => [originId, members.map((member) => member.originId)]),
     );
-    assert.deepEqual(groups, { "assets-or-app": ["assets", "app"], "app-or-standby": ["app", "standby-app"] });
+    assert.deepEqual(groups, { "assets-or-app": ["assets", "standby-app"], "uploads-or-standby": ["uploads", "standby-uploads"] });
     assert.equal(standard.targetOriginId, "app");
     for (const { pathPattern, targetOriginId, allowedMethods } of [standard, ...ordered]) {
       // aws/aws-cdk#32450: AWS refuses a group to what may write.

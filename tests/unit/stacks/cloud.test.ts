@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
+import { StaticFiles } from "../../../app/src/http/static-files";
 import { zoneNames } from "../../../stacks/cloud/target";
 import { assertWellMade } from "../components/aws/support";
 import { cloudRun, freshCloudRun } from "../../support/cloud-program";
 import { OUTPUT_KEYS } from "../../support/output-keys";
 import { type Recorder, type Registered, valueOf } from "../../support/pulumi-mocks";
+
+interface Pair {
+  readonly name: string;
+  readonly value: string;
+}
 
 const counts = (recorder: Recorder, ...types: string[]): number[] => types.map((type) => recorder.ofType(type).length);
 
@@ -164,17 +167,59 @@ describe("phase cloud", function () {
     assert.match(String(recorder.get("web-task").inputs["containerDefinitions"]), /registry-app@sha256:/);
   });
 
-  it("A21 shows uploads on the CDN for who has a signed address, where a key is given", async () => {
-    const directory = mkdtempSync(path.join(tmpdir(), "phased-cloud-"));
-    const file = path.join(directory, "public.pem");
-    const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-    writeFileSync(file, publicKey.export({ type: "spki", format: "pem" }));
-    try {
-      const { recorder } = await cloudRun("prod", { cdnPublicKeyFile: file });
-      assert.match(String(recorder.get("cdn-signer").inputs["encodedKey"]), /BEGIN PUBLIC KEY/);
-    } finally {
-      rmSync(directory, { recursive: true, force: true });
+  it("A21 uploads are on the CDN for who has a signed address, and the app is told what to sign with, and where", async () => {
+    const { recorder } = await cloudRun("prod");
+    assert.match(String(recorder.get("cdn-signer-1").inputs["encodedKey"]), /BEGIN PUBLIC KEY/);
+    assert.deepEqual(recorder.get("storage-uploads-cors").inputs["corsRules"], [
+      { allowedMethods: ["POST"], allowedOrigins: ["https://shop.example.com"] },
+    ]);
+    const definitions = String(recorder.get("web-task").inputs["containerDefinitions"]);
+    const [web] = JSON.parse(definitions) as { environment: Pair[]; secrets: { name: string; valueFrom: string }[] }[];
+    const variables = Object.fromEntries((web?.environment ?? []).map(({ name, value }) => [name, value]));
+    assert.deepEqual(
+      ["CDN_URL", "CDN_KEY_ID", "S3_DIRECT_UPLOADS"].map((name) => variables[name]),
+      ["https://shop.example.com", "cdn-signer-1-id", "on"],
+    );
+    const key = web?.secrets.find(({ name }) => name === "CDN_PRIVATE_KEY");
+    assert.match(key?.valueFrom ?? "", /uploads-key-odd/);
+    assert.doesNotMatch(definitions, /BEGIN/);
+    assert.match(String(recorder.get("app-roles-execution-policy").inputs["policy"]), /uploads-key-odd.*uploads-key-even/);
+  });
+
+  it("B6 files of pages are in their bucket, under the names the app gives them, before the app that refers to them", async () => {
+    const { recorder } = await cloudRun("prod", { image: undefined });
+    const objects = recorder.ofType("aws:s3/bucketObjectv2:BucketObjectv2");
+    const served = new StaticFiles(path.resolve("app/public"));
+    assert.ok(objects.length >= 6, String(objects.length));
+    for (const { inputs } of objects) {
+      const file = served.find(`/${String(inputs["key"])}`);
+      assert.deepEqual([file?.immutable, file?.content.toString("base64")], [true, inputs["contentBase64"]], String(inputs["key"]));
+      assert.equal(inputs["cacheControl"], "public, max-age=31536000, immutable");
     }
+    const { dependencies } = recorder.get("web-service");
+    for (const { name } of objects)
+      assert.ok(
+        dependencies.some((urn) => urn.endsWith(`::${name}`)),
+        name,
+      );
+    const given = await cloudRun("prod");
+    assert.equal(
+      given.recorder.ofType("aws:s3/bucketObjectv2:BucketObjectv2").length,
+      0,
+      "nobody here knows the files of an image made elsewhere",
+    );
+  });
+
+  it("A21 another generation signs, and the one before stays trusted while tasks are replaced", async () => {
+    const { recorder } = await cloudRun("prod", { uploadsKeyGeneration: "2" });
+    assert.deepEqual(recorder.get("cdn-signers").inputs["items"], ["cdn-signer-2-id", "cdn-signer-1-id"]);
+    assert.match(String(recorder.get("web-task").inputs["containerDefinitions"]), /uploads-key-even/);
+  });
+
+  it("A21 without a CDN downloads go through the app, and there is no key", async () => {
+    const { recorder } = await cloudRun("prod", { cdn: "false" });
+    assert.equal(recorder.ofType("aws:cloudfront/publicKey:PublicKey").length, 0);
+    assert.doesNotMatch(String(recorder.get("web-task").inputs["containerDefinitions"]), /CDN_|uploads-key/);
   });
 
   it("takes certificates of one's own where the domain is elsewhere", async () => {

@@ -210,16 +210,8 @@ describe("stack configuration", () => {
   }
 
   it("the table above has every key", () => {
-    // Any text is a path; files are looked at in tls.test.ts, cloud-config.test.ts, kubernetes.test.ts and authorities.test.ts.
-    const files = [
-      "tlsCertificateFile",
-      "tlsKeyFile",
-      "cdnPublicKeyFile",
-      "kubeconfigFile",
-      "databaseCaFile",
-      "redisCaFile",
-      "kafkaCaFile",
-    ];
+    // Any text is a path; files are looked at in tls.test.ts, kubernetes.test.ts and authorities.test.ts.
+    const files = ["tlsCertificateFile", "tlsKeyFile", "kubeconfigFile", "databaseCaFile", "redisCaFile", "kafkaCaFile"];
     assert.deepEqual([...Object.keys(bad), ...files].sort(), Object.keys(load({})).sort());
   });
 

@@ -23,7 +23,7 @@ import * as shown from "../openapi/fields";
 import { type Operation, resource } from "../openapi/operation";
 import { listPage, parseListRequest } from "../pagination";
 import { HttpProblem } from "../problem";
-import { sendJson, sendNothing } from "../respond";
+import { sendElsewhere, sendJson, sendNothing } from "../respond";
 import { API_HEADERS } from "../security-headers";
 import { pathId } from "../validate";
 import { addUploadRoutes, uploadOperations } from "./document-uploads";
@@ -84,6 +84,7 @@ export const documentOperations: readonly Operation[] = [
     answers: {
       200: { description: "Whole", contentType: "*/*", schema: z.unknown(), headers: ["ETag"] },
       206: { description: "The part", contentType: "*/*", schema: z.unknown(), headers: ["ETag"] },
+      302: { description: "Where the content is to be had for a short time, by Range too", headers: ["Location"] },
       304: { description: "The client has it already: If-None-Match fits" },
     },
   },
@@ -140,7 +141,11 @@ export function documentRoutes(container: Container): Router {
   router.get("/:id/content", async (request, response) => {
     const { companyId } = sessionOf(request);
     const row = await findDocument(tenantOf(request, database), pathId(request));
-    await sendContent(request, response, row, (range) => storage.read({ companyId, sha256: row.sha256 }, range));
+    const address = { companyId, sha256: row.sha256 };
+    const elsewhere = storage.downloads?.addressOf(address, presented(row));
+    if (elsewhere === undefined || isKnown(request, row))
+      await sendContent(request, response, row, (range) => storage.read(address, range));
+    else sendElsewhere(request, response, elsewhere);
   });
 
   router.get("/:id/text", async (request, response) => {
@@ -163,17 +168,27 @@ export function documentRoutes(container: Container): Router {
   return router;
 }
 
+/** As a download, whatever it is: nothing that users upload is shown as a page of ours. */
+const presented = (row: DocumentRow) => ({
+  contentType: row.mediaType === "text/plain" ? "text/plain; charset=utf-8" : row.mediaType,
+  contentDisposition: contentDisposition(row.name),
+});
+
+const etagOf = ({ sha256 }: DocumentRow): string => `"${sha256}"`;
+
+const isKnown = (request: Request, row: DocumentRow): boolean => ETAG_MATCHES(request.headers["if-none-match"], etagOf(row));
+
 type Read = (range?: { readonly start: number; readonly end: number }) => Promise<NodeJS.ReadableStream>;
 
 /** Streams content. It never changes under its id, so whoever has it may keep it; nobody shares it. */
 async function sendContent(request: Request, response: Response, row: DocumentRow, read: Read): Promise<void> {
-  const etag = `"${row.sha256}"`;
+  const etag = etagOf(row);
   const headers = [
     ...API_HEADERS,
     ...["Cache-Control", "private, no-cache", "ETag", etag, "Accept-Ranges", "bytes"],
     ...["X-Request-Id", request.context.requestId, "Traceparent", request.context.traceparent],
   ];
-  if (ETAG_MATCHES(request.headers["if-none-match"], etag)) {
+  if (isKnown(request, row)) {
     response.writeHead(304, headers).end();
     return;
   }
@@ -183,8 +198,8 @@ async function sendContent(request: Request, response: Response, row: DocumentRo
     response.writeHead(416, [...headers, "Content-Range", `bytes */${row.sizeBytes}`, "Content-Length", "0"]).end();
     return;
   }
-  headers.push("Content-Type", row.mediaType === "text/plain" ? "text/plain; charset=utf-8" : row.mediaType);
-  headers.push("Content-Disposition", contentDisposition(row.name));
+  const as = presented(row);
+  headers.push("Content-Type", as.contentType, "Content-Disposition", as.contentDisposition);
   headers.push("Content-Length", String(range === undefined ? row.sizeBytes : range.end - range.start + 1));
   if (range !== undefined) headers.push("Content-Range", `bytes ${range.start}-${range.end}/${row.sizeBytes}`);
   const content = await opened(read, range);

@@ -3,12 +3,7 @@ import { Router } from "express";
 import { assetDirectory } from "../../assets";
 import { compress, COMPRESSION_THRESHOLD_BYTES } from "../respond";
 import { pageHeaders } from "../security-headers";
-import { type StaticFile, StaticFiles } from "../static-files";
-
-const ONE_YEAR_SECONDS = 31_536_000;
-
-/** Of names with the content's hash in them (feature B6: static 1 year immutable). */
-const KEEP = `public, max-age=${ONE_YEAR_SECONDS}, immutable`;
+import { KEEP, type StaticFile, StaticFiles } from "../static-files";
 
 /**
  * The pages and their files.

@@ -172,7 +172,11 @@ describe("the edge of the cloud phase", () => {
       const storage = new Storage("storage", storageArgs, withProvider());
       const app = { dnsName: "alb.example.com", port: 443, failover: true, header: { name: "X-Origin-Verify", value: "secret" } } as const;
       const domain = { name: "shop.example.com", certificateArn: "arn:certificate" };
-      const uploads = { bucket: storage.uploads, publicKeyPem: "PEM" };
+      const publicKeys = [
+        { generation: 2, pem: "PEM 2" },
+        { generation: 1, pem: "PEM 1" },
+      ];
+      const uploads = { bucket: storage.uploads, publicKeys };
       const common = { context: CONTEXT, app, domain, uploads, assets: storage.assets, logs: storage.logs, webAclArn: "arn:acl" } as const;
       new Cdn("cdn", { ...common, priceClass: "PriceClass_All", protect: true, ...args }, withProvider());
       await settled();
@@ -195,9 +199,10 @@ describe("the edge of the cloud phase", () => {
         ["http2and3", "arn:acl", ["shop.example.com"], "index.html"],
       );
       for (const behavior of behaviors(inputs)) {
+        const headers = behavior["pathPattern"] === "/uploads/*" ? "cdn-uploads-headers-id" : "cdn-headers-id";
         assert.deepEqual(
           [behavior["viewerProtocolPolicy"], behavior["compress"], behavior["responseHeadersPolicyId"]],
-          ["redirect-to-https", true, "cdn-headers-id"],
+          ["redirect-to-https", true, headers],
           String(behavior["pathPattern"]),
         );
       }
@@ -211,8 +216,14 @@ describe("the edge of the cloud phase", () => {
         [api?.["cachePolicyId"], api?.["originRequestPolicyId"], (api?.["allowedMethods"] as string[]).length],
         ["4135ea2d-6df8-44a3-9df3-4b5a84be39ad", "216adef6-5c7f-47e4-b989-5492eafa07d3", 7],
       );
-      for (const { cachePolicyId, pathPattern } of files)
-        assert.equal(cachePolicyId, "658327ea-f89d-4fab-a63d-7e88639e58f6", String(pathPattern));
+      assert.deepEqual(
+        files.map(({ pathPattern }) => pathPattern),
+        ["/uploads/*", "/modules/*", "*.js", "*.css", "*.svg"],
+      );
+      for (const { cachePolicyId, pathPattern } of files) {
+        const expected = pathPattern === "/uploads/*" ? "cdn-uploads-id" : "658327ea-f89d-4fab-a63d-7e88639e58f6";
+        assert.equal(cachePolicyId, expected, String(pathPattern));
+      }
     });
 
     it("reads S3 in its own name, uploads for signed addresses only, and asks the app for static files that S3 does not give", async () => {
@@ -230,19 +241,36 @@ describe("the edge of the cloud phase", () => {
       assert.equal(signingBehavior, "always", "CKV2_AWS_46");
       const uploads = behaviors(inputs).find(({ pathPattern }) => pathPattern === "/uploads/*");
       assert.deepEqual(uploads?.["trustedKeyGroups"], ["cdn-signers-id"]);
+      assert.deepEqual(recorder.get("cdn-signers").inputs["items"], ["cdn-signer-2-id", "cdn-signer-1-id"], "both are believed");
+      assert.equal(recorder.get("cdn-signer-1").inputs["encodedKey"], "PEM 1");
+      const forwarded = recorder.get("cdn-uploads").inputs["parametersInCacheKeyAndForwardedToOrigin"] as Record<string, unknown>;
+      assert.deepEqual(forwarded["queryStringsConfig"], {
+        queryStringBehavior: "whitelist",
+        queryStrings: { items: ["response-content-disposition", "response-content-type"] },
+      });
+      const shown = recorder.get("cdn-uploads-headers").inputs;
+      assert.match(JSON.stringify(shown["securityHeadersConfig"]), /default-src 'none'; sandbox/);
+      assert.deepEqual(shown["customHeadersConfig"], { items: [{ header: "Cache-Control", value: "private, no-cache", override: true }] });
       const [group] = inputs["originGroups"] as { members: unknown; originId: string }[];
       assert.deepEqual(group?.members, [{ originId: "assets" }, { originId: "app" }]);
       const grouped = behaviors(inputs).filter(({ targetOriginId }) => targetOriginId === group?.originId);
+      assert.equal(grouped.length, 4);
+      for (const { originRequestPolicyId } of grouped) assert.equal(originRequestPolicyId, undefined, "S3 takes no Host but its own");
       for (const { allowedMethods } of grouped)
         assert.deepEqual(allowedMethods, ["GET", "HEAD", "OPTIONS"], "CloudFront takes no other with a group");
     });
 
-    it("asks S3 alone for static files where the load balancer has no name its certificate is for", async () => {
+    it("asks the app alone for files of pages where the load balancer has no name its certificate is for", async () => {
       const header = { name: "X-Origin-Verify", value: "secret" };
       const inputs = await make({ app: { dnsName: "alb.example.com", port: 443, failover: false, header } });
       assert.equal(inputs["originGroups"], undefined);
-      const assets = behaviors(inputs).find(({ pathPattern }) => pathPattern === "/assets/*");
-      assert.equal(assets?.["targetOriginId"], "assets");
+      const scripts = behaviors(inputs).find(({ pathPattern }) => pathPattern === "*.js");
+      assert.deepEqual(
+        [scripts?.["targetOriginId"], scripts?.["originRequestPolicyId"]],
+        ["app", "216adef6-5c7f-47e4-b989-5492eafa07d3"],
+        "by the viewer's Host, which its certificate is for",
+      );
+      assert.ok(!(inputs["origins"] as { originId: string }[]).some(({ originId }) => originId === "assets"));
     });
 
     it("does not show uploads where nobody could sign their addresses", async () => {

@@ -6,6 +6,7 @@ import { keyPolicy, Keys } from "../../../../components/aws/keys";
 import { Registry } from "../../../../components/aws/registry";
 import { Image } from "../../../../components/aws/registry/image";
 import { Storage, type StorageArgs } from "../../../../components/aws/storage";
+import { PageFiles } from "../../../../components/aws/storage/page-files";
 import { Recorder, settled, valueOf } from "../../../support/pulumi-mocks";
 import { assertWellMade, CONTEXT, statementsOf, withProvider } from "./support";
 
@@ -107,6 +108,36 @@ describe("A14 Registry", () => {
       () => new Image("other", { source: { reference: "team/app:1.0" } }),
       /the image is team\/app:1\.0; allowed: one by digest/,
     );
+  });
+});
+
+describe("A21 B6 PageFiles", () => {
+  it("are put under names with their hash, for a year; what another content had stays", async () => {
+    const recorder = await Recorder.install();
+    const provider = withProvider();
+    const { assets: bucket } = new Storage("storage", STORAGE, provider);
+    const file = {
+      source: "modules/cache.js",
+      key: "modules/cache.0123456789ab.js",
+      content: Buffer.from("ü"),
+      contentType: "text/javascript",
+    };
+    const args = { context: CONTEXT, bucket, kmsKeyArn: "arn:storage-key", files: [{ ...file, cacheControl: "public, max-age=31536000" }] };
+    const { objects } = new PageFiles("page-files", args, provider);
+    await settled();
+    assert.equal(objects.length, 1);
+    const { inputs, retainOnDelete } = recorder.get("page-files-modules-cache.js");
+    const expected = {
+      bucket: "storage-assets-bucket-1a2b3c4",
+      key: "modules/cache.0123456789ab.js",
+      contentBase64: "w7w=",
+      contentType: "text/javascript",
+      cacheControl: "public, max-age=31536000",
+      kmsKeyId: "arn:storage-key",
+    };
+    assert.deepEqual(Object.fromEntries(Object.keys(expected).map((key) => [key, inputs[key]])), expected, "CKV_AWS_186");
+    assert.equal(retainOnDelete, true);
+    assertWellMade(recorder);
   });
 });
 
