@@ -5,6 +5,7 @@ import { SecretFiles } from "../components/local/secret-files";
 import { Sqlite } from "../components/local/sqlite";
 import type { StackConfig } from "./config";
 import { CLUSTER_APP_MEMORY_MB } from "./config/keys";
+import { grafanaImage } from "./local/grafana-image";
 import { checkCapacity } from "./local/host";
 import { appSettings, appSource, imageSource, loadBalancer } from "./local/parts";
 import type { PhaseOutputs } from "./outputs";
@@ -16,7 +17,7 @@ import { dockerHost } from "./local/preflight";
  */
 export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
   // In parallel, and both before the first resource: a mistake must not leave half a stack.
-  const [host, source] = await Promise.all([dockerHost(), appSource(config)]);
+  const [host, source, grafana] = await Promise.all([dockerHost(), appSource(config), config.monitoring ? grafanaImage() : undefined]);
   checkCapacity({ ...config, postgresCpus: undefined }, host);
 
   const network = new Network("network");
@@ -43,7 +44,7 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
   const balancer = loadBalancer(config, host, network, app);
   const apps = { [app.alias]: { instances: config.appInstances, memoryMb } };
   const watched = { config, host, networkName: network.networkName, apps, after: [app, balancer] };
-  const monitored = config.monitoring ? (await import("./local/monitoring.js")).monitoring(watched) : {};
+  const monitored = grafana && (await import("./local/monitoring.js")).monitoring({ ...watched, grafana });
 
   return { appUrl: balancer.url, adminToken: secrets.values.admin_token, ...monitored };
 }

@@ -135,6 +135,7 @@ function withDefaults(given: Given, stack: string): StackConfig {
     monitoring: false,
     prometheusPort: 9090,
     alertmanagerPort: 9093,
+    grafanaPort: 3000,
     metricsRetentionDays: 15,
     metricsRetentionMb: 2048,
     profile: stack === "dev" ? "dev" : "prod",

@@ -16,6 +16,7 @@ import type { StackConfig } from "./config";
 import { runningBrokers } from "./local/brokers";
 import { appSecrets, appServices, type Backends } from "./local/database-services";
 import { OPERATOR_BUNDLES } from "./lib/early";
+import { grafanaImage } from "./local/grafana-image";
 import { checkCapacity } from "./local/host";
 import { appSettings, appSource, contextDirectory, imageSource, loadBalancer } from "./local/parts";
 import type { PhaseOutputs } from "./outputs";
@@ -31,12 +32,13 @@ import type { AppPools, Limits } from "./local/sizing/types";
  * @throws RunError when Docker is unreachable or the plan does not fit, before anything is registered.
  */
 export async function database(config: StackConfig): Promise<PhaseOutputs> {
-  const [host, source, program, cluster, running] = await Promise.all([
+  const [host, source, program, cluster, running, grafana] = await Promise.all([
     ...([dockerHost(), appSource(config), operatorProgram(), currentCluster()] as const),
     config.kafka ? runningBrokers() : undefined,
+    config.monitoring ? grafanaImage() : undefined,
   ]);
   checkCapacity(config, host);
-  const plan = sizing(config, host);
+  const plan = sizing({ ...config, grafana: grafana?.available === true }, host);
   await pulumi.log.info(planTable(plan, host));
 
   const network = new Network("network");
@@ -97,9 +99,9 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const single = ({ memoryMb }: Limits) => ({ instances: 1, memoryMb });
   const apps = { app: plan.app, jobs: single(plan.jobs), ...(plan.consumer !== undefined && { consumer: single(plan.consumer) }) };
   const data = { ...backends, monitorPassword: monitor, etcd, operator };
-  const monitored = config.monitoring
-    ? (await import("./local/monitoring.js")).monitoring({ config, host, networkName, apps, after: [balancer], plan, data })
-    : {};
+  const monitored =
+    grafana &&
+    (await import("./local/monitoring.js")).monitoring({ ...{ config, host, networkName, apps, plan, data }, after: [balancer], grafana });
 
   return {
     appUrl: balancer.url,

@@ -28,6 +28,8 @@ export interface PhaseOutputs {
   readonly adminToken: pulumi.Input<string>;
   /** Secret. */
   readonly databasePassword?: pulumi.Input<string>;
+  /** Of Grafana's user `admin`. Secret. */
+  readonly grafanaPassword?: pulumi.Input<string>;
 }
 
 /** The outputs of a stack: the same keys in every phase, empty where the phase has no such thing, secrets marked. */
@@ -49,7 +51,7 @@ export function stackOutputs(phase: Phase, given: PhaseOutputs): Record<string, 
     secondDatabaseHost: given.secondDatabaseHost,
     monthlyCostEstimate: given.monthlyCostEstimate,
   };
-  const secret = { adminToken: given.adminToken, databasePassword: given.databasePassword };
+  const secret = { adminToken: given.adminToken, databasePassword: given.databasePassword, grafanaPassword: given.grafanaPassword };
   return {
     ...mapValues(plain, (value) => pulumi.output(value ?? "")),
     ...mapValues(secret, (value) => pulumi.secret(value ?? "")),

@@ -57,7 +57,7 @@ export function crossFieldViolations(config: StackConfig, given: Given, hasKubec
 
 /** Two services on one port of the host: only the first would start. A free one is proposed for the later of the two. */
 function portViolations(config: StackConfig): string[] {
-  const keys = ["port", "httpRedirectPort", "prometheusPort", "alertmanagerPort"] as const;
+  const keys = ["port", "httpRedirectPort", "prometheusPort", "alertmanagerPort", "grafanaPort"] as const;
   const taken = keys.map((key) => config[key]);
   return keys.flatMap((key, index) => {
     const first = keys[taken.indexOf(taken[index])];

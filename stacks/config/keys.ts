@@ -93,12 +93,14 @@ export const fields = {
   kafkaRetentionHours: integer({ least: 1, most: 87_600, unit: "hours", example: 168 }),
   /** Size of a partition from which on Kafka deletes its oldest records; each broker has a copy of all 24 (B5). @default 256 */
   kafkaRetentionMb: integer({ least: 4, most: 1_048_576, unit: "MiB per partition", example: 256 }),
-  /** Prometheus with exporters and alerts (A13, B8). @default false, so that a laptop stays small */
+  /** Prometheus with exporters and alerts (A13, B8), and Grafana where its image can be pulled (B9). @default false, so that a laptop stays small */
   monitoring: boolean,
   /** Port of Prometheus on 127.0.0.1 of the Docker host. @default 9090 */
   prometheusPort: integer({ least: 1, most: 65_535, unit: "TCP port of the Docker host", example: 9090 }),
   /** Port of Alertmanager on 127.0.0.1 of the Docker host. @default 9093 */
   alertmanagerPort: integer({ least: 1, most: 65_535, unit: "TCP port of the Docker host", example: 9093 }),
+  /** Port of Grafana on 127.0.0.1 of the Docker host. @default 3000 */
+  grafanaPort: integer({ least: 1, most: 65_535, unit: "TCP port of the Docker host", example: 3000 }),
   /** Days after which Prometheus deletes what it measured. @default 15 */
   metricsRetentionDays: integer({ least: 1, most: 3650, unit: "days", example: 15 }),
   /** Disk space from which on Prometheus deletes what is oldest, MiB. @default 2048 */
@@ -142,7 +144,7 @@ const ON_A_HOST = [
   ...["appInstances", "appMemoryMb", "appCpus", "appBootSeconds"],
   ...["port", "publishAddress", "tls", "tlsCertificateFile", "tlsKeyFile", "httpRedirectPort"],
   ...["apiRequestsPerSecond", "apiBurst", "chatRequestsPerSecond", "chatBurst", "maxBodyMb"],
-  ...["monitoring", "prometheusPort", "alertmanagerPort", "metricsRetentionDays", "metricsRetentionMb"],
+  ...["monitoring", "prometheusPort", "alertmanagerPort", "grafanaPort", "metricsRetentionDays", "metricsRetentionMb"],
 ] as const satisfies readonly string[];
 
 /** Keys that mean something in some phases only. Elsewhere they are checked and otherwise left alone, so that a phase can be tried and left. */

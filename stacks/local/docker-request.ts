@@ -10,11 +10,12 @@ const SSH_TIMEOUT_MS = 10_000;
 
 /**
  * Asks a Docker Engine by its HTTP API: GET, or POST with a body. Not over ssh, see {@link dockerCommand}.
+ * @param timeoutMs longest wait; the engine may have to ask others
  * @throws Error with the reason, in a few words.
  */
-export function dockerRequest(endpoint: DockerEndpoint, path: string, body?: object): Promise<string> {
+export function dockerRequest(endpoint: DockerEndpoint, path: string, body?: object, timeoutMs = TIMEOUT_MS): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = requestOptions(path, endpoint);
+    const options = { ...requestOptions(path, endpoint), timeout: timeoutMs };
     const content = body === undefined ? undefined : JSON.stringify(body);
     const sent = content === undefined ? {} : { method: "POST", headers: { "content-type": "application/json" } };
     const request = (options.protocol === "https:" ? https : http).request({ ...options, ...sent }, (response) => {
@@ -25,16 +26,23 @@ export function dockerRequest(endpoint: DockerEndpoint, path: string, body?: obj
       response.on("end", () => {
         const { statusCode } = response;
         if (statusCode === 200 || statusCode === 201) resolve(text);
-        else reject(new Error(`it answered ${statusCode ?? "nothing"} to ${content === undefined ? "GET" : "POST"} ${path}`));
+        else
+          reject(new Error(`it answered ${statusCode ?? "nothing"} to ${content === undefined ? "GET" : "POST"} ${path}${reasonIn(text)}`));
       });
     });
     // `timeout` of the request counts idle time only; a host that answers byte by byte must not hold the program either.
-    const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)), TIMEOUT_MS);
-    request.on("timeout", () => request.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
+    const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)), timeoutMs);
+    request.on("timeout", () => request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
     request.on("error", reject);
     request.on("close", () => clearTimeout(deadline));
     request.end(content);
   });
+}
+
+/** The engine's own words in an answer of failure, as the end of a sentence; nothing when it gave none. */
+function reasonIn(text: string): string {
+  const message = /"message":\s*"(?<message>(?:[^"\\]|\\.)*)"/.exec(text)?.groups?.["message"];
+  return message === undefined ? "" : `: ${(JSON.parse(`"${message}"`) as string).trim()}`;
 }
 
 /** Whether the endpoint is reached by logging in on its host. */

@@ -3,16 +3,18 @@ import { APP_PORT } from "../../components/contract";
 import { Alertmanager } from "../../components/local/alertmanager";
 import { type Etcd, ETCD_PORT } from "../../components/local/etcd";
 import { Exporters } from "../../components/local/exporters";
+import { Grafana, GRAFANA_BASE_IMAGE } from "../../components/local/grafana";
 import { LOAD_BALANCER_ALIAS } from "../../components/local/load-balancer";
 import { INTERNAL_PORT } from "../../components/local/load-balancer/haproxy-config";
 import { PATRONI_PORT, POSTGRES_PORT } from "../../components/local/postgres";
 import type { PostgresOperator } from "../../components/local/postgres-operator";
 import { PROXY_STATUS_PORT } from "../../components/local/postgres-proxy";
-import { Prometheus, type ScrapeTargets } from "../../components/local/prometheus";
+import { Prometheus, SCRAPE_INTERVAL_SECONDS, type ScrapeTargets } from "../../components/local/prometheus";
 import type { StackConfig } from "../config";
 import { secretValues } from "../config/secrets";
 import type { PhaseOutputs } from "../outputs";
 import type { Backends } from "./database-services";
+import type { GrafanaImage } from "./grafana-image";
 import { contextDirectory } from "./parts";
 import type { DockerHost } from "./preflight";
 import type { Plan } from "./sizing/types";
@@ -35,14 +37,17 @@ export interface MonitoringArgs {
   readonly data?: WatchedData;
   /** What has to be there before Prometheus looks: what is only being started would be an alert. */
   readonly after: readonly pulumi.Resource[];
+  /** Whether the Docker host can have Grafana. */
+  readonly grafana: GrafanaImage;
   /** Limits of phase `database`; without a plan each component's own. */
-  readonly plan?: Pick<Plan, "prometheus" | "alertmanager" | "exporters">;
+  readonly plan?: Pick<Plan, "prometheus" | "alertmanager" | "exporters" | "grafana">;
 }
 
 /**
- * Prometheus, Alertmanager and exporters (A13, B8). Nothing else waits for them.
+ * Prometheus, Alertmanager and exporters (A13, B8), and Grafana (B9) where its official image can be had: nothing stands in for it. Nothing else
+ * waits for them.
  */
-export function monitoring(args: MonitoringArgs): Pick<PhaseOutputs, "prometheusUrl"> {
+export function monitoring(args: MonitoringArgs): Pick<PhaseOutputs, "prometheusUrl" | "grafanaUrl" | "grafanaPassword"> {
   const { config, host, networkName, data, plan } = args;
   const common = (name: string) => ({ networkName, platform: host.platform, contextDirectory: contextDirectory(name) });
   const exporters = new Exporters("exporters", { ...common("exporters"), ...plan?.exporters, database: data });
@@ -69,7 +74,32 @@ export function monitoring(args: MonitoringArgs): Pick<PhaseOutputs, "prometheus
         "pulumi config set --secret alertWebhookUrl https://alerts.example.com/hooks/TOKEN",
     );
   }
-  return { prometheusUrl: prometheus.url };
+  return { prometheusUrl: prometheus.url, ...dashboards(args, prometheus) };
+}
+
+/** Grafana, or a sentence why there is none. */
+function dashboards(
+  { config, host, networkName, data, plan, grafana: image }: MonitoringArgs,
+  prometheus: Prometheus,
+): Pick<PhaseOutputs, "grafanaUrl" | "grafanaPassword"> {
+  if (!image.available) {
+    void pulumi.log.info(
+      `Grafana is left out: the Docker host has no image ${GRAFANA_BASE_IMAGE} and cannot pull it (${image.reason}). ` +
+        "Prometheus shows the same figures; the dashboards are in components/local/grafana/dashboards/, and Grafana comes with the next up that can",
+    );
+    return {};
+  }
+  const grafana = new Grafana(
+    "grafana",
+    {
+      ...{ networkName, platform: host.platform, contextDirectory: contextDirectory("grafana"), ...plan?.grafana },
+      dashboards: { database: data !== undefined, kafka: data?.kafka !== undefined },
+      prometheus: { host: prometheus.host, port: prometheus.port, intervalSeconds: SCRAPE_INTERVAL_SECONDS },
+      port: config.grafanaPort,
+    },
+    { dependsOn: [prometheus] },
+  );
+  return { grafanaUrl: grafana.url, grafanaPassword: grafana.adminPassword };
 }
 
 function alertWebhook(): pulumi.Output<string> | undefined {

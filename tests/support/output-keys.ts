@@ -7,6 +7,7 @@ export const OUTPUT_KEYS = [
   "databaseHost",
   "databasePassword",
   "databaseReaderHost",
+  "grafanaPassword",
   "grafanaUrl",
   "kafkaBrokers",
   "monthlyCostEstimate",

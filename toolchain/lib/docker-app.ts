@@ -20,6 +20,7 @@ export const SERVICES = {
   kafka: "kafka",
   prometheus: "prometheus",
   alertmanager: "alertmanager",
+  grafana: "grafana",
   nodeExporter: "node-exporter",
   postgresExporter: "postgres-exporter",
   pgbouncerExporter: "pgbouncer-exporter",
@@ -30,6 +31,7 @@ export const SERVICES = {
 export const MONITORING_SERVICES: readonly string[] = [
   SERVICES.prometheus,
   SERVICES.alertmanager,
+  SERVICES.grafana,
   SERVICES.nodeExporter,
   SERVICES.postgresExporter,
   SERVICES.pgbouncerExporter,

@@ -10,9 +10,10 @@ export const PROMETHEUS_DATA_DIRECTORY = "/prometheus";
 /** Where the files with rules are. */
 export const RULES_DIRECTORY = "/etc/prometheus/rules";
 
+/** Seconds between two looks at a target, and between two evaluations of the rules. A rate needs four looks: one minute. */
+export const SCRAPE_INTERVAL_SECONDS = 15;
+
 const defaults = {
-  /** Seconds between two looks at a target, and between two evaluations of the rules. A rate needs four looks: one minute. */
-  intervalSeconds: 15,
   timeoutSeconds: 10,
 } as const;
 
@@ -64,9 +65,9 @@ export function renderPrometheusConfig(targets: ScrapeTargets): string {
   return stringify(
     {
       global: {
-        scrape_interval: `${defaults.intervalSeconds}s`,
+        scrape_interval: `${SCRAPE_INTERVAL_SECONDS}s`,
         scrape_timeout: `${defaults.timeoutSeconds}s`,
-        evaluation_interval: `${defaults.intervalSeconds}s`,
+        evaluation_interval: `${SCRAPE_INTERVAL_SECONDS}s`,
       },
       rule_files: [`${RULES_DIRECTORY}/*.yml`],
       alerting: { alertmanagers: [{ static_configs: [{ targets: [address(alertmanager)] }] }] },

@@ -20,6 +20,7 @@ export {
   renderPrometheusConfig,
   ruleFiles,
   RULES_DIRECTORY,
+  SCRAPE_INTERVAL_SECONDS,
   type ScrapeTargets,
   type Target,
 } from "./config";

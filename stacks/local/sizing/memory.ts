@@ -25,7 +25,7 @@ const defaults = {
 export const FIXED_MB = { etcd: 128, pgbouncer: 128, postgresOperator: 96, loadBalancer: 256, consumer: 256 } as const;
 
 /** Limits of what watches the others, MiB; each measured where its component says so. There is one exporter for each kind of server. */
-export const MONITORING_MB = { prometheus: 384, alertmanager: 64, exporter: 64 } as const;
+export const MONITORING_MB = { prometheus: 384, alertmanager: 64, exporter: 64, grafana: 512 } as const;
 export const EXPORTERS = Object.keys(EXPORTER_PORTS).length;
 
 /** Heap of a Kafka broker, MiB: with less than 256 it collects garbage more often, and the app's events need no more. */
@@ -69,8 +69,8 @@ export function memoryBudget({ memoryBudgetMb }: SizingConfig, host: Pick<Docker
 export function fixedMemory(config: SizingConfig, proxyConnections: number): number {
   const { etcd, pgbouncer, postgresOperator, loadBalancer, consumer } = FIXED_MB;
   const events = config.kafka ? KAFKA_BROKERS * brokerMemoryMb(config) + consumer : 0;
-  const { prometheus, alertmanager, exporter } = MONITORING_MB;
-  const monitoring = config.monitoring ? prometheus + alertmanager + EXPORTERS * exporter : 0;
+  const { prometheus, alertmanager, exporter, grafana } = MONITORING_MB;
+  const monitoring = config.monitoring ? prometheus + alertmanager + EXPORTERS * exporter + (config.grafana === true ? grafana : 0) : 0;
   const others = pgbouncer + postgresOperator + loadBalancer + proxyMemoryMb(proxyConnections);
   return Number(config.etcdMembers) * etcd + others + events + monitoring;
 }

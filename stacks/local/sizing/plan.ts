@@ -64,6 +64,7 @@ export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "me
     // Looking must not take the cores from what is looked at.
     prometheus: config.monitoring ? { memoryMb: MONITORING_MB.prometheus, cpus: one } : undefined,
     alertmanager: config.monitoring ? { memoryMb: MONITORING_MB.alertmanager, cpus: one } : undefined,
+    grafana: config.monitoring && config.grafana === true ? { memoryMb: MONITORING_MB.grafana, cpus: one } : undefined,
     exporters: config.monitoring ? { count: EXPORTERS, memoryMb: MONITORING_MB.exporter, cpus: one } : undefined,
   };
   return { ...plan, totalMb: containersOf(plan).reduce((sum, { count, limits }) => sum + count * limits.memoryMb, 0) };
@@ -113,6 +114,7 @@ export function containersOf(plan: Omit<Plan, "totalMb">): { readonly name: stri
     ...(plan.consumer === undefined ? [] : [{ name: "consumer", count: 1, limits: plan.consumer }]),
     ...(plan.prometheus === undefined ? [] : [{ name: "prometheus", count: 1, limits: plan.prometheus }]),
     ...(plan.alertmanager === undefined ? [] : [{ name: "alertmanager", count: 1, limits: plan.alertmanager }]),
+    ...(plan.grafana === undefined ? [] : [{ name: "grafana", count: 1, limits: plan.grafana }]),
     ...(plan.exporters === undefined ? [] : [{ name: "exporters", count: plan.exporters.count, limits: plan.exporters }]),
   ];
 }

@@ -22,7 +22,10 @@ export type SizingConfig = Pick<
   | "kafka"
   | "kafkaMemoryMb"
   | "monitoring"
->;
+> & {
+  /** Whether there is an image of Grafana, which monitoring then has. @default false */
+  readonly grafana?: boolean;
+};
 
 /** Limits of a container, in MiB and cores; without a number of cores it may use all of the host's. */
 export interface Limits {
@@ -59,6 +62,8 @@ export interface Plan {
   /** With `monitoring` only. */
   readonly prometheus: Limits | undefined;
   readonly alertmanager: Limits | undefined;
+  /** Where its image can be had. */
+  readonly grafana: Limits | undefined;
   /** Of each exporter. */
   readonly exporters: (Limits & { readonly count: number }) | undefined;
 }

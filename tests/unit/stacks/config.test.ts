@@ -96,6 +96,7 @@ describe("stack configuration", () => {
       monitoring: "true",
       prometheusPort: "9190",
       alertmanagerPort: "9193",
+      grafanaPort: "3100",
       metricsRetentionDays: "30",
       metricsRetentionMb: "4096",
     });
@@ -143,6 +144,7 @@ describe("stack configuration", () => {
       monitoring: true,
       prometheusPort: 9190,
       alertmanagerPort: 9193,
+      grafanaPort: 3100,
       metricsRetentionDays: 30,
       metricsRetentionMb: 4096,
     });
@@ -187,6 +189,7 @@ describe("stack configuration", () => {
     monitoring: ["yes", "1", "on", ""],
     prometheusPort: ["0", "65536", "9090/tcp"],
     alertmanagerPort: ["0", "65536", ""],
+    grafanaPort: ["0", "65536", "3000/tcp"],
     metricsRetentionDays: ["0", "15d", "3651"],
     metricsRetentionMb: ["255", "2GB"],
     ...BAD_CLOUD_VALUES,

@@ -103,12 +103,13 @@ const MONITORING_URNS = [
   ...imageOf("Exporters", "exporters"),
   ...secretsOf("Exporters", "exporters", []),
   `${local("Exporters")}::exporters`,
-  ...["Prometheus", "Alertmanager"].flatMap((type) => [
+  ...["Prometheus", "Alertmanager", "Grafana"].flatMap((type) => [
     `${local(type)}$${CONTAINER}::${type.toLowerCase()}-container`,
     `${local(type)}$${VOLUME}::${type.toLowerCase()}-data`,
     ...imageOf(type, type.toLowerCase()),
     `${local(type)}::${type.toLowerCase()}`,
   ]),
+  ...secretsOf("Grafana", "grafana", ["admin-password"]),
 ];
 
 const urns = (ends: readonly string[]): string[] => ends.map((end) => `urn:pulumi:dev::phased-stack::${end}`).sort();
@@ -141,7 +142,7 @@ describe("phase database", function () {
     };
     for (const [key, value] of Object.entries(wanted)) assert.equal(await valueOf(outputs[key]!), value, key);
     for (const key of OUTPUT_KEYS) {
-      assert.equal(await isMarkedSecret(outputs[key]!), ["adminToken", "databasePassword"].includes(key), key);
+      assert.equal(await isMarkedSecret(outputs[key]!), ["adminToken", "databasePassword", "grafanaPassword"].includes(key), key);
     }
   });
 
@@ -315,7 +316,7 @@ describe("phase database", function () {
     assert.deepEqual(kept.sort(), [...expected, "kafka-secrets-app-password", "kafka-secrets-broker-password"]);
   });
 
-  it("A13 B8 with monitoring it has Prometheus, Alertmanager and exporters, published for the host alone; all else stays as it is", async () => {
+  it("A13 B8 with monitoring it has Prometheus, Alertmanager, Grafana and exporters, published for the host alone; all else stays as it is", async () => {
     // Given sizes: what is planned gives way for it.
     const sizes = { postgresMemoryMb: "600", jobsMemoryMb: "400", redisCacheMb: "64", redisLimitsMb: "32" };
     const { recorder: without } = await run(sizes);
@@ -326,14 +327,41 @@ describe("phase database", function () {
     for (const before of without.resources.filter(({ name }) => !/^app-\d$/.test(name)))
       assert.deepEqual(recorder.get(before.name).inputs, before.inputs, before.name);
     const ports = recorder.ofType(CONTAINER).flatMap(({ inputs }) => (inputs["ports"] ?? []) as { external: number; ip: string }[]);
-    assert.deepEqual(
-      ports.map(({ external, ip }) => `${ip}:${external}`).sort(),
-      ["127.0.0.1:3001", "127.0.0.1:9093", "127.0.0.1:9190"].sort(),
-    );
+    assert.deepEqual(ports.map(({ external, ip }) => `${ip}:${external}`).sort(), [
+      "127.0.0.1:3000",
+      "127.0.0.1:3001",
+      "127.0.0.1:9093",
+      "127.0.0.1:9190",
+    ]);
     for (const resource of recorder.resources)
       assert.ok(!resource.plain.includes(canary("postgres-secrets-monitor")), `${resource.name} shows the password of monitor`);
     const uploads = recorder.get("exporters-secrets-writer").inputs["uploads"] as { file: string; content: string }[];
     assert.ok(uploads.every(({ content }) => content.includes(canary("postgres-secrets-monitor"))));
+  });
+
+  it("B9 Grafana's address and the password of its admin are outputs; the password is a file, and in plain nowhere", async () => {
+    const { recorder, outputs } = await run({ monitoring: "true", grafanaPort: "3100" });
+    assert.equal(await valueOf(outputs["grafanaUrl"]!), "http://127.0.0.1:3100");
+    const password = canary("grafana-secrets-admin-password");
+    assert.equal(await valueOf(outputs["grafanaPassword"]!), password);
+    assert.equal(envsOf(recorder, "grafana-container")["GF_SECURITY_ADMIN_PASSWORD__FILE"], "/run/secrets/admin_password");
+    for (const resource of recorder.resources) assert.ok(!resource.plain.includes(password), resource.name);
+  });
+
+  it("B9 without an image of Grafana there is none, and nothing that pretends to be it; all else of the monitoring is there", async () => {
+    const poor = await programRig(8192, false);
+    try {
+      const { recorder, outputs } = await poor.run({ phase: "database", monitoring: "true" });
+      assert.deepEqual(
+        recorder.names().filter((name) => name.includes("grafana")),
+        [],
+      );
+      assert.deepEqual([await valueOf(outputs["grafanaUrl"]!), await valueOf(outputs["grafanaPassword"]!)], ["", ""]);
+      assert.equal(await valueOf(outputs["prometheusUrl"]!), "http://127.0.0.1:9090");
+      assert.ok(recorder.names().includes("prometheus-container"));
+    } finally {
+      await poor.close();
+    }
   });
 
   it("B8 the webhook's address is a file that Alertmanager alone sees, and is in plain nowhere", async () => {

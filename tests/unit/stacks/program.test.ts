@@ -51,7 +51,7 @@ describe("the whole program", function () {
     assert.deepEqual([phase, appUrl, adminToken], ["cluster", "http://127.0.0.1:4001", canary("secrets-admin-token")]);
     assert.deepEqual([...new Set(Object.values(absent))], [""]);
     for (const key of OUTPUT_KEYS) {
-      assert.equal(await isMarkedSecret(outputs[key]!), ["adminToken", "databasePassword"].includes(key), key);
+      assert.equal(await isMarkedSecret(outputs[key]!), ["adminToken", "databasePassword", "grafanaPassword"].includes(key), key);
     }
   });
 
@@ -60,12 +60,13 @@ describe("the whole program", function () {
     assert.deepEqual(recorder.resources.map((resource) => resource.urn).sort(), [...FROZEN_URNS].sort());
   });
 
-  it("A13 with monitoring phase cluster has Prometheus, Alertmanager and the host's exporter, and the others stay as they are", async () => {
+  it("A13 with monitoring phase cluster has Prometheus, Alertmanager, Grafana and the host's exporter, and the others stay as they are", async () => {
     const [{ recorder: without }, { recorder, outputs }] = [await run({}), await run({ monitoring: "true", appInstances: "1" })];
     const added = recorder.names().filter((name) => !without.names().includes(name));
-    const both = ["alertmanager", "prometheus"].flatMap((name) => [name, `${name}-container`, `${name}-data`]);
-    const images = ["alertmanager", "exporters", "prometheus"].flatMap((name) => [`${name}-image`, `${name}-image-build`]);
-    assert.deepEqual(added.sort(), [...both, ...images, "exporters", "exporters-node"].sort());
+    const servers = ["alertmanager", "grafana", "prometheus"].flatMap((name) => [name, `${name}-container`, `${name}-data`]);
+    const images = ["alertmanager", "exporters", "grafana", "prometheus"].flatMap((name) => [`${name}-image`, `${name}-image-build`]);
+    const secrets = ["", "-admin-password", "-volume", "-writer"].map((end) => `grafana-secrets${end}`);
+    assert.deepEqual(added.sort(), [...servers, ...images, ...secrets, "exporters", "exporters-node"].sort());
     for (const before of without.resources) assert.deepEqual(recorder.get(before.name).inputs, before.inputs, before.name);
     assert.equal(await valueOf(outputs["prometheusUrl"]!), "http://127.0.0.1:9090");
   });

@@ -258,6 +258,14 @@ describe("B13 the plan of phase database", () => {
     );
   });
 
+  it("B9 Grafana is in the plan where there is an image of it", () => {
+    const withGrafana = sizing({ ...configOf({ monitoring: "true" }), grafana: true }, { cpus: 2, memoryMb: 8000 });
+    assert.deepEqual(withGrafana.grafana, { memoryMb: 512, cpus: 1 });
+    assert.ok(withGrafana.totalMb <= withGrafana.budgetMb);
+    assert.equal(plan({ monitoring: "true" }).grafana, undefined);
+    assert.equal(sizing({ ...configOf({}), grafana: true }, { cpus: 2, memoryMb: 8000 }).grafana, undefined);
+  });
+
   it("is told as a table: every container once, its limits, what it is set to", () => {
     const lines = planTable(plan({}, 2, 8000), { cpus: 2, memoryMb: 8000 }).split("\n");
     assert.match(lines[0]!, /^plan for this Docker host \(2 CPUs, 8000 MiB\): \d+ MiB at most of 6800 MiB$/);

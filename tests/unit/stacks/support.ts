@@ -19,10 +19,17 @@ export interface ProgramRig {
   close(): Promise<void>;
 }
 
-/** @param memoryMb of the Docker host, which has two CPUs */
-export async function programRig(memoryMb = 8192): Promise<ProgramRig> {
+/**
+ * @param memoryMb of the Docker host, which has two CPUs
+ * @param hasImages whether it has every image it is asked for; else it has none, and no registry tells of any
+ */
+export async function programRig(memoryMb = 8192, hasImages = true): Promise<ProgramRig> {
   const info = { OSType: "linux", Architecture: "x86_64", NCPU: 2, MemTotal: memoryMb * 1024 ** 2 };
   const engine = http.createServer((request, response) => {
+    if (!hasImages && /^\/(images|distribution)\//.test(request.url ?? "")) {
+      response.writeHead(500).end(JSON.stringify({ message: "lookup registry-1.docker.io: no such host" }));
+      return;
+    }
     // Nothing runs on it.
     response.end(JSON.stringify(request.url?.startsWith("/containers/") === true ? [] : info));
   });
