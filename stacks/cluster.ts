@@ -41,7 +41,7 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
     secretsRevision: secrets.revision,
     settings: appSettings(config, image),
   });
-  const balancer = loadBalancer(config, host, network, app);
+  const balancer = loadBalancer(config, host, network, app, secrets.values.admin_token);
   const apps = { [app.alias]: { instances: config.appInstances, memoryMb } };
   const watched = { config, host, networkName: network.networkName, apps, after: [app, balancer] };
   const monitored = grafana && (await import("./local/monitoring.js")).monitoring({ ...watched, grafana });

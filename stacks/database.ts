@@ -95,7 +95,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
     const consumer = { ...settings(plan.consumer), role: "consumer", workers: 1 } as const;
     new App("consumer", { ...runtime, ...plan.consumer, instances: 1, settings: consumer }, after);
   }
-  const balancer = loadBalancer(config, host, network, app, { dependsOn: [app] });
+  const balancer = loadBalancer(config, host, network, app, secrets.values.admin_token, { dependsOn: [app] });
   const single = ({ memoryMb }: Limits) => ({ instances: 1, memoryMb });
   const apps = { app: plan.app, jobs: single(plan.jobs), ...(plan.consumer !== undefined && { consumer: single(plan.consumer) }) };
   const data = { ...backends, monitorPassword: monitor, etcd, operator };

@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   failover: "make another Postgres node the primary, with no failed request",
   "migrate-data": "carry all rows of the app from one database to another",
   verify: "prove the running stack against the feature list",
+  load: "send a load to the running stack and judge it: percentiles, errors, a report with plots",
   "preview-prod": "preview the production stack without a login: resources, broken rules, monthly cost",
   doctor: "check the machine without changing anything",
   env: 'print the environment for the plain Pulumi CLI: eval "$(npm run -s env)"',

@@ -19,6 +19,7 @@ const HELP = `Usage: node main.js [command] [--role=web|jobs|consumer|all]
 Commands:
   start        run the app (default): one primary process and its workers, or a single process with WORKERS=1
   migrate      bring the database up to date as the owner of its tables, make the app's logins, and end
+  seed         make companies for a load test: --companies=N [--seed=N] [--sessions]; what is there already is left alone
   healthcheck  exit 0 when the instance on this machine is ready for requests, else 1 with the reason
   status       print one JSON line: health and scaling of the instance on this machine
   --help       print this text
@@ -117,7 +118,13 @@ async function migrate(): Promise<void> {
   await (await import("./lifecycle/migrate.js")).runMigrations();
 }
 
+async function seed(words: readonly string[]): Promise<void> {
+  await (await import("./seed/command.js")).runSeed(words);
+}
+
+/** Commands that take no words of their own, and those that do. */
 const commands: Readonly<Record<string, (() => Promise<void>) | undefined>> = { start, migrate, healthcheck, status };
+const commandsWithWords: Readonly<Record<string, ((words: readonly string[]) => Promise<void>) | undefined>> = { seed };
 
 /** Takes `--role=NAME` or `--role NAME` out of the command line; what NAME may be is checked with the rest of the configuration. */
 function withoutRole(words: readonly string[]): { readonly words: readonly string[]; readonly role: string | undefined } {
@@ -138,9 +145,10 @@ async function main(): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command === undefined) fail(`Unknown command "${name}"; use start, migrate, healthcheck, status or --help.`, EXIT_USAGE);
-  if (rest.length > 0) fail(`Command "${name}" takes no arguments, got "${rest.join(" ")}".`, EXIT_USAGE);
+  const withWords = Object.hasOwn(commandsWithWords, name) ? commandsWithWords[name] : undefined;
+  const command = Object.hasOwn(commands, name) ? commands[name] : withWords && (() => withWords(rest));
+  if (command === undefined) fail(`Unknown command "${name}"; use start, migrate, seed, healthcheck, status or --help.`, EXIT_USAGE);
+  if (rest.length > 0 && withWords === undefined) fail(`Command "${name}" takes no arguments, got "${rest.join(" ")}".`, EXIT_USAGE);
   const major = Number(process.versions.node.split(".")[0]);
   if (major < LEAST_NODE) fail(`Node ${process.versions.node} is too old for the app; use Node ${LEAST_NODE} or newer.`, EXIT_USAGE);
   if (name === "start") {

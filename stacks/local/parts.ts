@@ -57,6 +57,7 @@ export function loadBalancer(
   host: DockerHost,
   network: Network,
   app: App,
+  adminToken: pulumi.Input<string>,
   opts?: pulumi.ComponentResourceOptions,
 ): LoadBalancer {
   const args: LoadBalancerArgs = {
@@ -68,6 +69,7 @@ export function loadBalancer(
     apiLimit: { requestsPerSecond: config.apiRequestsPerSecond, burst: config.apiBurst },
     chatLimit: { requestsPerSecond: config.chatRequestsPerSecond, burst: config.chatBurst },
     maxBodyMb: config.maxBodyMb,
+    operatorToken: adminToken,
     appBootSeconds: config.appBootSeconds,
     ...loadBalancerTls(config),
     platform: host.platform,

@@ -70,9 +70,9 @@ describe("the app's command line", function () {
     assert.deepEqual(
       [run(["serve"]), run(["start", "now"]), run(["constructor"])].map(({ status, stderr }) => ({ status, stderr })),
       [
-        { status: 2, stderr: 'Unknown command "serve"; use start, migrate, healthcheck, status or --help.\n' },
+        { status: 2, stderr: 'Unknown command "serve"; use start, migrate, seed, healthcheck, status or --help.\n' },
         { status: 2, stderr: 'Command "start" takes no arguments, got "now".\n' },
-        { status: 2, stderr: 'Unknown command "constructor"; use start, migrate, healthcheck, status or --help.\n' },
+        { status: 2, stderr: 'Unknown command "constructor"; use start, migrate, seed, healthcheck, status or --help.\n' },
       ],
     );
     assert.match(run(["--help"]).stdout, /^Usage: node main\.js/);

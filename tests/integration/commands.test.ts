@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { execIn } from "../../toolchain/lib/docker";
+import type { LoadResult } from "../../toolchain/load/result";
 import { everything, runCommand, type Outcome } from "../support/commands";
 import { containersOf, docker, leftovers, runningIds } from "../support/docker";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
@@ -93,6 +97,37 @@ describe("npm run up, status, verify, restart, down (A11, C8)", function () {
     assert.equal((await runningIds(stack, "load-balancer")).length, 1);
     const after = await run("drift");
     assert.equal(after.code, 0, everything(after));
+  });
+
+  it("F6 load sends what a profile says, judges it and writes the report", async () => {
+    const outcome = await run("load", "--seconds", "5", "--json", "-", "--report", path.join(project.directory, "load.html"));
+    assert.equal(outcome.code, 0, everything(outcome));
+    const result = JSON.parse(outcome.stdout) as LoadResult;
+    assert.deepEqual([result.measured.due, result.measured.failed, result.ownSeconds], [80, 0, 25]);
+    assert.ok(result.samples.length >= 3, `${result.samples.length} looks at the app`);
+    assert.ok(result.hitRate !== undefined && result.hitRate > 0, "dashboards come from the cache as well");
+    assert.match(readFileSync(path.join(project.directory, "load.html"), "utf8"), /all 2 targets met/);
+    const unknown = await run("load", "--profile", "everything");
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.stderr, /--profile "everything": allowed are smoke, /);
+  });
+
+  it("E10 the image makes companies for a load, once", async () => {
+    const [app = ""] = await runningIds(stack, "app");
+    const seed = async (): Promise<{ readonly said: string; readonly lines: string[] }> => {
+      const command = ["node", "main.js", "seed", "--companies=60", "--sessions"];
+      const { exitCode, stdout, stderr } = await execIn(docker.getContainer(app), command, 60_000);
+      assert.equal(exitCode, 0, stderr);
+      return { said: stderr, lines: stdout.trim().split("\n") };
+    };
+    const [first, second] = [await seed(), await seed()];
+    assert.match(first.said, /60 companies are there, 60 made now/);
+    assert.match(second.said, /60 companies are there, 0 made now/);
+    assert.deepEqual([first.lines.length, second.lines.length], [60, 60]);
+    const { token } = JSON.parse(second.lines[59] ?? "{}") as { token: string };
+    const { url } = JSON.parse((await run("status", "--json")).stdout) as { url: string };
+    const answer = await fetch(`${url}/api/company`, { headers: { authorization: `Bearer ${token}` } });
+    assert.equal(((await answer.json()) as { name: string }).name, "Seed 1 000060");
   });
 
   it("restart replaces every worker and keeps the containers", async () => {

@@ -21,6 +21,8 @@ export interface LoadBalancerRig {
   readonly url: string;
   /** With TLS: plain HTTP, which redirects. */
   readonly redirectUrl: string;
+  /** Token of requests that no limit applies to. */
+  readonly operatorToken: string;
   /** Puts another certificate into the volume, as a second `pulumi up` does. */
   replaceCertificate(pem: string): void;
   /** Starts Node containers, all at once, under the alias the load balancer looks for; returns their names. */
@@ -48,8 +50,20 @@ export async function loadBalancerRig(limits: RigLimits, firstUpstream: string, 
   const directory = mkdtempSync(path.join(tmpdir(), "phased-lb-"));
   const [port, redirectPort] = [await freePort(), await freePort()];
   let writers = 0;
+  const operatorToken = randomBytes(16).toString("hex");
+  const secrets = `${name}-secrets`;
+  const writeSecret = (file: string, content: string): void => {
+    const writer = `${name}-writer-${(writers += 1)}`;
+    writeFileSync(path.join(directory, file), content, { mode: 0o444 });
+    docker(["create", ...label, "--name", writer, "--volume", `${secrets}:/run/secrets`, image]);
+    docker(["cp", path.join(directory, file), `${writer}:/run/secrets/${file}`]);
+    docker(["rm", writer]);
+    // Read-only, as the container has to find it, and so not to be written over.
+    rmSync(path.join(directory, file));
+  };
   const rig: LoadBalancerRig = {
     name,
+    operatorToken,
     url: `http${tls === undefined ? "" : "s"}://127.0.0.1:${port}`,
     redirectUrl: `http://127.0.0.1:${redirectPort}`,
     async startUpstreams(count, script) {
@@ -61,18 +75,12 @@ export async function loadBalancerRig(limits: RigLimits, firstUpstream: string, 
       await Promise.all(added.map((upstream) => promisify(execFile)("docker", ["start", upstream])));
       return added;
     },
-    replaceCertificate(pem) {
-      const writer = `${name}-writer-${(writers += 1)}`;
-      writeFileSync(path.join(directory, "tls.pem"), pem, { mode: 0o444 });
-      docker(["create", ...label, "--name", writer, "--volume", `${name}:/run/secrets`, image]);
-      docker(["cp", path.join(directory, "tls.pem"), `${writer}:/run/secrets/tls.pem`]);
-      docker(["rm", writer]);
-    },
+    replaceCertificate: (pem) => writeSecret("tls.pem", pem),
     healthStatus: () => docker(["inspect", "--format", "{{.State.Health.Status}}", name]).trim(),
     remove() {
       docker(["rm", "--force", "--volumes", name, ...upstreams]);
       docker(["network", "rm", name]);
-      docker(["volume", "rm", "--force", name]);
+      docker(["volume", "rm", "--force", name, secrets]);
       docker(["image", "rm", image]);
       rmSync(directory, { recursive: true, force: true });
     },
@@ -86,13 +94,15 @@ export async function loadBalancerRig(limits: RigLimits, firstUpstream: string, 
   docker(["network", "create", ...label, name]);
   await rig.startUpstreams(1, firstUpstream);
   const command: string[] = [];
-  const options: string[] = [];
+  const options = ["--volume", `${secrets}:/run/secrets:ro`];
+  docker(["volume", "create", ...label, secrets]);
+  writeSecret("operator_token", operatorToken);
   if (tls !== undefined) {
     docker(["volume", "create", ...label, name]);
     if (tls.pem === undefined) command.push("generate", GENERATED_PEM, subjectAltNames("127.0.0.1"));
     else command.push("watch", "/run/secrets/tls.pem");
     if (tls.pem !== undefined) rig.replaceCertificate(tls.pem);
-    options.push("--volume", tls.pem === undefined ? `${name}:${path.dirname(GENERATED_PEM)}` : `${name}:/run/secrets:ro`);
+    if (tls.pem === undefined) options.push("--volume", `${name}:${path.dirname(GENERATED_PEM)}`);
     options.push("--publish", `127.0.0.1:${redirectPort}:8080`);
   }
   const published = ["--publish", `127.0.0.1:${port}:${tls === undefined ? 8080 : 8443}`, ...options];

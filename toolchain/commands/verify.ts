@@ -1,12 +1,20 @@
-import { writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Command } from "commander";
+import type Docker from "dockerode";
 import { UserError, messageOf } from "../lib/errors";
 import { reachableDocker } from "../lib/docker";
 import { SERVICES, stackContainers } from "../lib/docker-app";
+import { stopIfInterrupted } from "../lib/interrupt";
 import { openStack, textOutput, type OpenStack } from "../lib/outputs";
+import { ROOT } from "../lib/paths";
 import { operatorOf, postgresStatus } from "../lib/postgres-operator";
 import { colours } from "../lib/table";
+import { compareWithSingle } from "../load/compare";
+import { reportFile, writeHtml, writeJson } from "../load/files";
+import { type Profile, PROFILE_OF_PHASE, profileNamed } from "../load/profiles";
+import type { LoadResult } from "../load/result";
+import { type LoadTarget, renderResult, runLoad } from "../load/run";
+import { membersOf } from "../load/target";
 import { HttpClient } from "../verify/http";
 import { checksOf, makeReport, renderReport, runChecks } from "../verify/run";
 import type { Check, Expected, VerifyContext } from "../verify/types";
@@ -19,6 +27,10 @@ interface VerifyOptions {
   readonly json?: string;
   readonly only?: string;
   readonly faults: boolean;
+  /** `true` for the phase's own profile. */
+  readonly load?: string | true;
+  readonly compare?: true;
+  readonly report?: string;
 }
 
 /** `npm run verify`: proves that the running stack keeps what features.md promises. Exit code 1 if a check fails. */
@@ -30,6 +42,9 @@ export function register(program: Command): void {
     .option("--json <file>", "also write the result as JSON; - for standard output instead of the table")
     .option("--only <ids>", "only these features, comma-separated, e.g. C7,B1")
     .option("--no-faults", "leave out what breaks something on purpose (kill -9 of one worker; Redis restarted, Postgres switched over)")
+    .option("--load [profile]", "then send a load: the phase's own, or one of npm run load -- --help; adds its targets to the table")
+    .option("--compare", "with --load: also the rate that the stack carries ÷ that of one unscaled process (C9)")
+    .option("--report <file>", "with --load: where its report goes (default: .build/load/STACK-PROFILE.html)")
     .addHelpText(
       "after",
       `
@@ -39,6 +54,7 @@ this client's allowance at the load balancer for some seconds.
 Examples:
   npm run verify
   npm run verify -- --stack shop --json verify.json
+  npm run verify -- --load --compare
   npm run verify -- --only C7 --no-faults`,
     )
     .action(run);
@@ -54,6 +70,7 @@ async function run(options: VerifyOptions): Promise<void> {
     throw new UserError(`stack ${stack.name} is in phase ${phase}; verify knows the phases ${PHASES.join(" and ")} so far`);
   }
   const checks = selectChecks(checksOf(phase), options);
+  const profile = profileOf(options, phase);
 
   const http = new HttpClient(url, textOutput(outputs, "adminToken"));
   await answering(http, stack);
@@ -64,9 +81,10 @@ async function run(options: VerifyOptions): Promise<void> {
   say(`Proving stack ${stack.name}, phase ${phase}, at ${url}\n\n`);
   const startedAt = new Date();
   const terminal = process.stderr.isTTY;
+  const context = await verifyContext(http, stack, phase, secretsOf(outputs));
   const rows = await runChecks(
     checks,
-    await verifyContext(http, stack, phase, secretsOf(outputs)),
+    context,
     (check, index) => {
       const progress = `[${index + 1}/${checks.length}] ${check.id} ${check.title}`;
       if (terminal) say(`\r\u001b[2K${progress}`);
@@ -75,13 +93,48 @@ async function run(options: VerifyOptions): Promise<void> {
       if (terminal) say("\r\u001b[2K");
       else say(`${row.verdict.padEnd(4)} ${row.id.padEnd(3)} ${row.title} (${row.seconds.toFixed(1)} s)\n`);
     },
-  ).finally(() => http.close());
+  ).catch((error: unknown) => {
+    http.close();
+    throw error;
+  });
 
   const report = makeReport({ stack: stack.name, phase, url, startedAt }, rows);
-  if (quiet) process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
-  else process.stdout.write(`${terminal ? "" : "\n"}${renderReport(report)}\n`);
-  if (options.json !== undefined && !quiet) writeReport(options.json, report);
-  if (report.failed > 0) process.exitCode = 1;
+  if (!quiet) process.stdout.write(`${terminal ? "" : "\n"}${renderReport(report)}\n`);
+  const target = { stack: stack.name, phase, http, docker: context.docker, ...membersOf(context.containers) };
+  const load = await (profile === undefined ? Promise.resolve(undefined) : proveLoad(profile, target, options, say)).finally(() =>
+    http.close(),
+  );
+  if (quiet) process.stdout.write(`${JSON.stringify({ ...report, ...load }, undefined, 2)}\n`);
+  if (options.json !== undefined && !quiet) writeReport(options.json, { ...report, ...load });
+  stopIfInterrupted();
+  if (report.failed > 0 || load?.load.rows.some(({ verdict }) => verdict === "fail") === true) process.exitCode = 1;
+}
+
+/** The load that was asked for. @throws UserError for a profile that there is not, and for options that need one. */
+function profileOf({ load, compare, report }: VerifyOptions, phase: string): Profile | undefined {
+  if (load !== undefined) return profileNamed(load === true ? (PROFILE_OF_PHASE[phase] ?? "smoke") : load, "--load");
+  if (compare !== undefined) throw new UserError("--compare compares under load: add --load");
+  if (report !== undefined) throw new UserError("--report is of a load: add --load");
+  return undefined;
+}
+
+/** Sends the load, prints its table and writes its report, which also says what a comparison found. */
+async function proveLoad(
+  profile: Profile,
+  target: LoadTarget,
+  { compare, report, json }: VerifyOptions,
+  say: (text: string) => void,
+): Promise<{ readonly load: LoadResult }> {
+  const quiet = json === "-";
+  say("\n");
+  const sent = await runLoad(profile, target, { quiet });
+  const gain = compare === true && !sent.interrupted ? [await compareWithSingle(target, quiet)] : [];
+  const load = { ...sent, rows: [...sent.rows, ...gain] };
+  if (!quiet) process.stdout.write(`\n${renderResult(load)}\n`);
+  const file = report ?? reportFile(load);
+  writeHtml(file, load);
+  say(colours.dim(`\nreport: ${report ?? path.relative(ROOT, file)}\n`));
+  return { load };
 }
 
 function selectChecks(checks: readonly Check[], { only, faults }: VerifyOptions): readonly Check[] {
@@ -113,7 +166,12 @@ function secretsOf(outputs: Readonly<Record<string, unknown>>): string[] {
   return ["adminToken", "databasePassword"].flatMap((key) => textOutput(outputs, key) ?? []);
 }
 
-async function verifyContext(http: HttpClient, stack: OpenStack, phase: string, secrets: readonly string[]): Promise<VerifyContext> {
+async function verifyContext(
+  http: HttpClient,
+  stack: OpenStack,
+  phase: string,
+  secrets: readonly string[],
+): Promise<VerifyContext & { readonly docker: Docker }> {
   const docker = await reachableDocker(stack.dockerHost);
   const onDocker = await stack.onDocker();
   let session: ReturnType<HttpClient["signUp"]> | undefined;
@@ -124,6 +182,7 @@ async function verifyContext(http: HttpClient, stack: OpenStack, phase: string, 
   const operator: VerifyContext["operator"] = async () => operatorOf(docker, await stackContainers(docker, onDocker));
   return {
     http,
+    docker,
     secrets,
     containers,
     operator,
@@ -160,10 +219,6 @@ function expectedOf(stack: OpenStack, phase: string): Expected {
 }
 
 function writeReport(file: string, report: unknown): void {
-  try {
-    writeFileSync(path.resolve(file), `${JSON.stringify(report, undefined, 2)}\n`);
-  } catch (error) {
-    throw new UserError(`--json ${file}: cannot be written (${messageOf(error)})`);
-  }
+  writeJson(file, report);
   process.stderr.write(colours.dim(`\nwritten to ${file}\n`));
 }

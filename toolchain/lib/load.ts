@@ -1,4 +1,4 @@
-import { requester } from "./requester";
+import { type Requester, requester } from "./requester";
 
 /** One request of a load. */
 export interface LoadRequest {
@@ -45,46 +45,77 @@ export interface RunningLoad {
   readonly done: Promise<LoadReport>;
 }
 
-/** Starts a load at a fixed rate over keep-alive connections. */
-export function startLoad(options: LoadOptions): RunningLoad {
-  const target = requester(options.url);
-  const total = Math.round(options.ratePerSecond * options.seconds);
-  const statuses: Record<string, number> = {};
-  const errors: Record<string, number> = {};
-  const latencies: number[] = [];
+/** What became of one request: an answer, or the reason why there is none. */
+export type Outcome = { readonly status: number } | { readonly error: string };
+
+export interface OpenLoopOptions {
+  /** Requests to send. */
+  readonly total: number;
+  /** When the n-th request is due, in milliseconds from the start; ascending. */
+  readonly dueAt: (n: number) => number;
+  readonly next: (n: number) => LoadRequest;
+  /** Connections the n-th request goes over; the caller closes them. */
+  readonly over: (n: number) => Requester;
+  /** Called once for each request that was sent, or that was due and could not be: `error` then says so. */
+  readonly onOutcome: (n: number, outcome: Outcome, times: RequestTimes) => void;
+  /** Longest wait for one answer; @default 10000 ms */
+  readonly timeoutMs?: number;
+  /** Requests under way at once; what would be more is not sent. @default no bound */
+  readonly mostUnderWay?: number;
+}
+
+export interface RequestTimes {
+  /** From the moment it was due, ms: a stall of the server delays all that is due meanwhile, and none of it is left out. */
+  readonly latencyMs: number;
+  /** By which the sender itself was late, ms; part of the latency. */
+  readonly lateMs: number;
+}
+
+export interface OpenLoop {
+  /** Sends no more, waits for what is under way. */
+  stop(): Promise<number>;
+  /** Sends no more and reports nothing further; what is under way is forgotten. */
+  abandon(): void;
+  /** Requests that were due so far. */
+  readonly sent: number;
+  /** Resolves with the requests that were due. */
+  readonly done: Promise<number>;
+}
+
+/** Sends requests when they are due, whether or not earlier ones were answered. */
+export function openLoop(options: OpenLoopOptions): OpenLoop {
   const started = performance.now();
   let sent = 0;
-  let answered = 0;
+  let underWay = 0;
   let stopped = false;
+  let abandoned = false;
   let timer: NodeJS.Timeout | undefined;
-  let settle: (report: LoadReport) => void = () => undefined;
-  const done = new Promise<LoadReport>((resolve) => (settle = resolve));
+  let settle: (sent: number) => void = () => undefined;
+  const done = new Promise<number>((resolve) => (settle = resolve));
 
-  const dueAt = (n: number): number => started + (n * 1000) / options.ratePerSecond;
-
+  const dueAt = (n: number): number => started + options.dueAt(n);
   const finishIfDone = (): void => {
-    if (!stopped || answered < sent) return;
-    target.close();
-    settle(summarise({ sent, statuses, errors, latencies, elapsedMs: Math.max(1, dueAt(sent) - started) }));
-  };
-
-  const record = (n: number, outcome: { status: number } | { error: string }): void => {
-    answered += 1;
-    latencies.push(performance.now() - dueAt(n));
-    const [table, key] = "status" in outcome ? [statuses, String(outcome.status)] : [errors, outcome.error];
-    table[key] = (table[key] ?? 0) + 1;
-    finishIfDone();
+    if (stopped && underWay === 0) settle(sent);
   };
 
   const send = (n: number): void => {
+    const lateMs = performance.now() - dueAt(n);
+    if (underWay >= (options.mostUnderWay ?? Infinity)) {
+      options.onOutcome(n, { error: `not sent: ${underWay} requests under way` }, { latencyMs: lateMs, lateMs });
+      return;
+    }
     const { path, method = "GET", headers = {}, body } = options.next(n);
     let open = true;
-    const once = (outcome: { status: number } | { error: string }): void => {
+    underWay += 1;
+    const once = (outcome: Outcome): void => {
       if (!open) return;
       open = false;
-      record(n, outcome);
+      underWay -= 1;
+      if (abandoned) return;
+      options.onOutcome(n, outcome, { latencyMs: performance.now() - dueAt(n), lateMs });
+      finishIfDone();
     };
-    const outgoing = target.request({ path, method, headers });
+    const outgoing = options.over(n).request({ path, method, headers });
     outgoing.setTimeout(options.timeoutMs ?? 10_000, () => outgoing.destroy(new Error("timeout")));
     outgoing.once("error", (error) => once({ error: (error as NodeJS.ErrnoException).code ?? error.message }));
     outgoing.once("response", (response) => {
@@ -96,11 +127,11 @@ export function startLoad(options: LoadOptions): RunningLoad {
   };
 
   const tick = (): void => {
-    while (!stopped && sent < total && dueAt(sent) <= performance.now()) {
+    while (!stopped && sent < options.total && dueAt(sent) <= performance.now()) {
       sent += 1;
       send(sent - 1);
     }
-    if (sent >= total) stopped = true;
+    if (sent >= options.total) stopped = true;
     if (stopped) finishIfDone();
     else timer = setTimeout(tick, Math.max(0, dueAt(sent) - performance.now()));
   };
@@ -108,10 +139,51 @@ export function startLoad(options: LoadOptions): RunningLoad {
 
   return {
     done,
+    get sent() {
+      return sent;
+    },
     stop() {
       stopped = true;
       clearTimeout(timer);
       finishIfDone();
+      return done;
+    },
+    abandon() {
+      stopped = true;
+      abandoned = true;
+      clearTimeout(timer);
+      settle(sent);
+    },
+  };
+}
+
+/** Starts a load at a fixed rate over keep-alive connections. */
+export function startLoad(options: LoadOptions): RunningLoad {
+  const target = requester(options.url);
+  const statuses: Record<string, number> = {};
+  const errors: Record<string, number> = {};
+  const latencies: number[] = [];
+  const dueAt = (n: number): number => (n * 1000) / options.ratePerSecond;
+  const loop = openLoop({
+    total: Math.round(options.ratePerSecond * options.seconds),
+    dueAt,
+    next: options.next,
+    over: () => target,
+    onOutcome(_n, outcome, { latencyMs }) {
+      latencies.push(latencyMs);
+      const [table, key] = "status" in outcome ? [statuses, String(outcome.status)] : [errors, outcome.error];
+      table[key] = (table[key] ?? 0) + 1;
+    },
+    ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
+  });
+  const done = loop.done.then((sent) => {
+    target.close();
+    return summarise({ sent, statuses, errors, latencies, elapsedMs: Math.max(1, dueAt(sent)) });
+  });
+  return {
+    done,
+    async stop() {
+      await loop.stop();
       return done;
     },
   };

@@ -17,7 +17,7 @@ export interface Ask {
   readonly body?: unknown;
   /** Longest wait; @default 15000 ms */
   readonly timeoutMs?: number;
-  /** Held against the app's limits like anyone's request. @default false: sent as the operator, whose load is let through */
+  /** Held against the limits of app and load balancer like anyone's request. @default false: sent as the operator, whose load is let through */
   readonly limited?: boolean;
 }
 
@@ -31,12 +31,12 @@ export interface Session {
 export class HttpClient {
   private readonly requester: ReturnType<typeof requester>;
 
-  /** Headers by which the app lets this client's load through its own limits; the load balancer's hold all the same. */
+  /** Headers by which app and load balancer let this client's load through their limits. */
   readonly operator: Readonly<Record<string, string>>;
 
   /**
    * @param url address without a path, e.g. `http://127.0.0.1:3001`.
-   * @param adminToken of the stack; without it the app's limits for one address and one user apply to everything that is sent.
+   * @param adminToken of the stack; without it all limits for one address and one user apply to everything that is sent.
    */
   constructor(
     readonly url: string,

@@ -99,10 +99,15 @@ const MARKS = {
   skip: colours.yellow("skip"),
 } as const;
 
+/** One line a row. */
+export function renderRows(rows: readonly Row[]): string {
+  const lines = rows.map((row) => [row.id, row.title, row.target, MARKS[row.verdict], row.measured]);
+  return renderTable(["id", "what", "target", "", "measured"], lines);
+}
+
 /** The table people read: one line a check, then the sum. */
 export function renderReport(report: Report): string {
-  const rows = report.rows.map((row) => [row.id, row.title, row.target, MARKS[row.verdict], row.measured]);
-  const table = renderTable(["id", "what", "target", "", "measured"], rows);
+  const table = renderRows(report.rows);
   const skipped = report.skipped > 0 ? `, ${report.skipped} skipped` : "";
   const sum = `${report.passed} passed, ${report.failed} failed${skipped} in ${report.seconds.toFixed(0)} s`;
   return `${table}\n\n${report.failed > 0 ? colours.red(sum) : colours.green(sum)}`;

@@ -54,8 +54,8 @@ export async function openForMigrations(config: DatabaseConfig, logger: Logger):
   });
 }
 
-/** The database for one look at it, as the app itself: one connection and no replicas. */
-export async function openForCheck(config: DatabaseConfig, logger: Logger): Promise<Database> {
+/** The database for one task, as the app itself: one connection and no replicas. */
+export async function openForTask(config: DatabaseConfig, logger: Logger): Promise<Database> {
   const { appName, sqlitePath, postgres } = config;
   if (postgres === undefined) return SqliteDatabase.open({ file: sqlitePath });
   return new (await postgresDatabase())({

@@ -5,7 +5,7 @@ import type { Logger } from "../observability/logger";
 import type { Database } from "./database";
 import { ensureIamLogin, ensureLogin } from "./login";
 import { migrate, type Migration, readMigrations, verifySchema } from "./migrate";
-import { openForCheck, openForMigrations } from "./open";
+import { openForTask, openForMigrations } from "./open";
 
 /** What {@link migrateSchema} does beside migrating. */
 export interface MigrateOptions {
@@ -43,7 +43,7 @@ export async function migrateSchema(config: AppConfig, logger: Logger, { makeLog
  * @throws MigrationError when they are not.
  */
 export async function checkSchema(config: AppConfig, logger: Logger): Promise<void> {
-  const database = await openForCheck(config, logger);
+  const database = await openForTask(config, logger);
   try {
     const newer = await verifySchema(database, migrationsFor(database));
     await verifyQueues(config);

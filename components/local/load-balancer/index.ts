@@ -24,6 +24,8 @@ const defaults = {
   tmpMb: 16,
   /** Where {@link SecretFiles} puts the user's own certificate. */
   ownPem: "/run/secrets/tls.pem",
+  /** Name of the file with the operator's token, as haproxy-config.ts expects it. */
+  operatorTokenName: "operator_token",
 } as const;
 
 /**
@@ -56,6 +58,8 @@ export interface LoadBalancerArgs {
   readonly chatLimit: RateLimit;
   /** Largest request body in MiB. A change replaces the load balancer. */
   readonly maxBodyMb: number;
+  /** Requests with this token in `X-Rate-Limit-Bypass` are not held against a client's limits: load that the operator sends. */
+  readonly operatorToken: pulumi.Input<string>;
   /** Seconds an instance of the app may take, which is waited for. @default 90 */
   readonly appBootSeconds?: number;
   /** TLS 1.2 and newer on {@link port}, HTTP/2 included. Switching it on or off replaces the load balancer. @default plain HTTP */
@@ -75,17 +79,21 @@ export interface LoadBalancerArgs {
   };
 }
 
+/** The operator's token, and with a certificate of the user's own that. */
+type Secrets = SecretFiles<never, string>;
+type Contents = Readonly<Record<string, pulumi.Output<string>>>;
+
 /**
  * HAProxy in front of the app: the only container with a published port.
  *
  * Its configuration is part of its image. So the build checks it (`haproxy -c`) before the running load balancer is touched, the
- * image's tag covers it, and nothing has to be mounted. It holds no secret: with TLS the key is in a volume.
+ * image's tag covers it. It holds no secret: the operator's token and, with TLS, the key are in volumes.
  */
 export class LoadBalancer extends pulumi.ComponentResource {
   /** Address of the app for its users, without a trailing slash. */
   readonly url: pulumi.Output<string>;
   private readonly image: Image;
-  private readonly secrets: SecretFiles<never, "tls.pem"> | undefined;
+  private readonly secrets: Secrets;
   private readonly certificate: docker.Volume | undefined;
   private readonly container: docker.Container;
 
@@ -105,7 +113,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
   /** The resources this component is made of. */
   get nodes(): {
     readonly image: Image;
-    readonly secrets: SecretFiles<never, "tls.pem"> | undefined;
+    readonly secrets: Secrets;
     readonly certificate: docker.Volume | undefined;
     readonly container: docker.Container;
   } {
@@ -120,10 +128,10 @@ export class LoadBalancer extends pulumi.ComponentResource {
     return new Image(`${name}-image`, { source, ...transform }, { parent: this });
   }
 
-  private createSecrets(name: string, { tls }: LoadBalancerArgs): SecretFiles<never, "tls.pem"> | undefined {
-    if (tls?.kind !== "own") return undefined;
-    const render = (): { "tls.pem": pulumi.Output<string> } => ({ "tls.pem": pulumi.secret(tls.pem) });
-    return new SecretFiles(`${name}-tls`, { generate: [], render, image: this.image.reference }, { parent: this });
+  private createSecrets(name: string, { tls, operatorToken }: LoadBalancerArgs): Secrets {
+    const own = tls?.kind === "own" ? { "tls.pem": pulumi.secret(tls.pem) } : {};
+    const render = (): Contents => ({ [defaults.operatorTokenName]: pulumi.secret(operatorToken), ...own });
+    return new SecretFiles(`${name}-secrets`, { generate: [], render, image: this.image.reference }, { parent: this });
   }
 
   private createCertificate(name: string, { tls, transform }: LoadBalancerArgs): docker.Volume | undefined {
@@ -139,7 +147,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
       ...(args.redirectPort === undefined ? [] : [{ internal: LOAD_BALANCER_PORT, external: args.redirectPort }]),
       { internal: args.tls === undefined ? LOAD_BALANCER_PORT : TLS_PORT, external: args.port },
     ];
-    const { command, mount } = this.certificateSource(args);
+    const { command, mounts } = this.certificateSource(args);
     return new docker.Container(
       ...transformed(
         args.transform?.container,
@@ -150,23 +158,23 @@ export class LoadBalancer extends pulumi.ComponentResource {
           networksAdvanced: [{ name: args.networkName, aliases: [LOAD_BALANCER_ALIAS] }],
           ports: published.map((port) => ({ ...port, ip: args.publishAddress })),
           ...(command === undefined ? {} : { command }),
-          ...(mount === undefined ? {} : { volumes: [{ ...mount }] }),
+          volumes: [this.secrets.mount, ...mounts].map((mount) => ({ ...mount })),
           wait: true,
           waitTimeout: (args.appBootSeconds ?? BOOT_SECONDS) + defaults.bootMarginSeconds,
         },
         // Two containers cannot own one port: the provider's default, said here because everything depends on it.
-        // The certificate has to be there at the start; what comes later is handed over by start.sh.
-        { parent: this, deleteBeforeReplace: true, ...(this.secrets === undefined ? {} : { dependsOn: [this.secrets] }) },
+        // Token and certificate have to be there at the start; a later certificate is handed over by start.sh.
+        { parent: this, deleteBeforeReplace: true, dependsOn: [this.secrets] },
       ),
     );
   }
 
-  /** What start.sh is told, and the volume the certificate is in. */
-  private certificateSource({ publicHost }: LoadBalancerArgs): { readonly command?: string[]; readonly mount?: VolumeMount } {
-    if (this.secrets !== undefined) return { command: ["watch", this.secrets.files["tls.pem"].path], mount: this.secrets.mount };
-    if (this.certificate === undefined) return {};
+  /** What start.sh is told, and volumes the certificate is in beside the secrets. */
+  private certificateSource({ publicHost, tls }: LoadBalancerArgs): { readonly command?: string[]; readonly mounts: VolumeMount[] } {
+    if (tls?.kind === "own") return { command: ["watch", defaults.ownPem], mounts: [] };
+    if (this.certificate === undefined) return { mounts: [] };
     const mount = { volumeName: this.certificate.name, containerPath: path.posix.dirname(GENERATED_PEM) };
-    return { command: ["generate", GENERATED_PEM, subjectAltNames(publicHost)], mount };
+    return { command: ["generate", GENERATED_PEM, subjectAltNames(publicHost)], mounts: [mount] };
   }
 }
 

@@ -197,6 +197,7 @@ describe("local components", () => {
       apiLimit: { requestsPerSecond: 100, burst: 100 },
       chatLimit: { requestsPerSecond: 50, burst: 50 },
       maxBodyMb: 10,
+      operatorToken: "canary-token",
       platform: "linux/amd64",
       contextDirectory: path.join(directory, "lb"),
     });
@@ -209,6 +210,21 @@ describe("local components", () => {
       assert.deepEqual(inputs["ports"], [{ internal: 8080, external: 4001, ip: "0.0.0.0" }]);
       assert.equal(inputs["readOnly"], true);
       assert.equal(inputs["image"], recorder.get("lb-image-build").inputs["imageName"]);
+    });
+
+    it("A4 the operator's token comes by a file in a volume, and is plain nowhere", async () => {
+      new LoadBalancer("operated", args());
+      await settled();
+      const { volumes } = recorder.get("operated-haproxy").inputs as { volumes: Record<string, unknown>[] };
+      assert.deepEqual(
+        volumes.map(({ containerPath, readOnly }) => ({ containerPath, readOnly })),
+        [{ containerPath: "/run/secrets", readOnly: true }],
+      );
+      const { inputs, secrets } = recorder.get("operated-secrets-writer");
+      const [upload] = inputs["uploads"] as { file: string }[];
+      assert.equal(upload?.file, "/run/secrets/operator_token");
+      assert.ok(secrets.includes("canary-token"));
+      assert.ok(recorder.resources.every(({ plain }) => !plain.includes("canary-token")));
     });
 
     it("writes addresses of IPv6 as URLs need them", async () => {
@@ -227,9 +243,9 @@ describe("local components", () => {
       assert.deepEqual(inputs["command"], ["watch", "/run/secrets/tls.pem"]);
       // The volumes of the two are different ones, of one stack they are the same.
       assert.deepEqual({ ...recorder.get("tls-b-haproxy").inputs, volumes: [] }, { ...inputs, volumes: [] });
-      const writer = recorder.get("tls-a-tls-writer");
+      const writer = recorder.get("tls-a-secrets-writer");
       assert.ok(
-        dependencies.some((urn) => urn.endsWith("::tls-a-tls-writer")),
+        dependencies.some((urn) => urn.endsWith("::tls-a-secrets-writer")),
         "the certificate is there before HAProxy starts",
       );
       assert.ok(writer.secrets.includes("canary-key-1"));
@@ -247,8 +263,11 @@ describe("local components", () => {
         { internal: 8080, external: 4080, ip: "0.0.0.0" },
         { internal: 8443, external: 4001, ip: "0.0.0.0" },
       ]);
-      const [volume] = inputs["volumes"] as Record<string, unknown>[];
-      assert.equal(volume?.["containerPath"], "/var/lib/haproxy-tls");
+      const volumes = inputs["volumes"] as Record<string, unknown>[];
+      assert.deepEqual(
+        volumes.map(({ containerPath }) => containerPath),
+        ["/run/secrets", "/var/lib/haproxy-tls"],
+      );
     });
 
     it("another limit is another image; another port is not", async () => {

@@ -49,20 +49,26 @@ describe("haproxy.cfg", () => {
   it("B1 limits clients: the burst within a second, the average over ten; chat by its own table", () => {
     const rules = publicLines.filter((line) => line.includes("limit_"));
     assert.deepEqual(rules, [
-      "http-request track-sc0 src,ipmask(32,64) table limit_chat if is_chat",
-      "http-request deny status 429 default-errorfiles if is_chat { sc0_gpc0_rate(limit_chat) ge 75 }",
-      "http-request deny status 429 default-errorfiles if is_chat { sc0_gpc1_rate(limit_chat) ge 525 }",
-      "http-request track-sc0 src,ipmask(32,64) table limit_api if !is_chat",
-      "http-request deny status 429 default-errorfiles if !is_chat { sc0_gpc0_rate(limit_api) ge 200 }",
-      "http-request deny status 429 default-errorfiles if !is_chat { sc0_gpc1_rate(limit_api) ge 1100 }",
+      "http-request track-sc0 src,ipmask(32,64) table limit_chat if is_chat !is_operator",
+      "http-request deny status 429 default-errorfiles if is_chat !is_operator { sc0_gpc0_rate(limit_chat) ge 75 }",
+      "http-request deny status 429 default-errorfiles if is_chat !is_operator { sc0_gpc1_rate(limit_chat) ge 525 }",
+      "http-request track-sc0 src,ipmask(32,64) table limit_api if !is_chat !is_operator",
+      "http-request deny status 429 default-errorfiles if !is_chat !is_operator { sc0_gpc0_rate(limit_api) ge 200 }",
+      "http-request deny status 429 default-errorfiles if !is_chat !is_operator { sc0_gpc1_rate(limit_api) ge 1100 }",
     ]);
     const off = renderHaproxyConfig({ ...settings, apiLimit: { requestsPerSecond: 0, burst: 0 } });
     assert.ok(!section(off, "frontend public").some((line) => line.includes("limit_api")));
   });
 
+  it("A4 who shows the token of the file is held against no limit and uses nobody's up", () => {
+    assert.ok(publicLines.includes("acl is_operator req.hdr(X-Rate-Limit-Bypass) -m str -f /run/secrets/operator_token"));
+    const rules = publicLines.filter((line) => /limit_|sc-inc/.test(line));
+    assert.ok(rules.length >= 10 && rules.every((line) => line.includes("!is_operator")));
+  });
+
   it("counts only what it granted: the denials stand before the counting", () => {
-    const lastDeny = publicLines.findLastIndex((line) => line.includes("deny status 429 default-errorfiles if !is_chat"));
-    const count = publicLines.indexOf("http-request sc-inc-gpc0(0) if !is_chat");
+    const lastDeny = publicLines.findLastIndex((line) => line.includes("deny status 429 default-errorfiles if !is_chat !is_operator"));
+    const count = publicLines.indexOf("http-request sc-inc-gpc0(0) if !is_chat !is_operator");
     assert.ok(lastDeny >= 0 && lastDeny < count);
   });
 

@@ -33,6 +33,7 @@ const SHARED_URNS = [
   `${local("Image")}::app-image`,
   `${local("LoadBalancer")}$${CONTAINER}::load-balancer-haproxy`,
   ...imageOf("LoadBalancer", "load-balancer"),
+  ...secretsOf("LoadBalancer", "load-balancer", []),
   `${local("LoadBalancer")}::load-balancer`,
   `${local("Network")}$docker:index/network:Network::network-bridge`,
   `${local("Network")}::network`,
@@ -249,7 +250,7 @@ describe("phase database", function () {
       }
     }
     for (const { name, deleteBeforeReplace } of recorder.ofType(CONTAINER)) {
-      const ownsSomething = /^(postgres-pg|etcd-|redis-.*-container|load-balancer)/.test(name);
+      const ownsSomething = /^(postgres-pg|etcd-|redis-.*-container|load-balancer-haproxy)/.test(name);
       assert.equal(deleteBeforeReplace, ownsSomething, name);
     }
   });

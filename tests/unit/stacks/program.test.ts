@@ -15,6 +15,9 @@ const FROZEN_URNS = [
   `${LOAD_BALANCER}$docker:index/container:Container::load-balancer-haproxy`,
   `${LOAD_BALANCER}$phased-stack:local:Image$docker:index/image:Image::load-balancer-image-build`,
   `${LOAD_BALANCER}$phased-stack:local:Image::load-balancer-image`,
+  `${LOAD_BALANCER}$phased-stack:local:SecretFiles$docker:index/container:Container::load-balancer-secrets-writer`,
+  `${LOAD_BALANCER}$phased-stack:local:SecretFiles$docker:index/volume:Volume::load-balancer-secrets-volume`,
+  `${LOAD_BALANCER}$phased-stack:local:SecretFiles::load-balancer-secrets`,
   `${LOAD_BALANCER}::load-balancer`,
   "phased-stack:local:Image$docker:index/image:Image::app-image-build",
   "phased-stack:local:Image::app-image",
@@ -98,7 +101,7 @@ describe("the whole program", function () {
   it("every Docker object has the labels of its project and stack", async () => {
     const { recorder } = await run({}, "staging");
     const labelled = recorder.resources.filter(({ type }) => /^docker:.*:(Container|Network|Volume)$/.test(type));
-    assert.equal(labelled.length, 6);
+    assert.equal(labelled.length, 8);
     for (const { inputs, name } of labelled) {
       const labels = Object.fromEntries((inputs["labels"] as { label: string; value: string }[]).map(({ label, value }) => [label, value]));
       assert.equal(labels["phased-stack.project"], "phased-stack", name);

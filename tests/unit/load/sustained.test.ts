@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { profileNamed } from "../../../toolchain/load/profiles";
+import { holds, RateSearch } from "../../../toolchain/load/sustained";
+
+/** Searches the capacity of something that carries so many requests a second. */
+function search(capacity: number): { readonly found: number; readonly atMost: boolean; readonly steps: number } {
+  const one = new RateSearch();
+  let steps = 0;
+  for (let rate = one.next; rate !== undefined; rate = one.next) {
+    one.tried(rate, rate <= capacity);
+    steps += 1;
+  }
+  return { found: one.sustained, atMost: one.isAtMost, steps };
+}
+
+describe("the rate that is carried", () => {
+  it("C9 is found to a tenth from below, in few steps, whatever it is", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 50, max: 2999 }), (capacity) => {
+        const { found, atMost, steps } = search(capacity);
+        assert.ok(found <= capacity && found >= capacity * 0.9, `${found} of ${capacity}`);
+        assert.equal(atMost, false);
+        assert.ok(steps <= 16, `${steps} steps`);
+      }),
+    );
+  });
+
+  it("C9 says when it found nothing, and when it found no end", () => {
+    assert.equal(search(10_000).found, 3000);
+    assert.equal(search(10_000).atMost, true);
+    const { found } = search(5);
+    assert.ok(found <= 5);
+  });
+
+  it("C9 a rate is carried when nearly nothing fails and no backlog grows", () => {
+    assert.equal(holds({ due: 1000, failed: 0, p95: 499 }), true);
+    assert.equal(holds({ due: 1000, failed: 1, p95: 10 }), false);
+    assert.equal(holds({ due: 1000, failed: 0, p95: 500 }), false);
+    assert.equal(holds({ due: 0, failed: 0, p95: 0 }), false);
+  });
+
+  it("F6 an unknown profile is refused with all there are", () => {
+    assert.throws(() => profileNamed("b", "--load"), /^UserError: --load "b": allowed are smoke, a-500-users, .*e-10000-companies$/);
+  });
+});

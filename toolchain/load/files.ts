@@ -1,0 +1,30 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { messageOf, UserError } from "../lib/errors";
+import { BUILD_DIR } from "../lib/paths";
+import { renderHtml } from "./html";
+import type { LoadResult } from "./result";
+
+/** Where the report of a run goes when nobody says otherwise; the next run of the same kind writes over it. */
+export function reportFile({ stack, profile }: Pick<LoadResult, "stack" | "profile">): string {
+  return path.join(BUILD_DIR, "load", `${stack}-${profile}.html`);
+}
+
+/** Writes the page of a run. @throws UserError when it cannot be written. */
+export function writeHtml(file: string, result: LoadResult): void {
+  write("--report", file, renderHtml(result));
+}
+
+/** Writes the figures of a run. @throws UserError when they cannot be written. */
+export function writeJson(file: string, result: unknown): void {
+  write("--json", file, `${JSON.stringify(result, undefined, 2)}\n`);
+}
+
+function write(option: string, file: string, text: string): void {
+  try {
+    mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
+    writeFileSync(path.resolve(file), text);
+  } catch (error) {
+    throw new UserError(`${option} ${file}: cannot be written (${messageOf(error)})`);
+  }
+}
