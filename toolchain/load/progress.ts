@@ -27,6 +27,7 @@ export class ProgressBar {
   readonly #stream = process.stderr;
   readonly #colours = coloursFor(process.stderr);
   #timer: NodeJS.Timeout | undefined;
+  #said = performance.now();
 
   /** Draws until {@link stop}. */
   start(position: () => Position): void {
@@ -40,9 +41,14 @@ export class ProgressBar {
     this.#stream.write(`${this.#colours.dim(text)}\n`);
   }
 
-  /** A line that the next one replaces; only on a terminal. */
+  /** A line that the next one replaces; without a terminal one that stays, every 15 s. */
   detail(text: string): void {
-    if (!this.#stream.isTTY) return;
+    if (!this.#stream.isTTY) {
+      if (performance.now() - this.#said < EVERY_MS.plain) return;
+      this.#said = performance.now();
+      this.#stream.write(`${text}\n`);
+      return;
+    }
     this.#clear();
     this.#stream.write(text.slice(0, (this.#stream.columns ?? 80) - 1));
   }

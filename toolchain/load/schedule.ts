@@ -1,3 +1,4 @@
+import { UserError } from "../lib/errors";
 import type { Operation, Profile, Stage } from "./profiles";
 
 /** Most requests of a run, and longest run in seconds: whatever a profile says, a load ends. */
@@ -37,12 +38,14 @@ interface Arrival {
 /**
  * Lays a profile out in time. The same profile gives the same plan.
  * @param seconds length to shorten (or stretch) the profile to, all its stages alike; @default its own
- * @throws RangeError when that is more than {@link BOUNDS} allow.
+ * @throws UserError when that is more than {@link BOUNDS} allow.
  */
 export function planOf(profile: Profile, seconds?: number): Plan {
   const own = profile.stages.reduce((sum, stage) => sum + stage.seconds, 0);
   const scale = seconds === undefined ? 1 : seconds / own;
-  if (own * scale > BOUNDS.seconds) throw new RangeError(`${own * scale} s are more than ${BOUNDS.seconds}`);
+  if (own * scale > BOUNDS.seconds) {
+    throw new UserError(`profile ${profile.name} would take ${own * scale} s; a load takes ${BOUNDS.seconds} s at most`);
+  }
   const random = generator(seedOf(profile.name));
   const stages: PlannedStage[] = [];
   const arrivals: Arrival[] = [];
@@ -52,7 +55,7 @@ export function planOf(profile: Profile, seconds?: number): Plan {
     const toMs = fromMs + stage.seconds * scale * 1000;
     const before = arrivals.length;
     for (const arrival of arrivalsOf(stage, { fromMs, toMs }, company, random)) {
-      if (arrivals.length >= BOUNDS.requests) throw new RangeError(`more than ${BOUNDS.requests} requests`);
+      if (arrivals.length >= BOUNDS.requests) throw tooMuch(profile, own * scale);
       arrivals.push(arrival);
     }
     stages.push({ name: stage.name, measured: stage.measured, fromMs, toMs, requests: arrivals.length - before });
@@ -70,6 +73,13 @@ export function planOf(profile: Profile, seconds?: number): Plan {
     users: arrivals.reduce((most, { user }) => Math.max(most, user + 1), 0),
     seconds: fromMs / 1000,
   };
+}
+
+function tooMuch({ name }: Profile, seconds: number): UserError {
+  return new UserError(
+    `profile ${name} would send more than ${BOUNDS.requests} requests in ${seconds} s; a load sends that many at most`,
+    "Give it less time with --seconds",
+  );
 }
 
 interface Span {

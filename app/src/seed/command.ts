@@ -24,7 +24,8 @@ const REPORT_EVERY_MS = 2000;
 export async function runSeed(words: readonly string[]): Promise<void> {
   const { options, sessions } = seedOptions(words);
   const config = configOrExit();
-  const logger = createLogger(config, { role: "seed" }, pino.destination(2));
+  // Standard output is for the sessions, and what goes well is said below.
+  const logger = createLogger({ ...config, logLevel: "warn" }, { role: "seed" }, pino.destination(2));
   await checkSchema(config, logger);
   const database = await openForTask(config, logger);
   const ending = new AbortController();
