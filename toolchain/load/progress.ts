@@ -50,7 +50,7 @@ export class ProgressBar {
       return;
     }
     this.#clear();
-    this.#stream.write(text.slice(0, (this.#stream.columns ?? 80) - 1));
+    this.#stream.write(text.slice(0, this.#stream.columns - 1));
   }
 
   stop(): void {

@@ -64,11 +64,11 @@ export async function runLoad(profile: Profile, target: LoadTarget, options: Loa
   assertLocal(http.url);
   const plan = planOf(profile, options.seconds);
   const bar = new ProgressBar();
-  const say = (text: string): void => void (options.quiet === true || bar.say(text));
   try {
     const before = loadavg()[0] ?? 0;
     const first = profile.from === "seed" ? "are made first, where they are not there" : "sign up first";
-    say(`${profile.name}: ${plan.due.length} requests in ${plan.seconds.toFixed(0)} s; ${profile.companies} companies ${first}`);
+    const what = `${profile.name}: ${plan.due.length} requests in ${plan.seconds.toFixed(0)} s; ${profile.companies} companies ${first}`;
+    if (options.quiet !== true) bar.say(what);
     const people = await peopleOf(profile, plan, target, (text) => {
       if (options.quiet !== true) bar.detail(text);
     });

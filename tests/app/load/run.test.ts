@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type Docker from "dockerode";
+import Docker from "dockerode";
 import { profileNamed, type Profile } from "../../../toolchain/load/profiles";
 import { type LoadTarget, runLoad } from "../../../toolchain/load/run";
 import { HttpClient } from "../../../toolchain/verify/http";
@@ -27,7 +27,7 @@ describe("a load on the app (no containers around it)", function () {
     app = await TestApp.start({ RATE_LIMITS: "on", CHAT_LATENCY_MS: "20" });
     const none = (): Promise<never> => Promise.reject(new Error("there is no container"));
     const http = new HttpClient(app.url, ADMIN_TOKEN);
-    target = { stack: "test", phase: "cluster", http, apps: () => Promise.resolve([]), seeder: none, docker: {} as Docker };
+    target = { stack: "test", phase: "cluster", http, apps: () => Promise.resolve([]), seeder: none, docker: new Docker() };
   });
 
   after(async () => {
