@@ -21,8 +21,8 @@ export interface PlotOptions {
 /** Of the drawing, in units of its own; the page scales it. */
 const SIZE = { width: 760, height: 230, left: 64, right: 16, top: 40, bottom: 30 } as const;
 const TICKS = 4;
-/** Least end of the value axis: what is all zero has an axis too. */
-const LEAST = 0.004;
+/** What is less than this is nothing to see: the value axis then ends at 1. */
+const LEAST = 0.001;
 
 /** Text as HTML and SVG need it. */
 export function escapeText(text: string): string {
@@ -40,8 +40,8 @@ export function niceStep(value: number): number {
 /** A plot over time as inline SVG: needs no program and no network. */
 export function plot({ title, unit, seconds, series, stages, limit }: PlotOptions): string {
   const { width, height, left, right, top, bottom } = SIZE;
-  const highest = Math.max(LEAST, ...series.flatMap(({ points }) => points.map(([, value]) => value)));
-  const step = niceStep(highest / TICKS);
+  const highest = Math.max(0, ...series.flatMap(({ points }) => points.map(([, value]) => value)));
+  const step = niceStep((highest < LEAST ? 1 : highest) / TICKS);
   const most = step * TICKS;
   const length = Math.max(1, seconds);
   const x = (at: number): string => (left + (Math.min(at, length) / length) * (width - left - right)).toFixed(1);
