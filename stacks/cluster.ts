@@ -7,7 +7,7 @@ import type { StackConfig } from "./config";
 import { CLUSTER_APP_MEMORY_MB } from "./config/keys";
 import { grafanaImage } from "./local/grafana-image";
 import { checkCapacity } from "./local/host";
-import { appSettings, appSource, imageSource, loadBalancer } from "./local/parts";
+import { appSettings, appSource, consoleUrl, imageSource, loadBalancer } from "./local/parts";
 import type { PhaseOutputs } from "./outputs";
 import { dockerHost } from "./local/preflight";
 
@@ -46,5 +46,5 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
   const watched = { config, host, networkName: network.networkName, apps, after: [app, balancer] };
   const monitored = grafana && (await import("./local/monitoring.js")).monitoring({ ...watched, grafana });
 
-  return { appUrl: balancer.url, adminToken: secrets.values.admin_token, ...monitored };
+  return { appUrl: balancer.url, consoleUrl: consoleUrl(config, balancer.url), adminToken: secrets.values.admin_token, ...monitored };
 }

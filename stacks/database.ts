@@ -18,7 +18,7 @@ import { appSecrets, appServices, type Backends } from "./local/database-service
 import { OPERATOR_BUNDLES } from "./lib/early";
 import { grafanaImage } from "./local/grafana-image";
 import { checkCapacity } from "./local/host";
-import { appSettings, appSource, contextDirectory, imageSource, loadBalancer } from "./local/parts";
+import { appSettings, appSource, consoleUrl, contextDirectory, imageSource, loadBalancer } from "./local/parts";
 import type { PhaseOutputs } from "./outputs";
 import { dockerHost } from "./local/preflight";
 import { currentCluster } from "./local/primary";
@@ -105,6 +105,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
 
   return {
     appUrl: balancer.url,
+    consoleUrl: consoleUrl(config, balancer.url),
     adminToken: secrets.values.admin_token,
     databaseHost: pgbouncer.host,
     databaseReaderHost: postgresProxy.host,

@@ -1,3 +1,4 @@
+import type { DrainOutcome } from "./cluster/drain-worker";
 import type { ClusterStatus, ReloadResult } from "./cluster/types";
 import type { AppConfig } from "./config";
 import { runs } from "./config/role";
@@ -33,6 +34,8 @@ export interface Instance {
   status(): Promise<ClusterStatus>;
   /** Replaces every worker, one at a time; see `cluster/`. */
   reload(): Promise<ReloadResult>;
+  /** Replaces one worker by the number of its process. */
+  drain(worker: number): Promise<DrainOutcome>;
   /** Metrics of all workers in Prometheus' text format. */
   metricsText(): Promise<string>;
 }

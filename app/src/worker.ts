@@ -1,6 +1,7 @@
 import type { Express } from "express";
 import { createApp } from "./app";
 import { warmCache } from "./cache/warm";
+import { drainWorker } from "./cluster/drain-worker";
 import { clusterStatus, requestReload } from "./cluster/ipc";
 import type { AppConfig } from "./config";
 import { runs } from "./config/role";
@@ -21,7 +22,7 @@ export async function startWorker(
   lifecycle: WorkerLifecycle,
   build: (container: Container) => Express | Promise<Express> = createApp,
 ): Promise<RunningWorker> {
-  const instance: Instance = { status: clusterStatus, reload: requestReload, metricsText };
+  const instance: Instance = { status: clusterStatus, reload: requestReload, drain: drainWorker, metricsText };
   const container = await createContainer(config, lifecycle, instance);
   const { logger, state } = container;
   try {

@@ -1,5 +1,6 @@
 import path from "node:path";
 import type * as pulumi from "@pulumi/pulumi";
+import { missingPageLibraries } from "../../app/src/http/page-libraries";
 import { KEEP, StaticFiles } from "../../app/src/http/static-files";
 import type { Bucket } from "../../components/aws/storage";
 import { PageFiles } from "../../components/aws/storage/page-files";
@@ -21,7 +22,9 @@ export function pageFiles(
   kmsKeyArn: pulumi.Input<string>,
 ): readonly pulumi.Resource[] {
   if (!("files" in source)) return [];
-  const files = new StaticFiles(publicDirectory()).hashed().map(({ source: name, path: key, file: { content, contentType } }) => ({
+  const directory = publicDirectory();
+  const served = new StaticFiles(directory, missingPageLibraries(directory));
+  const files = served.hashed().map(({ source: name, path: key, file: { content, contentType } }) => ({
     source: name,
     key,
     content,

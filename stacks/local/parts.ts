@@ -51,6 +51,11 @@ export function appSettings(config: StackConfig, image: Image): AppSettings {
   };
 }
 
+/** Address of the operators' page; none with an image of the user's own, of which nobody knows what it has there. */
+export function consoleUrl({ image }: StackConfig, appUrl: pulumi.Output<string>): pulumi.Input<string> {
+  return image === undefined ? pulumi.interpolate`${appUrl}/console` : "";
+}
+
 /** The load balancer in front of the app: the only published port. */
 export function loadBalancer(
   config: StackConfig,

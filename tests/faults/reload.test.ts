@@ -65,6 +65,27 @@ describe("faults: rolling reload", function () {
     );
   });
 
+  it("A2 one worker is drained at 200 new connections a second: 0 errors, the other stays, nobody is drained twice", async () => {
+    const instance = await startInstance("fixture");
+    const drain = async (id: number): Promise<unknown> => JSON.parse((await get(`${instance.url}/drain?n=${id}`)).body);
+    const [first, second] = (await instance.status()).workers;
+    assert.ok(first !== undefined && second !== undefined);
+    const load = new Load(`${instance.url}/`, 200, 0);
+    await load.answered(20);
+    const seen = instance.lines.length;
+    assert.deepEqual(await Promise.all([drain(first.id), drain(first.id)]), ["accepted", "accepted"]);
+    await instance.message("worker left", seen);
+    await load.answered(load.outcomes.length + 20);
+    await load.stop();
+    assert.deepEqual(load.failures, []);
+    const { workers, respawns } = await instance.status();
+    assert.equal(workers.filter(({ state }) => state === "ready").length, 2);
+    assert.ok(workers.some(({ pid }) => pid === second.pid) && !workers.some(({ pid }) => pid === first.pid));
+    assert.equal(instance.lines.filter(({ msg }) => msg === "worker replaced").length, 1, "asked twice, replaced once");
+    assert.equal(respawns.total, 0, "planned replacements cost no budget");
+    assert.equal(await drain(first.id), "unknown");
+  });
+
   for (const [behaviour, reason] of [
     ["fail", "the new worker could not start: boom on boot"],
     ["hang", "the new worker did not accept connections within 700 ms"],

@@ -81,7 +81,7 @@ async function run(options: VerifyOptions): Promise<void> {
   say(`Proving stack ${stack.name}, phase ${phase}, at ${url}\n\n`);
   const startedAt = new Date();
   const terminal = process.stderr.isTTY;
-  const context = await verifyContext(http, stack, phase, secretsOf(outputs));
+  const context = await verifyContext(http, stack, phase, outputs);
   const rows = await runChecks(
     checks,
     context,
@@ -170,7 +170,7 @@ async function verifyContext(
   http: HttpClient,
   stack: OpenStack,
   phase: string,
-  secrets: readonly string[],
+  outputs: Readonly<Record<string, unknown>>,
 ): Promise<VerifyContext & { readonly docker: Docker }> {
   const docker = await reachableDocker(stack.dockerHost);
   const onDocker = await stack.onDocker();
@@ -183,7 +183,8 @@ async function verifyContext(
   return {
     http,
     docker,
-    secrets,
+    secrets: secretsOf(outputs),
+    adminToken: textOutput(outputs, "adminToken") ?? "",
     containers,
     operator,
     expected: expectedOf(stack, phase),

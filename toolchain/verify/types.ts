@@ -47,6 +47,8 @@ export interface Expected {
 export interface VerifyContext {
   readonly http: HttpClient;
   readonly expected: Expected;
+  /** Empty where the stack has none. */
+  readonly adminToken: string;
   /** Running containers of the app, by name. */
   readonly apps: () => Promise<readonly Docker.Container[]>;
   /** Running containers of a service, or of the whole stack. */

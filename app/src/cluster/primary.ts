@@ -3,6 +3,7 @@ import type { AppConfig } from "../config";
 import type { Logger } from "../observability/logger";
 import { MetricsAggregator } from "../observability/metrics-aggregator";
 import { connectWorkers, receiveFromWorker } from "./channel";
+import { answerDrains, type DrainOutcome } from "./drain-worker";
 import type { Answers, FromWorker, Question } from "./ipc";
 import { MemoryPolicy } from "./memory-monitor";
 import { PrimaryMetrics } from "./primary-metrics";
@@ -39,6 +40,7 @@ export class Primary {
       },
     });
     this.reloader = new Reloader(this.supervisor, logger);
+    answerDrains((worker) => this.drainWorker(worker));
     connectWorkers((message, except) => {
       for (const handle of this.supervisor.workers) if (handle.id !== except && !handle.isBehind) handle.send(message);
     });
@@ -102,6 +104,17 @@ export class Primary {
         return;
       default:
     }
+  }
+
+  private drainWorker(id: number): DrainOutcome {
+    const handle = this.supervisor.workers.find((worker) => worker.id === id);
+    if (handle === undefined) return "unknown";
+    if (handle.state === "starting") return "starting";
+    if (handle.state === "ready") {
+      this.logger.info({ worker: id }, "an operator asked to drain a worker; replacing it");
+      void this.supervisor.replaceWorker(handle, "operator");
+    }
+    return "accepted";
   }
 
   private watchMemory(handle: WorkerHandle, pressure: number, relieved: boolean): void {

@@ -2,6 +2,7 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import type { Express } from "express";
 import { assetDirectory } from "../assets";
+import { missingPageLibraries } from "./page-libraries";
 
 /** The parts of Express's router that are looked into. Its own matching is used, so that both always agree about what a path is. */
 interface Layer {
@@ -46,5 +47,7 @@ function collect(stack: readonly Layer[], asked: string, methods: Set<string>): 
 function publicFiles(): string[] {
   const directory = assetDirectory("public");
   const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  return ["/", ...files.map((file) => `/${path.relative(directory, path.join(file.parentPath, file.name)).split(path.sep).join("/")}`)];
+  const names = files.map((file) => path.relative(directory, path.join(file.parentPath, file.name)).split(path.sep).join("/"));
+  const libraries = missingPageLibraries(directory).map(({ name }) => name);
+  return ["/", ...[...names, ...libraries].flatMap((name) => [`/${name}`, ...(name.endsWith(".html") ? [`/${name.slice(0, -5)}`] : [])])];
 }

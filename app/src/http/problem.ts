@@ -33,6 +33,7 @@ export type ProblemKind =
   | "method-not-allowed"
   | "conflict"
   | "precondition-failed"
+  | "misdirected"
   | "idempotency-key-reused"
   | "quota-exceeded"
   | "rate-limited"
@@ -52,6 +53,7 @@ const STATUS: Readonly<Record<ProblemKind, number>> = {
   "method-not-allowed": 405,
   conflict: 409,
   "precondition-failed": 412,
+  misdirected: 421,
   "idempotency-key-reused": 422,
   "quota-exceeded": 402,
   "rate-limited": 429,

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import type { LibraryFile } from "./page-libraries";
 
 const ONE_YEAR_SECONDS = 31_536_000;
 
@@ -52,8 +53,10 @@ export class StaticFiles {
   readonly #files = new Map<string, StaticFile>();
   readonly #hashed: { readonly source: string; readonly path: string; readonly file: StaticFile }[] = [];
 
-  constructor(directory: string) {
-    const sources = new Map(listFiles(directory).map((name) => [name, readFileSync(path.join(directory, name))]));
+  /** @param libraries files that lie elsewhere */
+  constructor(directory: string, libraries: readonly LibraryFile[] = []) {
+    const own = listFiles(directory).map((name) => ({ name, file: path.join(directory, name) }));
+    const sources = new Map([...own, ...libraries].map(({ name, file }) => [name, readFileSync(file)]));
     const hashedNames = new Map<string, string>();
     const add = (name: string, chain: readonly string[]): string => {
       const known = hashedNames.get(name);
@@ -84,12 +87,12 @@ export class StaticFiles {
   }
 
   /**
-   * The file behind a URL path; a directory is its `index.html`. While versions are exchanged one instance is asked for names of the
+   * The file behind a URL path; a directory is its `index.html`, and `/console` is `console.html`. While versions are exchanged one instance is asked for names of the
    * other: those lead to its own content, which then must not be kept.
    */
   find(urlPath: string): StaticFile | undefined {
     const name = urlPath.endsWith("/") ? `${urlPath}index.html` : urlPath;
-    const found = this.#files.get(name);
+    const found = this.#files.get(name) ?? this.#files.get(`${name}.html`);
     if (found !== undefined) return found;
     const [, stem, , extension] = HASHED.exec(name) ?? [];
     return stem === undefined ? undefined : this.#files.get(`${stem}${extension ?? ""}`);

@@ -1,3 +1,4 @@
+import { answerDrains } from "../cluster/drain-worker";
 import { answerLocally } from "../cluster/ipc";
 import { MemoryPolicy, sampleMemory } from "../cluster/memory-monitor";
 import type { ClusterStatus } from "../cluster/types";
@@ -21,6 +22,7 @@ export async function runSingleProcess(config: AppConfig, logger: Logger, startW
     metrics: () => registry.metrics(),
     reload: () => Promise.resolve({ ok: false, replaced: 0, kept: 1, durationMs: 0, reason: NO_RELOAD }),
   });
+  answerDrains(() => "alone");
   const running = await startWorker(config, { workerId: 1, clustered: false });
   collectProcessMetrics();
   const stop = (signal: keyof typeof SIGNAL_EXIT): void => {

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import type { BuildOptions, Plugin } from "esbuild";
+import { installedPageLibraries } from "../../../app/src/http/page-libraries";
 import { installedOcrFiles, OCR_DIRECTORY } from "../../../app/src/ocr/files";
 import { type ContextFile, readContext } from "./context-hash";
 import { keptBundle } from "./kept-bundle";
@@ -34,7 +35,7 @@ const PARTS = { migrations: ["src/db/migrations", "migrations"], public: ["publi
 
 /**
  * The build context of the app's image: `main.js` with everything it imports but what few need, which lies beside it, the programs of its
- * threads, migrations, static files, the recogniser of text in images with its languages, and the Dockerfile. Asked again for the same
+ * threads, migrations, static files with the libraries they load, the recogniser of text in images with its languages, and the Dockerfile. Asked again for the same
  * directory it gives the same answer. The bundle is made here and not in the image build, which would need an npm registry; see
  * ARCHITECTURE.md.
  *
@@ -94,7 +95,12 @@ async function buildContext(appDirectory: string, keptIn: string | undefined): P
     content: readFileSync(file),
     executable: false,
   }));
-  return [...programs, ...dockerfile, ...parts, ...recogniser];
+  const libraries = installedPageLibraries().map(({ name, file }) => ({
+    path: `${PARTS.public[1]}/${name}`,
+    content: readFileSync(file),
+    executable: false,
+  }));
+  return [...programs, ...dockerfile, ...parts, ...libraries, ...recogniser];
 }
 
 async function bundlePrograms(appDirectory: string): Promise<ContextFile[]> {

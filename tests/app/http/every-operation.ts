@@ -152,10 +152,13 @@ export async function useEveryOperation(client: ConformingClient): Promise<void>
     "metrics/company/" + company.id,
     "metrics/problems",
     "activity",
+    "console",
   ];
   for (const where of reads) await ask(200, "GET", `/api/admin/${where}`, ADMIN_TOKEN);
   await ask(204, "DELETE", `/api/admin/cache/${company.id}`, ADMIN_TOKEN);
   await ask(202, "POST", "/api/admin/reload", ADMIN_TOKEN);
+  await ask(202, "POST", "/api/admin/workers/1/drain", ADMIN_TOKEN);
+  await ask(421, "POST", `/api/admin/workers/1/drain?instance=${company.id}`, ADMIN_TOKEN);
   await ask(200, "GET", "/api/admin/queues", ADMIN_TOKEN);
   for (const action of ["pause", "resume"]) await ask(200, "POST", `/api/admin/queues/ocr-processing/${action}`, ADMIN_TOKEN);
   await ask(200, "GET", "/api/admin/queues/ocr-processing/dead-letters", ADMIN_TOKEN);

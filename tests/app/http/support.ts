@@ -51,6 +51,8 @@ export class TestApp {
   cluster: ClusterStatus = singleProcess();
   clusterFails = false;
   reloads = 0;
+  /** Numbers of the workers that were to be drained. */
+  readonly drained: number[] = [];
   readonly log: Record<string, unknown>[] = [];
 
   private constructor(
@@ -102,6 +104,13 @@ export class TestApp {
       reload: () => {
         this.reloads += 1;
         return Promise.resolve({ ok: true, replaced: 1, kept: 0, durationMs: 1 });
+      },
+      drain: (worker) => {
+        const known = this.cluster.workers.find(({ id }) => id === worker);
+        if (known === undefined) return Promise.resolve("unknown");
+        if (known.state === "starting") return Promise.resolve("starting");
+        this.drained.push(worker);
+        return Promise.resolve("accepted");
       },
       metricsText: () => registry.metrics(),
     };

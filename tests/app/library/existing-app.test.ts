@@ -34,6 +34,7 @@ async function withShop(
     const instance = {
       status: () => Promise.reject(new Error("not asked here")),
       reload: () => Promise.reject(new Error("not asked here")),
+      drain: () => Promise.reject(new Error("not asked here")),
       metricsText: () => registry.metrics(),
     };
     const container = await createContainer(config, { workerId: 1, clustered: false }, instance, { logger: silent });

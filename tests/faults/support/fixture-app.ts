@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { drainWorker } from "../../../app/src/cluster/drain-worker";
 import { clusterStatus, requestReload } from "../../../app/src/cluster/ipc";
 import { collectGarbage, sampleMemory } from "../../../app/src/cluster/memory-monitor";
 import type { AppConfig } from "../../../app/src/config";
@@ -69,6 +70,8 @@ async function answer(url: URL, config: AppConfig, lifecycle: WorkerLifecycle): 
       return clusterStatus();
     case "/reload":
       return requestReload();
+    case "/drain":
+      return drainWorker(amount);
     default:
       throw new Error(`no route ${url.pathname}`);
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import path from "node:path";
+import { missingPageLibraries } from "../../../app/src/http/page-libraries";
 import { StaticFiles } from "../../../app/src/http/static-files";
 import { zoneNames } from "../../../stacks/cloud/target";
 import { assertWellMade } from "../components/aws/support";
@@ -189,7 +190,8 @@ describe("phase cloud", function () {
   it("B6 files of pages are in their bucket, under the names the app gives them, before the app that refers to them", async () => {
     const { recorder } = await cloudRun("prod", { image: undefined });
     const objects = recorder.ofType("aws:s3/bucketObjectv2:BucketObjectv2");
-    const served = new StaticFiles(path.resolve("app/public"));
+    const pages = path.resolve("app/public");
+    const served = new StaticFiles(pages, missingPageLibraries(pages));
     assert.ok(objects.length >= 6, String(objects.length));
     for (const { inputs } of objects) {
       const file = served.find(`/${String(inputs["key"])}`);

@@ -134,6 +134,7 @@ describe("phase database", function () {
     const wanted = {
       phase: "database",
       appUrl: "http://127.0.0.1:3001",
+      consoleUrl: "http://127.0.0.1:3001/console",
       databaseHost: "pgbouncer",
       databaseReaderHost: "postgres-proxy",
       databasePassword: canary("postgres-secrets-app"),

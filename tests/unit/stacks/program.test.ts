@@ -50,8 +50,9 @@ describe("the whole program", function () {
     const values = Object.fromEntries(
       await Promise.all(Object.entries(outputs).map(async ([key, value]) => [key, await valueOf(value)] as const)),
     );
-    const { phase, appUrl, adminToken, ...absent } = values;
+    const { phase, appUrl, consoleUrl, adminToken, ...absent } = values;
     assert.deepEqual([phase, appUrl, adminToken], ["cluster", "http://127.0.0.1:4001", canary("secrets-admin-token")]);
+    assert.equal(consoleUrl, "http://127.0.0.1:4001/console");
     assert.deepEqual([...new Set(Object.values(absent))], [""]);
     for (const key of OUTPUT_KEYS) {
       assert.equal(await isMarkedSecret(outputs[key]!), ["adminToken", "databasePassword", "grafanaPassword"].includes(key), key);

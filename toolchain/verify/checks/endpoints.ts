@@ -74,6 +74,27 @@ export const endpointChecks: readonly Check[] = [
     },
   },
   {
+    id: "E7",
+    title: "the operators' console",
+    target: "the page with its files; figures for the admin token only",
+    async run({ http, adminToken }) {
+      const page = await http.ask("/console");
+      if (page.status !== 200) return fail(`/console: status ${page.status}`);
+      const files = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, name = ""]) => `/${name}`);
+      const wrong: string[] = [];
+      for (const file of files) {
+        const { status } = await http.ask(file);
+        if (status !== 200) wrong.push(`${file}: status ${status}`);
+      }
+      const stranger = await http.ask("/api/admin/console");
+      if (stranger.status !== 401) wrong.push(`figures without a token: status ${stranger.status}`);
+      const operator = await http.ask("/api/admin/console", { headers: { authorization: `Bearer ${adminToken}` } });
+      if (operator.status !== 200) wrong.push(`figures: status ${operator.status}`);
+      else wrong.push(...missingPaths(operator.json(), ["requests.total", "workers", "queues"]).map((path) => `figures: no field ${path}`));
+      return verdict(wrong, `200 with ${files.length} files; 401 without the token`);
+    },
+  },
+  {
     id: "A6",
     title: "the app's port",
     target: String(APP_PORT),

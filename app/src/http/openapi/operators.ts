@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { summaryQuery } from "../routes/admin-metrics";
+import { instanceQuery } from "../routes/admin";
 import { invalidationSchema } from "../routes/admin-cache";
 import * as shown from "./fields";
 import type { Operation } from "./operation";
@@ -22,6 +23,8 @@ const problems = z.array(
 function get(tag: string, path: string, summary: string, schema: z.ZodType, more: Partial<Operation> = {}): Operation {
   return { tag, method: "get", path, summary, answers: { 200: { description: summary, schema } }, ...more };
 }
+
+const begun = z.strictObject({ accepted: z.literal(true), outcome: z.string() });
 
 const fullReport = report({ status: verdict, version: z.string(), checkedAt: shown.time, components: z.record(z.string(), report({})) });
 
@@ -106,9 +109,27 @@ export const operatorOperations: readonly Operation[] = [
     method: "post",
     path: "/api/admin/reload",
     summary: "Replaces every worker, one at a time",
-    answers: {
-      202: { description: "Begun", schema: z.strictObject({ accepted: z.literal(true), outcome: z.string() }) },
-    },
+    query: instanceQuery,
+    answers: { 202: { description: "Begun", schema: begun } },
   },
+  {
+    tag: "admin",
+    method: "post",
+    path: "/api/admin/workers/{id}/drain",
+    summary: "Replaces one worker, by the number of its process",
+    query: instanceQuery,
+    answers: { 202: { description: "Begun", schema: begun } },
+  },
+  get(
+    "admin",
+    "/api/admin/console",
+    "Counters and figures of the instance that answers, of which the console makes its plots",
+    report({
+      instance: z.uuid(),
+      takenAt: shown.time,
+      requests: report({ total: shown.count }),
+      workers: z.array(report({ id: shown.count })),
+    }),
+  ),
   get("openapi", "/openapi.json", "This description", report({ openapi: z.literal("3.1.0"), paths: z.record(z.string(), report({})) })),
 ];

@@ -1,6 +1,7 @@
 import type { Response } from "express";
 import { Router } from "express";
 import { assetDirectory } from "../../assets";
+import { missingPageLibraries } from "../page-libraries";
 import { compress, COMPRESSION_THRESHOLD_BYTES } from "../respond";
 import { pageHeaders } from "../security-headers";
 import { KEEP, type StaticFile, StaticFiles } from "../static-files";
@@ -8,9 +9,9 @@ import { KEEP, type StaticFile, StaticFiles } from "../static-files";
 /**
  * The pages and their files.
  * @param uploadsTo origin that pages may send uploads to. @default their own only
- * @param files @default those of the directory `public`
+ * @param files @default those of the directory `public`, and the libraries that they load
  */
-export function pages(uploadsTo?: string, files = new StaticFiles(assetDirectory("public"))): Router {
+export function pages(uploadsTo?: string, files = publicFiles()): Router {
   const router = Router();
   const common = pageHeaders(uploadsTo);
   router.use((request, response, next) => {
@@ -29,6 +30,11 @@ export function pages(uploadsTo?: string, files = new StaticFiles(assetDirectory
     else compress(request, response, () => send(response, file, headers));
   });
   return router;
+}
+
+function publicFiles(): StaticFiles {
+  const directory = assetDirectory("public");
+  return new StaticFiles(directory, missingPageLibraries(directory));
 }
 
 function send(response: Response, file: StaticFile, headers: string[]): void {

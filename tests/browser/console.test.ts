@@ -1,0 +1,212 @@
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import path from "node:path";
+import type { Page } from "playwright-core";
+import { ADMIN_TOKEN, PASSWORD, TestApp } from "../app/http/support";
+import { BrowserOfTests, inPage } from "./support";
+
+const SCREENSHOTS = path.join(__dirname, "../../.build/screenshots");
+
+describe("console", () => {
+  let app: TestApp;
+  let browser: BrowserOfTests | undefined;
+
+  before(async function () {
+    browser = await BrowserOfTests.start(this);
+    app = await TestApp.start();
+    const [first] = app.cluster.workers;
+    assert.ok(first);
+    const memory = { rssBytes: 84e6, heapUsedBytes: 40e6, heapLimitBytes: 256e6, pressure: 0.33 };
+    const workers = [1, 2, 3].map((id) => ({ ...first, id, slot: id, memory, uptimeSeconds: 3700 * id }));
+    app.cluster = { ...app.cluster, clustering: true, workersWanted: 3, workers };
+    const json = { companyName: "Acme Opticians", name: "Boss", email: "boss@acme.example", password: PASSWORD };
+    const { token } = (await app.request<{ token: string }>("POST", "/api/auth/signup", { json })).body;
+    for (let order = 0; order < 20; order++) await app.request("GET", "/api/orders", { token });
+    await app.container.tenantMetricsFlush.flush();
+    mkdirSync(SCREENSHOTS, { recursive: true });
+  });
+  after(async () => {
+    await browser?.close();
+    await app?.remove();
+  });
+
+  /** What the page does that a strict content security policy forbids, and everything else it complains about. */
+  function complaints(page: Page): string[] {
+    const found: string[] = [];
+    page.on("console", (message) => {
+      // A refused sign-in is a failed request, which Chromium tells as an error.
+      if (message.type() === "error" && !/status of 40[13]/.test(message.text())) found.push(message.text());
+    });
+    page.on("request", (request) => {
+      if (!request.url().startsWith(app.url) && !request.url().startsWith("data:")) found.push(`asked ${request.url()}`);
+    });
+    return found;
+  }
+
+  async function signedIn(page: Page): Promise<void> {
+    await page.goto(`${app.url}/console`);
+    await page.getByLabel("Admin token").fill(ADMIN_TOKEN);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("cell", { name: "Acme Opticians" }).waitFor();
+  }
+
+  it("E7 a wrong token is refused in words, the right one shows plots and tables, signing out hides them", async () => {
+    const { page, errors } = await browser!.page();
+    const found = complaints(page);
+    await page.goto(`${app.url}/console`);
+    const field = page.getByLabel("Admin token");
+    await field.fill("wrong");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByText("That was not accepted").waitFor();
+    assert.equal(await page.locator("#operator").isVisible(), false);
+    await signedIn(page);
+    assert.equal(await page.locator("canvas").count(), 9);
+    // Rates need two answers.
+    await page.getByText(/^requests [\d.]+ \/s$/).waitFor();
+    await page.getByText(/^p95 [\d.]+ ms$/).waitFor();
+    assert.equal(await page.locator("#state").textContent(), "live");
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await field.waitFor();
+    assert.equal(await page.locator("#operator").isVisible(), false);
+    assert.doesNotMatch(await page.content(), /Acme Opticians|<canvas/, "nothing stays for who comes next");
+    assert.deepEqual([errors, found], [[], []]);
+  });
+
+  it("E7 an operator's session needs no token, and another site's request with it changes nothing", async () => {
+    const email = "operator@example.org";
+    const json = { email, name: "Op", password: PASSWORD };
+    await app.request("POST", "/api/admin/platform-admins", { token: ADMIN_TOKEN, json });
+    const { page } = await browser!.page();
+    await page.goto(`${app.url}/console`);
+    await page.getByLabel("E-mail").fill(email);
+    await page.getByLabel("Password").fill(PASSWORD);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("cell", { name: "Acme Opticians" }).waitFor();
+    await page.reload();
+    await page.getByRole("cell", { name: "Acme Opticians" }).waitFor();
+    const reloads = app.reloads;
+    const cookie = (await page.context().cookies()).map(({ name, value }) => `${name}=${value}`).join("; ");
+    const foreign = { cookie, "Sec-Fetch-Site": "cross-site", Origin: "https://evil.example" };
+    assert.equal((await app.request("POST", "/api/admin/reload", { headers: foreign })).status, 403);
+    assert.equal(app.reloads, reloads);
+    await page.getByRole("button", { name: /^Reload workers/ }).click();
+    await page.getByText(/^Reload workers of instance \w+: accepted/).waitFor();
+    assert.equal(app.reloads, reloads + 1);
+  });
+
+  it("A2 D5 drains the worker that was meant and pauses a queue, by keyboard, and says so aloud", async () => {
+    const { page, errors } = await browser!.page();
+    await signedIn(page);
+    const drained = app.drained.length;
+    const drain = page.getByRole("button", { name: /^Drain worker 2 of instance/ });
+    await drain.focus();
+    await page.keyboard.press("Enter");
+    const said = page.locator("#said");
+    await said.getByText(/^Drain worker 2 of instance \w+: accepted\.$/).waitFor();
+    assert.equal(await said.getAttribute("aria-live"), "polite");
+    assert.deepEqual(app.drained.slice(drained), [2]);
+    const pause = page.getByRole("button", { name: "Pause queue ocr-processing" });
+    await pause.focus();
+    await page.keyboard.press("Space");
+    // The figures come again and again meanwhile; whoever is on the button stays on it.
+    const resume = page.getByRole("button", { name: "Resume queue ocr-processing" });
+    await resume.waitFor();
+    assert.equal((await app.container.jobs.queue.stats())["ocr-processing"].paused, true);
+    assert.equal(await page.evaluate<string>("document.activeElement.getAttribute('aria-label')"), "Resume queue ocr-processing");
+    await page.keyboard.press("Space");
+    await pause.waitFor();
+    assert.equal((await app.container.jobs.queue.stats())["ocr-processing"].paused, false);
+    assert.deepEqual(errors, []);
+  });
+
+  it("A2 behind a load balancer a control is sent again until it reaches the instance that is meant", async () => {
+    const { page } = await browser!.page();
+    await signedIn(page);
+    let sent = 0;
+    await page.route("**/api/admin/workers/**", async (route) => {
+      sent += 1;
+      const misdirected = { status: 421, contentType: "application/problem+json", body: JSON.stringify({ detail: "Another instance." }) };
+      await (sent < 3 ? route.fulfill(misdirected) : route.continue());
+    });
+    const drained = app.drained.length;
+    await page.getByRole("button", { name: /^Drain worker 3/ }).click();
+    await page.getByText(/^Drain worker 3 .*: accepted\.$/).waitFor();
+    assert.deepEqual([sent, app.drained.slice(drained)], [3, [3]]);
+  });
+
+  it("E7 an instance that does not answer is said, and the page comes back by itself", async () => {
+    const { page } = await browser!.page();
+    await signedIn(page);
+    await page.route("**/api/admin/console", (route) => route.abort());
+    await page
+      .locator("#state")
+      .getByText(/^unreachable/)
+      .waitFor();
+    await page.unroute("**/api/admin/console");
+    await page.locator("#state").getByText("live").waitFor();
+  });
+
+  it("E7 rates are differences of one instance, added up over all; a restarted one begins anew", async () => {
+    const { page } = await browser!.page();
+    await page.goto(`${app.url}/console`);
+    const found = await inPage<Record<string, number | null>[]>(
+      page,
+      "console-rates",
+      `const empty = { clientErrors: 0, serverErrors: 0, inFlight: 0 };
+       const snapshot = (instance, total, fast, slow, extra = {}) => ({
+         instance, workers: [{ state: "ready", memory: { rssBytes: 1048576 } }], pools: [], replicas: [{ name: "replica-1", lagSeconds: 0.5 }],
+         requests: { ...empty, total }, cache: { hits: total, misses: total },
+         limited: { "tier-free": total, burst: total }, queues: null, companies: null,
+         latency: [{ le: 0.01, count: fast }, { le: 0.1, count: fast + slow }, { le: null, count: fast + slow }], ...extra });
+       const rates = new module.Rates();
+       const states = [];
+       const add = (time, ...args) => { rates.add(snapshot(...args), time); const { requests, p50, p99, hitRate, limited, memoryMiB, lagMs } = rates.totals();
+         states.push({ requests, p50, p99, hitRate, free: limited.free, other: limited.other, memoryMiB, lagMs }); };
+       add(0, "a", 1000, 0, 0);
+       add(1000, "b", 50, 0, 0);
+       add(2000, "a", 1020, 100, 0);
+       add(3000, "b", 70, 0, 100);
+       add(4000, "a", 1020, 100, 0);
+       add(30000, "c", 5, 0, 0);
+       return states;`,
+    );
+    assert.deepEqual(
+      found.map(({ requests, memoryMiB }) => [requests, memoryMiB]),
+      [
+        [null, 1],
+        [null, 2],
+        [10, 2],
+        [20, 2],
+        [10, 2],
+        [null, 1],
+      ],
+    );
+    const both = found[3];
+    assert.deepEqual([both?.["hitRate"], both?.["free"], both?.["other"], both?.["lagMs"]], [50, 20, 20, 500]);
+    assert.equal(both?.["p50"], 10);
+    assert.ok((both["p99"] ?? 0) > 90 && (both["p99"] ?? 0) <= 100);
+  });
+
+  for (const [name, viewport] of Object.entries({ phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 800 } })) {
+    for (const colorScheme of ["light", "dark"] as const) {
+      it(`E7 fits a ${name}, ${colorScheme}`, async () => {
+        const { page, errors } = await browser!.page({ viewport, colorScheme });
+        const found = complaints(page);
+        await signedIn(page);
+        await page.getByText(/^requests [\d.]+ \/s$/).waitFor();
+        const wide = await page.evaluate<number>("document.documentElement.scrollWidth");
+        await page.screenshot({ path: path.join(SCREENSHOTS, `console-${name}-${colorScheme}.png`), fullPage: true });
+        assert.ok(wide <= viewport.width, `the page is ${wide} pixels wide`);
+        const button = await page.getByRole("button", { name: /^Drain worker 1/ }).boundingBox();
+        assert.ok((button?.height ?? 0) >= 30, "large enough for a finger");
+        // Every field has a name, and every canvas says what it shows.
+        const unnamed = await page.evaluate<number>(
+          `[...document.querySelectorAll("input")].filter((field) => field.labels.length === 0).length +
+           [...document.querySelectorAll(".canvas")].filter((picture) => !picture.getAttribute("aria-label")).length`,
+        );
+        assert.equal(unnamed, 0);
+        assert.deepEqual([errors, found], [[], []]);
+      });
+    }
+  }
+});
