@@ -68,6 +68,8 @@ describe("A16 two regions: data and app", function () {
       "database-app-kept-secret",
       "database-owner-kept-secret",
       "session-secret-kept-secret",
+      "uploads-key-even-secret",
+      "uploads-key-odd-secret",
     ]);
     for (const { name, inputs } of copied) {
       assert.deepEqual(

@@ -103,7 +103,8 @@ describe("stack configuration", () => {
     const cloudKeys = Object.fromEntries(Object.keys(cloudFields).map((key) => [key, undefined]));
     assert.deepEqual(config, {
       ...cloudKeys,
-      ...{ profile: "dev", cloudRuntime: "ecs", events: "none", cdn: true, cpuArchitecture: "x86_64", databaseLogin: "password" },
+      ...{ profile: "dev", cloudRuntime: "ecs", events: "none", cdn: true, uploadsKeyGeneration: 1 },
+      ...{ cpuArchitecture: "x86_64", databaseLogin: "password" },
       phase: "database",
       appInstances: 5,
       workers: 4,
