@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { buildSync } from "esbuild";
+import { installedPageLibraries } from "../../../app/src/http/page-libraries";
 import { bundleOptions } from "../../../components/local/image/bundle";
 
 const ROOT = path.resolve(__dirname, "../../..");
@@ -43,7 +44,7 @@ export function programs(): Programs {
       if (bundled === undefined) {
         bundled = bundle(entry, name);
         cpSync(path.join(ROOT, "app/src/db/migrations"), path.join(directory, name, "migrations"), { recursive: true });
-        cpSync(path.join(ROOT, "app/public"), path.join(directory, name, "public"), { recursive: true });
+        copyPages(path.join(directory, name, "public"));
       }
       return bundled;
     };
@@ -65,6 +66,12 @@ export function programs(): Programs {
   bundle("app/src/jobs/thread.ts", "app", "job-thread.js");
   bundle("node_modules/piscina/dist/worker.js", "app", "worker.js");
   cpSync(path.join(ROOT, "app/src/db/migrations"), path.join(directory, "app/migrations"), { recursive: true });
-  cpSync(path.join(ROOT, "app/public"), path.join(directory, "app/public"), { recursive: true });
+  copyPages(path.join(directory, "app/public"));
   return built;
+}
+
+/** The pages with the libraries they load, as the image has them. */
+function copyPages(directory: string): void {
+  cpSync(path.join(ROOT, "app/public"), directory, { recursive: true });
+  for (const { name, file } of installedPageLibraries()) cpSync(file, path.join(directory, name));
 }
