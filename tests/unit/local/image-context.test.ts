@@ -188,7 +188,7 @@ describe("bundle of the app", () => {
     rmSync(kept, { recursive: true, force: true });
     assert.equal(contextTag(second), contextTag(first));
     const names = first.map(({ path: name }) => name);
-    for (const name of ["main.js", "aws-sdk.js", "Dockerfile"]) assert.ok(names.includes(name), names.join());
+    for (const name of ["main.js", "aws-sdk.js", "bullmq.js", "kafka.js", "Dockerfile"]) assert.ok(names.includes(name), names.join());
     assert.ok(
       names.some((name) => /^migrations\/sqlite\/\d+.*\.sql$/.test(name)),
       names.join(),
