@@ -14,6 +14,8 @@ const COMMANDS: Readonly<Record<string, string>> = {
   restart: "rolling restart of the app or another service",
   failover: "make another Postgres node the primary, with no failed request",
   "migrate-data": "carry all rows of the app from one database to another",
+  backup: "make a backup of Postgres now, or read all of them and compare checksums",
+  restore: "bring Postgres back to a moment in the past, from its backups",
   verify: "prove the running stack against the feature list",
   load: "send a load to the running stack and judge it: percentiles, errors, a report with plots",
   "preview-prod": "preview the production stack without a login: resources, broken rules, monthly cost",

@@ -79,6 +79,14 @@ export const fields = {
   etcdMembers: oneOf(["1", "3"]),
   /** Without a standby to confirm them, writes are refused (strict) or go on with one copy (available). @default available */
   durability: oneOf(["available", "strict"]),
+  /** Backups of Postgres, and an archive of its log with which any moment can be restored (F8, B15). @default true */
+  backups: boolean,
+  /** Hours between two backups; what has changed since the last one. @default 6 */
+  backupEveryHours: integer({ least: 1, most: 168, unit: "hours", example: 6 }),
+  /** Days between two full backups. @default 7 */
+  backupFullEveryDays: integer({ least: 1, most: 90, unit: "days", example: 7 }),
+  /** Days of which every moment can be restored; what is older goes after a full backup (F8). @default 7 */
+  backupKeepDays: integer({ least: 1, most: 3650, unit: "days", example: 14 }),
   /** Connections PgBouncer opens to a Postgres server, for writes and for reads each (C1, D4). @default 4 a CPU, 20 to 100 */
   dbPoolSize: integer({ least: 4, most: 1000, unit: "connections to each Postgres server", example: 20 }),
   /** Most memory for data in the Redis of cache and sessions, MiB (B3). @default planned, at most 4096 */
@@ -157,6 +165,10 @@ const ONLY_IN: Partial<Record<Key, readonly Phase[]>> = {
   postgresCpus: ["database"],
   etcdMembers: ["database"],
   durability: ["database"],
+  backups: ["database"],
+  backupEveryHours: ["database"],
+  backupFullEveryDays: ["database"],
+  backupKeepDays: ["database"],
   dbPoolSize: ["database", "cloud"],
   redisCacheMb: ["database"],
   redisLimitsMb: ["database"],

@@ -287,7 +287,7 @@ describe("phase database on real Docker (A7–A12, B1–B4, B13, D12, F2, F3)", 
     const left = (await leftovers(stack.name)).sort();
     const volumes = left.filter((what) => /^volume (database-data|etcd-|postgres-|redis-)/.test(what));
     assert.deepEqual(left, volumes);
-    assert.equal(volumes.length, 1 + 1 + 3 + 2);
+    assert.equal(volumes.length, 1 + 1 + 3 + 1 + 2, "documents, etcd, three nodes and their backups, two Redis servers");
   });
 
   /** Changes the app's source; returns what it was. */

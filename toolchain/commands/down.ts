@@ -1,11 +1,10 @@
-import { createInterface } from "node:readline/promises";
 import type Docker from "dockerode";
 import type { Command } from "commander";
+import { confirmByName } from "../lib/confirm";
 import { InterruptedError, UserError } from "../lib/errors";
 import { reachableDocker } from "../lib/docker";
 import type { StackOnDocker } from "../lib/docker-app";
 import { belongings, holdsData, removeImages, removeLeftovers, renderBelongings, type Belongings } from "../lib/docker-belongings";
-import { interrupted } from "../lib/interrupt";
 import { findStack, type OpenStack } from "../lib/outputs";
 import { colours } from "../lib/table";
 import { explainFailure } from "../lib/update-failures";
@@ -117,29 +116,13 @@ function isGenerated({ type }: ExportedResource): boolean {
 
 async function confirm(name: string, owned: Belongings | undefined, keepData: boolean): Promise<void> {
   const data = keepData ? [] : (owned?.volumes ?? []).filter(holdsData);
-  if (!(process.stdin.isTTY && process.stdout.isTTY)) {
-    throw new UserError(
-      `npm run down cannot ask before it deletes stack ${name}${data.length > 0 ? " and its data" : ""}: there is no terminal; nothing was deleted`,
-      "Add --yes",
-    );
-  }
-  const reader = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    const warning = data.length > 0 ? `The data in ${data.map((volume) => volume.name).join(", ")} cannot be brought back. ` : "";
-    const answer = await reader.question(`\n${colours.yellow(warning)}Type the name of the stack (${name}) to delete it: `, {
-      signal: interrupted,
-    });
-    if (answer.trim() !== name) throw new UserError(`${JSON.stringify(answer.trim())} is not ${name}; nothing was deleted`);
-  } catch (error) {
-    // While readline holds the terminal, Ctrl-C is a key and no signal.
-    if (interrupted.aborted || (error as Error).name === "AbortError") {
-      console.log();
-      throw new InterruptedError();
-    }
-    throw error;
-  } finally {
-    reader.close();
-  }
+  await confirmByName({
+    name,
+    warning: data.length > 0 ? `The data in ${data.map((volume) => volume.name).join(", ")} cannot be brought back. ` : "",
+    deed: "delete it",
+    cannotAsk: `npm run down cannot ask before it deletes stack ${name}${data.length > 0 ? " and its data" : ""}`,
+    nothing: "nothing was deleted",
+  });
 }
 
 async function destroy(stack: OpenStack, excluded: readonly string[]): Promise<void> {

@@ -1,4 +1,4 @@
-import type { MemberStatus, PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
+import type { BackupStatus, MemberStatus, PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
 import type { Asked, DataPlaneStatus, DiskStatus } from "./data-plane";
 import type { QueueCounts } from "./docker-app";
 import { FINDING_LIMITS } from "./findings";
@@ -12,7 +12,7 @@ export function renderDataPlane(data: DataPlaneStatus): string {
   const { postgres } = data;
   return [
     postgres.value === null ? unknown("postgres", postgres.problem) : membersTable(postgres.value, data.disk),
-    ...(postgres.value === null ? [] : [poolsTable(postgres.value)]),
+    ...(postgres.value === null ? [] : [backupsLine(postgres.value.backups, Date.now()), poolsTable(postgres.value)]),
     redisTable(data.redis),
     data.queues.value === null ? unknown("queues", data.queues.problem) : queuesTable(data.queues.value),
     ...(data.kafka === null ? [] : [data.kafka.value === null ? unknown("kafka", data.kafka.problem) : kafkaTable(data.kafka.value)]),
@@ -82,6 +82,33 @@ function postgresLine(status: PostgresStatus, disk: Asked<DiskStatus>): string {
     ...(disk.value === null ? [] : [`disk ${formatBytes(disk.value.freeBytes)} of ${formatBytes(disk.value.sizeBytes)} free`]),
   ];
   return parts.join(" · ");
+}
+
+/** The last good backup, its age, and how the archive of the log is. @param now in ms */
+export function backupsLine(backups: BackupStatus | null, now: number): string {
+  const title = colours.bold("backups");
+  if (backups === null) return `${title}  ${doubtful("none are made")}`;
+  const { archive, running, verified, problems } = backups;
+  const last = backups.backups.at(-1);
+  const stored = backups.backups.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+  const parts = [
+    last === undefined ? doubtful("none yet") : `last ${last.type} ${ageText(last.stoppedAt, now)} ago`,
+    ...(last === undefined ? [] : [`${backups.backups.length} kept, ${formatBytes(stored)}, since ${backups.backups[0]?.stoppedAt ?? ""}`]),
+    archive.failing
+      ? bad(`log not archived, ${archive.waiting} segments wait`)
+      : `log archived${archive.archivedAt === null ? "" : ` ${ageText(archive.archivedAt, now)} ago`}`,
+    verified === null ? "not verified yet" : verified.ok ? `verified ${ageText(verified.at, now)} ago` : bad("damaged"),
+    ...(running === null ? [] : [`${running} under way`]),
+  ];
+  return `${title}  ${problems.length === 0 ? good("well") : bad("look above")}  ${parts.join(" · ")}`;
+}
+
+/** From a moment to now, in the largest unit that tells something. */
+export function ageText(since: string, now: number): string {
+  const seconds = Math.max(0, Math.round((now - Date.parse(since)) / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} days`;
 }
 
 /** For how long writes were held. */

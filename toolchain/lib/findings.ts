@@ -9,6 +9,7 @@ import { formatBytes } from "./table";
 /** Pages in docs/runbooks/, without `.md`. */
 export const RUNBOOKS = [
   "app-instance-down",
+  "backups-failing",
   "disk-full",
   "etcd-down",
   "failed-update",
@@ -29,6 +30,7 @@ export const RUNBOOKS = [
   "redis-down",
   "redis-full",
   "replica-lagging",
+  "restore",
   "slow-or-failing",
   "split-brain",
   "wal-disk-full",
@@ -147,6 +149,7 @@ function postgresFindings(status: PostgresStatus): Finding[] {
   if (pools === null) found.push(critical("pgbouncer-down", "PgBouncer does not answer"));
   // What the operator sees and this list does not know.
   if (found.length === 0) found.push(...status.problems.map((problem) => critical("postgres-node-down", problem)));
+  found.push(...(status.backups?.problems ?? []).map((problem) => warning("backups-failing", problem.replace(/\.$/, ""))));
   return found;
 }
 

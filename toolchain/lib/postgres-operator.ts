@@ -44,6 +44,39 @@ const poolSchema = z.object({
   paused: z.boolean(),
 });
 
+const backupSchema = z.object({
+  label: z.string(),
+  type: z.enum(["full", "diff", "incr"]),
+  startedAt: z.string(),
+  stoppedAt: z.string(),
+  timeline: z.number(),
+  sizeBytes: z.number(),
+  storedBytes: z.number(),
+});
+
+const forkSchema = z.object({ timeline: z.number(), parent: z.number(), at: z.string(), to: z.string().nullable() });
+
+/** What `entrypoint.sh backups info` prints in a Postgres node, and a part of what the primary tells. */
+export const repositorySchema = z.object({
+  repository: z.string().nullable(),
+  backups: z.array(backupSchema),
+  restores: z.array(forkSchema),
+});
+
+const backupsSchema = repositorySchema.extend({
+  at: z.string(),
+  node: z.string(),
+  everyHours: z.number(),
+  fullEveryDays: z.number(),
+  keepDays: z.number(),
+  archive: z.object({ archivedAt: z.string().nullable(), failing: z.boolean(), failures: z.number(), waiting: z.number() }),
+  running: z.string().nullable(),
+  failure: z.object({ at: z.string(), what: z.string(), message: z.string() }).nullable(),
+  verified: z.object({ at: z.string(), ok: z.boolean(), message: z.string().nullable() }).nullable(),
+  gap: z.string().nullable(),
+  problems: z.array(z.string()),
+});
+
 /** The operator that runs may be of another version than this command, so what it prints is looked at. */
 const statusSchema: z.ZodType<PostgresStatus> = z.object({
   at: z.string(),
@@ -62,6 +95,8 @@ const statusSchema: z.ZodType<PostgresStatus> = z.object({
   }),
   switchoverRunning: z.boolean(),
   lastSwitchover: switchoverSchema.nullable(),
+  // Of a stack that was brought up before there were backups, the operator knows none.
+  backups: backupsSchema.nullable().default(null),
 });
 
 /** @throws UserError when there is none that runs. */

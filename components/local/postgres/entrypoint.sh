@@ -7,6 +7,8 @@
 #   create-database URL  creates the database `app` and the roles that use it; Patroni calls it once, in the cluster's first primary
 #   psql ARGS            for people: psql as superuser, by `docker exec`
 #   patronictl ARGS      for people: Patroni's command line
+#   backups ARGS         what `npm run backup` calls: backup TYPE, verify, info; see backups.py
+#   restore ARGS         what `npm run restore` calls, in containers of their own while no node runs; see restore.py
 #   healthcheck          whether this node serves: with Patroni as primary, or as a standby that could take over
 #
 # Environment (each secret also as NAME_FILE):
@@ -119,6 +121,7 @@ copy_primary() {
 create_database() {
   local roles quiet="-c log_statement=none -c log_min_error_statement=panic -c log_min_duration_statement=-1"
   roles=$(database_roles)
+  python3 "$SHARE/backups.py" create
   {
     printf "%s\n" "$roles"
     # pg_rewind looks at the server through this database. Patroni makes its roles after this, or completes what it finds.
@@ -127,6 +130,11 @@ create_database() {
     printf '\\connect app\n'
     cat "$SHARE/privileges.sql"
   } | PGOPTIONS="${PGOPTIONS:-} $quiet" psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 "$1"
+}
+
+# Until the container ends; without a schedule it has nothing to do. It notices itself what it can go on after.
+look_after_backups() {
+  until python3 "$SHARE/backups.py" watch; do sleep 5; done
 }
 
 # Runs Patroni until it ends. Told to stop, a primary hands over first, while clients wait instead of failing.
@@ -138,6 +146,7 @@ run_patroni() {
   rewind=$(secret REWIND_PASSWORD)
   api=$(secret PATRONI_PASSWORD)
   python3 "$SHARE/node.py" settings "$1"
+  look_after_backups &
   PATRONI_SUPERUSER_PASSWORD=$superuser PATRONI_REPLICATION_PASSWORD=$replication PATRONI_REWIND_PASSWORD=$rewind \
     PATRONI_RESTAPI_PASSWORD=$api patroni "$1" &
   patroni=$!
@@ -193,10 +202,16 @@ case $role in
     export PATRONI_RESTAPI_PASSWORD PATRONI_SUPERUSER_PASSWORD
     exec patronictl --config-file /etc/patroni/patroni.yml "$@"
     ;;
+  backups)
+    exec python3 "$SHARE/backups.py" "$@"
+    ;;
+  restore)
+    exec python3 "$SHARE/restore.py" "$@"
+    ;;
   healthcheck)
     if [[ -n ${PATRONI_NAME:-} ]]; then patroni_serves; else pg_isready --quiet; fi
     ;;
   *)
-    fail "role \"$role\" is unknown; use primary, replica, patroni, create-database, psql, patronictl or healthcheck."
+    fail "role \"$role\" is unknown; use primary, replica, patroni, create-database, psql, patronictl, backups, restore or healthcheck."
     ;;
 esac

@@ -7,9 +7,11 @@ import { hardened, labels, transformed, type Transform } from "../common";
 import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
 import { SecretFiles } from "../secret-files";
+import { BACKUP_DIRECTORY, type BackupSettings, renderBackupSchedule, renderPgbackrestConfig } from "./backups";
 import { PATRONI_STOP_SIGNAL, patroniEnvironment, type PatroniSettings, renderPatroniConfig } from "./patroni";
 import { PASSWORD_NAMES, passwordFiles, type PasswordName, type SharedPassword } from "./roles";
 
+export { BACKUP_DIRECTORY, type BackupSettings } from "./backups";
 export {
   PATRONI_API_USER,
   PATRONI_CONFIG_PATH,
@@ -59,7 +61,12 @@ export interface PostgresArgs {
   readonly maxConnections: number;
   /** Without a standby to confirm writes: `strict` refuses them, `available` goes on with one copy. A change replaces the nodes one after the other. */
   readonly durability: "strict" | "available";
-  /** Refuse to delete the data: Pulumi's `protect`, and the volumes stay on the host even when the stack is destroyed. */
+  /**
+   * When backups are made and how long they are kept; the log is archived all the time. Without them what was made before stays where it is.
+   * A change replaces the nodes one after the other. @default none are made
+   */
+  readonly backups?: BackupSettings | undefined;
+  /** Refuse to delete the data and its backups: Pulumi's `protect`, and the volumes stay on the host even when the stack is destroyed. */
   readonly protect: boolean;
   /** Name of the network to be on. */
   readonly networkName: pulumi.Input<string>;
@@ -83,13 +90,15 @@ export interface PostgresArgs {
     readonly image?: Transform<docker.ImageArgs>;
     /** A change of `name` or `driver` replaces the volume: THE DATA OF THAT NODE IS LOST unless it is protected. */
     readonly volume?: Transform<docker.VolumeArgs>;
+    /** A change of `name` or `driver` replaces the volume: ALL BACKUPS ARE LOST unless it is protected. */
+    readonly backupVolume?: Transform<docker.VolumeArgs>;
     readonly container?: Transform<docker.ContainerArgs>;
   };
 }
 
 /**
  * Postgres 17 under Patroni: equal nodes, one of which is primary at a time; who that is, the nodes agree on in etcd. Each has a volume of
- * its own. Nodes are created, and replaced, one after the other; the next one is touched only once the one before is primary or streams
+ * its own, and all share the one with the backups, which whoever is primary makes (pgBackRest). Nodes are created, and replaced, one after the other; the next one is touched only once the one before is primary or streams
  * from it again. A node that is stopped while it is primary hands over first.
  *
  * What others are told of it are plain names, known before a container is: an output of a container would make everybody who uses it be
@@ -103,6 +112,7 @@ export class Postgres extends pulumi.ComponentResource {
   private readonly image: Image;
   private readonly secrets: SecretFiles<PasswordName>;
   private readonly volumes: readonly docker.Volume[];
+  private readonly backupVolume: docker.Volume;
   private readonly containers: readonly docker.Container[];
 
   constructor(name: string, args: PostgresArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -119,7 +129,8 @@ export class Postgres extends pulumi.ComponentResource {
     this.secrets = new SecretFiles(`${name}-secrets`, secrets, { parent: this });
     const { superuser, owner, app, readonly, monitor, patroni } = this.secrets.values;
     this.passwords = { superuser, owner, app, readonly, monitor, patroni };
-    const volumes = new Map(this.nodeNames.map((node) => [node, this.createVolume(`${name}-${node}-data`, args)]));
+    const volumes = new Map(this.nodeNames.map((node) => [node, this.createVolume(`${name}-${node}-data`, args, args.transform?.volume)]));
+    this.backupVolume = this.createVolume(`${name}-backups`, args, args.transform?.backupVolume);
     const containers = this.createContainers(name, args, volumes, [this.secrets.nodes.writer, ...listed(opts?.dependsOn)]);
     this.volumes = [...volumes.values()];
     this.containers = this.nodeNames.flatMap((node) => containers.get(node) ?? []);
@@ -131,9 +142,11 @@ export class Postgres extends pulumi.ComponentResource {
     readonly image: Image;
     readonly secrets: SecretFiles<PasswordName>;
     readonly volumes: readonly docker.Volume[];
+    readonly backupVolume: docker.Volume;
     readonly containers: readonly docker.Container[];
   } {
-    return { image: this.image, secrets: this.secrets, volumes: this.volumes, containers: this.containers };
+    const { image, secrets, volumes, backupVolume, containers } = this;
+    return { image, secrets, volumes, backupVolume, containers };
   }
 
   private createImage(name: string, args: PostgresArgs): Image {
@@ -143,10 +156,10 @@ export class Postgres extends pulumi.ComponentResource {
     return new Image(`${name}-image`, { source, ...transform }, { parent: this });
   }
 
-  private createVolume(name: string, args: PostgresArgs): docker.Volume {
+  private createVolume(name: string, args: PostgresArgs, transform: Transform<docker.VolumeArgs> | undefined): docker.Volume {
     return new docker.Volume(
       ...transformed(
-        args.transform?.volume,
+        transform,
         name,
         { labels: labels("postgres") },
         // A new label must never cost the data: Docker cannot relabel a volume, the provider would replace it.
@@ -188,7 +201,11 @@ export class Postgres extends pulumi.ComponentResource {
           envs: Object.entries(environment).map(([key, value]) => `${key}=${value}`),
           labels: [...labels("postgres"), { label: "phased-stack.node", value: node }],
           networksAdvanced: [{ name: args.networkName, aliases: [node] }],
-          volumes: [{ volumeName: volume.name, containerPath: POSTGRES_DATA_DIRECTORY }, { ...this.secrets.mount }],
+          volumes: [
+            { volumeName: volume.name, containerPath: POSTGRES_DATA_DIRECTORY },
+            { volumeName: this.backupVolume.name, containerPath: BACKUP_DIRECTORY },
+            { ...this.secrets.mount },
+          ],
           // The socket, and the passwords Patroni writes for libpq; both are the server's own (uid 10002, see the Dockerfile).
           tmpfs: {
             ...(common.tmpfs as Record<string, string>),
@@ -214,8 +231,9 @@ interface Node {
 }
 
 /**
- * The build context of the image all nodes of a cluster run: Patroni's configuration is part of it, so that a change is a new tag.
- * @throws RangeError for what {@link patroniConfig} refuses.
+ * The build context of the image all nodes of a cluster run: Patroni's configuration and that of the backups are part of it, so that a
+ * change is a new tag.
+ * @throws RangeError for what {@link patroniConfig} and {@link renderBackupSchedule} refuse.
  */
 export function postgresContext(settings: PatroniSettings): ContextFile[] {
   const own = (name: string, executable = false): ContextFile => ({
@@ -223,6 +241,13 @@ export function postgresContext(settings: PatroniSettings): ContextFile[] {
     content: readFileSync(path.join(__dirname, name)),
     executable,
   });
-  const config = { path: "patroni.yml", content: Buffer.from(renderPatroniConfig(settings)), executable: false };
-  return [own("Dockerfile"), own("entrypoint.sh", true), own("node.py"), own("privileges.sql"), config];
+  const made = (name: string, text: string): ContextFile => ({ path: name, content: Buffer.from(text), executable: false });
+  return [
+    own("Dockerfile"),
+    own("entrypoint.sh", true),
+    ...["node.py", "backups.py", "repository.py", "restore.py", "privileges.sql"].map((name) => own(name)),
+    made("patroni.yml", renderPatroniConfig(settings)),
+    made("pgbackrest.conf", renderPgbackrestConfig(settings.backups)),
+    made("schedule.json", renderBackupSchedule(settings.backups)),
+  ];
 }

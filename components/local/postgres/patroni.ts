@@ -1,4 +1,5 @@
 import { ETCD_PORT } from "../etcd";
+import { ARCHIVE_SETTINGS, BACKUP_MB, type BackupSettings } from "./backups";
 import { LEAST_MEMORY_MB, postgresSettings, type PostgresSettings, type PostgresSizing } from "./settings";
 
 /** Port of Postgres in every node. */
@@ -30,6 +31,8 @@ export interface PatroniSettings extends PostgresSizing {
    * @default "available"
    */
   readonly durability?: "strict" | "available";
+  /** Backups, and an archive of the log with which the database can be restored to any moment. @default none */
+  readonly backups?: BackupSettings | undefined;
 }
 
 /**
@@ -67,7 +70,8 @@ function pick(settings: PostgresSettings, wanted: (name: string) => boolean): Po
  * What all nodes share, kept in etcd: who may become primary, when, and what a commit waits for (data-plane.md). Times in seconds, the lag
  * in bytes. `ttl` is Patroni's least; it has to be at least `loop_wait + 2 × retry_timeout`.
  */
-export function patroniSharedConfig({ memoryMb, maxConnections, durability = "available" }: PatroniSettings) {
+export function patroniSharedConfig(settings: PatroniSettings) {
+  const { durability = "available" } = settings;
   return {
     ttl: 20,
     loop_wait: 2,
@@ -85,20 +89,24 @@ export function patroniSharedConfig({ memoryMb, maxConnections, durability = "av
     postgresql: {
       use_pg_rewind: true,
       use_slots: true,
-      parameters: pick(serverSettings({ memoryMb, maxConnections }), (name) => SHARED_SETTINGS.has(name)),
+      parameters: pick(serverSettings(settings), (name) => SHARED_SETTINGS.has(name)),
     },
   };
 }
 
 /** Of a container's memory, what Postgres may use. */
-function serverSettings({ memoryMb, maxConnections }: PostgresSizing): PostgresSettings {
-  if (memoryMb < LEAST_MEMORY_MB + PATRONI_MB) {
-    throw new RangeError(
-      `memoryMb: ${memoryMb} MiB are too little for Postgres and Patroni; give at least ${LEAST_MEMORY_MB + PATRONI_MB}.`,
-    );
+function serverSettings({ memoryMb, maxConnections, backups }: PatroniSettings): PostgresSettings {
+  const others = PATRONI_MB + (backups === undefined ? 0 : BACKUP_MB);
+  if (memoryMb < LEAST_MEMORY_MB + others) {
+    const whom = backups === undefined ? "Postgres and Patroni" : "Postgres, Patroni and backups";
+    throw new RangeError(`memoryMb: ${memoryMb} MiB are too little for ${whom}; give at least ${LEAST_MEMORY_MB + others}.`);
   }
-  // A standby tells what its queries still read, so that the primary does not clean it away under them.
-  return { ...postgresSettings({ memoryMb: memoryMb - PATRONI_MB, maxConnections }), hot_standby_feedback: "on" };
+  return {
+    ...postgresSettings({ memoryMb: memoryMb - others, maxConnections }),
+    // A standby tells what its queries still read, so that the primary does not clean it away under them.
+    hot_standby_feedback: "on",
+    ...(backups === undefined ? {} : ARCHIVE_SETTINGS),
+  };
 }
 
 /**

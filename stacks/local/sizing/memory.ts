@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { EXPORTER_PORTS } from "../../../components/local/exporters/ports";
 import { KAFKA_BROKERS, kafkaMemory } from "../../../components/local/kafka";
-import { patroniConfig } from "../../../components/local/postgres";
+import { type BackupSettings, patroniConfig } from "../../../components/local/postgres";
 import { proxyMemoryMb } from "../../../components/local/postgres-proxy";
 import { redisContainerMb } from "../../../components/local/redis";
 import { neededMemoryMb } from "../../config/checks";
@@ -144,6 +144,12 @@ export function redisDataMb(containerMb: number): number {
   return dataMb;
 }
 
+/** When backups are made, and how long they are kept; `undefined` when none are wanted. */
+export function backupSettings(config: SizingConfig): BackupSettings | undefined {
+  const { backups, backupEveryHours: everyHours, backupFullEveryDays: fullEveryDays, backupKeepDays: keepDays } = config;
+  return backups ? { everyHours, fullEveryDays, keepDays } : undefined;
+}
+
 /**
  * Least memory of a Postgres container for so many connections, MiB: Postgres' own reckoning says from when on it carries them.
  * @throws RunError when the user gave it less.
@@ -151,7 +157,7 @@ export function redisDataMb(containerMb: number): number {
 export function leastPostgresMb(config: SizingConfig, maxConnections: number): number {
   const carries = (memoryMb: number): boolean => {
     try {
-      patroniConfig({ etcdHosts: ["etcd-1"], memoryMb, maxConnections });
+      patroniConfig({ etcdHosts: ["etcd-1"], memoryMb, maxConnections, backups: backupSettings(config) });
       return true;
     } catch (error) {
       if (error instanceof RangeError) return false;

@@ -6,6 +6,7 @@ import { redisContainerMb } from "../../../components/local/redis";
 import type { DockerHost } from "../preflight";
 import { leastTotal } from "../../lib/share";
 import {
+  backupSettings,
   brokerMemoryMb,
   divideMemory,
   EXPORTERS,
@@ -51,7 +52,13 @@ export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "me
     app: { instances: config.appInstances, workers, memoryMb: memory.app, cpus: config.appCpus, ...pools },
     // Background work never takes all of the host from those who wait for an answer.
     jobs: { memoryMb: memory.jobs, cpus: Math.max(one, Math.floor(cpus / 2)), ...pools },
-    postgres: { nodes: config.postgresNodes, memoryMb: memory.postgres, cpus: config.postgresCpus, maxConnections },
+    postgres: {
+      nodes: config.postgresNodes,
+      memoryMb: memory.postgres,
+      cpus: config.postgresCpus,
+      maxConnections,
+      backups: backupSettings(config),
+    },
     etcd: { members: config.etcdMembers === "3" ? 3 : 1, memoryMb: FIXED_MB.etcd },
     pgbouncer: { settings, memoryMb: FIXED_MB.pgbouncer, cpus: one },
     postgresProxy: { maxConnections: proxyConnections, memoryMb: proxyMemoryMb(proxyConnections), cpus: one },

@@ -24,7 +24,7 @@ type Column = (typeof COLUMNS)[number];
 
 function notesOf(plan: Plan): Readonly<Record<string, string>> {
   const { app, jobs, postgres, pgbouncer, redisCache, redisLimits, kafka, consumer } = plan;
-  const settings = { memoryMb: postgres.memoryMb, maxConnections: postgres.maxConnections, etcdHosts: ["etcd-1"] };
+  const settings = { ...postgres, etcdHosts: ["etcd-1"] };
   const own = patroniConfig(settings).postgresql.parameters as Readonly<Record<string, string>>;
   const shared = patroniSharedConfig(settings).postgresql.parameters;
   const pool = pgbouncerPool(pgbouncer.settings);

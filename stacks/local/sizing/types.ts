@@ -1,3 +1,4 @@
+import type { BackupSettings } from "../../../components/local/postgres";
 import type { PgbouncerSettings } from "../../../components/local/pgbouncer";
 import type { StackConfig } from "../../config/keys";
 
@@ -16,6 +17,10 @@ export type SizingConfig = Pick<
   | "postgresCpus"
   | "etcdMembers"
   | "durability"
+  | "backups"
+  | "backupEveryHours"
+  | "backupFullEveryDays"
+  | "backupKeepDays"
   | "dbPoolSize"
   | "redisCacheMb"
   | "redisLimitsMb"
@@ -48,7 +53,7 @@ export interface Plan {
   readonly totalMb: number;
   readonly app: Limits & AppPools & { readonly instances: number; readonly workers: number };
   readonly jobs: Limits & AppPools;
-  readonly postgres: Limits & { readonly nodes: number; readonly maxConnections: number };
+  readonly postgres: Limits & { readonly nodes: number; readonly maxConnections: number; readonly backups: BackupSettings | undefined };
   readonly etcd: Limits & { readonly members: 1 | 3 };
   readonly pgbouncer: Limits & { readonly settings: PgbouncerSettings };
   readonly postgresProxy: Limits & { readonly maxConnections: number };

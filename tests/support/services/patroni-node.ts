@@ -1,5 +1,6 @@
 import { Client } from "pg";
 import {
+  BACKUP_DIRECTORY,
   PASSWORD_NAMES,
   passwordFiles,
   type PasswordName,
@@ -42,11 +43,13 @@ export interface NodeOptions {
   readonly name: string;
   /** Docker volume with its data: outlives the container. */
   readonly volume: string;
+  /** Docker volume with the repository, which all nodes share. */
+  readonly backupVolume: string;
   readonly passwords: Passwords;
 }
 
 /** Starts a node as the stack does it; ready once it is healthy. */
-export async function startNode({ settings, network, name, volume, passwords }: NodeOptions): Promise<PatroniNode> {
+export async function startNode({ settings, network, name, volume, backupVolume, passwords }: NodeOptions): Promise<PatroniNode> {
   const environment = { ...patroniEnvironment(name), ...passwordFiles(SECRETS) };
   const service = await startService({
     kind: `patroni-${name}`,
@@ -54,7 +57,7 @@ export async function startNode({ settings, network, name, volume, passwords }: 
     internalPort: POSTGRES_PORT,
     create: [
       ...["--network", network, "--network-alias", name, "--publish", `127.0.0.1::${PATRONI_PORT}`],
-      ...["--volume", `${volume}:${POSTGRES_DATA_DIRECTORY}`],
+      ...["--volume", `${volume}:${POSTGRES_DATA_DIRECTORY}`, "--volume", `${backupVolume}:${BACKUP_DIRECTORY}`],
       ...["--memory", `${settings.memoryMb}m`, "--shm-size", "64m", "--stop-signal", PATRONI_STOP_SIGNAL],
       ...["--read-only", "--tmpfs", "/tmp", "--tmpfs", "/var/run/postgresql:uid=10002,gid=10002,mode=2775"],
       ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--dns-opt", "ndots:1", "--dns-search", "."],

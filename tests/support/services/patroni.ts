@@ -1,6 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { ETCD_DATA_DIRECTORY, ETCD_PORT, etcdArguments, etcdContext } from "../../../components/local/etcd";
-import { PASSWORD_NAMES, type PasswordName, type PatroniSettings, postgresContext } from "../../../components/local/postgres";
+import {
+  type BackupSettings,
+  PASSWORD_NAMES,
+  type PasswordName,
+  type PatroniSettings,
+  postgresContext,
+} from "../../../components/local/postgres";
 import { dockerCommand, eventually, type ServiceContainer, serviceImage, serviceName, startService } from "./container";
 import { type Passwords, type PatroniNode, startNode } from "./patroni-node";
 
@@ -31,9 +37,12 @@ export const PATRONI_MAX_CONNECTIONS = 60;
 /** Above the longest switchover and the longest stop of a server, seconds; as in the stack. */
 const STOP_SECONDS = 60;
 
-/** Starts a cluster from the project's own images, configured as the stack does it; ready when every node has its role. */
-export async function startPatroni(count = 2): Promise<PatroniGroup> {
-  const settings = { etcdHosts: ["etcd-1"], memoryMb: PATRONI_MEMORY_MB, maxConnections: PATRONI_MAX_CONNECTIONS };
+/**
+ * Starts a cluster from the project's own images, configured as the stack does it; ready when every node has its role.
+ * @param backups when they are made. @default none are
+ */
+export async function startPatroni(count = 2, backups?: BackupSettings): Promise<PatroniGroup> {
+  const settings = { etcdHosts: ["etcd-1"], memoryMb: PATRONI_MEMORY_MB, maxConnections: PATRONI_MAX_CONNECTIONS, backups };
   // Built once, before several nodes want it at the same time.
   const [etcdImage] = [await serviceImage("etcd", etcdContext()), await serviceImage("postgres", postgresContext(settings))];
   const network = serviceName("patroni-network");
@@ -48,11 +57,14 @@ export async function startPatroni(count = 2): Promise<PatroniGroup> {
     await Promise.all([...volumes.values()].map((volume) => dockerCommand(["volume", "rm", volume])));
     await dockerCommand(["network", "rm", network]);
   };
+  const backupVolume = serviceName("patroni-backups");
+  await dockerCommand(["volume", "create", "--label", `phased-stack.stack=${backupVolume}`, backupVolume]);
+  volumes.set("backups", backupVolume);
   const start = async (name: string, changed: PatroniSettings = settings): Promise<PatroniNode> => {
     const volume = volumes.get(name) ?? serviceName(`patroni-${name}-data`);
     if (!volumes.has(name)) await dockerCommand(["volume", "create", "--label", `phased-stack.stack=${volume}`, volume]);
     volumes.set(name, volume);
-    return startNode({ settings: changed, network, name, volume, passwords });
+    return startNode({ settings: changed, network, name, volume, backupVolume, passwords });
   };
   try {
     etcd = await startEtcd(etcdImage, network);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { MemberStatus, PostgresStatus } from "../../../components/local/postgres-operator/src/status-types";
+import type { BackupStatus, MemberStatus, PostgresStatus } from "../../../components/local/postgres-operator/src/status-types";
 import { parseDiskFree, parseProxyAnswer, type DataPlaneStatus } from "../../../toolchain/lib/data-plane";
-import { renderDataPlane } from "../../../toolchain/lib/data-plane-tables";
+import { ageText, backupsLine, renderDataPlane } from "../../../toolchain/lib/data-plane-tables";
 import { findings } from "../../../toolchain/lib/findings";
 import type { AppReport } from "../../../toolchain/lib/docker-app";
 import { refusalOf } from "../../../toolchain/lib/kafka-restart";
@@ -29,6 +29,18 @@ const POSTGRES: PostgresStatus = {
   reaper: { healthy: true, rounds: 100, failedRounds: 0, suspiciousRounds: 0, reaped: 0 },
   switchoverRunning: false,
   lastSwitchover: { ok: true, message: "", from: "pg-2", to: "pg-1", heldMs: 412, at: "2026-11-21T13:00:00.000Z" },
+  backups: {
+    ...{ at: "2026-11-21T13:59:55Z", node: "pg-1", everyHours: 6, fullEveryDays: 7, keepDays: 2 },
+    ...{ repository: null, restores: [], running: null, failure: null, gap: null, problems: [] },
+    backups: [
+      {
+        ...{ label: "20261121-100000F", type: "full", timeline: 3, sizeBytes: 64 * 2 ** 20, storedBytes: 8 * 2 ** 20 },
+        ...{ startedAt: "2026-11-21T10:00:00Z", stoppedAt: "2026-11-21T10:00:07Z" },
+      },
+    ],
+    archive: { archivedAt: "2026-11-21T13:59:20Z", failing: false, failures: 0, waiting: 0 },
+    verified: { at: "2026-11-21T10:01:00Z", ok: true, message: null },
+  },
 };
 const REDIS: RedisStatus = {
   ...{ service: "redis-limits", role: "master", usedBytes: 2 ** 20, maxBytes: 64 * 2 ** 20, policy: "noeviction" },
@@ -168,6 +180,34 @@ describe("status of phase database (A7, A8, B3, F2)", () => {
     assert.match(text, /^tax-computation +active +0 +1 +2 +0$/m);
   });
 
+  it("B15 shows the last good backup, its age and the archive; what is wrong is a finding with its page, and no fault of the database", () => {
+    const backups = POSTGRES.backups!;
+    const now = Date.parse(POSTGRES.at);
+    assert.equal(
+      backupsLine(backups, now),
+      "backups  well  last full 3 h ago · 1 kept, 8.0 MB, since 2026-11-21T10:00:07Z · log archived 40 s ago · verified 3 h ago",
+    );
+    assert.equal(backupsLine(null, now), "backups  none are made");
+    const failing: BackupStatus = {
+      ...backups,
+      backups: [],
+      archive: { ...backups.archive, failing: true, waiting: 3 },
+      verified: { at: POSTGRES.at, ok: false, message: "checksum invalid: 1" },
+      running: "full backup",
+      problems: ["The log is not archived."],
+    };
+    assert.equal(
+      backupsLine(failing, now),
+      "backups  look above  none yet · log not archived, 3 segments wait · damaged · full backup under way",
+    );
+    assert.deepEqual(found(withPostgres({ backups: failing })), ["warning backups-failing: The log is not archived"]);
+    assert.deepEqual(found(withPostgres({ backups: null })), [], "somebody wants none");
+    assert.deepEqual(
+      [59, 121, 7300, 200_000].map((s) => ageText(new Date(now - s * 1000).toISOString(), now)),
+      ["59 s", "2 min", "2 h", "2 days"],
+    );
+  });
+
   it("B5 shows brokers, copies and lag; of a Kafka that is well nothing is found", () => {
     const well = withKafka([1, 2, 3], [partition([1, 2, 3]), partition([1, 2, 3], 3)], 12);
     assert.deepEqual(found(well), []);
@@ -208,6 +248,9 @@ describe("status of phase database (A7, A8, B3, F2)", () => {
 
   it("the operator's line is read, and one of another version is not taken for it", () => {
     assert.deepEqual(parsePostgresStatus(JSON.stringify(POSTGRES)), POSTGRES);
+    const { backups, ...older } = POSTGRES;
+    assert.ok(backups);
+    assert.equal(parsePostgresStatus(JSON.stringify(older)).backups, null, "an operator from before there were backups");
     assert.deepEqual(candidates(POSTGRES), ["pg-2", "pg-3"]);
     assert.throws(() => parsePostgresStatus(JSON.stringify({ ...POSTGRES, members: [{ name: "pg-1" }] })), /is not understood.*members/s);
   });

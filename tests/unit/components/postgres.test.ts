@@ -18,6 +18,7 @@ const FROZEN_URNS = [
   "Etcd::etcd",
   "Postgres$docker:index/container:Container::postgres-pg-1",
   "Postgres$docker:index/container:Container::postgres-pg-2",
+  "Postgres$docker:index/volume:Volume::postgres-backups",
   "Postgres$docker:index/volume:Volume::postgres-pg-1-data",
   "Postgres$docker:index/volume:Volume::postgres-pg-2-data",
   "Postgres$phased-stack:local:Image$docker:index/image:Image::postgres-image-build",
@@ -97,6 +98,7 @@ describe("components of the database", () => {
         assert.equal(inputs["ports"], undefined, "nothing is reachable from outside");
         assert.deepEqual(inputs["volumes"], [
           { volumeName: `postgres-${node}-data-1a2b3c4`, containerPath: "/var/lib/postgresql/data" },
+          { volumeName: "postgres-backups-1a2b3c4", containerPath: "/var/lib/pgbackrest" },
           { volumeName: "postgres-secrets-volume-1a2b3c4", containerPath: "/run/secrets", readOnly: true },
         ]);
         const labels = labelsOf(recorder.get(`postgres-${node}`));
@@ -195,16 +197,20 @@ describe("components of the database", () => {
       };
       const base = version("a", {});
       assert.equal(version("b", { nodes: 5, protect: true, primary: "pg-2", cpus: 1 }), base);
-      const changes: Partial<PostgresArgs>[] = [{ maxConnections: 61 }, { memoryMb: 513 }, { durability: "strict" }, { etcdHosts: ["x"] }];
+      const backups = { everyHours: 6, fullEveryDays: 7, keepDays: 2 };
+      const changes: Partial<PostgresArgs>[] = [
+        ...[{ maxConnections: 61 }, { memoryMb: 513 }, { durability: "strict" as const }, { etcdHosts: ["x"] }],
+        ...[{ backups }, { backups: { ...backups, everyHours: 7 } }, { backups: { ...backups, keepDays: 3 } }],
+      ];
       for (const [index, change] of changes.entries()) assert.notEqual(version(`c${index}`, change), base, JSON.stringify(change));
       await settled();
     });
 
-    it("keeps the data when it is protected, and no relabelling replaces a volume", async () => {
+    it("F8 keeps the data and their backups when it is protected, and no relabelling replaces a volume", async () => {
       new Postgres("postgres", { ...postgresArgs(), protect: true });
       await settled();
-      for (const node of ["pg-1", "pg-2", "pg-3"]) {
-        const { protect, retainOnDelete, ignoreChanges } = recorder.get(`postgres-${node}-data`);
+      for (const volume of ["pg-1-data", "pg-2-data", "pg-3-data", "backups"]) {
+        const { protect, retainOnDelete, ignoreChanges } = recorder.get(`postgres-${volume}`);
         assert.deepEqual([protect, retainOnDelete, ignoreChanges], [true, true, ["labels"]]);
       }
       assert.equal(recorder.get("postgres-secrets-volume").protect, false);

@@ -44,7 +44,10 @@ describe("entrypoint of the Postgres image", () => {
     const { status, stderr } = run(["master"], ENVIRONMENT);
     assert.deepEqual(
       [status, stderr],
-      [64, 'entrypoint: role "master" is unknown; use primary, replica, patroni, create-database, psql, patronictl or healthcheck.\n'],
+      [
+        64,
+        'entrypoint: role "master" is unknown; use primary, replica, patroni, create-database, psql, patronictl, backups, restore or healthcheck.\n',
+      ],
     );
   });
 
@@ -89,7 +92,7 @@ describe("entrypoint of the Postgres image", () => {
       "patroni",
       'for name in SUPERUSER REPLICATION REWIND RESTAPI; do v=PATRONI_${name}_PASSWORD; echo "$name ${!v}"; done; echo "with $*"',
     );
-    program("python3", `printf '%s\\n' "$*" > ${directory}/settings`);
+    program("python3", `printf '%s\\n' "$*" >> ${directory}/programs`);
     const file = path.join(directory, "rewind-password");
     writeFileSync(file, `${ENVIRONMENT.REWIND_PASSWORD}\n`);
     const { REWIND_PASSWORD: rewind, ...others } = ENVIRONMENT;
@@ -99,7 +102,8 @@ describe("entrypoint of the Postgres image", () => {
       stdout,
       `SUPERUSER ${others.POSTGRES_PASSWORD}\nREPLICATION ${others.REPLICATION_PASSWORD}\nREWIND ${rewind}\nRESTAPI ${others.PATRONI_PASSWORD}\nwith /etc/other.yml\n`,
     );
-    assert.equal(readFileSync(path.join(directory, "settings"), "utf8"), `${COMPONENT}/node.py settings /etc/other.yml\n`);
+    const programs = readFileSync(path.join(directory, "programs"), "utf8").trim().split("\n").sort();
+    assert.deepEqual(programs, [`${COMPONENT}/backups.py watch`, `${COMPONENT}/node.py settings /etc/other.yml`]);
   });
 
   it("makes the roles with their passwords quoted, through standard input, and keeps the statement out of the server's log", () => {

@@ -66,6 +66,42 @@ describe("F2 configuration of Patroni", () => {
     );
   });
 
+  it("F8 with backups the log is archived, and their memory is none of Postgres'", () => {
+    const backups = { everyHours: 6, fullEveryDays: 7, keepDays: 3 };
+    const [without, made] = [patroniConfig(node), patroniConfig({ ...node, backups })];
+    const { archive_mode: mode, archive_command: command } = made.postgresql.parameters as Readonly<Record<string, string>>;
+    assert.deepEqual([mode, command], ["on", "pgbackrest --stanza=postgres archive-push %p"]);
+    assert.ok(!("archive_mode" in without.postgresql.parameters));
+    const less = patroniConfig({ ...node, memoryMb: node.memoryMb - 40 }).postgresql.parameters as Readonly<Record<string, string>>;
+    assert.equal((made.postgresql.parameters as Readonly<Record<string, string>>)["shared_buffers"], less["shared_buffers"]);
+    assert.throws(
+      () => patroniConfig({ ...node, memoryMb: 200, backups }),
+      /too little for Postgres, Patroni and backups; give at least 232\./,
+    );
+  });
+
+  it("F8 pgBackRest keeps the days that are wanted, and the log that waits for it cannot fill the disk", () => {
+    const files = (backups?: PatroniSettings["backups"]): Map<string, string> =>
+      new Map(postgresContext({ ...node, backups }).map((file) => [file.path, Buffer.from(file.content).toString()]));
+    const [wanted, none] = [files({ everyHours: 6, fullEveryDays: 7, keepDays: 3 }), files()];
+    const lines = wanted.get("pgbackrest.conf")!.split("\n");
+    for (const line of [
+      "repo1-retention-full-type=time",
+      "repo1-retention-full=3",
+      "archive-push-queue-max=1GiB",
+      "repo1-path=/var/lib/pgbackrest",
+      "[postgres]",
+    ])
+      assert.ok(lines.includes(line), line);
+    assert.ok(lines.includes(`pg1-path=${patroniConfig(node).postgresql.data_dir}`));
+    assert.deepEqual(JSON.parse(wanted.get("schedule.json")!), { everyHours: 6, fullEveryDays: 7, keepDays: 3 });
+    assert.equal(JSON.parse(none.get("schedule.json")!), null);
+    assert.throws(
+      () => files({ everyHours: 0, fullEveryDays: 7, keepDays: 3 }),
+      /backups\.everyHours: 0 is not allowed; use a whole number from 1\./,
+    );
+  });
+
   it("A7 new clusters have checksums, SCRAM everywhere, and are open to their own network only", () => {
     const { bootstrap, postgresql } = patroniConfig(node);
     assert.ok(bootstrap.initdb.includes("data-checksums"));
@@ -106,7 +142,10 @@ describe("F2 configuration of Patroni", () => {
 
   it("the image has the command that makes the app's user, and the directories the configuration names", () => {
     const files = new Map(postgresContext(node).map((file) => [file.path, Buffer.from(file.content).toString()]));
-    assert.deepEqual([...files.keys()].sort(), ["Dockerfile", "entrypoint.sh", "node.py", "patroni.yml", "privileges.sql"]);
+    assert.deepEqual([...files.keys()].sort(), [
+      ...["Dockerfile", "backups.py", "entrypoint.sh", "node.py", "patroni.yml", "pgbackrest.conf"],
+      ...["privileges.sql", "repository.py", "restore.py", "schedule.json"],
+    ]);
     assert.equal(files.get("patroni.yml"), renderPatroniConfig(node));
     const { bootstrap, postgresql } = patroniConfig(node);
     const [program = "", command = ""] = bootstrap.post_bootstrap.split(" ");

@@ -3,13 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { operatorEnvironment, SECRET_FILES } from "../../../components/local/postgres-operator/settings";
+import { backupProblems, readBackups } from "../../../components/local/postgres-operator/src/backups";
 import { renderMetrics } from "../../../components/local/postgres-operator/src/metrics";
 import type { NodeState } from "../../../components/local/postgres-operator/src/patroni";
 import { hasLeft } from "../../../components/local/postgres-operator/src/proxy-watch";
 import { parseRequest } from "../../../components/local/postgres-operator/src/server";
 import { readSettings } from "../../../components/local/postgres-operator/src/settings";
 import { describeMembers, findProblems, type Seen } from "../../../components/local/postgres-operator/src/status";
-import type { MemberStatus, PoolStatus } from "../../../components/local/postgres-operator/src/status-types";
+import type { BackupReport, MemberStatus, PoolStatus } from "../../../components/local/postgres-operator/src/status-types";
 
 const primary: NodeState = {
   state: "running",
@@ -55,6 +56,64 @@ const WELL: Seen = {
   automaticFailover: true,
   switchoverRunning: false,
 };
+
+const AFTERNOON = Date.parse("2026-01-01T15:00:00Z");
+const BACKUPS: BackupReport = {
+  at: "2026-01-01T14:59:55Z",
+  node: "pg-1",
+  ...{ everyHours: 6, fullEveryDays: 7, keepDays: 2 },
+  repository: null,
+  backups: [
+    { ...{ label: "20260101-000000F", type: "full", timeline: 1, sizeBytes: 1000, storedBytes: 100 }, ...at("00:00:00") },
+    { ...{ label: "20260101-000000F_20260101-120000I", type: "incr", timeline: 1, sizeBytes: 1000, storedBytes: 10 }, ...at("12:00:00") },
+  ],
+  restores: [],
+  archive: { archivedAt: "2026-01-01T14:59:30Z", failing: false, failures: 0, waiting: 0 },
+  ...{ running: null, failure: null, gap: null },
+  verified: { at: "2026-01-01T00:10:00Z", ok: true, message: null },
+};
+
+function at(time: string): { readonly startedAt: string; readonly stoppedAt: string } {
+  return { startedAt: `2026-01-01T${time}Z`, stoppedAt: `2026-01-01T${time}Z` };
+}
+
+describe("B15 F8 what is wrong with backups", () => {
+  it("nothing while they are made, archived and verified; everything else is one sentence", () => {
+    assert.deepEqual(backupProblems(BACKUPS, AFTERNOON), []);
+    const cases: readonly (readonly [RegExp, Partial<BackupReport>, number?])[] = [
+      [/repository of the backups cannot be used: unable to open/, { repository: "unable to open" }],
+      [/log is not archived \(12 segments wait\)/, { archive: { ...BACKUPS.archive, failing: true, waiting: 12 } }],
+      [/no moment after that can be restored until/, { gap: "2026-01-01T14:00:00Z" }],
+      [
+        /The last full backup failed at .*: no space/,
+        { failure: { at: "2026-01-01T14:00:00Z", what: "full backup", message: "no space." } },
+      ],
+      [/is damaged.*checksum invalid/, { verified: { at: "2026-01-01T14:00:00Z", ok: false, message: "checksum invalid: 1" } }],
+      [/last backup is 8 hours old; one is wanted every 6\./, { at: "2026-01-01T20:00:00Z" }, Date.parse("2026-01-01T20:00:05Z")],
+      [/Nobody has looked after the backups since 2026-01-01T14:59:55Z, when pg-1 did/, {}, AFTERNOON + 200_000],
+    ];
+    for (const [expected, change, now = AFTERNOON] of cases) {
+      const problems = backupProblems({ ...BACKUPS, ...change }, now);
+      assert.equal(problems.length, 1, problems.join(" "));
+      assert.match(problems[0] ?? "", expected);
+      assert.match(problems[0] ?? "", /^[A-Z].*[^.]\.$/);
+    }
+  });
+
+  it("is read from where the primary keeps it, and is nothing where none are made", async () => {
+    const asked: string[] = [];
+    const etcd = (value: string | undefined): Parameters<typeof readBackups>[0] => ({
+      get: (key) => {
+        asked.push(key);
+        return Promise.resolve(value === undefined ? undefined : { value, lease: "0" });
+      },
+    });
+    assert.equal(await readBackups(etcd(undefined), "postgres"), null);
+    const read = await readBackups(etcd(JSON.stringify(BACKUPS)), "postgres");
+    assert.deepEqual([read?.backups, asked], [BACKUPS.backups, Array(2).fill("/phased-stack/postgres/backups")]);
+    assert.match(read?.problems.join(" ") ?? "", /Nobody has looked/, "that report is old");
+  });
+});
 
 describe("F3 status of Postgres", () => {
   it("F3 tells of every node what it says of itself, its lag, and whether commits wait for it", () => {
@@ -105,7 +164,7 @@ describe("F3 status of Postgres", () => {
     const reaper = { healthy: true, rounds: 12, failedRounds: 1, suspiciousRounds: 0, reaped: 2 };
     const counts = { done: 3, nothing: 0, refused: 1, failed: 0 };
     const last = { ok: true, message: "", from: "pg-1", to: "pg-2", heldMs: 1500, at: "" };
-    const text = renderMetrics(reaper, { counts, last, running: undefined });
+    const text = renderMetrics(reaper, { counts, last, running: undefined }, null);
     for (const line of [
       "postgres_reaper_reaped_total 2",
       'postgres_switchovers_total{outcome="done"} 3',
@@ -113,7 +172,18 @@ describe("F3 status of Postgres", () => {
     ]) {
       assert.ok(text.split("\n").includes(line), line);
     }
-    for (const line of text.trimEnd().split("\n")) assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="\w+"\})? [\d.]+)$/);
+    assert.doesNotMatch(text, /backup|archive/, "no figure of what is not there");
+    const withBackups = renderMetrics(reaper, { counts, last, running: undefined }, { ...BACKUPS, problems: ["One."] });
+    for (const line of [
+      "postgres_backup_problems 1",
+      'postgres_backup_last_success_timestamp_seconds{type="any"} 1767268800',
+      'postgres_backup_last_success_timestamp_seconds{type="full"} 1767225600',
+      "postgres_backup_stored_bytes 110",
+      "postgres_archive_waiting_segments 0",
+    ]) {
+      assert.ok(withBackups.split("\n").includes(line), line);
+    }
+    for (const line of withBackups.trimEnd().split("\n")) assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="\w+"\})? [\d.]+)$/);
   });
 });
 

@@ -61,6 +61,7 @@ const FROZEN_URNS = [
     `${local("Postgres")}$${CONTAINER}::postgres-${node}`,
     `${local("Postgres")}$${VOLUME}::postgres-${node}-data`,
   ]),
+  `${local("Postgres")}$${VOLUME}::postgres-backups`,
   ...imageOf("Postgres", "postgres"),
   ...secretsOf("Postgres", "postgres", POSTGRES_PASSWORDS),
   `${local("Postgres")}::postgres`,

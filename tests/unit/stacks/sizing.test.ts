@@ -33,7 +33,7 @@ function refusal(values: Values, cpus = 4, memoryMb = 16_000): string {
 }
 
 /** From a small laptop to a server. */
-const host = fc.record({ cpus: fc.integer({ min: 2, max: 32 }), memoryMb: fc.integer({ min: 3700, max: 65_536 }) });
+const host = fc.record({ cpus: fc.integer({ min: 2, max: 32 }), memoryMb: fc.integer({ min: 3800, max: 65_536 }) });
 
 /** Any choice of the user's, most of them left alone. */
 const choices = fc.record(
@@ -208,7 +208,7 @@ describe("B13 the plan of phase database", () => {
       refusal({ appInstances: 40 }, 2, 8000),
       /^appInstances is 40, .* allowed: at most \d+, .* Fix: pulumi config set appInstances/,
     );
-    assert.match(refusal({ postgresMemoryMb: 256 }), /^postgresMemoryMb is 256, but 75 connections need 368 MiB; allowed: at least 368,/);
+    assert.match(refusal({ postgresMemoryMb: 256 }), /^postgresMemoryMb is 256, but 75 connections need 400 MiB; allowed: at least 400,/);
     assert.match(refusal({ memoryBudgetMb: 2000 }), /^memoryBudgetMb is 2000; allowed: at least \d+, what all containers need\. Fix:/);
     assert.match(refusal({ memoryBudgetMb: 20_000 }), /^memoryBudgetMb is 20000; allowed: at most 16000, the memory of the Docker host/);
     assert.match(refusal({ dbPoolSize: 1000 }), /^dbPoolSize is 1000, with which the app may open \d+ connections/);

@@ -1,10 +1,18 @@
-import type { ReaperStatus } from "./status-types";
+import type { BackupStatus, ReaperStatus } from "./status-types";
 import type { Switchover } from "./switchover";
 
-/** What Prometheus is told. */
-export function renderMetrics(reaper: ReaperStatus, switchover: Pick<Switchover, "counts" | "last" | "running">): string {
-  const metric = (name: string, type: string, help: string, ...samples: (readonly [labels: string, value: number])[]): string =>
-    [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...samples.map(([labels, value]) => `${name}${labels} ${value}`), ""].join("\n");
+function metric(name: string, type: string, help: string, ...samples: (readonly [labels: string, value: number])[]): string {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...samples.map(([labels, value]) => `${name}${labels} ${value}`), ""].join(
+    "\n",
+  );
+}
+
+/** What Prometheus is told. @param backups `null` where none are made: then there is no figure of them. */
+export function renderMetrics(
+  reaper: ReaperStatus,
+  switchover: Pick<Switchover, "counts" | "last" | "running">,
+  backups: BackupStatus | null,
+): string {
   return [
     metric("postgres_reaper_healthy", "gauge", "Whether rounds are completed.", ["", reaper.healthy ? 1 : 0]),
     metric("postgres_reaper_rounds_total", "counter", "Rounds completed.", ["", reaper.rounds]),
@@ -25,5 +33,31 @@ export function renderMetrics(reaper: ReaperStatus, switchover: Pick<Switchover,
       "",
       (switchover.last?.heldMs ?? 0) / 1000,
     ]),
+    ...(backups === null ? [] : backupMetrics(backups)),
   ].join("");
+}
+
+function backupMetrics({ problems, backups, archive, verified }: BackupStatus): string[] {
+  const seconds = (time: string): number => Date.parse(time) / 1000;
+  const [newest, full] = [backups.at(-1), backups.findLast(({ type }) => type === "full")];
+  const last = [
+    ...(newest === undefined ? [] : [['{type="any"}', seconds(newest.stoppedAt)] as const]),
+    ...(full === undefined ? [] : [['{type="full"}', seconds(full.stoppedAt)] as const]),
+  ];
+  const archived = archive.archivedAt === null ? [] : [["", seconds(archive.archivedAt)] as const];
+  return [
+    metric("postgres_backup_problems", "gauge", "Sentences npm run status has about the backups.", ["", problems.length]),
+    metric("postgres_backup_last_success_timestamp_seconds", "gauge", "When the last backup ended, Unix time.", ...last),
+    metric("postgres_backup_stored_bytes", "gauge", "What all backups take in the repository, without the log.", [
+      "",
+      backups.reduce((sum, { storedBytes }) => sum + storedBytes, 0),
+    ]),
+    metric("postgres_backup_repository_damaged", "gauge", "Whether the last verification found damage.", [
+      "",
+      verified?.ok === false ? 1 : 0,
+    ]),
+    metric("postgres_archive_failing", "gauge", "Whether the log is not archived.", ["", archive.failing ? 1 : 0]),
+    metric("postgres_archive_waiting_segments", "gauge", "Segments of 16 MiB that are not archived yet.", ["", archive.waiting]),
+    metric("postgres_archive_last_success_timestamp_seconds", "gauge", "When log was last archived, Unix time.", ...archived),
+  ];
 }

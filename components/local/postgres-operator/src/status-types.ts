@@ -54,6 +54,67 @@ export interface ReaperStatus {
   readonly reaped: number;
 }
 
+/** A backup in the repository. */
+export interface Backup {
+  /** Its name: the moment it began, and of an incremental one that of the full backup it rests on first. */
+  readonly label: string;
+  readonly type: "full" | "diff" | "incr";
+  readonly startedAt: string;
+  readonly stoppedAt: string;
+  /** Of the primary it was made of. */
+  readonly timeline: number;
+  /** Of the database, and of what this backup added to the repository. */
+  readonly sizeBytes: number;
+  readonly storedBytes: number;
+}
+
+/** A timeline that began when another one ended: with a change of the primary, or with a restore. */
+export interface Fork {
+  readonly timeline: number;
+  readonly parent: number;
+  readonly at: string;
+  /** With a restore to a moment: that moment. Whatever its parent has from then to {@link at} is on the parent only. */
+  readonly to: string | null;
+}
+
+/** What the primary tells of the backups every 10 s, by way of etcd: components/local/postgres/backups.py writes it. */
+export interface BackupReport {
+  readonly at: string;
+  /** Who told it. */
+  readonly node: string;
+  readonly everyHours: number;
+  readonly fullEveryDays: number;
+  readonly keepDays: number;
+  /** Why the repository cannot be read. */
+  readonly repository: string | null;
+  /** Oldest first. */
+  readonly backups: readonly Backup[];
+  readonly restores: readonly Fork[];
+  readonly archive: {
+    readonly archivedAt: string | null;
+    /** For longer than Postgres takes to try again. */
+    readonly failing: boolean;
+    /** Since the server's statistics began. */
+    readonly failures: number;
+    /** Segments that are not archived yet. */
+    readonly waiting: number;
+  };
+  /** What is under way, e.g. `full backup`. */
+  readonly running: string | null;
+  /** The last backup, when it failed. */
+  readonly failure: { readonly at: string; readonly what: string; readonly message: string } | null;
+  /** When the whole repository was last read. */
+  readonly verified: { readonly at: string; readonly ok: boolean; readonly message: string | null } | null;
+  /** When log was dropped that could not be archived, until there is a backup made after that. */
+  readonly gap: string | null;
+}
+
+/** {@link BackupReport} with what is wrong, as the operator sees it. */
+export interface BackupStatus extends BackupReport {
+  /** One sentence each. They are not among the problems of {@link PostgresStatus}: the database itself is well. */
+  readonly problems: readonly string[];
+}
+
 /** How a planned switchover ended; also what `POST /switchover` answers. */
 export interface SwitchoverResult {
   readonly ok: boolean;
@@ -86,4 +147,6 @@ export interface PostgresStatus {
   readonly switchoverRunning: boolean;
   /** The last one since the operator started. */
   readonly lastSwitchover: SwitchoverResult | null;
+  /** `null` when none are made, or etcd does not answer. */
+  readonly backups: BackupStatus | null;
 }

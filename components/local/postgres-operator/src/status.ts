@@ -1,3 +1,4 @@
+import { readBackups } from "./backups";
 import { type ClusterState, readClusterState } from "./cluster-state";
 import type { Etcd } from "./etcd";
 import type { NodeState, Patroni } from "./patroni";
@@ -23,8 +24,9 @@ export interface StatusParts {
 
 /** Looks at everything at the same time; takes as long as the slowest answer, at most about 3 s. Never rejects. */
 export async function readStatus({ etcd, patroni, pgbouncer, reaper, switchover, settings }: StatusParts): Promise<PostgresStatus> {
-  const [cluster, pools, states] = await Promise.all([
+  const [cluster, backups, pools, states] = await Promise.all([
     readClusterState(etcd, settings.scope).catch(() => undefined),
+    readBackups(etcd, settings.scope).catch(() => null),
     pgbouncer.pools(),
     Promise.all(settings.nodes.map((node) => patroni.state(node))),
   ]);
@@ -44,6 +46,7 @@ export async function readStatus({ etcd, patroni, pgbouncer, reaper, switchover,
     reaper: reaper.status,
     switchoverRunning,
     lastSwitchover: switchover.last ?? null,
+    backups,
   };
 }
 

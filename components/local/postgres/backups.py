@@ -1,0 +1,365 @@
+"""Looks after the backups of the cluster; see entrypoint.sh.
+
+watch        For as long as the node runs: while it is primary, makes what is due and tells in etcd how things are. A failover changes
+             nothing: the next primary goes on by what is in the repository, and archives what the one before left behind.
+create       Makes the repository, from what is on the disk: called before the first primary serves, so that its log finds a place.
+backup TYPE  One backup now, `full` or `incr`; waits for one that is under way. Progress on standard error.
+verify       Reads the whole repository and compares its checksums.
+info         What there is to restore, as one line of JSON. Needs no server.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+from datetime import datetime
+
+import node
+import repository
+from repository import LOCKED, RepositoryError, iso
+
+SCHEDULE = os.environ.get("BACKUP_SCHEDULE", "/etc/pgbackrest/schedule.json")
+PATRONI_CONFIG = os.environ.get("PATRONI_CONFIG", "/etc/patroni/patroni.yml")
+
+# Between two looks, and for how long a new cluster is left alone before its first backup: it is being filled.
+LOOK_SECONDS = 10
+FIRST_BACKUP_SECONDS = 120
+
+# After a backup that failed.
+RETRY_SECONDS = 300
+
+# An archive_command that fails is called again after a minute at the latest.
+ARCHIVER_SECONDS = 90
+
+# The timeline it writes now: after a promotion that of the last checkpoint is the one before for a while.
+QUERY = """SELECT json_build_object(
+  'archivedWal', last_archived_wal, 'archivedAt', extract(epoch FROM last_archived_time),
+  'failedAt', extract(epoch FROM last_failed_time), 'failures', failed_count,
+  'waiting', (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'),
+  'timeline', ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int)
+FROM pg_stat_archiver"""
+
+
+def log(text):
+    print(f"backups: {text}", file=sys.stderr, flush=True)
+
+
+def seconds_of(text):
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def due(schedule, backups, now, gap=None):
+    """
+    Which backup is to be made now, if any. @param gap when log was lost: nothing after that can be restored but from a newer backup.
+    """
+    fulls = [seconds_of(backup["stoppedAt"]) for backup in backups if backup["type"] == "full"]
+    if not fulls or now - max(fulls) >= schedule["fullEveryDays"] * 86400:
+        return "full"
+    newest = max(seconds_of(backup["stoppedAt"]) for backup in backups)
+    started = max(seconds_of(backup["startedAt"]) for backup in backups)
+    return "incr" if now - newest >= schedule["everyHours"] * 3600 or (gap is not None and started <= seconds_of(gap)) else None
+
+
+def leftovers(done, archived, timeline):
+    """
+    Segments a standby received that its dead primary did not archive: those after the last one archived, on timelines before its own. Names
+    are in order: timeline, then number.
+    """
+    found = []
+    for name in sorted(done):
+        if int(name[:8], 16) >= timeline:
+            continue
+        before = [other[8:] for other in archived if other[:8] <= name[:8]]
+        if before and name[8:] > max(before):
+            found.append(name)
+    return found
+
+
+def archiver():
+    """What the server says of its archive, and its timeline."""
+    words = ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--command", QUERY]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=30, env=repository.superuser_environment())
+    if result.returncode != 0:
+        raise RepositoryError(f"the server does not answer: {result.stderr.strip()[:200]}")
+    return json.loads(result.stdout)
+
+
+class Job:
+    """A command of pgBackRest that may take hours, while others are looked after."""
+
+    def __init__(self, what, *words):
+        self.what = what
+        self.started = time.time()
+        self._output = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        # Whoever waits for an answer goes first.
+        self._process = subprocess.Popen(
+            ["nice", "--adjustment=10", *repository.command(*words)],
+            stdout=self._output, stderr=subprocess.STDOUT, env=repository.superuser_environment(),
+        )
+
+    def ended(self):
+        """None while it runs, then its exit code and what it said."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        self._output.seek(0)
+        return code, self._output.read()
+
+
+class Etcd:
+    """Where the state is kept that the next primary goes on with, and the operator reads."""
+
+    def __init__(self):
+        with open(PATRONI_CONFIG, encoding="utf-8") as file:
+            config = json.load(file)
+        self._hosts = config["etcd3"]["hosts"]
+        self._scope = config["scope"]
+        self._key = node.text64(f"/phased-stack/{self._scope}/backups")
+
+    def _ask(self, operation, body):
+        failure = None
+        for host in self._hosts:
+            try:
+                status, text = node.call(f"http://{host}/v3/kv/{operation}", body)
+                if status == 200:
+                    return json.loads(text)
+                failure = f"{status} {text}"
+            except OSError as error:
+                failure = error
+        raise OSError(f"etcd does not answer: {failure}")
+
+    def read(self):
+        found = self._ask("range", {"key": self._key}).get("kvs")
+        return json.loads(node.base64.b64decode(found[0]["value"])) if found else {}
+
+    def write(self, state):
+        self._ask("put", {"key": self._key, "value": node.text64(json.dumps(state, separators=(",", ":")))})
+
+    def remove(self):
+        self._ask("deleterange", {"key": self._key})
+
+    def forget_positions(self, names):
+        """Deletes these of the keys of Patroni's cluster, all or none."""
+        deletes = [{"request_delete_range": {"key": node.text64(f"/service/{self._scope}/{name}")}} for name in names]
+        self._ask("txn", {"success": deletes})
+
+
+class Watch:
+    """What a primary does for the backups. All of it is found again by the next one."""
+
+    def __init__(self, schedule, etcd):
+        self.schedule, self.etcd = schedule, etcd
+        self.primary_since = None
+        self.job = None
+        self.state = {"failure": None, "verified": None, "gap": None}
+        self.forks, self.failing_since = [], None
+
+    def step(self):
+        if not node.is_primary():
+            self.primary_since = None
+            return
+        if self.primary_since is None:
+            self.state |= {key: value for key, value in self.etcd.read().items() if key in self.state}
+            self.primary_since, self.forks, self.failing_since = time.time(), [], None
+            self.inherit()
+        self.look()
+
+    def inherit(self):
+        """Archives what the primary before this one had no time to."""
+        directory = os.path.join(repository.DATA, "pg_wal")
+        done = [name[:-5] for name in os.listdir(os.path.join(directory, "archive_status")) if re.fullmatch(r"[0-9A-F]{24}\.done", name)]
+        present = [name for name in done if os.path.exists(os.path.join(directory, name))]
+        try:
+            if not repository.contents()["backups"]:
+                return
+            for name in leftovers(present, repository.archived_segments(), archiver()["timeline"]):
+                repository.ask("archive-push", os.path.join(directory, name))
+                log(f"archived {name}, which the primary before had not")
+        except RepositoryError as error:
+            self.failed("archive of the primary before", str(error))
+
+    def look(self):
+        now = time.time()
+        server = archiver()
+        problem, found = None, {"backups": [], "archived": None, "missing": None}
+        try:
+            found = repository.contents()
+            if found["missing"] is not None:
+                repository.ask("--no-online", "stanza-create")
+                log("the repository was made")
+                found = repository.contents()
+            if server["timeline"] > max((fork["timeline"] for fork in self.forks), default=1):
+                self.forks = repository.forks()
+        except RepositoryError as error:
+            problem = str(error)
+        self.watch_archive(server, found["archived"], now, problem)
+        self.work(found["backups"], now, problem)
+        self.tell(server, found["backups"], problem)
+
+    def watch_archive(self, server, archived, now, problem):
+        failing = (server["failedAt"] or 0) > (server["archivedAt"] or 0)
+        self.failing_since = (self.failing_since or now) if failing else None
+        segment = server["archivedWal"] or ""
+        # Postgres was told that it is archived, so that the disk of the log does not get full; it is not.
+        if problem is None and repository.SEGMENT.fullmatch(segment) and segment > (archived or "") and self.state["gap"] is None:
+            self.state["gap"] = iso(server["archivedAt"])
+            log(f"the log of {segment} is lost to the archive: the repository took nothing for too long")
+
+    def work(self, backups, now, problem):
+        if self.job is not None:
+            self.settle(self.job.ended())
+            return
+        if problem is not None:
+            return
+        failure = self.state["failure"]
+        if failure is not None and now - seconds_of(failure["at"]) < RETRY_SECONDS:
+            return
+        kind = due(self.schedule, backups, now, self.state["gap"])
+        if kind is not None and (backups or now - self.primary_since >= FIRST_BACKUP_SECONDS):
+            self.job = Job(f"{kind} backup", f"--type={kind}", "backup")
+        elif backups and self.unverified(backups):
+            self.job = Job("verification", "--output=text", "verify")
+
+    def unverified(self, backups):
+        fulls = [backup["stoppedAt"] for backup in backups if backup["type"] == "full"]
+        return self.state["verified"] is None or (fulls and fulls[-1] > self.state["verified"]["at"])
+
+    def settle(self, ended):
+        if ended is None:
+            return
+        (code, text), job, self.job = ended, self.job, None
+        if job.what == "verification":
+            problem = verification_problem(code, text)
+            self.state["verified"] = {"at": iso(time.time()), "ok": problem is None, "message": problem}
+            log(f"verification: {problem or 'every file is what it was'}")
+        elif code == 0:
+            log(f"{job.what} done after {time.time() - job.started:.0f} s")
+            self.state["failure"] = None
+            if self.state["gap"] is not None and job.started > seconds_of(self.state["gap"]):
+                self.state["gap"] = None
+        elif code != LOCKED:
+            self.failed(job.what, repository.reason_of(text))
+
+    def failed(self, what, message):
+        log(f"{what}: {message}")
+        self.state["failure"] = {"at": iso(time.time()), "what": what, "message": message}
+
+    def tell(self, server, backups, problem):
+        failing = self.failing_since is not None and time.time() - self.failing_since >= ARCHIVER_SECONDS
+        self.etcd.write({
+            "at": iso(time.time()),
+            "node": os.environ["PATRONI_NAME"],
+            **self.schedule,
+            "repository": problem,
+            "backups": backups,
+            "restores": self.forks,
+            "archive": {
+                "archivedAt": server["archivedAt"] and iso(server["archivedAt"]),
+                "failing": failing,
+                "failures": server["failures"],
+                "waiting": server["waiting"],
+            },
+            "running": self.job.what if self.job is not None else None,
+            **self.state,
+        })
+
+
+def verification_problem(code, text):
+    """None when all is well. `verify` tells of what it found in its text, and not by its exit code."""
+    if code != 0:
+        return repository.reason_of(text)
+    bad = [line.strip() for line in text.splitlines() if re.search(r"(missing|checksum invalid|size invalid|other): [1-9]|status: error", line)]
+    return "; ".join(bad)[:300] or None
+
+
+def schedule_of(path=SCHEDULE):
+    """None where no backups are wanted."""
+    if not os.path.exists(path):
+        return None
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def create():
+    try:
+        if schedule_of() is not None:
+            repository.ask("--no-online", "stanza-create")
+    except RepositoryError as error:
+        # The database is made nevertheless; the watch tries again, and tells.
+        log(f"the repository was not made: {error}")
+
+
+def watch():
+    schedule, etcd = schedule_of(), Etcd()
+    if schedule is None:
+        try:
+            etcd.remove()
+        except OSError as error:
+            log(str(error))
+            return 1
+        return 0
+    watcher, told = Watch(schedule, etcd), None
+    while True:
+        try:
+            watcher.step()
+            told = None
+        except (OSError, RepositoryError, subprocess.TimeoutExpired, urllib.error.URLError, ValueError) as error:
+            # A node that starts or stops, or an etcd that is away: looked at again soon. What lasts is seen by the age of the state.
+            if str(error) != told:
+                told = str(error)
+                log(told)
+        time.sleep(LOOK_SECONDS)
+
+
+def backup(kind):
+    if not node.is_primary():
+        log("this node is not primary: backups are made there")
+        return 1
+    told = False
+    while True:
+        words = ["nice", "--adjustment=10", *repository.command(f"--type={kind}", "--log-level-console=info", "backup")]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=repository.superuser_environment())
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            told_line = line.partition(" INFO: ")[2].strip()
+            if told_line and not re.match(r"\w+ command (begin|end)", told_line):
+                log(told_line)
+        code = process.wait()
+        if code != LOCKED:
+            break
+        if not told:
+            told = True
+            log("another backup is under way; it is waited for")
+        time.sleep(1)
+    if code != 0:
+        print(repository.reason_of("".join(said)), flush=True)
+    return 0 if code == 0 else 1
+
+
+def verify():
+    result = subprocess.run(repository.command("--output=text", "verify"), capture_output=True, text=True)
+    problem = verification_problem(result.returncode, result.stdout + result.stderr)
+    if problem is not None:
+        print(problem, flush=True)
+    return 0 if problem is None else 1
+
+
+def info():
+    try:
+        found = repository.contents()
+        restores = [] if found["missing"] is not None else repository.forks()
+        state = {"repository": found["missing"], "backups": found["backups"], "restores": restores}
+    except RepositoryError as error:
+        state = {"repository": str(error), "backups": [], "restores": []}
+    print(json.dumps(state), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    name, *arguments = sys.argv[1:]
+    sys.exit({"watch": watch, "create": create, "backup": backup, "verify": verify, "info": info}[name](*arguments) or 0)

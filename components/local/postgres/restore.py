@@ -1,0 +1,205 @@
+"""
+Restores the database into this node's volume, while no node of the cluster runs; see entrypoint.sh. `npm run restore` starts it in a
+container of its own with what the node's container has, and the nodes afterwards.
+
+restore SET TIMELINE TIME KEPT   From the backup SET along TIMELINE (a number, or "latest") up to TIME (as Postgres writes it, or "latest").
+                                 The data there were become the directory KEPT beside them. Until that last moment nothing is changed, and
+                                 when anything fails they are what they were.
+discard                          Deletes the data of a node that is to copy the restored one.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import backups
+import repository
+from repository import RepositoryError
+
+DRAFT = f"{repository.DATA}.restored"
+SOCKETS = "/tmp/restore"
+LOG = f"{SOCKETS}/server.log"
+
+# Every role's password is that of the stack, whatever it was when the backup was made.
+ROLES = {
+    "postgres": "POSTGRES_PASSWORD",
+    "replicator": "REPLICATION_PASSWORD",
+    "rewinder": "REWIND_PASSWORD",
+    "owner": "OWNER_PASSWORD",
+    "app": "APP_PASSWORD",
+    "readonly": "READONLY_PASSWORD",
+    "monitor": "MONITOR_PASSWORD",
+}
+
+# What Patroni knows of where the cluster was: with it, a node that is further back would not become primary.
+POSITIONS = ("status", "optime/leader", "sync", "history", "failover", "failsafe")
+
+
+def log(text):
+    print(f"restore: {text}", file=sys.stderr, flush=True)
+
+
+def fetch(label, timeline, moment):
+    """The backup's files, and settings with which the server replays the log up to the moment."""
+    shutil.rmtree(DRAFT, ignore_errors=True)
+    os.mkdir(DRAFT, 0o700)
+    target = ["--type=default"] if moment == "latest" else ["--type=time", f"--target={moment}", "--target-action=promote"]
+    words = repository.command(
+        f"--pg1-path={DRAFT}", f"--set={label}", f"--target-timeline={timeline}", *target, "--log-level-console=info", "restore"
+    )
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    lines = []
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            found = re.search(r"INFO: (restore backup set .*|.*total size.*|restore size.*)", line)
+            if found:
+                log(found.group(1))
+    finally:
+        if process.poll() is None and sys.exc_info()[0] is not None:
+            process.kill()
+    if process.wait() != 0:
+        raise RepositoryError(repository.reason_of("".join(lines)))
+
+
+def start():
+    """A server on the draft that nobody can reach but this program."""
+    os.makedirs(SOCKETS, 0o700, exist_ok=True)
+    with open(f"{SOCKETS}/hba.conf", "w", encoding="utf-8") as file:
+        file.write("local all postgres trust\n")
+    push = f"pgbackrest --stanza={repository.STANZA} --pg1-path={DRAFT} archive-push %p"
+    settings = {
+        "listen_addresses": "",
+        "unix_socket_directories": SOCKETS,
+        "hba_file": f"{SOCKETS}/hba.conf",
+        # There is no standby whose word it could wait for.
+        "synchronous_standby_names": "",
+        # The new timeline is in the archive before anybody writes to it.
+        "archive_mode": "on",
+        "archive_command": push,
+        "logging_collector": "off",
+        "log_startup_progress_interval": "5s",
+    }
+    words = ["postgres", "-D", DRAFT, *(word for name, value in settings.items() for word in ("-c", f"{name}={value}"))]
+    with open(LOG, "w", encoding="utf-8") as output:
+        return subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT)
+
+
+def said():
+    """What the server has said so far."""
+    with open(LOG, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def psql(sql):
+    """Through standard input: arguments can be seen by every process of the container."""
+    quiet = "-c log_statement=none -c log_min_error_statement=panic -c log_min_duration_statement=-1"
+    environment = {**os.environ, "PGHOST": SOCKETS, "PGUSER": "postgres", "PGDATABASE": "postgres", "PGOPTIONS": quiet}
+    words = ["psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]
+    return subprocess.run(words, input=sql, capture_output=True, text=True, env=environment)
+
+
+def replayed(server):
+    """Waits until the server has replayed the log and takes writes. What it says meanwhile is told, so that nobody waits in the dark."""
+    told = None
+    while True:
+        progress = re.findall(r"LOG:  (redo (?:starts|in progress|done).*|recovery stopping .*|last completed transaction .*)", said())
+        if progress and progress[-1] != told:
+            told = progress[-1]
+            log(told)
+        if server.poll() is not None:
+            raise RepositoryError(failure(said()))
+        answer = psql("SELECT pg_is_in_recovery()")
+        if answer.returncode == 0 and answer.stdout.strip() == "f":
+            return
+        time.sleep(0.2)
+
+
+def failure(text):
+    if "recovery ended before configured recovery target was reached" in text:
+        return "the archive ends before that moment; the last thing that can be restored is what --to latest gives"
+    fatal = re.findall(r"(?:FATAL|PANIC):  (.*)", text)
+    return (fatal or text.strip().splitlines()[-1:] or ["the server ended without a word"])[0]
+
+
+def secret(name):
+    with open(os.environ[f"{name}_FILE"], encoding="utf-8") as file:
+        return file.read()
+
+
+def quoted(text):
+    return "'" + text.replace("'", "''") + "'"
+
+
+def settle():
+    """The stack's passwords, and nothing left of the settings of this recovery."""
+    lines = [f"ALTER ROLE {role} PASSWORD {quoted(secret(variable))};" for role, variable in ROLES.items()]
+    for name in ("restore_command", "recovery_target_time", "recovery_target_action", "recovery_target_timeline"):
+        lines.append(f"ALTER SYSTEM RESET {name};")
+    result = psql("\n".join(lines))
+    if result.returncode != 0:
+        raise RepositoryError(f"the passwords of the stack were not set: {result.stderr.strip().splitlines()[-1]}")
+
+
+def stop(server):
+    """Ends it cleanly: it writes a checkpoint and archives what it has."""
+    server.send_signal(signal.SIGINT)
+    if server.wait() != 0:
+        raise RepositoryError(f"the restored server did not stop cleanly (exit code {server.returncode})")
+
+
+def swap(kept):
+    """The draft becomes the data. Undone when Patroni cannot be told."""
+    had_data = os.path.exists(repository.DATA)
+    if had_data:
+        os.rename(repository.DATA, kept)
+    os.rename(DRAFT, repository.DATA)
+    try:
+        backups.Etcd().forget_positions(POSITIONS)
+    except OSError:
+        os.rename(repository.DATA, DRAFT)
+        if had_data:
+            os.rename(kept, repository.DATA)
+        raise
+
+
+def restore(label, timeline, moment, kept):
+    server = None
+    kept = os.path.join(os.path.dirname(repository.DATA), kept)
+    try:
+        fetch(label, timeline, moment)
+        log("the files are there; the log is replayed")
+        server = start()
+        replayed(server)
+        settle()
+        stop(server)
+        swap(kept)
+    except (OSError, RepositoryError) as error:
+        if server is not None and server.poll() is None:
+            server.kill()
+            server.wait()
+        shutil.rmtree(DRAFT, ignore_errors=True)
+        print(str(error), flush=True)
+        return 1
+    log("the restored data are in place")
+    return 0
+
+
+def discard():
+    if os.path.exists(repository.DATA):
+        shutil.rmtree(repository.DATA)
+    return 0
+
+
+def interrupted(number, frame):
+    raise RepositoryError("it was told to stop")
+
+
+if __name__ == "__main__":
+    name, *arguments = sys.argv[1:]
+    signal.signal(signal.SIGTERM, interrupted)
+    sys.exit({"restore": restore, "discard": discard}[name](*arguments))

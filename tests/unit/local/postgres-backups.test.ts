@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+const PROGRAMS = path.resolve(__dirname, "../../../components/local/postgres");
+
+/** What a node's program for backups decides, and how it reads pgBackRest's answers. */
+describe("F8 B15 what a node does for backups", function () {
+  this.timeout(30_000);
+  let directory: string;
+
+  before(function () {
+    // The programs run in the image, which has it; a developer's machine need not.
+    if (spawnSync("python3", ["--version"]).status !== 0) this.skip();
+  });
+  beforeEach(() => (directory = mkdtempSync(path.join(tmpdir(), "phased-backups-"))));
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  /** Value of an expression in a program of the node, by way of JSON. */
+  function evaluate(expression: string): unknown {
+    const code = `import json, backups, repository, restore\nprint(json.dumps(${expression}))`;
+    const { status, stdout, stderr } = spawnSync("python3", ["-c", code], {
+      encoding: "utf8",
+      env: { PATH: `${directory}:${process.env["PATH"]}`, PYTHONPATH: PROGRAMS, PYTHONDONTWRITEBYTECODE: "1", PATRONI_NAME: "pg-1" },
+    });
+    assert.equal(status, 0, stderr);
+    return JSON.parse(stdout);
+  }
+
+  /** A pgbackrest that answers by the last word of its command, or the two last. */
+  function pgbackrest(answers: Readonly<Record<string, string>>, exitCode = 0): void {
+    const cases = Object.entries(answers).map(([words, text]) => `  *"${words}") cat <<'END'\n${text}\nEND\n  ;;`);
+    const script = `#!/bin/sh\ncase "$*" in\n${cases.join("\n")}\n  *) echo "ERROR: [055]: nothing like $*" >&2; exit 55;;\nesac\nexit ${exitCode}\n`;
+    writeFileSync(path.join(directory, "pgbackrest"), script);
+    chmodSync(path.join(directory, "pgbackrest"), 0o755);
+  }
+
+  const python = (value: unknown): string => `json.loads(${JSON.stringify(JSON.stringify(value))})`;
+
+  it("a full backup when there is none or the last is too old, else what has changed, and again at once when log was lost", () => {
+    const made = (type: string, hour: number) => ({
+      type,
+      startedAt: new Date(Date.UTC(2026, 0, 1, hour)).toISOString(),
+      stoppedAt: new Date(Date.UTC(2026, 0, 1, hour, 10)).toISOString(),
+    });
+    const due = (backups: readonly object[], hour: number, gap: string | null = null): unknown => {
+      const now = Date.UTC(2026, 0, 1, hour, 10) / 1000;
+      return evaluate(
+        `backups.due({"everyHours": 6, "fullEveryDays": 2}, ${python(backups)}, ${now}, ${gap === null ? "None" : JSON.stringify(gap)})`,
+      );
+    };
+    const full = made("full", 0);
+    assert.equal(due([], 0), "full");
+    assert.deepEqual([due([full], 5), due([full], 6), due([full, made("incr", 6)], 11)], [null, "incr", null]);
+    assert.deepEqual([due([full, made("incr", 42)], 47), due([full, made("incr", 47)], 48)], [null, "full"]);
+    assert.deepEqual([due([full], 2, "2026-01-01T01:00:00Z"), due([full, made("incr", 2)], 3, "2026-01-01T01:00:00Z")], ["incr", null]);
+  });
+
+  it("archives after a failover what the dead primary had not: the tail of older timelines, and nothing that is there or older", () => {
+    const segment = (timeline: number, number: number): string =>
+      [timeline, 0, number].map((part) => part.toString(16).padStart(8, "0").toUpperCase()).join("");
+    const leftovers = (done: readonly string[], archived: readonly string[], timeline: number): unknown =>
+      evaluate(`backups.leftovers(${python(done)}, ${python(archived)}, ${timeline})`);
+    const archived = [segment(1, 8), segment(1, 9)];
+    const done = [segment(1, 11), segment(1, 3), segment(1, 9), segment(1, 10), segment(2, 12)];
+    assert.deepEqual(leftovers(done, archived, 2), [segment(1, 10), segment(1, 11)]);
+    assert.deepEqual(leftovers([segment(2, 10), segment(2, 11)], archived, 3), [segment(2, 10), segment(2, 11)], "two failovers in a row");
+    assert.deepEqual(leftovers(done, [...archived, segment(2, 12)], 2), [segment(1, 10), segment(1, 11)], "its own may be there already");
+    assert.deepEqual(leftovers(done, [], 2), [], "without an archive there is nothing to complete");
+  });
+
+  it("reads backups and where the archive ends; a missing repository is made, and another problem is told", () => {
+    const info = (code: number, message: string): string =>
+      JSON.stringify([
+        {
+          archive: [{ id: "17-1", min: "000000010000000000000001", max: "000000010000000000000007" }],
+          backup: [
+            {
+              label: "20260101-000000F",
+              type: "full",
+              error: false,
+              archive: { start: "0000000A0000000000000005", stop: "0000000A0000000000000005" },
+              info: { size: 1000, repository: { delta: 100 } },
+              timestamp: { start: 1767225600, stop: 1767225604 },
+            },
+            { label: "20260101-010000F", error: true },
+          ],
+          status: { code, message },
+        },
+      ]);
+    pgbackrest({ info: info(0, "ok") });
+    const { backups, archived, missing } = evaluate("repository.contents()") as Record<string, unknown>;
+    assert.deepEqual([archived, missing], ["000000010000000000000007", null]);
+    assert.deepEqual(backups, [
+      {
+        ...{ label: "20260101-000000F", type: "full", timeline: 10, sizeBytes: 1000, storedBytes: 100 },
+        ...{ startedAt: "2026-01-01T00:00:00Z", stoppedAt: "2026-01-01T00:00:04Z" },
+      },
+    ]);
+    pgbackrest({ info: info(3, "missing stanza data") });
+    assert.equal((evaluate("repository.contents()") as Record<string, unknown>)["missing"], "missing stanza data");
+    const repo = [{ key: 1, status: { code: 99, message: "unable to load info file\nHINT: look" } }];
+    const [stanza] = JSON.parse(info(99, "other")) as [object];
+    pgbackrest({ info: JSON.stringify([{ ...stanza, repo }]) });
+    assert.throws(() => evaluate("repository.contents()"), /RepositoryError: unable to load info file$/m);
+    pgbackrest({});
+    assert.throws(() => evaluate("repository.contents()"), /RepositoryError: nothing like/);
+  });
+
+  it("tells a restore from a change of the primary by what Postgres noted", () => {
+    const files = Object.fromEntries(
+      ["00000002", "0000000A"].map((name, index) => [`17-1/${name}.history`, { type: "file", time: 1767225600 + index }]),
+    );
+    pgbackrest({
+      "repo-ls archive/postgres": JSON.stringify(files),
+      "repo-get archive/postgres/17-1/00000002.history": "1\t0/5000000\tno recovery target specified\n",
+      "repo-get archive/postgres/17-1/0000000A.history":
+        "1\t0/5000000\tno recovery target specified\n\n2\t0/7000000\tbefore 2025-12-31 23:30:00.5+00\n",
+    });
+    assert.deepEqual(evaluate("repository.forks()"), [
+      { timeline: 2, parent: 1, at: "2026-01-01T00:00:00Z", to: null },
+      { timeline: 10, parent: 2, at: "2026-01-01T00:00:01Z", to: "2025-12-31T23:30:00.5Z" },
+    ]);
+  });
+
+  it("finds damage in what verify says, whose exit code is 0 also then", () => {
+    const problem = (text: string, code = 0): unknown => evaluate(`backups.verification_problem(${code}, ${JSON.stringify(text)})`);
+    const counts = (invalid: number): string => `    missing: 0, checksum invalid: ${invalid}, size invalid: 0, other: 0`;
+    const text = (status: string, invalid: number): string =>
+      `stanza: postgres\nstatus: ${status}\n  archiveId: 17-1, total WAL checked: 5, total valid WAL: 5\n${counts(0)}\n  backup: X, status: valid, total files checked: 9\n${counts(invalid)}\n`;
+    assert.equal(problem(text("ok", 0)), null);
+    assert.match(String(problem(text("error", 2))), /checksum invalid: 2/);
+    assert.equal(problem("ERROR: [055]: unable to open", 55), "unable to open");
+  });
+
+  it("a restore whose archive ends too early says what can be had", () => {
+    const text = "LOG:  redo done\nFATAL:  recovery ended before configured recovery target was reached\n";
+    assert.match(String(evaluate(`restore.failure(${JSON.stringify(text)})`)), /archive ends before that moment.*--to latest/);
+    assert.equal(
+      evaluate(`restore.failure("LOG: x\\nFATAL:  could not locate a valid checkpoint record\\n")`),
+      "could not locate a valid checkpoint record",
+    );
+    assert.equal(evaluate(`restore.quoted("it's")`), "'it''s'");
+  });
+});

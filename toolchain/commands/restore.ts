@@ -1,0 +1,121 @@
+import type Docker from "dockerode";
+import type { Command } from "commander";
+import type { PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
+import { confirmByName } from "../lib/confirm";
+import { LABELS, reachableDocker } from "../lib/docker";
+import { stackContainers } from "../lib/docker-app";
+import { UserError } from "../lib/errors";
+import { onSignal, stopIfInterrupted } from "../lib/interrupt";
+import { openStack, textOutput } from "../lib/outputs";
+import { operatorOf, postgresStatus } from "../lib/postgres-operator";
+import {
+  postgresNode,
+  postgresNodes,
+  readRepository,
+  readRepositoryBeside,
+  restorePostgres,
+  type RepositoryState,
+} from "../lib/postgres-restore";
+import { restorePlan } from "../lib/restore-plan";
+import { colours } from "../lib/table";
+
+interface RestoreOptions {
+  readonly stack?: string;
+  readonly to?: string;
+  readonly yes?: boolean;
+  readonly keepOld?: boolean;
+}
+
+/** `npm run restore`: Postgres as it was at a moment in the past (F8). */
+export function register(program: Command): void {
+  program
+    .command("restore")
+    .description("bring Postgres back to a moment in the past; what was written since is gone from the database")
+    .option("-s, --stack <name>", "stack to work on (default: dev)")
+    .option("--to <time>", "the moment, in ISO 8601 with a zone, or latest: all that is in the archive")
+    .option("-y, --yes", "do not ask")
+    .option("--keep-old", "keep the data of before, in a directory beside the restored ones")
+    .addHelpText(
+      "after",
+      `
+Postgres is stopped, and the app answers requests that need it with 503, until the restored data are in place. They are made beside the old
+ones: whatever fails before, Ctrl-C as well, ends with Postgres as it was. Only Postgres is restored: not Redis, Kafka or uploaded files.
+What was written since stays in the archive, so that another restore can bring it back.
+
+Examples:
+  npm run restore -- --to 2026-01-31T12:00:00Z
+  npm run restore -- --to 2026-01-31T13:00:00+01:00 --keep-old
+  npm run restore -- --to latest --yes`,
+    )
+    .action(run);
+}
+
+async function run(options: RestoreOptions): Promise<void> {
+  const { to } = options;
+  if (to === undefined) throw new UserError("--to is missing: the moment to go back to", "npm run restore -- --to 2026-01-31T12:00:00Z");
+  const stack = await openStack(options.stack);
+  const phase = textOutput(await stack.outputs(), "phase") ?? stack.phase;
+  if (phase !== "database") throw new UserError(`stack ${stack.name} is in phase ${phase}, in which no Postgres of this project runs`);
+  const docker = await reachableDocker(stack.dockerHost);
+  const containers = await stackContainers(docker, await stack.onDocker());
+  const nodes = postgresNodes(containers);
+  const [first] = nodes;
+  if (first === undefined) throw new UserError(`stack ${stack.name} is down: there is nothing to restore into`, stack.command("up"));
+
+  const status = await statusOf(docker, containers);
+  if (status?.switchoverRunning === true) throw new UserError("a switchover is under way; nothing was changed", "npm run status");
+  // Without a primary any volume will do: it gets what is in the repository.
+  const leader = status?.leader ?? undefined;
+  const primary = leader === undefined ? first : postgresNode(containers, leader);
+  const repository = await repositoryOf(docker, nodes, primary);
+  if (repository.repository !== null) {
+    throw new UserError(`the repository of the backups cannot be used: ${repository.repository}`, "docs/runbooks/backups-failing.md");
+  }
+  const plan = restorePlan(repository, to, Date.now());
+  console.log(`Postgres of stack ${colours.bold(stack.name)} goes back to ${to}, from backup ${plan.set}.`);
+  if (options.yes !== true) {
+    await confirmByName({
+      name: stack.name,
+      warning: to === "latest" ? "" : `What was written after ${to} will be gone from the database. `,
+      deed: "restore it",
+      cannotAsk: `npm run restore cannot ask before it restores stack ${stack.name}`,
+      nothing: "nothing was changed",
+    });
+  }
+  stopIfInterrupted();
+  const started = performance.now();
+  const oldData = `node.before-${new Date().toISOString().replace(/[-:]|\.\d+/g, "")}`;
+  const keepOld = options.keepOld === true;
+  // From here on Ctrl-C waits until Postgres runs again, with the data it had or the restored ones.
+  const release = onSignal(() => undefined);
+  try {
+    const serves = leader !== undefined;
+    await restorePostgres({ docker, nodes, primary, serves, plan, oldData, keepOld, say: (line) => console.log(line) });
+  } finally {
+    release();
+  }
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(
+    `\n${colours.green("✔")} Postgres is what it was at ${to}, after ${seconds} s. Redis, Kafka and files were left as they are.`,
+  );
+  if (keepOld)
+    console.log(`The data of before are in ${oldData}, in the volume of ${primary.Labels[LABELS.node] ?? ""}: docs/runbooks/restore.md`);
+}
+
+/** `undefined` when the operator does not answer: a restore must not depend on it. */
+async function statusOf(docker: Docker, containers: readonly Docker.ContainerInfo[]): Promise<PostgresStatus | undefined> {
+  try {
+    return await postgresStatus(operatorOf(docker, containers));
+  } catch {
+    return undefined;
+  }
+}
+
+async function repositoryOf(
+  docker: Docker,
+  nodes: readonly Docker.ContainerInfo[],
+  primary: Docker.ContainerInfo,
+): Promise<RepositoryState> {
+  const running = [primary, ...nodes].find(({ State }) => State === "running");
+  return running === undefined ? readRepositoryBeside(docker, primary) : readRepository(docker.getContainer(running.Id));
+}

@@ -1,0 +1,250 @@
+import { PassThrough } from "node:stream";
+import type Docker from "dockerode";
+import { z } from "zod";
+import { execIn, LABELS, lastLogLines } from "./docker";
+import { containerName, SERVICES } from "./docker-app";
+import { InterruptedError, UserError, messageOf } from "./errors";
+import { interrupted } from "./interrupt";
+import { repositorySchema } from "./postgres-operator";
+import type { RestorePlan } from "./restore-plan";
+import { colours } from "./table";
+
+/** Directory of a node's data, and of what is put beside it; see components/local/postgres. */
+const DATA = "/var/lib/postgresql/data";
+
+/** A restored primary starts within seconds; one that copies it takes as long as its size asks for. */
+const PRIMARY_WITHIN_MS = 300_000;
+const COPIED_WITHIN_MS = 6 * 3_600_000;
+
+/** Between two looks at a container, ms. */
+const POLL_MS = 500;
+
+/** A backup after the restore may have to wait for another one. */
+const BACKUP_WITHIN_MS = 24 * 3_600_000;
+
+export type RepositoryState = z.infer<typeof repositorySchema>;
+
+/** The container of a node. @throws UserError when there is none. */
+export function postgresNode(containers: readonly Docker.ContainerInfo[], name: string): Docker.ContainerInfo {
+  const info = postgresNodes(containers).find(({ Labels }) => Labels[LABELS.node] === name);
+  if (info === undefined) throw new UserError(`no container of ${name} was found`, "npm run up -- --refresh");
+  return info;
+}
+
+/** The containers of all nodes, in order, running or not. */
+export function postgresNodes(containers: readonly Docker.ContainerInfo[]): Docker.ContainerInfo[] {
+  return containers.filter(({ Labels }) => Labels[LABELS.service] === SERVICES.postgres);
+}
+
+/** What is in the repository, asked of a node that runs. */
+export async function readRepository(node: Docker.Container): Promise<RepositoryState> {
+  const { exitCode, stdout, stderr } = await execIn(node, ["entrypoint.sh", "backups", "info"], 120_000);
+  if (exitCode !== 0) throw new UserError(`the repository cannot be read: ${(stderr || stdout).trim().slice(-300)}`);
+  return parseRepository(stdout);
+}
+
+/** {@link readRepository} when no node runs. */
+export async function readRepositoryBeside(docker: Docker, node: Docker.ContainerInfo): Promise<RepositoryState> {
+  const { exitCode, stdout } = await runBeside(docker, node, ["backups", "info"], () => undefined);
+  if (exitCode !== 0) throw new UserError(`the repository cannot be read: ${stdout.trim().slice(-300)}`);
+  return parseRepository(stdout);
+}
+
+function parseRepository(text: string): RepositoryState {
+  const state = repositorySchema.safeParse(JSON.parse(text));
+  if (!state.success) throw new Error(`what the repository holds is not understood: ${z.prettifyError(state.error)}`);
+  return state.data;
+}
+
+/** What a restore works on. */
+export interface RestoreArgs {
+  readonly docker: Docker;
+  /** Containers of all nodes. */
+  readonly nodes: readonly Docker.ContainerInfo[];
+  /** The one whose volume is restored: the primary, or any when there is none. */
+  readonly primary: Docker.ContainerInfo;
+  /** Whether it is primary and takes writes. */
+  readonly serves: boolean;
+  readonly plan: RestorePlan;
+  /** Name of the directory that the old data become, beside the new ones; kept when told. */
+  readonly oldData: string;
+  readonly keepOld: boolean;
+  readonly say: (line: string) => void;
+}
+
+/**
+ * Restores the database in place. Until the restored data are complete and have been started once, the old ones stay what they are: whatever
+ * fails before that, Ctrl-C as well, ends with the nodes being started again as they were.
+ *
+ * @throws UserError when nothing was changed, or with what is to be done when the restored primary does not come up.
+ */
+export async function restorePostgres(args: RestoreArgs): Promise<void> {
+  const { docker, nodes, primary, say } = args;
+  const container = docker.getContainer(primary.Id);
+  const standbys = nodes.filter(({ Id }) => Id !== primary.Id);
+  const step = async <Result>(what: string, work: () => Promise<Result>): Promise<Result> => {
+    const started = performance.now();
+    const result = await work();
+    say(`${colours.green("✔")} ${what} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+    return result;
+  };
+  try {
+    if (args.serves) await mark(container);
+    // The primary last: while it sees a standby, it would hand over before it stops.
+    await step("Postgres is stopped: the app gets no answers from it until the end", async () => {
+      await Promise.all(standbys.map(({ Id }) => stop(docker.getContainer(Id))));
+      await stop(container);
+    });
+    await step("the data are restored", () => fetchAndReplay(args));
+  } catch (error) {
+    await Promise.all(nodes.map(({ Id }) => start(docker.getContainer(Id))));
+    if (interrupted.aborted) throw new InterruptedError();
+    throw new UserError(`nothing was changed, and Postgres is started again as it was: ${messageOf(error)}`);
+  }
+  await step(`${nodeName(primary)} is primary with the restored data`, async () => {
+    await start(container);
+    await healthy(container, nodeName(primary), PRIMARY_WITHIN_MS);
+  });
+  for (const standby of standbys) {
+    await step(`${nodeName(standby)} has copied them and follows`, async () => {
+      const { exitCode, stdout } = await runBeside(docker, standby, ["restore", "discard"], say);
+      if (exitCode !== 0) throw new UserError(`the old data of ${nodeName(standby)} cannot be deleted: ${stdout.trim()}`);
+      await start(docker.getContainer(standby.Id));
+      await healthy(docker.getContainer(standby.Id), nodeName(standby), COPIED_WITHIN_MS);
+    });
+  }
+  await step("a new backup is made, from which later moments are restored", () => backUp(container));
+  if (!args.keepOld) await execIn(container, ["rm", "-rf", `${DATA}/${args.oldData}`], COPIED_WITHIN_MS);
+}
+
+/** Replay ends at the first commit after the wanted moment; there has to be one. */
+async function mark(primary: Docker.Container): Promise<void> {
+  const { exitCode, stderr } = await execIn(primary, ["entrypoint.sh", "psql", "-XAtqc", "SELECT pg_current_xact_id()"], 30_000);
+  if (exitCode !== 0) throw new Error(`the primary takes no writes: ${stderr.trim().slice(0, 300)}`);
+}
+
+async function fetchAndReplay({ docker, primary, plan, oldData, say }: RestoreArgs): Promise<void> {
+  const command = ["restore", "restore", plan.set, String(plan.timeline), plan.target, oldData];
+  const tell = (line: string): void => say(colours.dim(line.replace(/^restore: /, "")));
+  const { exitCode, stdout } = await runBeside(docker, primary, command, tell, interrupted);
+  if (exitCode !== 0) throw new Error(stdout.trim() || `the restore ended with exit code ${exitCode}`);
+}
+
+async function backUp(primary: Docker.Container): Promise<void> {
+  const { exitCode, stdout } = await execIn(primary, ["entrypoint.sh", "backups", "backup", "incr"], BACKUP_WITHIN_MS);
+  if (exitCode === 0) return;
+  throw new UserError(
+    `the database is restored, but no backup could be made of it: ${stdout.trim()}`,
+    "docs/runbooks/backups-failing.md; the data of before are kept until then",
+  );
+}
+
+function nodeName({ Labels }: Docker.ContainerInfo): string {
+  return Labels[LABELS.node] ?? "";
+}
+
+/** One that does not run is no error. */
+async function stop(container: Docker.Container): Promise<void> {
+  await container.stop().catch(unlessAlready);
+}
+
+async function start(container: Docker.Container): Promise<void> {
+  await container.start().catch(unlessAlready);
+}
+
+function unlessAlready(error: unknown): void {
+  if ((error as { statusCode?: number }).statusCode !== 304) throw error;
+}
+
+/** Not to be interrupted: the old data are gone by then, and what is begun has to come to its end. */
+async function healthy(container: Docker.Container, name: string, withinMs: number): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const { State: state } = await container.inspect();
+    if (state.Running && state.Health?.Status === "healthy") return;
+    if (!state.Running || performance.now() > deadline) {
+      const log = await lastLogLines(container);
+      throw new UserError(
+        `the data are restored, but ${name} does not serve them (${state.Health?.Status ?? state.Status}). Its last lines:\n${log}`,
+        "docs/runbooks/restore.md",
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/**
+ * Runs a command of the image beside a node's container: with its volumes, secrets, limits and network, under another name. Only one at a
+ * time can have that name.
+ * @param say is called with each line of its standard error.
+ * @param stopOn ends it. @default it runs to its end
+ */
+async function runBeside(
+  docker: Docker,
+  node: Docker.ContainerInfo,
+  command: readonly string[],
+  say: (line: string) => void,
+  stopOn?: AbortSignal,
+): Promise<{ readonly exitCode: number; readonly stdout: string }> {
+  stopOn?.throwIfAborted();
+  const name = `${containerName(node)}-restore`;
+  await removeEnded(docker.getContainer(name), name);
+  const container = await docker.createContainer(await optionsBeside(docker, node, name, command));
+  const end = (): void => {
+    // That it ended is seen below.
+    void stop(container);
+  };
+  stopOn?.addEventListener("abort", end, { once: true });
+  try {
+    const stream = await container.attach({ stream: true, stdout: true, stderr: true });
+    const [out, errors] = [new PassThrough(), new PassThrough()];
+    (container.modem as { demuxStream(from: NodeJS.ReadableStream, out: PassThrough, err: PassThrough): void }).demuxStream(
+      stream,
+      out,
+      errors,
+    );
+    let [stdout, rest] = ["", ""];
+    out.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+    errors.on("data", (chunk: Buffer) => {
+      const lines = (rest + chunk.toString()).split("\n");
+      rest = lines.pop() ?? "";
+      lines.forEach(say);
+    });
+    await container.start();
+    const { StatusCode: exitCode } = (await container.wait()) as { StatusCode: number };
+    return { exitCode, stdout };
+  } finally {
+    stopOn?.removeEventListener("abort", end);
+    await container.remove({ force: true });
+  }
+}
+
+async function removeEnded(container: Docker.Container, name: string): Promise<void> {
+  try {
+    const { State: state } = await container.inspect();
+    if (state.Running) throw new UserError(`a restore is under way already: container ${name} runs`);
+    await container.remove();
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode !== 404) throw error;
+  }
+}
+
+async function optionsBeside(
+  docker: Docker,
+  node: Docker.ContainerInfo,
+  name: string,
+  command: readonly string[],
+): Promise<Docker.ContainerCreateOptions> {
+  const { Config: config, HostConfig: host, NetworkSettings: network } = await docker.getContainer(node.Id).inspect();
+  const [networkName = "none"] = Object.keys(network.Networks);
+  return {
+    name,
+    Image: config.Image,
+    Cmd: [...command],
+    Env: config.Env,
+    Labels: { ...config.Labels, [LABELS.service]: "postgres-restore" },
+    StopSignal: "SIGTERM",
+    Healthcheck: { Test: ["NONE"] },
+    HostConfig: { ...host, NetworkMode: networkName, RestartPolicy: { Name: "no" }, PortBindings: {} },
+  };
+}

@@ -1,0 +1,82 @@
+import { z } from "zod";
+import type { Backup, Fork } from "../../components/local/postgres-operator/src/status-types";
+import { UserError } from "./errors";
+
+/** What there is to restore. */
+export interface Repository {
+  /** Oldest first. */
+  readonly backups: readonly Backup[];
+  readonly restores: readonly Fork[];
+}
+
+/** How a moment is restored. */
+export interface RestorePlan {
+  /** Label of the backup to begin with. */
+  readonly set: string;
+  /** Timeline to follow from there, or `latest`. */
+  readonly timeline: number | "latest";
+  /** As Postgres reads it, or `latest`. */
+  readonly target: string;
+}
+
+const EXAMPLE = "2026-01-31T12:00:00Z or 2026-01-31T13:00:00.5+01:00";
+
+/**
+ * A moment as people give it, as Postgres reads it, in UTC and to the microsecond.
+ * @throws UserError when it is no ISO 8601 time with a zone.
+ */
+export function parseMoment(text: string): { readonly ms: number; readonly target: string } | "latest" {
+  if (text === "latest") return text;
+  const parts = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d{1,6}))?(?:Z|[+-]\d\d:\d\d)$/.exec(text);
+  if (parts === null || !z.iso.datetime({ offset: true }).safeParse(text).success) {
+    throw new UserError(`--to ${JSON.stringify(text)} is no time; allowed: ISO 8601 with a zone, such as ${EXAMPLE}, or latest`);
+  }
+  const ms = Date.parse(text);
+  const seconds = new Date(ms).toISOString().slice(0, 19).replace("T", " ");
+  return { ms, target: `${seconds}.${(parts[1] ?? "").padEnd(6, "0")}+00` };
+}
+
+/**
+ * Chooses the backup and the timeline for a moment: what was the database then. A restore in the past began a timeline of its own; what was
+ * written between the moment it went back to and the restore itself is on the timeline before, and is found there.
+ *
+ * @param to as {@link parseMoment} reads it
+ * @param now in ms
+ * @throws UserError with the range that can be restored.
+ */
+export function restorePlan({ backups, restores }: Repository, to: string, now: number): RestorePlan {
+  const moment = parseMoment(to);
+  const [oldest] = backups;
+  if (oldest === undefined) throw new UserError("there is no backup to restore from", "npm run backup makes one");
+  const restoredBy = restoredForks(restores);
+  if (moment === "latest") {
+    const newest = backups.findLast(({ stoppedAt }) => onPath(stoppedAt, restoredBy));
+    return { set: (newest ?? oldest).label, timeline: "latest", target: "latest" };
+  }
+  const range = `allowed: from ${oldest.stoppedAt} to now (${new Date(now).toISOString()}), or latest`;
+  if (moment.ms > now) throw new UserError(`--to ${to} is in the future; ${range}`);
+  // Forks that had not been made at that moment are none of its past.
+  const past = restoredBy.filter(({ at }) => Date.parse(at) <= moment.ms);
+  const next = restoredBy.find(({ at }) => Date.parse(at) > moment.ms);
+  const backup = backups.findLast(({ stoppedAt }) => Date.parse(stoppedAt) <= moment.ms && onPath(stoppedAt, past));
+  if (backup === undefined) throw new UserError(`--to ${to} is before what the backups cover; ${range}`);
+  return { set: backup.label, timeline: next === undefined ? "latest" : timelineBefore(next, restores), target: moment.target };
+}
+
+/** The timeline that was the database's until that restore. Numbers only grow. */
+function timelineBefore({ timeline }: Fork, forks: readonly Fork[]): number {
+  return Math.max(1, ...forks.map((fork) => fork.timeline).filter((number) => number < timeline));
+}
+
+/** Timelines that began with a restore, by when. */
+function restoredForks(restores: readonly Fork[]): (Fork & { readonly to: string })[] {
+  return restores
+    .filter((fork): fork is Fork & { readonly to: string } => fork.to !== null)
+    .sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+}
+
+/** Whether what ended at that time was kept by the restores since: they left out what came after their moment and before themselves. */
+function onPath(stoppedAt: string, forks: readonly (Fork & { readonly to: string })[]): boolean {
+  const ended = Date.parse(stoppedAt);
+  return !forks.some(({ at, to }) => ended > Date.parse(to) && ended < Date.parse(at));
+}
