@@ -245,7 +245,7 @@ export function postgresContext(settings: PatroniSettings): ContextFile[] {
   return [
     own("Dockerfile"),
     own("entrypoint.sh", true),
-    ...["node.py", "backups.py", "repository.py", "restore.py", "privileges.sql"].map((name) => own(name)),
+    ...["node.py", "backups.py", "backup_jobs.py", "repository.py", "restore.py", "privileges.sql"].map((name) => own(name)),
     made("patroni.yml", renderPatroniConfig(settings)),
     made("pgbackrest.conf", renderPgbackrestConfig(settings.backups)),
     made("schedule.json", renderBackupSchedule(settings.backups)),
