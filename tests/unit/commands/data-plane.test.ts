@@ -180,7 +180,7 @@ describe("status of phase database (A7, A8, B3, F2)", () => {
     assert.match(text, /^tax-computation +active +0 +1 +2 +0$/m);
   });
 
-  it("B15 shows the last good backup, its age and the archive; what is wrong is a finding with its page, and no fault of the database", () => {
+  it("B15 shows the last good backup, its age and the archive; what is wrong is a finding with its page", () => {
     const backups = POSTGRES.backups!;
     const now = Date.parse(POSTGRES.at);
     assert.equal(
@@ -200,7 +200,7 @@ describe("status of phase database (A7, A8, B3, F2)", () => {
       backupsLine(failing, now),
       "backups  look above  none yet · log not archived, 3 segments wait · damaged · full backup under way",
     );
-    assert.deepEqual(found(withPostgres({ backups: failing })), ["warning backups-failing: The log is not archived"]);
+    assert.deepEqual(found(withPostgres({ backups: failing })), ["critical backups-failing: The log is not archived"]);
     assert.deepEqual(found(withPostgres({ backups: null })), [], "somebody wants none");
     assert.deepEqual(
       [59, 121, 7300, 200_000].map((s) => ageText(new Date(now - s * 1000).toISOString(), now)),

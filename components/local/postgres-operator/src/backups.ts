@@ -35,5 +35,5 @@ export function backupProblems(report: BackupReport, now: number): string[] {
 }
 
 function sentence(text: string): string {
-  return `${text.replace(/\.$/, "")}.`;
+  return `${text.replace(/[.:]$/, "")}.`;
 }
