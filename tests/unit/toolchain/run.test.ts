@@ -158,7 +158,7 @@ describe("commands", () => {
     assert.equal(code, 1);
     assert.equal(
       stderr,
-      'error: unknown command "upp"; there are: up, down, status, drift, restart, failover, migrate-data, verify, load, preview-prod, doctor, env, prepare, bench, chaos, test\n',
+      'error: unknown command "upp"; there are: up, down, status, drift, restart, failover, migrate-data, backup, restore, verify, load, preview-prod, doctor, env, prepare, bench, chaos, test\n',
     );
     assert.equal(stdout, "");
   });
