@@ -1,15 +1,26 @@
+import * as pulumi from "@pulumi/pulumi";
 import { App } from "../components/local/app";
+import { DataMove, MOVE_SERVICES } from "../components/local/data-move";
 import { Image } from "../components/local/image";
 import { Network } from "../components/local/network";
-import { SecretFiles } from "../components/local/secret-files";
+import { SecretFiles, SECRETS_PATH } from "../components/local/secret-files";
 import { Sqlite } from "../components/local/sqlite";
 import type { StackConfig } from "./config";
 import { CLUSTER_APP_MEMORY_MB } from "./config/keys";
 import { grafanaImage } from "./local/grafana-image";
+import { DIRECT_URL_FILE } from "./local/database-services";
 import { checkCapacity } from "./local/host";
 import { appSettings, appSource, consoleUrl, imageSource, loadBalancer } from "./local/parts";
 import type { PhaseOutputs } from "./outputs";
+import { carriesRows, moveAttempt } from "./local/move-attempt";
 import { dockerHost } from "./local/preflight";
+import { currentCluster } from "./local/primary";
+
+/** What is given up, and how to say that it is meant. */
+const LEAVING =
+  "this stack has a Postgres, and phase cluster has none: the rows are copied back into one SQLite file, Postgres, its standbys and Redis are " +
+  "deleted (protected ones only after protect false), writes are refused while it is copied, and nothing fails over any more. " +
+  "If that is meant: pulumi config set leaveDatabase true. To leave the rows behind instead: pulumi config set moveData false";
 
 /**
  * Phase `cluster`: one Docker host, the clustered app on an embedded database, behind a load balancer.
@@ -17,7 +28,11 @@ import { dockerHost } from "./local/preflight";
  */
 export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
   // In parallel, and both before the first resource: a mistake must not leave half a stack.
-  const [host, source, grafana] = await Promise.all([dockerHost(), appSource(config), config.monitoring ? grafanaImage() : undefined]);
+  const [host, source, grafana, before, attempt] = await Promise.all([
+    ...([dockerHost(), appSource(config), config.monitoring ? grafanaImage() : undefined, currentCluster()] as const),
+    carriesRows(config) && config.leaveDatabase ? moveAttempt(MOVE_SERVICES["to-sqlite"]) : undefined,
+  ]);
+  if (carriesRows(config) && !before.firstStart && !config.leaveDatabase) throw new pulumi.RunError(LEAVING);
   checkCapacity({ ...config, postgresCpus: undefined }, host);
 
   const network = new Network("network");
@@ -25,7 +40,15 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
   const database = new Sqlite("database", { protect: config.protect });
   const secrets = new SecretFiles("secrets", { generate: ["session_secret", "admin_token"], image: image.reference });
   const memoryMb = config.appMemoryMb ?? CLUSTER_APP_MEMORY_MB;
-  const app = new App("app", {
+  const move =
+    attempt !== undefined
+      ? new DataMove("data-move-back", {
+          ...{ direction: "to-sqlite", attempt, image: image.reference, networkName: network.networkName, sqlitePath: database.path },
+          nothingToMove: before.firstStart,
+          ...{ postgresUrlFile: `${SECRETS_PATH}/${DIRECT_URL_FILE}`, mounts: [database.mount, secrets.mount] },
+        })
+      : undefined;
+  const runtime = {
     image: image.reference,
     instances: config.appInstances,
     memoryMb,
@@ -40,7 +63,8 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
     mounts: [database.mount, secrets.mount],
     secretsRevision: secrets.revision,
     settings: appSettings(config, image),
-  });
+  };
+  const app = new App("app", runtime, move === undefined ? {} : { dependsOn: [move] });
   const balancer = loadBalancer(config, host, network, app, secrets.values.admin_token);
   const apps = { [app.alias]: { instances: config.appInstances, memoryMb } };
   const watched = { config, host, networkName: network.networkName, apps, after: [app, balancer] };

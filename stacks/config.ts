@@ -132,6 +132,8 @@ function withDefaults(given: Given, stack: string): StackConfig {
     dbPoolSize: undefined,
     redisCacheMb: undefined,
     redisLimitsMb: undefined,
+    moveData: true,
+    leaveDatabase: false,
     kafka: false,
     kafkaMemoryMb: undefined,
     kafkaRetentionHours: 168,

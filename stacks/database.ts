@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Connection } from "../components/contract";
 import { App } from "../components/local/app";
+import { DataMove, MOVE_SERVICES } from "../components/local/data-move";
 import { Etcd } from "../components/local/etcd";
 import { Image } from "../components/local/image";
 import { Kafka } from "../components/local/kafka";
@@ -14,12 +15,13 @@ import { Redis } from "../components/local/redis";
 import { Sqlite } from "../components/local/sqlite";
 import type { StackConfig } from "./config";
 import { runningBrokers } from "./local/brokers";
-import { appSecrets, appServices, type Backends } from "./local/database-services";
+import { appSecrets, appServices, type Backends, DIRECT_URL_FILE } from "./local/database-services";
 import { OPERATOR_BUNDLES } from "./lib/early";
 import { grafanaImage } from "./local/grafana-image";
 import { checkCapacity } from "./local/host";
 import { appSettings, appSource, consoleUrl, contextDirectory, imageSource, loadBalancer } from "./local/parts";
 import type { PhaseOutputs } from "./outputs";
+import { carriesRows, moveAttempt } from "./local/move-attempt";
 import { dockerHost } from "./local/preflight";
 import { currentCluster } from "./local/primary";
 import { sizing } from "./local/sizing/plan";
@@ -32,8 +34,9 @@ import type { AppPools, Limits } from "./local/sizing/types";
  * @throws RunError when Docker is unreachable or the plan does not fit, before anything is registered.
  */
 export async function database(config: StackConfig): Promise<PhaseOutputs> {
-  const [host, source, program, cluster, running, grafana] = await Promise.all([
+  const [host, source, program, cluster, attempt, running, grafana] = await Promise.all([
     ...([dockerHost(), appSource(config), operatorProgram(), currentCluster()] as const),
+    carriesRows(config) ? moveAttempt(MOVE_SERVICES["to-postgres"]) : undefined,
     config.kafka ? runningBrokers() : undefined,
     config.monitoring ? grafanaImage() : undefined,
   ]);
@@ -43,7 +46,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
 
   const network = new Network("network");
   const image = new Image("app-image", { source: imageSource(source, host) });
-  // Its SQLite file rests, for the way back to phase cluster; uploaded documents stay in use.
+  // Its SQLite file rests once its rows have moved; uploaded documents stay in use.
   const files = new Sqlite("database", { protect: config.protect });
   const { networkName } = network;
   const stateless = (name: string) => ({ networkName, platform: host.platform, contextDirectory: contextDirectory(name) });
@@ -86,7 +89,28 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
     documentsPath: `${files.mount.containerPath}/documents`,
     pools: { max, replicaMax },
   });
-  const after = { dependsOn: [postgres, postgresProxy, pgbouncer, redisCache, redisLimits, ...(kafka === undefined ? [] : [kafka])] };
+  const move =
+    attempt !== undefined
+      ? new DataMove(
+          "data-move",
+          {
+            ...{ direction: "to-postgres", attempt, image: image.reference, networkName, sqlitePath: files.path },
+            ...{ postgresUrlFile: secrets.files[DIRECT_URL_FILE].path, mounts: [files.mount, secrets.mount] },
+          },
+          { dependsOn: [postgres, postgresProxy, redisCache, redisLimits, pgbouncer] },
+        )
+      : undefined;
+  const after = {
+    dependsOn: [
+      ...(move === undefined ? [] : [move]),
+      postgres,
+      postgresProxy,
+      pgbouncer,
+      redisCache,
+      redisLimits,
+      ...(kafka === undefined ? [] : [kafka]),
+    ],
+  };
   const web = { ...settings(plan.app), role: "web", workers: plan.app.workers } as const;
   const app = new App("app", { ...runtime, ...plan.app, settings: web }, after);
   const jobs = { ...settings(plan.jobs), role: "jobs", workers: 1 } as const;

@@ -167,7 +167,10 @@ function answerProbe(container: Container, request: IncomingMessage, response: S
   const path = url.split("?", 1)[0];
   if (path === "/ready") {
     const { ready, draining } = container.state;
-    sendRawJson(request, response, ready ? 200 : 503, { status: ready ? "ready" : draining ? "draining" : "starting" });
+    // Whoever asks nevertheless is answered: load balancers leave for an instance on the other database, and use this one while there is none.
+    const moved = container.database.hasMoved?.() === true;
+    const status = moved ? "moved" : ready ? "ready" : draining ? "draining" : "starting";
+    sendRawJson(request, response, ready && !moved ? 200 : 503, { status });
     return true;
   }
   if (path !== "/health") return false;

@@ -93,6 +93,10 @@ export const fields = {
   redisCacheMb: integer({ least: 16, most: 1_048_576, unit: "MiB", example: 256 }),
   /** Most memory for data in the Redis of limits and queues, MiB (B4). @default planned, at most 1024 */
   redisLimitsMb: integer({ least: 16, most: 1_048_576, unit: "MiB", example: 128 }),
+  /** A switch between the phases cluster and database takes the rows along; with an image of your own it never does. @default true */
+  moveData: boolean,
+  /** Leaving phase database for phase cluster is meant: rows are copied back, Postgres and Redis go. @default false */
+  leaveDatabase: boolean,
   /** Three Kafka brokers, to which the app publishes its events, and a container that reads them (B5). @default false */
   kafka: boolean,
   /** Memory limit of each Kafka broker, MiB, of which all but 384 is heap; a change restarts them one by one. @default planned */
@@ -151,7 +155,7 @@ export type StackConfig = { readonly [K in Exclude<Key, OptionalKey>]: NonNullab
 const ON_A_HOST = [
   ...["appInstances", "appMemoryMb", "appCpus", "appBootSeconds"],
   ...["port", "publishAddress", "tls", "tlsCertificateFile", "tlsKeyFile", "httpRedirectPort"],
-  ...["apiRequestsPerSecond", "apiBurst", "chatRequestsPerSecond", "chatBurst", "maxBodyMb"],
+  ...["apiRequestsPerSecond", "apiBurst", "chatRequestsPerSecond", "chatBurst", "maxBodyMb", "moveData", "leaveDatabase"],
   ...["monitoring", "prometheusPort", "alertmanagerPort", "grafanaPort", "metricsRetentionDays", "metricsRetentionMb"],
 ] as const satisfies readonly string[];
 

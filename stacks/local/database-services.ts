@@ -23,9 +23,12 @@ const USER = "app";
 /** Whom migrations run as. */
 const OWNER = "owner";
 
+/** File with the address of the primary, as the owner of the tables. It stays in the volume when phase `database` is left. */
+export const DIRECT_URL_FILE = "database_direct_url";
+
 /** Content of the files beside those that are generated. */
 type AppFiles = Readonly<
-  Record<"database_password" | "database_direct_url" | "redis_url" | "redis_limits_url" | "kafka_password", pulumi.Output<string>>
+  Record<"database_password" | typeof DIRECT_URL_FILE | "redis_url" | "redis_limits_url" | "kafka_password", pulumi.Output<string>>
 >;
 
 /** The app's secrets: its own, which it has in phase `cluster` too, and what leads to the services. */
@@ -37,7 +40,7 @@ export function appSecrets(backends: Backends, image: pulumi.Input<string>) {
     render: () => {
       const files = {
         database_password: postgres.passwords.app,
-        database_direct_url: pulumi.interpolate`postgres://${OWNER}:${postgres.passwords.owner}@${host}:${primaryPort}/${DATABASE}`,
+        [DIRECT_URL_FILE]: pulumi.interpolate`postgres://${OWNER}:${postgres.passwords.owner}@${host}:${primaryPort}/${DATABASE}`,
         redis_url: redisCache.url,
         redis_limits_url: redisLimits.url,
       };

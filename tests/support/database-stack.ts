@@ -9,6 +9,7 @@ import { containersOf, docker } from "./docker";
 /** Services of phase database, with the number of containers of a stack that says nothing else. */
 export const SERVICES: Readonly<Record<string, number>> = {
   app: 3,
+  "data-move": 1,
   etcd: 1,
   jobs: 1,
   "load-balancer": 1,

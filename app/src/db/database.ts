@@ -106,6 +106,8 @@ export interface Database extends Queries {
    * round trip could tell.
    */
   changeMark?(): number;
+  /** Whether the rows were moved to another database: writes are refused, and readiness ends. Absent where that cannot be. */
+  hasMoved?(): boolean;
   /** Proves that the database answers; milliseconds it took. */
   ping(): Promise<number>;
   /** Gives back memory that can be rebuilt (statement and page caches). */
@@ -140,6 +142,14 @@ export class DatabaseUnavailableError extends Error {
   override readonly name: string = "DatabaseUnavailableError";
   constructor(why: string, cause: unknown) {
     super(`The database is not available: ${why}.`, { cause });
+  }
+}
+
+/** The rows are in another database now (see transfer/move.ts): this one is read until nobody asks it any more. Nothing was written. */
+export class DatabaseMovedError extends DatabaseUnavailableError {
+  override readonly name = "DatabaseMovedError";
+  constructor() {
+    super("its rows were moved to another database", undefined);
   }
 }
 

@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
-import { ConstraintError, DatabaseBusyError, DoomedTransactionError } from "./database";
+import { ConstraintError, DatabaseBusyError, DatabaseMovedError, DoomedTransactionError } from "./database";
 import type { Database, DatabaseFigures, Queries, SqlValue, Transaction } from "./database";
 
 /** How a SQLite file is opened. */
@@ -41,6 +41,10 @@ const JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 ** 2;
 
 // https://www.sqlite.org/rescode.html: the low byte is the primary code.
 const SQLITE_BUSY = 5;
+
+/** `PRAGMA user_version` of a file whose rows were moved to another database: "MOVE" in ASCII. It changes in a transaction, as rows do. */
+export const MOVED_VERSION = 0x4d4f5645;
+
 const CONSTRAINTS: Readonly<Record<number, ConstraintError["constraint"]>> = {
   275: "check",
   787: "foreign-key",
@@ -167,6 +171,17 @@ export class SqliteDatabase implements Database {
     return this.#changeMark;
   }
 
+  hasMoved(): boolean {
+    try {
+      const { user_version: version } = this.#statement("PRAGMA user_version").get() as { readonly user_version: number };
+      return version === MOVED_VERSION;
+    } catch (error) {
+      // It cannot tell at this moment; under the write lock it always can.
+      if (isBusy(error)) return false;
+      throw error;
+    }
+  }
+
   async shrink(): Promise<void> {
     await this.#outsideTransactions();
     this.#statements.clear();
@@ -188,6 +203,8 @@ export class SqliteDatabase implements Database {
     });
     const health = { doomed: false };
     try {
+      // Under the lock, which whoever moves the rows holds from before the first row is read until this is set.
+      if (this.hasMoved()) throw new DatabaseMovedError();
       const result = await this.#inside.run(true, () => work(this.#queries(health)));
       if (health.doomed) throw new DoomedTransactionError();
       // Also when COMMIT fails: nobody depends on its not having changed anything.

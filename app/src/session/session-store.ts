@@ -1,4 +1,4 @@
-import type { Database } from "../db/database";
+import { type Database, DatabaseBusyError, DatabaseUnavailableError } from "../db/database";
 import { sessions, type Role } from "../db/tables";
 import { TenantScope } from "../db/tenant";
 import { UnchangedMemo } from "../db/unchanged";
@@ -50,6 +50,9 @@ export const SESSION_LIFETIME_MS = 3_600_000;
  */
 export const SLIDE_INTERVAL_MS = 60_000;
 
+/** After a refused write no session is prolonged for this long, ms: its reader would wait for the refusal. */
+const SLIDE_PAUSE_MS = 10_000;
+
 /** Expired sessions removed at each login, so that the table stays as large as its use without a job of its own. */
 const EXPIRED_PER_LOGIN = 20;
 
@@ -97,6 +100,7 @@ export class SessionStore {
   readonly #shared: SharedSessions | undefined;
   readonly #unchanged: UnchangedMemo<Session>;
   #slideAt = Number.NaN;
+  #slideNotBefore = -Infinity;
   #slideText = "";
   readonly #endedListeners = new Set<(idHashes: readonly string[]) => void>();
 
@@ -210,8 +214,16 @@ export class SessionStore {
       return found && { ...found, platformAdmin: found.platformAdmin === 1 };
     });
     if (session === undefined || session.expiresAt >= slideBelow) return session;
+    if (this.#now() < this.#slideNotBefore) return session;
     const expiresAt = this.#expiry();
-    await this.#database.run(SLIDE, [expiresAt, idHash, slideBelow]);
+    try {
+      await this.#database.run(SLIDE, [expiresAt, idHash, slideBelow]);
+    } catch (error) {
+      if (!(error instanceof DatabaseBusyError || error instanceof DatabaseUnavailableError)) throw error;
+      // The session was read, so reads go on while writes are held; its end moves with a later request.
+      this.#slideNotBefore = this.#now() + SLIDE_PAUSE_MS;
+      return session;
+    }
     return { ...session, expiresAt, prolonged: true };
   }
 

@@ -68,7 +68,11 @@ export async function runTransfer(
   }
 }
 
-function reporter(stream: TransferOutput["stderr"]): { readonly show: (progress: TransferProgress) => void; readonly end: () => void } {
+/** Shows progress on a stream: one line that is drawn again on a terminal, else a line now and then. */
+export function reporter(stream: TransferOutput["stderr"]): {
+  readonly show: (progress: TransferProgress) => void;
+  readonly end: () => void;
+} {
   let drawn = false;
   let last = performance.now();
   return {

@@ -1,13 +1,17 @@
 import { parseArgs } from "node:util";
-import { runTransfer, TRANSFER_HELP } from "./command";
+import { reporter, runTransfer, TRANSFER_HELP } from "./command";
 import { TransferError, TransferStopped } from "./failure";
+import { runMove } from "./move-command";
 
 const USAGE = "Usage: node transfer.js --from ADDRESS --to ADDRESS [--dry-run] [--restart] [--leave TABLE]… [--json]";
 
 /** Exit status: 1 it cannot be done, 2 a mistake on the command line, 130 stopped by a signal. */
 const EXIT = { failed: 1, usage: 2, stopped: 130 } as const;
 
-/** The program `transfer.js` of the image: the same as `npm run migrate:data`, where only the image is. */
+/**
+ * The program `transfer.js` of the image: the same as `npm run migrate:data`, where only the image is. With `--move`, which containers of a
+ * switch of phase are started with, it holds the writes of the app meanwhile.
+ */
 async function main(): Promise<number> {
   let values;
   try {
@@ -19,6 +23,8 @@ async function main(): Promise<number> {
         "dry-run": { type: "boolean" },
         restart: { type: "boolean" },
         json: { type: "boolean" },
+        move: { type: "string" },
+        "done-file": { type: "string" },
         help: { type: "boolean", short: "h" },
       },
     }));
@@ -38,6 +44,12 @@ async function main(): Promise<number> {
   const controller = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => controller.abort());
   try {
+    const direction = values.move;
+    if (direction === "to-postgres" || direction === "to-sqlite") {
+      await runMove({ direction, from, to, doneFile: values["done-file"] ?? "/tmp/moved" }, reporter(process.stderr), controller.signal);
+      return 0;
+    }
+    if (direction !== undefined) throw new TransferError(`--move is "${direction}"; allowed: to-postgres, to-sqlite`);
     await runTransfer({ from, to, leave, restart, json, dryRun: values["dry-run"] ?? false }, process, controller.signal);
     return 0;
   } catch (error) {

@@ -4,7 +4,7 @@ import path from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { assetDirectory } from "../assets";
 import { migrate, readMigrations } from "../db/migrate";
-import { SqliteDatabase } from "../db/sqlite";
+import { MOVED_VERSION, SqliteDatabase } from "../db/sqlite";
 import { TransferError } from "./failure";
 import * as state from "./state";
 import type { Applied, Column, Reader, Table, TableState, TransferState, Writer } from "./store";
@@ -20,8 +20,11 @@ export class SqliteReader implements Reader {
   protected readonly connection: DatabaseSync;
 
   /** @throws TransferError when there is no such file, or it is no database. */
-  constructor(file: string, options: { readonly ifMissing?: "refuse" | "create" | "pretend"; readonly snapshot?: boolean } = {}) {
-    const { ifMissing = "refuse", snapshot = true } = options;
+  constructor(
+    file: string,
+    options: { readonly ifMissing?: "refuse" | "create" | "pretend"; readonly snapshot?: boolean; readonly hold?: boolean } = {},
+  ) {
+    const { ifMissing = "refuse", snapshot = true, hold = false } = options;
     this.name = `sqlite:${path.resolve(file)}`;
     const isMissing = !existsSync(file);
     if (isMissing && ifMissing === "refuse") throw new TransferError(`there is no SQLite database at ${path.resolve(file)}`);
@@ -29,7 +32,8 @@ export class SqliteReader implements Reader {
       const opened = isMissing && ifMissing === "pretend" ? ":memory:" : file;
       this.connection = new DatabaseSync(opened, { timeout: LOCK_WAIT_MS, enableForeignKeyConstraints: true });
       // The first statement fixes what the snapshot holds.
-      this.connection.exec(snapshot ? "BEGIN; SELECT count(*) FROM sqlite_schema" : "SELECT count(*) FROM sqlite_schema");
+      const begin = hold ? "BEGIN IMMEDIATE; " : snapshot ? "BEGIN; " : "";
+      this.connection.exec(`${begin}SELECT count(*) FROM sqlite_schema`);
     } catch (error) {
       throw new TransferError(`${path.resolve(file)} cannot be used as a SQLite database: ${(error as Error).message}`);
     }
@@ -112,6 +116,27 @@ function bound(kind: Column["kind"] | undefined, value: Value): SQLInputValue {
   if (kind === "integer" || kind === "boolean") return BigInt(value);
   if (kind === "number") return Number(value);
   return kind === "bytes" ? Buffer.from(value, "hex") : value;
+}
+
+/**
+ * A SQLite file whose writers wait, from before the first row is read: they are refused after a few seconds, readers notice nothing. Whatever
+ * ends this process lets them go on.
+ */
+export class HeldSqliteReader extends SqliteReader {
+  /** @throws TransferError when somebody else writes for too long. */
+  constructor(file: string) {
+    super(file, { hold: true });
+  }
+
+  /** A former run came to the end, or nearly. */
+  get hasMoved(): boolean {
+    return Number(this.rows("PRAGMA user_version")[0]?.[0]) === MOVED_VERSION;
+  }
+
+  /** For good: no version of the app that knows of it writes to this file again. Ends the snapshot. */
+  sealForGood(): void {
+    this.connection.exec(`PRAGMA user_version = ${MOVED_VERSION}; COMMIT`);
+  }
 }
 
 /** A SQLite file that is filled; it is made when it does not exist. */

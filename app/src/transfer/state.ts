@@ -25,7 +25,7 @@ export const READ_STATE = "SELECT state, source, started_at, finished_at FROM da
 export const READ_TABLES = "SELECT table_name, copied, checksum, last_key FROM data_transfer_tables ORDER BY table_name";
 /** The newest run is the one that writes; see {@link CONTINUE}. */
 export const TAKE_OVER = `INSERT INTO data_transfer (id, state, source, run, started_at) VALUES (1, 'copying', ?, ?, ?)
-  ON CONFLICT (id) DO UPDATE SET run = excluded.run`;
+  ON CONFLICT (id) DO UPDATE SET run = excluded.run, state = 'copying', finished_at = NULL`;
 /** Changes nothing when another run took over, or when it is over; locks the row until the transaction ends. */
 export const CONTINUE = "UPDATE data_transfer SET state = state WHERE id = 1 AND run = ? AND state = 'copying'";
 export const REACHED = `INSERT INTO data_transfer_tables (table_name, copied, checksum, last_key) VALUES (?, ?, ?, ?)

@@ -16,6 +16,10 @@ export interface TransferOptions {
   /** Stops between two batches. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: TransferProgress) => void;
+  /** A former transfer of the same source that is complete: nothing more to do, or a target with rows like any other. @default "accept" */
+  readonly earlier?: "accept" | "refuse";
+  /** When all rows were compared, before the target is told so: the last moment at which the source may still be used. */
+  readonly beforeComplete?: () => void;
 }
 
 /** One table of a finished transfer. */
@@ -73,7 +77,8 @@ export async function transfer(source: Reader, target: Writer, options: Transfer
   });
   const hasSchema = await checkMigrations(target, "target");
   const before = hasSchema ? await target.state() : undefined;
-  if (before?.state === "complete" && before.source === source.name) return result("already", finished(before));
+  if (before?.state === "complete" && before.source === source.name && options.earlier !== "refuse")
+    return result("already", finished(before));
   if (before?.state === "copying" && before.source !== source.name && options.restart !== true) {
     throw new TransferError(
       `the target ${target.name} has rows of an unfinished transfer from ${before.source}`,
@@ -93,8 +98,9 @@ export async function transfer(source: Reader, target: Writer, options: Transfer
   const tables: Table[] = [];
   for (const name of CARRIED_TABLES) tables.push(await commonTable(name, source, target));
   await target.begin(source.name);
-  if (options.restart === true && before !== undefined) await target.clear(tables, source.name);
-  const known = options.restart === true ? [] : (before?.tables ?? []);
+  const goesOn = before?.state === "copying" && options.restart !== true;
+  if (before !== undefined && !goesOn) await target.clear(tables, source.name);
+  const known = goesOn ? before.tables : [];
   const run = new Run(source, target, counts, options);
   const copying = performance.now();
   const copied = await run.copy(tables, known);
@@ -105,7 +111,9 @@ export async function transfer(source: Reader, target: Writer, options: Transfer
     const last = await source.counter(table);
     if (last !== undefined) await target.setCounter(table, last);
   }
-  await target.complete(await source.epoch());
+  const epoch = await source.epoch();
+  options.beforeComplete?.();
+  await target.complete(epoch);
   const rows = compared.reduce((sum, table) => sum + table.rows, 0) - known.reduce((sum, table) => sum + table.rows, 0);
   return result("complete", compared, { resumed: known.length > 0, rowsPerSecond: Math.round(rows / copySeconds) });
 }

@@ -4,8 +4,11 @@ import * as random from "@pulumi/random";
 import type { SecretFile } from "../../contract";
 import { labels, transformed, type Transform, type VolumeMount } from "../common";
 
+/** Directory of the files inside of a container that mounts them. */
+export const SECRETS_PATH = "/run/secrets";
+
 const defaults = {
-  mountPath: "/run/secrets",
+  mountPath: SECRETS_PATH,
   /** 48 letters and digits are 285 bits. */
   generatedLength: 48,
   /**

@@ -20,7 +20,9 @@ export interface SqliteArgs {
  * WAL mode works between containers because they share one kernel and one file system.
  */
 export class Sqlite extends pulumi.ComponentResource {
-  readonly connection: DatabaseConnection = { kind: "sqlite", path: `${defaults.mountPath}/${defaults.file}` };
+  /** Where the file is inside of a container that mounts {@link mount}. */
+  readonly path = `${defaults.mountPath}/${defaults.file}`;
+  readonly connection: DatabaseConnection = { kind: "sqlite", path: this.path };
   /** How an app container mounts the data. */
   readonly mount: VolumeMount;
   private readonly volume: docker.Volume;

@@ -53,6 +53,8 @@ const FROZEN_URNS = [
   `${local("App")}$${CONTAINER}::app-2`,
   `${local("App")}$${CONTAINER}::jobs-0`,
   `${local("App")}::jobs`,
+  `${local("DataMove")}$${CONTAINER}::data-move-copy`,
+  `${local("DataMove")}::data-move`,
   `${local("Etcd")}$${CONTAINER}::etcd-1`,
   `${local("Etcd")}$${VOLUME}::etcd-1-data`,
   ...imageOf("Etcd", "etcd"),
@@ -152,6 +154,31 @@ describe("phase database", function () {
   it("keeps its URNs", async () => {
     const { recorder } = await run();
     assert.deepEqual(recorder.resources.map(({ urn }) => urn).sort(), urns(FROZEN_URNS));
+  });
+
+  it("F1 rows of phase cluster are moved before the app starts on Postgres; not with moveData false, and not for an image of one's own", async () => {
+    const { recorder } = await run();
+    const { inputs } = recorder.get("data-move-copy");
+    const [program] = inputs["command"] as string[];
+    assert.match(
+      program ?? "",
+      / node transfer\.js --move to-postgres --from sqlite:\/data\/app\.db --to file:\/run\/secrets\/database_direct_url /,
+    );
+    assert.deepEqual([inputs["restart"], inputs["wait"], inputs["readOnly"]], ["no", true, true]);
+    const names = recorder.resources.map(({ name }) => name);
+    assert.ok(names.indexOf("data-move-copy") > names.indexOf("postgres-proxy-container"));
+    for (const app of ["app-0", "jobs-0"]) assert.ok(names.indexOf("data-move-copy") < names.indexOf(app), app);
+    for (const config of [{ moveData: "false" }, { image: "registry.example.com/team/app:1" }]) {
+      const others = (await run(config)).recorder.resources.map(({ name }) => name);
+      assert.ok(!others.includes("data-move-copy") && others.includes("app-0"), JSON.stringify(config));
+    }
+  });
+
+  it("A1 leaving it for phase cluster with leaveDatabase, rows are copied back before the app starts on SQLite", async () => {
+    const { recorder } = await rig.run({ leaveDatabase: "true" });
+    const names = recorder.resources.map(({ name }) => name);
+    assert.ok(names.indexOf("data-move-back-copy") >= 0 && names.indexOf("data-move-back-copy") < names.indexOf("app-0"));
+    assert.ok(!(await rig.run({})).recorder.resources.some(({ name }) => name.startsWith("data-move")));
   });
 
   it("has everything phase cluster has under the same URN: switching there and back deletes no document and no SQLite data", async () => {

@@ -45,7 +45,10 @@ export const operatorOperations: readonly Operation[] = [
     summary: "Readiness",
     answers: {
       200: { description: "Ready for requests", schema: z.strictObject({ status: z.literal("ready") }) },
-      503: { description: "Booting or draining", schema: z.strictObject({ status: z.enum(["draining", "starting"]) }) },
+      503: {
+        description: "Booting, draining, or its rows were moved to another database",
+        schema: z.strictObject({ status: z.enum(["draining", "starting", "moved"]) }),
+      },
     },
   },
   {

@@ -1,0 +1,95 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { hardened, transformed, type Transform, type VolumeMount } from "../common";
+
+const defaults = {
+  /** The program holds two batches of at most 4 million characters each; it idles with 2 MiB afterwards. */
+  memoryMb: 384,
+  /** Longest time for all rows, s: 20,000 rows a second are 36 million. */
+  limitSeconds: 1800,
+  /** A batch ends in less, and whatever is cut off is copied anew. */
+  stopSeconds: 10,
+  tmpMb: 16,
+  doneFile: "/tmp/moved",
+} as const;
+
+/** Label of the container with the number of its attempt. */
+export const ATTEMPT_LABEL = "phased-stack.attempt";
+
+/** Value of the label `phased-stack.service`, by direction. */
+export const MOVE_SERVICES: Readonly<Record<DataMoveDirection, string>> = { "to-postgres": "data-move", "to-sqlite": "data-move-back" };
+
+/** Which way the rows go. */
+export type DataMoveDirection = "to-postgres" | "to-sqlite";
+
+export interface DataMoveArgs {
+  readonly direction: DataMoveDirection;
+  /** The app's image: its program `transfer.js` does the work. */
+  readonly image: pulumi.Input<string>;
+  /** Name of the network Postgres is on. */
+  readonly networkName: pulumi.Input<string>;
+  /** Path of the SQLite file as a container with {@link mounts} sees it. */
+  readonly sqlitePath: string;
+  /** Path of the file with the address of Postgres, as the owner of the tables. */
+  readonly postgresUrlFile: string;
+  /** Volumes with the SQLite file and with the secrets. */
+  readonly mounts: readonly VolumeMount[];
+  /** Another number is another container, which does it again; one that is done stays as it is. See stacks/local/move-attempt.ts. */
+  readonly attempt: { readonly number: number; readonly isDone: boolean };
+  /** There is nothing on the other side: the container only records that. @default false */
+  readonly nothingToMove?: boolean;
+  /** Changes to the child resource before it is created. */
+  readonly transform?: { readonly container?: Transform<docker.ContainerArgs> };
+}
+
+/**
+ * Moves the app's rows between the SQLite file of phase `cluster` and the Postgres of phase `database`, once: what depends on it starts when every
+ * row was copied and compared. Until then the app goes on reading where it was and is refused its writes; a move that fails, or is killed,
+ * fails the update, and the app writes on where it was. The container stays, idle, as the record that it was done.
+ */
+export class DataMove extends pulumi.ComponentResource {
+  private readonly container: docker.Container;
+
+  constructor(name: string, args: DataMoveArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("phased-stack:local:DataMove", name, {}, opts);
+    const { memoryMb, limitSeconds, stopSeconds, tmpMb, doneFile } = defaults;
+    const [sqlite, postgres] = [`sqlite:${args.sqlitePath}`, `file:${args.postgresUrlFile}`];
+    const [from, to] = args.direction === "to-postgres" ? [sqlite, postgres] : [postgres, sqlite];
+    const program = `timeout --foreground ${limitSeconds} node transfer.js --move ${args.direction} --from ${from} --to ${to} --done-file ${doneFile}`;
+    const common = hardened({ service: MOVE_SERVICES[args.direction], memoryMb, stopSeconds, tmpMb });
+    this.container = new docker.Container(
+      ...transformed(
+        args.transform?.container,
+        `${name}-copy`,
+        {
+          ...common,
+          labels: [...(common.labels as docker.types.input.ContainerLabel[]), { label: ATTEMPT_LABEL, value: String(args.attempt.number) }],
+          // Begun again by the next update only: it holds the app's writes.
+          restart: "no",
+          image: args.image,
+          // To the whole group: bash does not pass a signal on.
+          entrypoints: ["tini", "-g", "--", "bash", "-c"],
+          command: [`${args.nothingToMove === true ? `touch ${doneFile}` : program} && exec sleep infinity`],
+          healthcheck: { tests: ["CMD", "test", "-e", doneFile], interval: "1s", timeout: "3s", retries: limitSeconds, startPeriod: "0s" },
+          networksAdvanced: [{ name: args.networkName }],
+          volumes: args.mounts.map((mount) => ({ ...mount })),
+          wait: true,
+          waitTimeout: limitSeconds + 60,
+        },
+        {
+          parent: this,
+          // Neither another image nor another version of this component is a reason to do again what is done.
+          ignoreChanges: args.attempt.isDone ? ["image", "command", "entrypoints", "healthcheck", "memory", "memorySwap"] : [],
+          // Deleting first would delete whoever depends on it as well: the app.
+          deleteBeforeReplace: false,
+        },
+      ),
+    );
+    this.registerOutputs({});
+  }
+
+  /** The resources this component is made of. */
+  get nodes(): { readonly container: docker.Container } {
+    return { container: this.container };
+  }
+}

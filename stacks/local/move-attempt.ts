@@ -1,0 +1,58 @@
+import * as pulumi from "@pulumi/pulumi";
+import { ATTEMPT_LABEL, type DataMoveArgs } from "../../components/local/data-move";
+import type { StackConfig } from "../config";
+import { type DockerEndpoint, dockerEndpoint, type EndpointSettings, programSettings } from "./docker-endpoint";
+import { dockerCommand, dockerRequest, isSsh } from "./docker-request";
+
+/** A container of a former attempt, as `docker ps` tells of it. */
+interface Attempt {
+  readonly number: number;
+  /** Such as `Up 2 minutes (healthy)`. */
+  readonly status: string;
+}
+
+/** Whether a switch of phase takes the rows along. An image of the user's own has no program for it, and tables of its own. */
+export function carriesRows({ moveData, image }: Pick<StackConfig, "moveData" | "image">): boolean {
+  return moveData && image === undefined;
+}
+
+/**
+ * Which attempt of moving rows this update is: that of the container whose move is done and which still says so, else the next one, so that a
+ * failed move is begun again by every `pulumi up`, and never taken for one that was done.
+ * @param service label of the container, see DataMove.
+ * @throws the error of Docker: what is not known here must not be guessed.
+ */
+export async function moveAttempt(service: string, settings: EndpointSettings = programSettings()): Promise<DataMoveArgs["attempt"]> {
+  const endpoint = dockerEndpoint(settings);
+  const attempts = isSsh(endpoint) ? parsed(await dockerCommand(endpoint, commandLine(service))) : await listed(endpoint, service);
+  return nextAttempt(attempts);
+}
+
+/** Exported for tests. */
+export function nextAttempt(attempts: readonly Attempt[]): DataMoveArgs["attempt"] {
+  const done = attempts.find(({ status }) => status.includes("(healthy)"));
+  if (done !== undefined) return { number: done.number, isDone: true };
+  return { number: Math.max(0, ...attempts.map(({ number }) => number)) + 1, isDone: false };
+}
+
+function filters(service: string): string[] {
+  return [`phased-stack.project=${pulumi.getProject()}`, `phased-stack.stack=${pulumi.getStack()}`, `phased-stack.service=${service}`];
+}
+
+async function listed(endpoint: DockerEndpoint, service: string): Promise<Attempt[]> {
+  const query = encodeURIComponent(JSON.stringify({ label: filters(service) }));
+  const list = JSON.parse(await dockerRequest(endpoint, `/containers/json?all=true&filters=${query}`)) as readonly {
+    readonly Labels?: Readonly<Record<string, string>> | null;
+    readonly Status: string;
+  }[];
+  return list.map(({ Labels, Status }) => ({ number: Number(Labels?.[ATTEMPT_LABEL] ?? 0), status: Status }));
+}
+
+function commandLine(service: string): string {
+  const chosen = filters(service).map((label) => `--filter 'label=${label}'`);
+  return ["docker ps --all", ...chosen, `--format '{{.Label "${ATTEMPT_LABEL}"}} {{.Status}}'`].join(" ");
+}
+
+function parsed(lines: string): Attempt[] {
+  return [...lines.matchAll(/^(\d*) (.*)$/gm)].map(([, number = "", status = ""]) => ({ number: Number(number), status }));
+}

@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import path from "node:path";
+import { DatabaseMovedError } from "../../app/src/db/database";
+import { migrate } from "../../app/src/db/migrate";
+import { SqliteDatabase } from "../../app/src/db/sqlite";
+import { moveToPostgres, moveToSqlite } from "../../app/src/transfer/move";
+import { inDirectory, MIGRATIONS } from "../app/db/support";
+import { openPostgres, POSTGRES_MIGRATIONS } from "../support/database";
+import { type PostgresGroup, startPostgres } from "../support/services/postgres";
+import { fillTables } from "../support/transfer-rows";
+
+const RENAME = "UPDATE companies SET name = 'Renamed' WHERE id LIKE '%0'";
+
+describe("F1 A10 rows move between a running SQLite and a running Postgres", function () {
+  this.timeout(120_000);
+  let postgres: PostgresGroup;
+  before(async () => {
+    postgres = await startPostgres();
+  });
+  after(() => postgres.remove());
+
+  /** A filled file that an app has open. */
+  function withApp(work: (app: SqliteDatabase, file: string, directory: string) => Promise<void>): Promise<void> {
+    return inDirectory(async (directory) => {
+      const file = path.join(directory, "app.db");
+      const app = await SqliteDatabase.open({ file, lockWaitMs: 50 });
+      await migrate(app, MIGRATIONS);
+      await fillTables(app, 3, 200);
+      try {
+        await work(app, file, directory);
+      } finally {
+        await app.close();
+      }
+    });
+  }
+
+  it("to Postgres: the app is refused its writes and reads on; stopped it writes on, and the next move has what it wrote", () =>
+    withApp(async (app, file) => {
+      const { url } = await postgres.createDatabase();
+      const stopped = new AbortController();
+      const duringFirst: string[] = [];
+      const first = moveToPostgres(file, url, {
+        signal: stopped.signal,
+        onProgress: ({ table }) => {
+          if (table !== "orders" || stopped.signal.aborted) return;
+          duringFirst.push(table);
+          stopped.abort();
+        },
+      });
+      await assert.rejects(first, { name: "TransferStopped" });
+      assert.deepEqual(duringFirst, ["orders"]);
+      assert.equal(await app.run(RENAME), 3);
+
+      const during: Promise<unknown>[] = [];
+      const result = await moveToPostgres(file, url, {
+        onProgress: () => {
+          if (during.length > 0) return;
+          during.push(assert.rejects(app.run(RENAME), { name: /^Database(?:Busy|Moved)Error$/ }), app.all("SELECT id FROM companies"));
+        },
+      });
+      await Promise.all(during);
+      assert.ok(during.length > 0);
+      assert.equal(result?.outcome, "complete");
+      assert.equal(result.resumed, false, "what the stopped move had copied may be out of date");
+      await assert.rejects(app.run(RENAME), DatabaseMovedError);
+      const moved = await openPostgres(url);
+      assert.deepEqual(await moved.all("SELECT DISTINCT name FROM companies"), [{ name: "Renamed" }]);
+      assert.deepEqual(await moved.all("SELECT count(*) AS count FROM orders"), [{ count: 600 }]);
+      await moved.close();
+      assert.equal((await moveToPostgres(file, url, {}))?.outcome, "already", "begun again after its end it has nothing to do");
+    }));
+
+  it("to Postgres: nothing to move without a file; refused when both sides have rows, and the file stays writable", () =>
+    withApp(async (app, file, directory) => {
+      const { url } = await postgres.createDatabase();
+      assert.equal(await moveToPostgres(path.join(directory, "none.db"), url, {}), undefined);
+      const target = await openPostgres(url);
+      await migrate(target, POSTGRES_MIGRATIONS);
+      await fillTables(target, 1, 1);
+      await target.close();
+      await assert.rejects(moveToPostgres(file, url, {}), { message: / has rows already: companies \(1\)/, hint: /moveData false/ });
+      assert.equal(await app.run(RENAME), 3);
+    }));
+
+  it("and back: the app on Postgres reads on and is refused its writes until Postgres is left; the former file is kept", () =>
+    withApp(async (app, file, directory) => {
+      const urls = await postgres.createDatabase();
+      await moveToPostgres(file, urls.url, {});
+      await app.close();
+      const onPostgres = await openPostgres(urls.appUrl, { lockWaitMs: 200 });
+      assert.equal(await onPostgres.run("UPDATE companies SET name = 'On Postgres' WHERE id LIKE '%0'"), 3);
+      const back = await moveToSqlite(urls.url, file, {});
+      assert.equal(back?.result.outcome, "complete");
+      assert.match(path.basename(back.kept ?? ""), /^app\.db\.before-20/);
+      assert.deepEqual(
+        readdirSync(directory).filter((name) => !name.startsWith("app.db.before-")),
+        ["app.db"],
+      );
+      const write = onPostgres.transaction((transaction) => transaction.run("UPDATE companies SET name = 'Late'"), { lock: "company" });
+      await assert.rejects(write, { name: "DatabaseBusyError" });
+      assert.equal((await onPostgres.all("SELECT id FROM companies")).length, 3);
+      const onSqlite = await SqliteDatabase.open({ file });
+      assert.equal(onSqlite.hasMoved(), false);
+      assert.equal(await onSqlite.run("UPDATE companies SET name = 'Home' WHERE name = 'On Postgres'"), 3);
+      await onSqlite.close();
+      await back.source.close();
+      // Begun again: with a Postgres that may have been written since it must not be guessed which side counts; without one it is done.
+      await assert.rejects(moveToSqlite(urls.url, file, {}), /were copied back at .*, and both/);
+      assert.equal(await moveToSqlite("postgres://owner:x@127.0.0.1:1/app", file, {}), undefined);
+      await onPostgres.close();
+    }));
+});
