@@ -33,6 +33,9 @@ const BLOCKING_WAIT_MS = 5;
 /** Longest pause between two tries for the lock, ms; drawn at random so that waiting processes do not march in step. */
 const RETRY_PAUSE_MS = 20;
 
+/** Tries that found the write lock taken belong together when they are no further apart, ms: somebody holds it all the time. */
+const HELD_GAP_MS = 1000;
+
 /** Prepared statements kept. The app has a few dozen; the bound is against a programming error. */
 const STATEMENT_LIMIT = 256;
 
@@ -74,6 +77,8 @@ export class SqliteDatabase implements Database {
   readonly #turnEnds = (): void => {
     this.#turn = undefined;
   };
+  /** Since when every try to begin a transaction found the lock taken, and when the last one did. */
+  readonly #held = { since: 0, at: -Infinity };
   /** Settles when the last transaction in line has ended. */
   #line: Promise<unknown> = Promise.resolve();
   /** Settles when the transaction that is open on the connection ends; everything else has to stay out of it. */
@@ -197,7 +202,7 @@ export class SqliteDatabase implements Database {
   async #transact<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
     let ended!: () => void;
     await this.#whenUnlocked(() => {
-      this.#connection.exec("BEGIN IMMEDIATE");
+      this.#begin();
       // In the same tick as BEGIN: no statement of another request may slip into the transaction.
       this.#open = new Promise((resolve) => (ended = resolve));
     });
@@ -218,6 +223,26 @@ export class SqliteDatabase implements Database {
     } finally {
       this.#open = undefined;
       ended();
+    }
+  }
+
+  /**
+   * Whoever holds the lock for longer than the wait (a copy of all rows) holds it for the next in line as well, and each of them would wait as
+   * long again: they are refused at once.
+   * @throws DatabaseBusyError
+   */
+  #begin(): void {
+    const held = this.#held;
+    try {
+      this.#connection.exec("BEGIN IMMEDIATE");
+      held.at = -Infinity;
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      const now = performance.now();
+      if (now - held.at > HELD_GAP_MS) held.since = now;
+      held.at = now;
+      if (now - held.since >= this.#lockWaitMs) throw new DatabaseBusyError(Math.round(now - held.since), error);
+      throw error;
     }
   }
 

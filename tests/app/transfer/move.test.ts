@@ -29,6 +29,11 @@ describe("F1 A10 a SQLite file whose rows are moved", () => {
       await assert.rejects(app.run(INSERT), { name: "DatabaseBusyError" });
       assert.equal((await app.all("SELECT id FROM companies")).length, 1);
       assert.equal(app.hasMoved(), false);
+      // Those in line do not wait one after the other.
+      const start = performance.now();
+      const line = await Promise.allSettled(Array.from({ length: 30 }, () => app.run(INSERT)));
+      assert.ok(line.every(({ status }) => status === "rejected"));
+      assert.ok(performance.now() - start < 1500, `${performance.now() - start} ms for 30 writes that may wait 100 ms each`);
       await held.close();
       assert.equal(await app.run(INSERT), 1);
     }));
@@ -36,7 +41,7 @@ describe("F1 A10 a SQLite file whose rows are moved", () => {
   it("sealed it is only read, by processes that have it open and by later ones; whoever waited for the lock writes nothing either", () =>
     onFile(async (app, file) => {
       const held = new HeldSqliteReader(file);
-      const waiting = (await SqliteDatabase.open({ file, lockWaitMs: 5000 })) as SqliteDatabase;
+      const waiting = await SqliteDatabase.open({ file, lockWaitMs: 5000 });
       const write = assert.rejects(waiting.run(INSERT), DatabaseMovedError);
       held.sealForGood();
       await write;
