@@ -1,6 +1,6 @@
 import type { PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
 import type { DataPlaneStatus } from "./data-plane";
-import { MONITORING_SERVICES, SERVICES } from "./docker-app";
+import { FINISHED_SERVICES, MONITORING_SERVICES, SERVICES } from "./docker-app";
 import type { ContainerStatus, InstanceStatus } from "./docker-status";
 import { candidates } from "./postgres-operator";
 import type { RedisStatus } from "./redis-status";
@@ -95,7 +95,7 @@ export function findings(status: {
 }
 
 function containerFinding({ service, name, state, health }: ContainerStatus): Finding[] {
-  if (state === "running" && ["healthy", "none"].includes(health)) return [];
+  if ((state === "running" && ["healthy", "none"].includes(health)) || FINISHED_SERVICES.includes(service)) return [];
   return [critical(RUNBOOK_OF_SERVICE[service] ?? "host-rebooted", `${name} is ${state === "running" ? health : state}`)];
 }
 

@@ -62,6 +62,8 @@ describe("status of a stack", () => {
     assert.equal(stateOf([CONTAINER], [instance]), "up");
     assert.equal(stateOf([{ ...CONTAINER, health: "unhealthy" }], [instance]), "degraded");
     assert.equal(stateOf([CONTAINER, { ...CONTAINER, state: "exited" }], [instance]), "degraded");
+    const moved = { ...CONTAINER, service: "data-move", state: "exited" };
+    assert.equal(stateOf([CONTAINER, moved], [instance]), "up", "what it was there for is done");
     assert.equal(stateOf([CONTAINER], [{ ...instance, report: null, problem: "no answer" }]), "degraded");
     const starting = parseReport(reportLine({ ...CLUSTER, workers: [WORKER, { ...WORKER, state: "starting" }] }));
     assert.equal(stateOf([CONTAINER], [{ ...instance, report: starting }]), "degraded");
