@@ -36,7 +36,7 @@ describe("F1 A10 A1 a stack changes its phase with its rows", function () {
     client = new StackClient(String(outputs["appUrl"]?.value));
     operator = { "x-rate-limit-bypass": String(outputs["adminToken"]?.value) };
     await client.signUp(operator);
-    for (let n = 0; n < 20; n += 1) orders.push(await client.order());
+    for (let n = 0; n < 20; n += 1) orders.push(await client.order(operator));
   });
 
   after(async () => {
@@ -123,7 +123,7 @@ describe("F1 A10 A1 a stack changes its phase with its rows", function () {
     const said = await upWithAKilledCopy();
     assert.match(said, /data-move-copy.*(?:exit code 137|failed to be in healthy state)|exit code 137/s);
     assert.equal(await kind(), "sqlite");
-    orders.push(await client.order());
+    orders.push(await client.order(operator));
     await allThere();
   });
 
@@ -156,7 +156,7 @@ describe("F1 A10 A1 a stack changes its phase with its rows", function () {
   it("back to phase cluster only when that is said; then with every row, also those of Postgres", async () => {
     await stack.setConfig("phased-stack:phase", { value: "cluster" });
     await assert.rejects(stack.up(), /pulumi config set leaveDatabase true/);
-    orders.push(await client.order());
+    orders.push(await client.order(operator));
     await stack.setConfig("phased-stack:leaveDatabase", { value: "true" });
     const seen = await watched(() => stack.up());
     console.log(

@@ -65,8 +65,8 @@ export class StackClient {
   }
 
   /** Creates an order; returns its id. */
-  async order(): Promise<string> {
-    const { status, body, text } = await this.ask("POST", "/api/orders", { json: { customerName: "Customer", totalCents: 1250 } });
+  async order(headers: Readonly<Record<string, string>> = {}): Promise<string> {
+    const { status, body, text } = await this.ask("POST", "/api/orders", { json: { customerName: "Customer", totalCents: 1250 }, headers });
     assert.equal(status, 201, text);
     return String(body["id"]);
   }
