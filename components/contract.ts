@@ -74,6 +74,14 @@ export interface AppRuntime {
   readonly image: Output<string>;
 }
 
+/**
+ * A second name of the containers behind an alias on a Docker network. HAProxy gives an address to one server of a name only, and its load
+ * balancer looks at every container twice (see haproxy-config.ts).
+ */
+export function spareAlias(alias: string): string {
+  return `${alias}-spare`;
+}
+
 /** TCP port the app listens on inside its container, in every phase (feature A6). */
 export const APP_PORT = 3001;
 

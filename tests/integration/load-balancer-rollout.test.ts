@@ -41,13 +41,27 @@ describe("load balancer while instances come and go (F3)", function () {
   it("goes on serving when the last instances that answer are draining", async () => {
     await until("all of them are unready", async () => {
       await requests(rig.url, "/drain");
-      return docker(["logs", "--tail", "200", rig.name]).includes("backend app has no server available");
+      return docker(["logs", "--tail", "200", rig.name]).includes("0 active and 13 backup servers left");
     });
     const traffic = startTraffic(`${rig.url}/`, 100);
     await until("the load balancer calls itself unhealthy", () => rig.healthStatus() === "unhealthy");
     const report = await traffic.stop();
     assert.equal(report.failed, 0, JSON.stringify(report));
     assert.ok(report.requests > 50, `only ${report.requests} requests were sent`);
+  });
+
+  it("F1 does not fail a request for a new instance that does not listen yet while no other is ready: a phase changes like that", async () => {
+    const traffic = startTraffic(`${rig.url}/`, 300);
+    const starting = await rig.startUpstreams(3, upstream(4000));
+    await until("every new instance listens", () => starting.every((name) => listens(name)));
+    await until("the load balancer is healthy again", () => rig.healthStatus() === "healthy");
+    const report = await traffic.stop();
+    assert.equal(report.failed, 0, `${JSON.stringify(report)}\n${docker(["logs", "--tail", "40", rig.name])}`);
+    assert.ok(report.requests > 500, `only ${report.requests} requests were sent`);
+    await until("only those that are ready are asked", async () => {
+      await requests(rig.url);
+      return serversUsed(rig.name).every((name) => name.startsWith("app"));
+    });
   });
 });
 

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
+import { spareAlias } from "../../components/contract";
 import { writeContext } from "../../components/local/image/write-context";
 import { loadBalancerContext, subjectAltNames } from "../../components/local/load-balancer";
 import { GENERATED_PEM } from "../../components/local/load-balancer/tls";
@@ -70,7 +71,20 @@ export async function loadBalancerRig(limits: RigLimits, firstUpstream: string, 
       const added = Array.from({ length: count }, (_, index) => `${name}-app-${upstreams.length + index}`);
       upstreams.push(...added);
       for (const upstream of added) {
-        docker([...common, "--name", upstream, "--network-alias", "app", "--init", "node:24-trixie-slim", "node", "-e", script]);
+        docker([
+          ...common,
+          "--name",
+          upstream,
+          "--network-alias",
+          "app",
+          "--network-alias",
+          spareAlias("app"),
+          "--init",
+          "node:24-trixie-slim",
+          "node",
+          "-e",
+          script,
+        ]);
       }
       await Promise.all(added.map((upstream) => promisify(execFile)("docker", ["start", upstream])));
       return added;

@@ -246,7 +246,7 @@ export async function balancedServers(loadBalancer: Docker.Container): Promise<B
   return parseStatistics(stdout);
 }
 
-/** Servers of backend `app` in HAProxy's CSV; slots without an instance are left out. */
+/** Servers of backend `app` in HAProxy's CSV; slots without an instance are left out, and the second view of each that only counts while none is ready. */
 export function parseStatistics(csv: string): BalancedServer[] {
   const lines = csv.slice(Math.max(0, csv.indexOf("# pxname"))).split(/\r?\n/);
   const columns = (lines[0] ?? "").replace(/^# /, "").split(",");
@@ -255,6 +255,7 @@ export function parseStatistics(csv: string): BalancedServer[] {
     .slice(1)
     .map((line) => line.split(","))
     .filter((fields) => fields[at("pxname")] === "app" && !["FRONTEND", "BACKEND"].includes(fields[at("svname")] ?? ""))
+    .filter((fields) => fields[at("bck")] !== "1")
     .map((fields) => ({
       name: fields[at("svname")] ?? "",
       state: fields[at("status")] ?? "",

@@ -1,6 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { type BackingServices, DRAIN_DELAY_SECONDS, SHUTDOWN_TIMEOUT_SECONDS } from "../../contract";
+import { type BackingServices, DRAIN_DELAY_SECONDS, SHUTDOWN_TIMEOUT_SECONDS, spareAlias } from "../../contract";
 import { hardened, transformed, type Transform, type VolumeMount } from "../common";
 import { appEnvironment, type AppRole, type AppSettings, refuseContractVariables } from "./environment";
 
@@ -105,7 +105,7 @@ export class App extends pulumi.ComponentResource {
             ...(common.labels as docker.types.input.ContainerLabel[]),
             { label: "phased-stack.secrets", value: args.secretsRevision },
           ],
-          networksAdvanced: [{ name: args.networkName, aliases: [this.alias] }],
+          networksAdvanced: [{ name: args.networkName, aliases: [this.alias, spareAlias(this.alias)] }],
           volumes: args.mounts.map((mount) => ({ ...mount })),
           wait: true,
           waitTimeout: args.bootSeconds ?? BOOT_SECONDS,

@@ -1,4 +1,4 @@
-import { APP_PORT, READY_PATH } from "../../contract";
+import { APP_PORT, READY_PATH, spareAlias } from "../../contract";
 import { assertTls, redirectFrontend, TLS_PORT, tlsBind, tlsGlobals, type TlsSettings, transportSecurity } from "./tls";
 
 /** Port of plain HTTP inside the load balancer's container; above 1024, so that it needs no privilege. */
@@ -23,7 +23,7 @@ export interface RateLimit {
 
 /** What the rendered configuration depends on. */
 export interface HaproxySettings {
-  /** Name under which the app's containers answer in Docker's DNS. */
+  /** Name under which the app's containers answer in Docker's DNS; they have its {@link spareAlias}, too. */
   readonly upstream: string;
   /** Most app containers that may exist at once: instances, their replacements during a rollout, and failed ones of an earlier one. */
   readonly slots: number;
@@ -69,8 +69,8 @@ export function renderHaproxyConfig(settings: HaproxySettings): string {
     ...rateTable("limit_chat"),
     ...publicFrontend(settings),
     ...redirectFrontend(LOAD_BALANCER_PORT, settings.tls),
-    ...internalFrontend(),
-    ...appBackends(settings),
+    ...internalFrontend(settings),
+    ...appBackend(settings),
   ]
     .join("\n")
     .concat("\n");
@@ -196,7 +196,6 @@ function publicFrontend(settings: HaproxySettings): string[] {
     "    http-request disable-l7-retry unless METH_GET or { method OPTIONS }",
     "",
     ...responseRules(tls),
-    "    use_backend app_unchecked if { nbsrv(app) eq 0 }",
     "    default_backend app",
     "",
   ];
@@ -269,14 +268,16 @@ const ACCESS_LOG = [
   "%(total_ms:sint)Ta",
 ].join(" ");
 
-function internalFrontend(): string[] {
+function internalFrontend({ slots }: HaproxySettings): string[] {
   return [
     "frontend internal",
     `    bind :${INTERNAL_PORT}`,
     "    no log",
     "    # The load balancer is of use when it runs and at least one app container is ready.",
     "    monitor-uri /health",
-    "    monitor fail if { nbsrv(app) lt 1 }",
+    // nbsrv() counts backups as well, as soon as no other server is up.
+    ...Array.from({ length: slots }, (_, index) => `    acl is_ready srv_is_up(app/app${index + 1})`),
+    "    monitor fail unless is_ready",
     // Most of the slots are empty: left out, a scrape is a hundred lines and not ten thousand.
     "    http-request set-query no-maint if { path /metrics } !{ query -m found }",
     "    http-request use-service prometheus-exporter if { path /metrics }",
@@ -288,12 +289,18 @@ function internalFrontend(): string[] {
 }
 
 /**
- * Two views of the same containers: those that are ready, and, should there be none, every one that Docker knows. The second serves the
- * moments in which the old instances drain and the new ones are not seen to be ready yet; AWS's load balancers fail open in the same way.
+ * Two views of the same containers: those that are ready, and, as backups while none is, every one that Docker knows. The second serves the
+ * moments in which the old instances drain, or have handed their rows over, and the new ones are not seen to be ready yet; AWS's load balancers
+ * fail open in the same way. They are in one backend because a request that was sent to the wrong one is tried again within its backend only.
  */
-function appBackends({ upstream, slots }: HaproxySettings): string[] {
-  const servers = (options: string): string[] => [
+function appBackend({ upstream, slots }: HaproxySettings): string[] {
+  // HAProxy 3.0 takes a container for ready as soon as it has an address, which is before its app listens (init-state is in 3.1). So the
+  // first connection it refuses marks it down, until a check passes.
+  const checked = "check inter 500ms fastinter 250ms downinter 500ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down";
+  return [
+    "backend app",
     "    balance leastconn",
+    "    option allbackups",
     // The app keeps idle connections for 65 s, far longer than this pool does, and says `Connection: close` while it drains;
     // so a pooled connection is never closed under a request, and every request may use one (B1: upstream keep-alive).
     "    http-reuse always",
@@ -301,20 +308,12 @@ function appBackends({ upstream, slots }: HaproxySettings): string[] {
     "    retries 10",
     "    option redispatch 1",
     "    retry-on conn-failure empty-response",
-    `    default-server ${options} resolvers docker resolve-prefer ipv4 init-addr none pool-max-conn 128 pool-purge-delay 10s`,
-    `    server-template app 1-${slots} ${upstream}:${APP_PORT}`,
-    "",
-  ];
-  return [
-    "backend app",
     `    option httpchk GET ${READY_PATH}`,
     "    http-check expect status 200",
     // A busy machine answers late; that alone makes no instance unready.
     "    timeout check 2s",
-    // HAProxy 3.0 takes a container for ready as soon as it has an address, which is before its app listens (init-state is in 3.1). So the
-    // first connection it refuses marks it down, until a check passes.
-    ...servers("check inter 500ms fastinter 250ms downinter 500ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down"),
-    "backend app_unchecked",
-    ...servers("no-check"),
+    "    default-server resolvers docker resolve-prefer ipv4 init-addr none pool-max-conn 128 pool-purge-delay 10s",
+    `    server-template app 1-${slots} ${upstream}:${APP_PORT} ${checked}`,
+    `    server-template spare 1-${slots} ${spareAlias(upstream)}:${APP_PORT} backup`,
   ];
 }

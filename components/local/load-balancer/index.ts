@@ -50,7 +50,7 @@ export interface LoadBalancerArgs {
   readonly publicHost: string;
   /** Name of the network to be on. */
   readonly networkName: pulumi.Input<string>;
-  /** Network alias of the app's containers. */
+  /** Network alias of the app's containers, which have its `spareAlias`, too. */
   readonly upstream: string;
   /** Limit per client on everything but chat (feature B1). A change replaces the load balancer. */
   readonly apiLimit: RateLimit;

@@ -117,12 +117,13 @@ describe("status of a stack", () => {
   it("reads the load balancer's servers by column name, without empty slots", () => {
     const csv = [
       "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r",
-      "# pxname,svname,qcur,scur,status,weight,",
-      "public,FRONTEND,,3,OPEN,,",
-      "app,app1,0,2,UP,1,",
-      "app,app2,0,0,DOWN,1,",
-      "app,app3,0,0,MAINT (resolution),1,",
-      "app,BACKEND,0,2,UP,1,",
+      "# pxname,svname,qcur,scur,status,weight,act,bck,",
+      "public,FRONTEND,,3,OPEN,,,,",
+      "app,app1,0,2,UP,1,1,0,",
+      "app,app2,0,0,DOWN,1,1,0,",
+      "app,app3,0,0,MAINT (resolution),1,1,0,",
+      "app,spare1,0,0,no check,1,0,1,",
+      "app,BACKEND,0,2,UP,1,1,1,",
       "",
     ].join("\n");
     assert.deepEqual(parseStatistics(csv), [

@@ -157,7 +157,7 @@ describe("local components", () => {
       assert.equal(inputs["readOnly"], true);
       assert.deepEqual(inputs["capabilities"], { drops: ["ALL"] });
       assert.deepEqual(inputs["securityOpts"], ["no-new-privileges:true"]);
-      assert.deepEqual(inputs["networksAdvanced"], [{ name: "net-1", aliases: ["app"] }]);
+      assert.deepEqual(inputs["networksAdvanced"], [{ name: "net-1", aliases: ["app", "app-spare"] }]);
       assert.deepEqual(inputs["volumes"], [
         { volumeName: "data-1", containerPath: "/data" },
         { volumeName: "secrets-1", containerPath: "/run/secrets", readOnly: true },

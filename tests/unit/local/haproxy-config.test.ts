@@ -33,17 +33,19 @@ describe("haproxy.cfg", () => {
 
   it("B1 finds instances through Docker's DNS and checks them twice a second", () => {
     const backend = section(config, "backend app");
-    assert.ok(backend.includes("server-template app 1-150 app:3001"));
+    assert.match(backend.join("\n"), /^server-template app 1-150 app:3001 check inter 500ms .*fall 2 rise 1 /m);
     assert.ok(backend.includes("option httpchk GET /ready"));
-    assert.match(backend.join("\n"), /default-server check inter 500ms .*fall 2 rise 1 .*resolvers docker/);
+    assert.match(backend.join("\n"), /default-server resolvers docker/);
     assert.ok(section(config, "resolvers docker").includes("nameserver embedded 127.0.0.11:53"));
   });
 
   it("F3 asks containers that are not ready only when there is no other", () => {
-    assert.ok(publicLines.indexOf("use_backend app_unchecked if { nbsrv(app) eq 0 }") < publicLines.indexOf("default_backend app"));
-    const unchecked = section(config, "backend app_unchecked");
-    assert.match(unchecked.join("\n"), /default-server no-check resolvers docker/);
-    assert.ok(unchecked.includes("server-template app 1-150 app:3001"));
+    const backend = section(config, "backend app");
+    assert.ok(backend.includes("server-template spare 1-150 app-spare:3001 backup"));
+    assert.ok(backend.includes("option allbackups"));
+    const internal = section(config, "frontend internal");
+    assert.ok(internal.includes("monitor fail unless is_ready"), "a backup makes nothing healthy");
+    assert.equal(internal.filter((line) => /^acl is_ready srv_is_up\(app\/app\d+\)$/.test(line)).length, 150);
   });
 
   it("B1 limits clients: the burst within a second, the average over ten; chat by its own table", () => {
@@ -151,7 +153,7 @@ describe("haproxy.cfg", () => {
           }
           assert.equal(line.split("'").length % 2, 1, line);
         }
-        assert.ok(rendered.includes(`server-template app 1-${given.slots} ${given.upstream}:3001\n`));
+        assert.ok(rendered.includes(`server-template app 1-${given.slots} ${given.upstream}:3001 check `));
         assert.ok(rendered.includes(`maxconn ${given.maxConnections}\n`));
         assert.equal(rendered.includes("table limit_api"), given.apiLimit.requestsPerSecond > 0);
         assert.ok(rendered.endsWith("\n"));
