@@ -215,7 +215,7 @@ describe("what connects the app to its services", () => {
         ["consumer-0", "consumer", "ROLE=consumer"],
       ] as const) {
         const { inputs } = recorder.get(name);
-        assert.deepEqual(inputs["networksAdvanced"], [{ name: "net-1", aliases: [alias] }]);
+        assert.deepEqual(inputs["networksAdvanced"], [{ name: "net-1", aliases: [alias, `${alias}-spare`] }]);
         assert.ok(
           (inputs["labels"] as object[]).some((label) => JSON.stringify(label) === `{"label":"phased-stack.service","value":"${alias}"}`),
           name,
