@@ -5,6 +5,7 @@ import path from "node:path";
 import type { Command } from "commander";
 import { coloursFor } from "../lib/colours";
 import { UserError } from "../lib/errors";
+import { onSignal, stopIfInterrupted } from "../lib/interrupt";
 import { pulumiEnvironment } from "../lib/pulumi-env";
 import { StepList } from "../lib/progress";
 import { sweep } from "../lib/sweep";
@@ -177,9 +178,12 @@ async function run(options: TestOptions): Promise<void> {
   const started = Date.now();
   try {
     const runSuite = async (suite: Suite, output: Output): Promise<void> => {
+      stopIfInterrupted();
       const begun = Date.now();
       output.write(heading(`${suite.id}: ${suite.what}`, begun - started));
       const result = suite.check ? await runCheck(suite, environment, output) : await runMocha(suite, options, environment, output);
+      // What was broken off says nothing.
+      stopIfInterrupted();
       total.passed += result.passed;
       total.failed.push(...result.failed.map((title) => `${suite.id}: ${title}`));
       total.skipped += result.skipped;
@@ -289,9 +293,17 @@ async function runMocha(suite: Suite, options: TestOptions, env: NodeJS.ProcessE
 function runProgram(file: string, args: readonly string[], env: NodeJS.ProcessEnv, output: Output): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd: ROOT, env, stdio: ["ignore", output.stdio, output.stdio] });
+    // A terminal sends Ctrl-C to every process of its group by itself.
+    const release = onSignal((signal) => {
+      if (!process.stdin.isTTY || signal !== "SIGINT") child.kill(signal);
+    });
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", (text: string) => output.write(text));
-    child.once("error", reject);
+    child.once("error", (error) => {
+      release();
+      reject(error);
+    });
     child.once("close", (code, signal) => {
+      release();
       resolve(code ?? (signal === "SIGINT" ? 130 : 1));
     });
   });
