@@ -60,7 +60,8 @@ export async function cloud(config: StackConfig): Promise<PhaseOutputs> {
   const there = second && secondData(config, target, second, { keys, logs, network, groups, database: data.database });
   const app = runtime(config, target, {
     ...{ network, groups, keys, logs, storage, edge, ...data, ...storedImage(target.home, { keys }) },
-    ...{ sessionSecret, adminToken, runsJobs: !taken, ways: there?.ways ?? [], pageFiles: files },
+    ...{ sessionSecret, adminToken, runsJobs: !taken, pageFiles: files },
+    ...{ ways: there?.ways ?? [], farDatabase: there?.farDatabase.home ?? [] },
     redisSite: second && (taken ? "standby" : "active"),
     ...{ database: there?.access.home ?? data.database, servers: (taken ? there?.standby : undefined) ?? data.database },
   });

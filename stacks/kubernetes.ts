@@ -80,7 +80,7 @@ export async function kubernetes(config: StackConfig): Promise<PhaseOutputs> {
     ...{ trustedProxies: 1, documentsPath: DOCUMENTS_DIRECTORY },
   };
   const roles: readonly AppRole[] = hasKafka ? ["web", "jobs", "consumer"] : ["web", "jobs"];
-  const app = appPods(config, {
+  const { workloads } = appPods(config, {
     ...{ context, provider, plan, roles, image, settings: common, secrets: secrets.mounted, documentsClaim: documents.claimName },
     authorities: authoritiesOf(config, context, own),
     variables: (settings) => appVariables(config, settings),
@@ -89,7 +89,7 @@ export async function kubernetes(config: StackConfig): Promise<PhaseOutputs> {
   });
   const entrance = entranceOf(config);
   if (entrance !== undefined && domainName !== undefined) {
-    const serviceName = app.web?.serviceName ?? SERVICE_NAMES.web;
+    const serviceName = workloads.web?.serviceName ?? SERVICE_NAMES.web;
     new Entrance("entrance", { context, host: domainName, entrance, serviceName }, own);
   }
   if (config.monitoringNamespace !== undefined) new Monitoring("monitoring", { context, adminToken }, own);

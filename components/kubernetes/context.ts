@@ -22,6 +22,12 @@ export type PodRole = AppRole | "migrations";
 /** Names under which roles are found in the namespace, with the app's port (feature A18): `http://app:3001`. The same as on ECS. */
 export const SERVICE_NAMES: Readonly<Record<AppRole, string>> = { web: "app", jobs: "jobs", consumer: "consumer" };
 
+/**
+ * Name of the environment that is kept ready for the day a role's pods take over from another region. A person hands it to them in a hurry
+ * (docs/region-failover.md), so it is known.
+ */
+export const takeoverName = (role: AppRole): string => `${SERVICE_NAMES[role]}-takeover`;
+
 /** Most characters of a name that is part of a host name (RFC 1123). */
 const LONGEST_NAME = 63;
 

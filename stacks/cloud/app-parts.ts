@@ -53,6 +53,8 @@ export interface AppParts {
   readonly pageFiles?: readonly pulumi.Resource[];
   /** Ways to Postgres of another region, which have to be there before a task starts. @default none */
   readonly ways?: readonly pulumi.Resource[];
+  /** Where these lead: ranges of addresses of the other region's Postgres, for the policies of a cluster's own network. @default none */
+  readonly farDatabase?: readonly string[];
   /** What has migrated the schema, in another region. @default the app does, before it starts */
   readonly migrated?: pulumi.Resource | undefined;
 }

@@ -112,7 +112,7 @@ function balancer(
       behindCdn: config.cdn,
       logBucket: parts.storage.logs.name,
       deregistrationSeconds: target.profile.deregistrationSeconds,
-      targetGroupTags: config.cloudRuntime === "eks" ? clusterTags(context) : undefined,
+      targetGroupTags: config.cloudRuntime === "eks" ? clusterTags(context, `${prefix}cluster`) : undefined,
       webAclArn: firewall.arn,
       protect: config.protect,
     },

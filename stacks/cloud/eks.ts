@@ -30,16 +30,21 @@ const POD_IDENTITY_AGENT = { cidr: "169.254.170.23/32", port: 80 } as const;
 /** Addresses of the node itself, its metadata among them. */
 const LINK_LOCAL = "169.254.0.0/16";
 
-/** The app on EKS: the same edge, services, settings and secrets as on ECS, in pods instead of tasks. */
+/**
+ * The app on EKS: the same edge, services, settings and secrets as on ECS, in pods instead of tasks. Each region has a cluster of its own, to
+ * which everything in it goes by an explicit provider.
+ */
 export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppParts): CloudApp {
-  const { context: aws, provider: awsProvider, zones } = target.home;
+  const { context: aws, provider: awsProvider, zones, prefix } = target.home;
   const { plan, profile } = target;
   const { network, groups, keys, logs, edge, database, events } = parts;
+  const { ways = [], farDatabase = [], takeover, migrated } = parts;
   const { nodes: nodesPlan } = plan;
   if (nodesPlan === undefined) throw new Error("the plan has no nodes");
   const subnetIds = network.subnetIds.private;
+  const clusterComponent = `${prefix}cluster`;
   const cluster = new KubernetesCluster(
-    "cluster",
+    clusterComponent,
     {
       ...{ context: aws, subnetIds, logs, version: config.kubernetesVersion, protect: config.protect },
       kmsKeyArn: keys.arns.data,
@@ -48,9 +53,13 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
     },
     { provider: awsProvider },
   );
-  const provider = new k8s.Provider("eks", { kubeconfig: cluster.kubeconfig });
+  const provider = new k8s.Provider(`${prefix}eks`, {
+    kubeconfig: cluster.kubeconfig,
+    // What a person changes on the day this region takes over (docs/region-failover.md) is theirs to Kubernetes; the next update takes it back.
+    ...(prefix === "" ? {} : { enablePatchForce: true }),
+  });
   const nodes = new AppNodes(
-    "nodes",
+    `${prefix}nodes`,
     {
       ...{ zones, subnetIds, nodeRoleName: cluster.nodeRoleName, instanceType: nodesPlan.instanceType },
       // Pods are in the app's group by their node: the ways to services are the same as on ECS.
@@ -61,17 +70,18 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
     { provider, dependsOn: [network] },
   );
   const installed = { context: aws, clusterName: cluster.clusterName };
-  const addons = new ClusterAddons("cluster-addons", installed, { provider: awsProvider, dependsOn: [nodes] });
+  const addons = new ClusterAddons(`${clusterComponent}-addons`, installed, { provider: awsProvider, dependsOn: [nodes] });
   const { project, stack } = aws;
-  const { namespaceName: namespace } = new Namespace("namespace", { project, stack, labels: READINESS_GATE, protect: false }, { provider });
+  const labelled = { project, stack, labels: READINESS_GATE, protect: false };
+  const { namespaceName: namespace } = new Namespace(`${prefix}namespace`, labelled, { provider });
   const context: KubernetesContext = { project, stack, namespace };
   const policies = new NetworkPolicies(
-    "network-policies",
+    `${prefix}network-policies`,
     {
       context,
       clients: [{ cidrs: [network.cidr] }],
       monitoring: config.monitoringNamespace === undefined ? undefined : { namespace: config.monitoringNamespace },
-      services: waysOf(network.cidr, events instanceof Kafka),
+      services: waysOf(network.cidr, farDatabase, events instanceof Kafka),
       dnsCidrs: [`${CLUSTER_DNS}/32`],
     },
     { provider },
@@ -85,27 +95,33 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
       roles.map((role) => SERVICE_NAMES[role]),
       { secretArns, uses: usesOf(parts) },
     ),
-    ...identify("migrations", ["migrations"], {
-      secretArns: [database.secretArns.owner, database.secretArns.user, parts.redisLimits.urlSecretArn],
-      uses: {},
-    }),
+    ...(migrated === undefined
+      ? identify("migrations", ["migrations"], {
+          secretArns: [database.secretArns.owner, database.secretArns.user, parts.redisLimits.urlSecretArn],
+          uses: {},
+        })
+      : []),
   ];
   const secrets = (name: string, references: ConstructorParameters<typeof SecretReferences>[1]["references"]): SecretReferences =>
     new SecretReferences(
-      `${name}-secrets`,
+      `${prefix}${name}-secrets`,
       { context, region: aws.region, objectName: name, references },
       { provider, dependsOn: [addons] },
     );
-  appPods(config, {
-    ...{ context, provider, plan, roles, image: parts.image.reference },
+  const pods = appPods(config, {
+    ...{ prefix, context, provider, plan, roles, image: parts.image.reference },
     settings: { ...appSettings(config, parts.image), trustedProxies: edge.proxies },
     variables: (settings) => taskVariables(services, settings),
+    takeover: takeover && ((settings) => taskVariables(servicesOf(aws, { ...parts, database: takeover, redisSite: "active" }), settings)),
     secrets: secrets("app", taskSecrets(services)).mounted,
-    migrations: { variables: migrationVariables(config, parts), secrets: secrets("migrations", migrationSecrets(parts)).mounted },
+    migrations:
+      migrated === undefined
+        ? { variables: migrationVariables(config, parts), secrets: secrets("migrations", migrationSecrets(parts)).mounted }
+        : undefined,
     // Before the first pod: what makes it wait for the load balancer is added when it is made.
     beforeWebPods: (service) => [
       new k8s.apiextensions.CustomResource(
-        "web-targets",
+        `${prefix}web-targets`,
         {
           apiVersion: "eks.amazonaws.com/v1",
           kind: "TargetGroupBinding",
@@ -119,12 +135,15 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
         { provider, dependsOn: [...edge.loadBalancer.nodes.listeners] },
       ),
     ],
-    dependsOn: [parts.servers, network, nodes, addons, policies, ...(parts.pageFiles ?? []), ...identities],
+    dependsOn: [
+      ...[parts.servers, network, nodes, addons, policies, ...ways, ...(parts.pageFiles ?? []), ...identities],
+      ...(migrated === undefined ? [] : [migrated]),
+    ],
   });
   if (config.monitoringNamespace !== undefined) {
-    new Monitoring("monitoring", { context, adminToken: parts.adminToken.generated }, { provider });
+    new Monitoring(`${prefix}monitoring`, { context, adminToken: parts.adminToken.generated }, { provider });
   }
-  return { cluster, services: {}, migrated: undefined };
+  return { cluster, services: {}, migrated: pods.migrations ?? migrated };
 
   /** A role for pods of the accounts, and what ties it to them. */
   function identify(name: string, accounts: readonly string[], may: Pick<Parameters<typeof taskStatements>[0], "uses"> & SecretArns) {
@@ -132,10 +151,14 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
       ...secretStatements({ context: aws, secretArns: may.secretArns, dataKeyArn: keys.arns.data }, READ_SECRETS),
       ...taskStatements({ context: aws, uses: may.uses }),
     ];
-    const role = podRole(`cluster-${name}-role`, { context: aws, description: `What pods of ${name} may do`, statements }, cluster);
+    const role = podRole(
+      `${clusterComponent}-${name}-role`,
+      { context: aws, description: `What pods of ${name} may do`, statements },
+      cluster,
+    );
     const associations = accounts.map((serviceAccount) => {
       const args = { context: aws, clusterName: cluster.clusterName, namespace: context.namespace, serviceAccount, roleArn: role.role.arn };
-      return podIdentity(`cluster-${serviceAccount}-identity`, args, { parent: cluster });
+      return podIdentity(`${clusterComponent}-${serviceAccount}-identity`, args, { parent: cluster });
     });
     return [...associations, ...(role.policy === undefined ? [] : [role.policy])];
   }
@@ -147,10 +170,10 @@ type SecretArns = Pick<Parameters<typeof secretStatements>[0], "secretArns">;
 const READ_SECRETS = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"] as const;
 
 /** Where pods go, beside each other: the same as the security groups have it. */
-function waysOf(cidr: string, kafka: boolean): readonly Way[] {
+function waysOf(cidr: string, farDatabase: readonly string[], kafka: boolean): readonly Way[] {
   const inside = { cidrs: [cidr] };
   return [
-    { name: "database", peer: inside, ports: [PORTS.postgres] },
+    { name: "database", peer: { cidrs: [cidr, ...farDatabase] }, ports: [PORTS.postgres] },
     { name: "redis", peer: inside, ports: [PORTS.redis] },
     ...(kafka ? [{ name: "kafka", peer: inside, ports: [PORTS.kafka] }] : []),
     { name: "pod-identity", peer: { cidrs: [POD_IDENTITY_AGENT.cidr] }, ports: [POD_IDENTITY_AGENT.port] },

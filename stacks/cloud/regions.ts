@@ -36,13 +36,8 @@ export function regionViolations(config: StackConfig): string[] {
 const fix = (key: CloudKey): string => `Fix: pulumi config set ${key} ${cloudFields[key].example}`;
 
 /** How requests come to the region that answers. */
-function wayViolations({ cdn, hostedZoneId, domainName, cloudRuntime, profile, cdnPrefixListId, ...config }: StackConfig): string[] {
+function wayViolations({ cdn, hostedZoneId, domainName, profile, cdnPrefixListId, ...config }: StackConfig): string[] {
   const violations: string[] = [];
-  if (cloudRuntime === "eks") {
-    violations.push(
-      "cloudRuntime is eks, and secondRegion is set; allowed in this version: ecs with two regions. Fix: pulumi config set cloudRuntime ecs",
-    );
-  }
   if (!cdn) {
     violations.push(
       "cdn is false, and with secondRegion CloudFront is what leads to the region that answers; allowed: true. Fix: pulumi config set cdn true",

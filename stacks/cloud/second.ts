@@ -77,6 +77,8 @@ export interface SecondData {
   readonly redisCache: Cache;
   readonly redisLimits: Cache;
   readonly ways: readonly Peering[];
+  /** Ranges of addresses where the app of each region finds the other's Postgres. */
+  readonly farDatabase: Readonly<Record<"home" | "second", readonly string[]>>;
   readonly access: Readonly<Record<"home" | "second", DatabaseAccess>>;
   /** For the second region, once it has taken over. */
   readonly takeover: DatabaseAccess | undefined;
@@ -115,7 +117,8 @@ export function secondData(
   const pool = { proxy: home.groups.id("proxy") };
   const there = { ...target.home, network: home.network, appGroupId: home.groups.id("app"), targetGroupIds: pool };
   const ways = [new Peering(`${prefix}peering`, { context, from: here, to: there }, own)];
-  return { standby, redisCache, redisLimits, ways, ...accessOf(database, standby, context.region, taken) };
+  const farDatabase = { home: network.ranges.data, second: home.network.ranges.data };
+  return { standby, redisCache, redisLimits, ways, farDatabase, ...accessOf(database, standby, context.region, taken) };
 }
 
 /**
@@ -174,7 +177,8 @@ export function secondApp(
   const { redisCache, redisLimits, standby, access, takeover } = data;
   const app = runtime(config, there, {
     ...{ keys, logs, network, groups, storage, redisCache, redisLimits, takeover, image, repositoryArns },
-    ...{ database: access.second, servers: standby, events: undefined, runsJobs: taken, migrated: home.migrated, ways: data.ways },
+    ...{ database: access.second, servers: standby, events: undefined, runsJobs: taken, migrated: home.migrated },
+    ...{ ways: data.ways, farDatabase: data.farDatabase.second },
     redisSite: taken ? "active" : "standby",
     ...{ sessionSecret: copied(parts.sessionSecret), adminToken: copied(parts.adminToken) },
     edge: { loadBalancer, proxies: edge.proxies, downloads: edge.downloads && copiedDownloads(context.region, edge.downloads) },

@@ -1,22 +1,29 @@
 import type { MonthlyUsage } from "../../components/aws/pricing";
 import { TASKS, USAGE, USERS } from "./sizing/ratios";
+import { nodeCounts } from "./sizing/tasks";
 import type { CloudPlan, ServicePlan } from "./sizing/types";
 import { cloudUsage } from "./sizing/usage";
 
 /**
  * Sizes of the second region: the same servers, nodes and largest number of tasks as in the first, so that it can carry everything; but until it
- * has taken over no more tasks than keep it alive, one a zone. Events are not carried on there.
+ * has taken over no more tasks than keep it alive, one a zone, and on EKS the nodes for these. Events are not carried on there.
  * @param taken it has taken over: as many tasks as the first region had
  */
 export function standbyPlan(plan: CloudPlan, taken: boolean): CloudPlan {
   const least = plan.profile === "prod" ? Math.max(TASKS.least, plan.network.zones) : 1;
   const web = { ...plan.web, minTasks: taken ? plan.web.minTasks : Math.min(plan.web.minTasks, least) };
   const none = { minTasks: 0, peakTasks: 0, maxTasks: 0 } satisfies Partial<ServicePlan>;
-  return {
-    ...plan,
+  const services = {
     web: { ...web, peakTasks: taken ? plan.web.peakTasks : web.minTasks },
     jobs: taken ? plan.jobs : { ...plan.jobs, ...none },
     consumer: { ...plan.consumer, ...none },
+  };
+  const { nodes, profile, network } = plan;
+  const counts = nodes && nodeCounts({ profile, zones: network.zones }, Object.values(services), nodes.vcpus);
+  return {
+    ...plan,
+    ...services,
+    nodes: nodes && { ...nodes, ...counts, maxNodes: nodes.maxNodes },
     events: { kind: "none" },
   };
 }

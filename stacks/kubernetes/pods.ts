@@ -13,6 +13,8 @@ type Variables = WorkloadArgs["variables"];
 
 /** What the app's pods are given, on any cluster. */
 export interface PodParts {
+  /** What the names of everything begin with. @default nothing */
+  readonly prefix?: string;
   readonly context: KubernetesContext;
   readonly provider: k8s.Provider;
   readonly plan: CloudPlan;
@@ -22,10 +24,13 @@ export interface PodParts {
   readonly settings: AppSettings;
   /** Environment of a role's pods. */
   readonly variables: (settings: AppSettings) => Variables;
+  /** Environment that is kept ready beside it, see {@link WorkloadArgs}. @default none */
+  readonly takeover?: ((settings: AppSettings) => Variables) | undefined;
   readonly secrets: MountedSecrets;
   /** Authorities of one's own, for the migration, too. @default none */
   readonly authorities?: MountedAuthorities | undefined;
-  readonly migrations: { readonly variables: Variables; readonly secrets: MountedSecrets };
+  /** @default something in `dependsOn` has migrated the schema */
+  readonly migrations?: { readonly variables: Variables; readonly secrets: MountedSecrets } | undefined;
   readonly documentsClaim?: pulumi.Input<string> | undefined;
   /** Objects that have to know the web role's service before its first pod is made. @default none */
   readonly beforeWebPods?: WorkloadArgs["beforePods"];
@@ -33,14 +38,23 @@ export interface PodParts {
   readonly dependsOn: readonly pulumi.Resource[];
 }
 
+/** What runs in a cluster. */
+export interface AppPods {
+  /** By role. */
+  readonly workloads: Readonly<Partial<Record<AppRole, Workload>>>;
+  readonly migrations: Migrations | undefined;
+}
+
 /** Migrations first, then web, jobs and consumer, each with its autoscaler. */
-export function appPods(config: StackConfig, parts: PodParts): Readonly<Partial<Record<AppRole, Workload>>> {
-  const { context, provider, plan, image } = parts;
-  const migrations = new Migrations(
-    "migrations",
-    { context, image, authorities: parts.authorities, ...parts.migrations },
-    { provider, dependsOn: [...parts.dependsOn] },
-  );
+export function appPods(config: StackConfig, parts: PodParts): AppPods {
+  const { prefix = "", context, provider, plan, image } = parts;
+  const migrations =
+    parts.migrations &&
+    new Migrations(
+      `${prefix}migrations`,
+      { context, image, authorities: parts.authorities, ...parts.migrations },
+      { provider, dependsOn: [...parts.dependsOn] },
+    );
   const sizes: Readonly<Record<AppRole, ServicePlan>> = { web: plan.web, jobs: plan.jobs, consumer: plan.consumer };
   const workload = (role: AppRole): Workload => {
     const { workers, memoryMb, cpu, minTasks, maxTasks, poolMax, replicaPoolMax } = sizes[role];
@@ -52,7 +66,7 @@ export function appPods(config: StackConfig, parts: PodParts): Readonly<Partial<
       pools: { max: poolMax, replicaMax: replicaPoolMax },
     };
     return new Workload(
-      role,
+      `${prefix}${role}`,
       {
         ...{ context, role, image, memoryMb, documentsClaim: parts.documentsClaim },
         ...{ secrets: parts.secrets, authorities: parts.authorities },
@@ -60,13 +74,14 @@ export function appPods(config: StackConfig, parts: PodParts): Readonly<Partial<
         cpuMilli: Math.floor((cpu / 1024) * 1000 * (plan.nodes?.podCpuShare ?? 1)),
         ...{ minPods: minTasks, maxPods: maxTasks },
         variables: parts.variables(settings),
+        takeover: parts.takeover?.(settings),
         backlog: backlogOf(config, role, plan, context),
         ...(role === "web" && parts.beforeWebPods !== undefined ? { beforePods: parts.beforeWebPods } : {}),
       },
-      { provider, dependsOn: [migrations, ...parts.dependsOn] },
+      { provider, dependsOn: [...(migrations === undefined ? [] : [migrations]), ...parts.dependsOn] },
     );
   };
-  return Object.fromEntries(parts.roles.map((role) => [role, workload(role)]));
+  return { workloads: Object.fromEntries(parts.roles.map((role) => [role, workload(role)])), migrations };
 }
 
 /** What waits, as the app itself counts it (`app/src/jobs/metrics.ts`, `app/src/events/metrics.ts`): every pod of a role sees the same. */

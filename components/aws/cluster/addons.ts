@@ -35,7 +35,7 @@ type LogArgs = AwsArgs & { readonly logs: LogSettings & { readonly kmsKeyArn: pu
 
 /** The log groups, made before others would make them without a key, and without an end to what they keep. */
 export function createLogGroups(name: string, { context, logs }: LogArgs, parent: pulumi.Resource): readonly aws.cloudwatch.LogGroup[] {
-  return Object.entries(LOGS(clusterName(context))).map(([kind, group]) => {
+  return Object.entries(LOGS(clusterName(context, name))).map(([kind, group]) => {
     return logGroup(`${name}-${kind}-logs`, { context, logs, groupName: group }, { parent });
   });
 }

@@ -103,7 +103,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       this,
     );
     const groups = createLogGroups(name, args, this);
-    this.cluster = this.createCluster(`${name}-eks`, args, { role: role.role, nodeRole: nodes.role }, [
+    this.cluster = this.createCluster(name, args, { role: role.role, nodeRole: nodes.role }, [
       ...groups,
       ...role.attachments,
       ...nodes.attachments,
@@ -130,12 +130,13 @@ export class KubernetesCluster extends pulumi.ComponentResource {
   ): aws.eks.Cluster {
     const { context, publicCidrs = [], protect } = args;
     const isPublic = publicCidrs.length > 0;
+    const own = `${name}-eks`;
     return new aws.eks.Cluster(
       ...transformed(
         args.transform?.cluster,
-        name,
+        own,
         {
-          name: clusterName(context),
+          name: clusterName(context, name),
           version: args.version ?? defaults.version,
           roleArn: role.arn,
           // Access entries only: a ConfigMap can lock everybody out, and a hidden administrator is not to be found in the program.
@@ -157,7 +158,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
           upgradePolicy: { supportType: "STANDARD" },
           zonalShiftConfig: { enabled: true },
           deletionProtection: protect,
-          tags: tagsOf(context, name),
+          tags: tagsOf(context, own),
         },
         // A cluster takes a quarter of an hour.
         { parent: this, protect, dependsOn },

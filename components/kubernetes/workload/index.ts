@@ -4,7 +4,7 @@ import { APP_PORT } from "../../contract";
 import type { AppRole } from "../../local/app/environment";
 import { listed, transformed, type Transform } from "../../transform";
 import type { MountedAuthorities } from "../authorities";
-import { type KubernetesArgs, labelsOf, objectName, selectorOf, SERVICE_NAMES } from "../context";
+import { type KubernetesArgs, labelsOf, objectName, selectorOf, SERVICE_NAMES, takeoverName } from "../context";
 import { fileVariables, type MountedSecrets } from "../secret-files";
 import { podTemplate } from "./pod";
 import { hpaSpec, podBounds, scaledObjectSpec, type ScalingArgs } from "./scaling";
@@ -29,6 +29,8 @@ export interface WorkloadArgs extends KubernetesArgs, ScalingArgs {
   readonly image: pulumi.Input<string>;
   /** Environment of the app contract; plain values only. What is `undefined` is left out. */
   readonly variables: Readonly<Record<string, pulumi.Input<string> | undefined>>;
+  /** A second environment that is kept ready and not used, for the day these pods take over from another region. @default none */
+  readonly takeover?: WorkloadArgs["variables"] | undefined;
   readonly secrets: MountedSecrets;
   /** Authorities of one's own. @default none: the app believes those that Node believes */
   readonly authorities?: MountedAuthorities | undefined;
@@ -77,6 +79,10 @@ export class Workload extends pulumi.ComponentResource {
     this.service = this.createService(`${name}-service`, args);
     this.serviceName = this.service.metadata.name;
     const before = args.beforePods?.(this.service) ?? [];
+    if (args.takeover !== undefined) {
+      const ready = { ...args, variables: args.takeover, name: takeoverName(args.role) };
+      createEnvironment(`${name}-takeover-environment`, ready, this);
+    }
     this.deployment = this.createDeployment(name, args, [...listed(opts?.dependsOn), ...before]);
     this.autoscaler = this.createAutoscaler(`${name}-autoscaler`, args);
     this.budget = this.createBudget(`${name}-budget`, args);
@@ -186,18 +192,16 @@ export class Workload extends pulumi.ComponentResource {
 
 /**
  * A pod's environment, and where its secrets are. Changed, it is a new object with a new name, so that pods are replaced; the old one is
- * deleted when nobody refers to it any more.
+ * deleted when nobody refers to it any more. One that is given its name is for what no pod uses yet: it goes before the new one is there.
  */
 export function createEnvironment(
   name: string,
-  { context, variables, secrets, authorities }: Pick<WorkloadArgs, "context" | "variables" | "secrets" | "authorities">,
+  args: Pick<WorkloadArgs, "context" | "variables" | "secrets" | "authorities"> & { readonly name?: string },
   parent: pulumi.Resource,
 ): k8s.core.v1.ConfigMap {
-  const given = Object.entries(variables).filter((entry): entry is [string, pulumi.Input<string>] => entry[1] !== undefined);
-  const data = { ...Object.fromEntries(given), ...fileVariables(secrets), ...authorities?.variables };
-  return new k8s.core.v1.ConfigMap(
-    name,
-    { metadata: { namespace: context.namespace, labels: labelsOf(context) }, immutable: true, data },
-    { parent },
-  );
+  const { context, variables, secrets, authorities, name: given } = args;
+  const told = Object.entries(variables).filter((entry): entry is [string, pulumi.Input<string>] => entry[1] !== undefined);
+  const data = { ...Object.fromEntries(told), ...fileVariables(secrets), ...authorities?.variables };
+  const metadata = { ...(given === undefined ? {} : { name: given }), namespace: context.namespace, labels: labelsOf(context) };
+  return new k8s.core.v1.ConfigMap(name, { metadata, immutable: true, data }, { parent });
 }

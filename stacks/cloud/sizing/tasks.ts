@@ -96,10 +96,8 @@ const SMALL_NODE_VCPUS = 2;
  * Nodes of EKS that carry the tasks as pods.
  * @throws RunError for a type that is not known or that a pod does not fit on.
  */
-export function eksNodes(config: CloudSizingConfig, services: readonly Omit<ServicePlan, "poolMax" | "replicaPoolMax">[]): NodesPlan {
-  const vcpus = (tasks: "minTasks" | "peakTasks" | "maxTasks"): number =>
-    services.reduce((sum, service) => sum + (service[tasks] * service.cpu) / 1024, 0);
-  const type = nodeType(config, vcpus("peakTasks"));
+export function eksNodes(config: CloudSizingConfig, services: readonly Unpooled<ServicePlan>[]): NodesPlan {
+  const type = nodeType(config, vcpusOf(services, "peakTasks"));
   const largest = Math.max(...services.map(({ cpu }) => cpu / 1024));
   if (largest > type.vcpus) {
     const fitting = NODE_CLASSES[config.cpuArchitecture ?? "x86_64"].find((candidate) => candidate.vcpus >= largest);
@@ -111,20 +109,33 @@ export function eksNodes(config: CloudSizingConfig, services: readonly Omit<Serv
       ...(fitting === undefined ? {} : { fix: fitting.name }),
     });
   }
-  // Tasks and nodes have powers of two of them, so that full nodes leave no gaps.
-  const nodes = (tasks: "minTasks" | "peakTasks" | "maxTasks"): number => Math.ceil(vcpus(tasks) / type.vcpus);
-  const minNodes = Math.max(config.profile === "prod" ? (config.zones ?? defaultZones(config.profile)) : 1, nodes("minTasks"));
-  const peakNodes = Math.max(minNodes, nodes("peakTasks"));
-  const maxNodes = Math.max(peakNodes + 1, nodes("maxTasks"));
   return {
     instanceType: type.name,
     vcpus: type.vcpus,
     memoryMb: type.memoryMb,
     podCpuShare: BOUNDS.nodes,
-    minNodes,
-    peakNodes,
-    maxNodes,
+    ...nodeCounts(config, services, type.vcpus),
   };
+}
+
+/** Nodes with so many virtual CPUs that carry the tasks: when little is asked for, in the busiest minute, and at most. */
+export function nodeCounts(
+  { profile, zones }: Pick<CloudSizingConfig, "profile" | "zones">,
+  services: readonly Unpooled<ServicePlan>[],
+  vcpus: number,
+): Pick<NodesPlan, "minNodes" | "peakNodes" | "maxNodes"> {
+  // Tasks and nodes have powers of two of them, so that full nodes leave no gaps.
+  const nodes = (tasks: TaskCount): number => Math.ceil(vcpusOf(services, tasks) / vcpus);
+  const minNodes = Math.max(profile === "prod" ? (zones ?? defaultZones(profile)) : 1, nodes("minTasks"));
+  const peakNodes = Math.max(minNodes, nodes("peakTasks"));
+  return { minNodes, peakNodes, maxNodes: Math.max(peakNodes + 1, nodes("maxTasks")) };
+}
+
+type TaskCount = "minTasks" | "peakTasks" | "maxTasks";
+
+/** Virtual CPUs of so many tasks of all services. */
+function vcpusOf(services: readonly Unpooled<ServicePlan>[], tasks: TaskCount): number {
+  return services.reduce((sum, service) => sum + (service[tasks] * service.cpu) / 1024, 0);
 }
 
 function nodeType(config: CloudSizingConfig, vcpus: number): InstanceClass {

@@ -3,9 +3,10 @@ import * as pulumi from "@pulumi/pulumi";
 import fc from "fast-check";
 import { overlap } from "../../../components/aws/network/cidr";
 import { apartFrom } from "../../../stacks/cloud/regions";
+import { cloudUsage } from "../../../stacks/cloud/sizing/usage";
 import { regionUsage, standbyPlan } from "../../../stacks/cloud/standby-plan";
 import { loadConfig } from "../../../stacks/config";
-import { type Changes, configOf, IMAGE, TWO_REGIONS } from "../../support/cloud-program";
+import { type Changes, configOf, EKS, IMAGE, TWO_REGIONS } from "../../support/cloud-program";
 import { attempt, choices, plan, users } from "./cloud-sizing-support";
 
 /** What the configuration of stack prod, or dev, is refused for with two regions and these changes; nothing when it is taken. */
@@ -31,6 +32,7 @@ describe("A16 configuration of two regions", () => {
     );
     assert.equal(refused({ image: undefined, secondImage: undefined }), "", "built for both");
     assert.equal(refused({ vpcCidr: "10.8.0.0/16" }), "");
+    assert.equal(refused(EKS), "");
   });
 
   const REFUSED: readonly (readonly [changes: Changes, expected: RegExp])[] = [
@@ -44,10 +46,6 @@ describe("A16 configuration of two regions", () => {
     ],
     [{ secondRegion: "eu-central-1" }, /secondRegion is eu-central-1, and awsRegion is the same; allowed: another region/],
     [{ secondRegion: "cn-north-1" }, /secondRegion is cn-north-1, and awsRegion is eu-central-1, which is of another group of regions/],
-    [
-      { cloudRuntime: "eks", eksAdministrators: "arn:aws:iam::123456789012:role/deployer" },
-      /cloudRuntime is eks, and secondRegion is set; allowed in this version: ecs with two regions/,
-    ],
     [{ cdn: "false" }, /cdn is false, and with secondRegion CloudFront is what leads to the region that answers; allowed: true/],
     [
       {
@@ -125,6 +123,26 @@ describe("A16 sizes of the second region", () => {
         }
         assert.ok(waiting.web.minTasks <= whole.web.minTasks && waiting.jobs.maxTasks === 0);
         assert.deepEqual([taken.web, taken.jobs, taken.consumer.maxTasks], [whole.web, whole.jobs, 0]);
+      }),
+    );
+  });
+
+  it("A14 on EKS it has nodes for the tasks that wait, and may have as many as the first", () => {
+    fc.assert(
+      fc.property(users, choices, (count, given) => {
+        const whole = attempt(count, { ...given, cloudRuntime: "eks", secondRegion: "us-west-2" });
+        if (whole?.nodes === undefined) return;
+        const [waiting, taken] = [standbyPlan(whole, false), standbyPlan(whole, true)];
+        for (const { nodes, web, jobs } of [waiting, taken]) {
+          assert.ok(nodes);
+          const { minNodes, peakNodes, maxNodes, vcpus, ...same } = nodes;
+          const needed = (web.peakTasks * web.cpu + jobs.peakTasks * jobs.cpu) / 1024;
+          assert.ok(peakNodes * vcpus >= needed && minNodes <= peakNodes);
+          assert.equal(maxNodes, whole.nodes.maxNodes, "it can carry everything");
+          assert.deepEqual(same, { instanceType: whole.nodes.instanceType, memoryMb: whole.nodes.memoryMb, podCpuShare: same.podCpuShare });
+        }
+        const averages = [waiting, taken].map((sizes) => cloudUsage(sizes).averageNodes);
+        assert.ok(averages[0]! <= averages[1]! && averages[1]! <= cloudUsage(whole).averageNodes);
       }),
     );
   });

@@ -1,5 +1,8 @@
-import { TWO_REGIONS } from "../../support/cloud-program";
+import { EKS, TWO_REGIONS } from "../../support/cloud-program";
 import type { Recorder } from "../../support/pulumi-mocks";
+
+/** What each runtime needs beside the rest. */
+export const RUNTIMES = { ecs: {}, eks: EKS } as const;
 
 /** The stack after the second region has taken over. */
 export const TAKEN = { ...TWO_REGIONS, writeRegion: TWO_REGIONS.secondRegion };
@@ -21,3 +24,8 @@ export function environmentOf(recorder: Recorder, task: string): Record<string, 
 
 /** Host of an address. */
 export const hostOf = (address: string | undefined): string => new URL(address ?? "").hostname;
+
+/** The environment that pods are given by an object of Kubernetes. */
+export function dataOf(recorder: Recorder, configMap: string): Record<string, string> {
+  return (recorder.get(configMap).inputs as { data: Record<string, string> }).data;
+}

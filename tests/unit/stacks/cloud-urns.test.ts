@@ -79,9 +79,7 @@ const FROZEN_ON_EKS = ["KubernetesCluster$aws:eks/cluster:Cluster::cluster-eks"]
 
 /** What the second region has on top of that (A16); of what is named alike in both, the same with its prefix. */
 const FROZEN_IN_SECOND = [
-  ...FROZEN.filter((urn) => /::(redis|keys|network|registry)-|::load-balancer-alb$/.test(urn)).map((urn) =>
-    urn.replace(/::([\w-]+)$/, "::second-$1"),
-  ),
+  ...FROZEN.filter((urn) => /::(redis|keys|network|registry)-|::load-balancer-alb$/.test(urn)).map(inSecond),
   ...[
     "StandbyDatabase$aws:rds/instance:Instance::second-database-server",
     "StandbyDatabase$random:index/randomId:RandomId::second-database-server-snapshot-suffix",
@@ -89,6 +87,10 @@ const FROZEN_IN_SECOND = [
     "StandbyStorage$phased-stack:aws:Bucket$aws:s3/bucket:Bucket::second-storage-uploads-bucket",
   ].map(urnOf),
 ];
+
+function inSecond(urn: string): string {
+  return urn.replace(/::([\w-]+)$/, "::second-$1");
+}
 
 function urnOf(rest: string): string {
   return `urn:pulumi:prod::phased-stack::phased-stack:aws:${rest}`;
@@ -131,7 +133,13 @@ const CHANGES: Readonly<Record<string, readonly [before: Changes, after: Changes
   "another image": [{}, { image: `123456789012.dkr.ecr.eu-central-1.amazonaws.com/app@sha256:${"b".repeat(64)}` }],
   "other servers": [{}, { databaseClass: "db.r6g.4xlarge", cacheNodeType: "cache.r7g.xlarge", limitsNodeType: "cache.r7g.large" }],
   "a second region": [{}, TWO_REGIONS],
+  "a second region on EKS": [EKS, { ...EKS, ...TWO_REGIONS }],
   "the second region takes over": [TWO_REGIONS, { ...TWO_REGIONS, writeRegion: TWO_REGIONS.secondRegion }],
+  "the second region takes over on EKS": [
+    { ...EKS, ...TWO_REGIONS },
+    { ...EKS, ...TWO_REGIONS, writeRegion: TWO_REGIONS.secondRegion },
+  ],
+  "from ECS to EKS in both regions": [TWO_REGIONS, { ...EKS, ...TWO_REGIONS }],
   "another domain": [{}, { domainName: "store.example.com" }],
 };
 
@@ -147,7 +155,10 @@ describe("identities of phase cloud", function () {
   it("A16 so does what holds data in the second region", async () => {
     const built = { ...TWO_REGIONS, image: undefined, secondImage: undefined };
     const withoutEvents = FROZEN.filter((urn) => !urn.includes("Kafka"));
-    assert.deepEqual(await frozen(built), [...withoutEvents, ...FROZEN_IN_SECOND].sort());
+    const both = [...withoutEvents, ...FROZEN_IN_SECOND];
+    assert.deepEqual(await frozen(built), both.sort());
+    const clusters = [...FROZEN_ON_EKS, ...FROZEN_ON_EKS.map(inSecond)];
+    assert.deepEqual(await frozen({ ...EKS, ...built }), [...both, ...clusters].sort());
   });
 
   for (const [what, [before, after]] of Object.entries(CHANGES)) {

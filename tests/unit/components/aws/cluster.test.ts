@@ -34,7 +34,7 @@ describe("the EKS cluster", () => {
     const { kubeconfig } = cluster();
     await settled();
     const { inputs, protect } = recorder.get("cluster-eks");
-    assert.equal(inputs["name"], clusterName(CONTEXT));
+    assert.equal(inputs["name"], clusterName(CONTEXT, "cluster"));
     assert.deepEqual(inputs["storageConfig"], { blockStorage: { enabled: true } });
     assert.equal((inputs["computeConfig"] as { enabled: boolean }).enabled, true);
     assert.equal((inputs["kubernetesNetworkConfig"] as { elasticLoadBalancing: { enabled: boolean } }).elasticLoadBalancing.enabled, true);
