@@ -10,7 +10,7 @@ describe("kube-score: checks that nobody here wrote", function () {
   for (const stack of KUBERNETES_STACKS) {
     it(`F7 finds nothing CRITICAL in ${stack} but what is excepted with a reason`, async () => {
       const { findings, checks } = await runKubeScore(await kubernetesManifests(stack));
-      assert.ok(checks > 60, `${checks} checks were made`);
+      assert.ok(checks >= 60, `${checks} checks were made`);
       assert.deepEqual(unexcepted(findings), []);
       for (const { id } of findings) used.add(id);
     });

@@ -4,7 +4,7 @@ import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import program from "../../../stacks/index";
 import { issue } from "../certificates";
-import { type Changes, EKS, freshCloudRun } from "../cloud-program";
+import { type Changes, EKS, freshCloudRun, TWO_REGIONS } from "../cloud-program";
 import { type Manifest, manifestsOf } from "../manifests";
 import { Recorder, settled } from "../pulumi-mocks";
 
@@ -46,16 +46,23 @@ const STACKS = {
   "eks-dev": onEks("dev", { profile: "dev" }),
   "eks-prod": onEks("prod", { events: "sqs" }),
   "eks-prod-keda": onEks("prod", { events: "sqs", ...OPERATORS }),
+  "eks-second": onEks("prod", TWO_REGIONS),
+  "eks-second-taken": onEks("prod", { ...TWO_REGIONS, writeRegion: TWO_REGIONS.secondRegion }),
 } as const satisfies Record<string, Run>;
 
 export type KubernetesStack = keyof typeof STACKS;
 
 export const KUBERNETES_STACKS = Object.keys(STACKS) as KubernetesStack[];
 
-/** The Kubernetes objects that the program makes for a stack, from a run under mocks. */
-export async function kubernetesManifests(stack: KubernetesStack): Promise<Manifest[]> {
-  const { resources } = await STACKS[stack](stack);
-  return manifestsOf(resources);
+/**
+ * The Kubernetes objects that the program makes for a stack, from a run under mocks. Of two regions, each with a cluster, those of the second:
+ * the first has what a stack with one region has.
+ * @param name of the stack, and so of its namespace
+ */
+export async function kubernetesManifests(stack: KubernetesStack, name: string = stack): Promise<Manifest[]> {
+  const { resources } = await STACKS[stack](name);
+  const second = resources.filter(({ provider }) => provider.includes("::second-eks::"));
+  return manifestsOf(second.length > 0 ? second : resources);
 }
 
 /** @param authorities keys that name a file with a certificate of one's own authority */
