@@ -3,7 +3,7 @@ import type { Resource } from "../../policy/graph";
 import type { Rule } from "../../policy/rule";
 import { RULES } from "../../policy/rules";
 import { type Failure, runCheckov, SKIPPED, unexcused } from "../support/checkov";
-import { cloudGraph, EKS } from "../support/cloud-program";
+import { type Changes, cloudGraph, EKS, TWO_REGIONS } from "../support/cloud-program";
 import { PlanConverter, type TerraformPlan } from "../support/terraform-plan";
 import { computeFixtures } from "../unit/policy/fixtures/compute.failing";
 import { dataFixtures } from "../unit/policy/fixtures/data.failing";
@@ -21,6 +21,12 @@ const NOT_SEEN: Readonly<Record<string, string>> = {
   "cloudfront-root-object": "The distribution of the production stack fails it as well, see the skip list.",
   "cloudfront-failover": "The distribution of the production stack fails it as well, see the skip list.",
   "cloudfront-security-headers": "Checkov asks whether some behaviour has a policy, the rule whether all have.",
+};
+
+/** Stacks that the program makes. */
+const PROGRAM: Readonly<Record<string, Changes>> = {
+  ...{ ecs: {}, eks: EKS },
+  ...{ "ecs in two regions": TWO_REGIONS, "eks in two regions": { ...EKS, ...TWO_REGIONS } },
 };
 
 const checkovIds = ({ cites }: Rule): string[] => cites.filter((cite) => cite.startsWith("CKV"));
@@ -58,9 +64,9 @@ describe("Checkov: rules that nobody here wrote", () => {
     for (const [id, { reason }] of Object.entries(SKIPPED)) assert.match(reason, /^[A-Z`].{20,}\.$/, id);
   });
 
-  for (const [runtime, changes] of Object.entries({ ecs: {}, eks: EKS })) {
-    it(`F5 the production stack as the program makes it, on ${runtime}, breaks none of them either`, async () => {
-      const { failures, resources } = await runCheckov({ [runtime]: converter.convert(await cloudGraph("prod", changes)) });
+  for (const [name, changes] of Object.entries(PROGRAM)) {
+    it(`F5 the production stack as the program makes it, on ${name}, breaks none of them either`, async () => {
+      const { failures, resources } = await runCheckov({ [name]: converter.convert(await cloudGraph("prod", changes)) });
       assert.ok(resources > 150, `${resources} resources were checked`);
       assert.deepEqual(unexcused(failures), []);
     });

@@ -44,11 +44,11 @@ export const SKIPPED: Readonly<Record<string, Skipped>> = {
   CKV2_AWS_5: {
     reason:
       "Checkov does not know that RDS Proxy and, by a node class, nodes of EKS have security groups; the rule security-groups-used does.",
-    resources: /security_group\.(.*proxy|groups_app$)/,
+    resources: /security_group\.(.*proxy|(second_)?groups_app$)/,
   },
   CKV2_AWS_57: {
     reason: "What nothing rotates is listed with reasons in policy/not-rotated.ts; the rule secrets-rotation asks for all others.",
-    resources: new RegExp(`\\.(${Object.keys(NOT_ROTATED).join("|").replaceAll("-", "_")})$`),
+    resources: new RegExp(`\\.(second_)?(${Object.keys(NOT_ROTATED).join("|").replaceAll("-", "_")})$`),
   },
   CKV_AWS_157: { reason: "A read replica: the primary has the standby, and the rule rds-multi-az asks for it.", resources: /replica/ },
   CKV_AWS_161: { reason: "The app logs in through RDS Proxy by a secret; IAM authentication is a choice." },
