@@ -51,7 +51,7 @@ def backup(kind):
         return 1
     told = False
     while True:
-        words = ["nice", "--adjustment=10", *repository.command(f"--type={kind}", "--log-level-console=info", "backup")]
+        words = ["nice", "--adjustment=10", *repository.command(f"--type={kind}", "--start-fast", "--log-level-console=info", "backup")]
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=repository.superuser_environment())
         said = []
         for line in process.stdout:

@@ -49,8 +49,8 @@ export function renderPgbackrestConfig(settings: BackupSettings | undefined): st
     "repo1-block": "y",
     "compress-type": "zst",
     "compress-level": 3,
-    // A backup begins with a checkpoint; one that was broken off does not keep the next from starting.
-    "start-fast": "y",
+    // One that was broken off does not keep the next from starting. It begins with the next checkpoint, which Postgres spreads over minutes: an
+    // immediate one writes everything at once, and commits wait behind it. Who asks for a backup by hand waits for no other, see backup_jobs.py.
     "stop-auto": "y",
     // One core at most: the host has others to serve.
     "process-max": 1,
