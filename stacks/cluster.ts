@@ -5,6 +5,7 @@ import { Image } from "../components/local/image";
 import { Network } from "../components/local/network";
 import { SecretFiles, SECRETS_PATH } from "../components/local/secret-files";
 import { Sqlite } from "../components/local/sqlite";
+import { listed } from "../components/transform";
 import type { StackConfig } from "./config";
 import { CLUSTER_APP_MEMORY_MB } from "./config/keys";
 import { grafanaImage } from "./local/grafana-image";
@@ -64,7 +65,7 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
     secretsRevision: secrets.revision,
     settings: appSettings(config, image),
   };
-  const app = new App("app", runtime, move === undefined ? {} : { dependsOn: [move] });
+  const app = new App("app", runtime, { dependsOn: listed(move) });
   const balancer = loadBalancer(config, host, network, app, secrets.values.admin_token);
   const apps = { [app.alias]: { instances: config.appInstances, memoryMb } };
   const watched = { config, host, networkName: network.networkName, apps, after: [app, balancer] };

@@ -13,6 +13,7 @@ import { PostgresOperator, postgresOperatorContext } from "../components/local/p
 import { PostgresProxy } from "../components/local/postgres-proxy";
 import { Redis } from "../components/local/redis";
 import { Sqlite } from "../components/local/sqlite";
+import { listed } from "../components/transform";
 import type { StackConfig } from "./config";
 import { runningBrokers } from "./local/brokers";
 import { appSecrets, appServices, type Backends, DIRECT_URL_FILE } from "./local/database-services";
@@ -101,15 +102,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
         )
       : undefined;
   const after = {
-    dependsOn: [
-      ...(move === undefined ? [] : [move]),
-      postgres,
-      postgresProxy,
-      pgbouncer,
-      redisCache,
-      redisLimits,
-      ...(kafka === undefined ? [] : [kafka]),
-    ],
+    dependsOn: [...listed(move), postgres, postgresProxy, pgbouncer, redisCache, redisLimits, ...listed(kafka)],
   };
   const web = { ...settings(plan.app), role: "web", workers: plan.app.workers } as const;
   const app = new App("app", { ...runtime, ...plan.app, settings: web }, after);

@@ -5,7 +5,7 @@ import path from "node:path";
 import type { Command } from "commander";
 import { coloursFor } from "../lib/colours";
 import { UserError } from "../lib/errors";
-import { onSignal, stopIfInterrupted } from "../lib/interrupt";
+import { forwardSignals, stopIfInterrupted } from "../lib/interrupt";
 import { pulumiEnvironment } from "../lib/pulumi-env";
 import { StepList } from "../lib/progress";
 import { sweep } from "../lib/sweep";
@@ -293,10 +293,7 @@ async function runMocha(suite: Suite, options: TestOptions, env: NodeJS.ProcessE
 function runProgram(file: string, args: readonly string[], env: NodeJS.ProcessEnv, output: Output): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd: ROOT, env, stdio: ["ignore", output.stdio, output.stdio] });
-    // A terminal sends Ctrl-C to every process of its group by itself.
-    const release = onSignal((signal) => {
-      if (!process.stdin.isTTY || signal !== "SIGINT") child.kill(signal);
-    });
+    const release = forwardSignals(child);
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", (text: string) => output.write(text));
     child.once("error", (error) => {
       release();

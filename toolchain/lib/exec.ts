@@ -4,7 +4,7 @@ import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { UserError, messageOf } from "./errors";
-import { onSignal, stopIfInterrupted } from "./interrupt";
+import { forwardSignals, onSignal, stopIfInterrupted } from "./interrupt";
 
 export { which, whichAll } from "./which";
 
@@ -115,9 +115,7 @@ export async function interactive(
     // Not on a terminal: a group of its own, so that a signal to our group does not reach it a second time.
     detached: !terminal && process.platform !== "win32",
   });
-  const release = onSignal((signal) => {
-    if (!terminal || signal !== "SIGINT") child.kill(signal);
-  });
+  const release = forwardSignals(child);
   try {
     return await ended(child, file, {});
   } finally {

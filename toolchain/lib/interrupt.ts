@@ -1,3 +1,4 @@
+import type { ChildProcess } from "node:child_process";
 import { InterruptedError } from "./errors";
 
 /** A terminal sends Ctrl-C to every process of the foreground group and run.mjs forwards its own: closer than this is one. */
@@ -24,6 +25,16 @@ export function onSignal(forward: (signal: NodeJS.Signals) => void): () => void 
   return () => {
     children.delete(forward);
   };
+}
+
+/**
+ * Passes signals on to a child of the same terminal, where Ctrl-C reaches it by itself: a terminal sends it to every process of its group.
+ * @returns what ends that.
+ */
+export function forwardSignals(child: ChildProcess): () => void {
+  return onSignal((signal) => {
+    if (!process.stdin.isTTY || signal !== "SIGINT") child.kill(signal);
+  });
 }
 
 /**

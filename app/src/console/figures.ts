@@ -1,4 +1,4 @@
-import type { parseMetrics } from "../health/metrics-summary";
+import { type parseMetrics, sum, sumBy } from "../health/metrics-summary";
 
 type Sample = ReturnType<typeof parseMetrics>[number];
 
@@ -82,14 +82,4 @@ function replicas(up: readonly Sample[], lag: readonly Sample[]): CountedFigures
     up: value === 1,
     lagSeconds: lags.get(labels["replica"]) ?? null,
   }));
-}
-
-function sum(samples: readonly Sample[]): number {
-  return samples.reduce((total, { value }) => total + value, 0);
-}
-
-function sumBy(samples: readonly Sample[], label: string): Map<string, number> {
-  const sums = new Map<string, number>();
-  for (const { labels, value } of samples) sums.set(labels[label] ?? "", (sums.get(labels[label] ?? "") ?? 0) + value);
-  return sums;
 }

@@ -3,8 +3,9 @@ import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
-import { ConstraintError, DatabaseBusyError, DatabaseMovedError, DoomedTransactionError } from "./database";
+import { DatabaseBusyError, DatabaseMovedError, DoomedTransactionError } from "./database";
 import type { Database, DatabaseFigures, Queries, SqlValue, Transaction } from "./database";
+import { isBusy, translating } from "./sqlite-errors";
 
 /** How a SQLite file is opened. */
 export interface SqliteOptions {
@@ -42,19 +43,8 @@ const STATEMENT_LIMIT = 256;
 /** The log is cut back to this after a checkpoint, in bytes, so that one burst of writes does not keep the space. */
 const JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 ** 2;
 
-// https://www.sqlite.org/rescode.html: the low byte is the primary code.
-const SQLITE_BUSY = 5;
-
 /** `PRAGMA user_version` of a file whose rows were moved to another database: "MOVE" in ASCII. It changes in a transaction, as rows do. */
 export const MOVED_VERSION = 0x4d4f5645;
-
-const CONSTRAINTS: Readonly<Record<number, ConstraintError["constraint"]>> = {
-  275: "check",
-  787: "foreign-key",
-  1299: "not-null",
-  1555: "unique",
-  2067: "unique",
-};
 
 /**
  * The embedded database: one connection a process on a file that several processes, and containers of the same host, share.
@@ -214,7 +204,7 @@ export class SqliteDatabase implements Database {
       if (health.doomed) throw new DoomedTransactionError();
       // Also when COMMIT fails: nobody depends on its not having changed anything.
       this.#changeMark += 1;
-      this.#translating(() => this.#connection.exec("COMMIT"));
+      translating(() => this.#connection.exec("COMMIT"));
       return result;
     } catch (error) {
       // SQLite has already rolled back by itself after some errors (disk full).
@@ -251,7 +241,7 @@ export class SqliteDatabase implements Database {
     const attempt = <Result>(action: () => Result): Promise<Result> =>
       new Promise((resolve) => {
         try {
-          resolve(this.#translating(action));
+          resolve(translating(action));
         } catch (error) {
           health.doomed = true;
           throw error;
@@ -289,7 +279,7 @@ export class SqliteDatabase implements Database {
     const start = performance.now();
     for (;;) {
       try {
-        return this.#translating(action);
+        return translating(action);
       } catch (error) {
         if (!isBusy(error)) throw error;
         const waited = performance.now() - start;
@@ -299,28 +289,4 @@ export class SqliteDatabase implements Database {
       while (this.#open !== undefined) await this.#open;
     }
   }
-
-  #translating<Result>(action: () => Result): Result {
-    try {
-      return action();
-    } catch (error) {
-      const constraint = CONSTRAINTS[errorCode(error) ?? 0];
-      if (constraint === undefined) throw error;
-      throw new ConstraintError(constraint, constraintColumns(error), error);
-    }
-  }
-}
-
-function errorCode(error: unknown): number | undefined {
-  return error instanceof Error && "errcode" in error && typeof error.errcode === "number" ? error.errcode : undefined;
-}
-
-function isBusy(error: unknown): boolean {
-  return ((errorCode(error) ?? 0) & 0xff) === SQLITE_BUSY;
-}
-
-/** SQLite names the columns in the message only: `UNIQUE constraint failed: users.email, users.company_id`. */
-function constraintColumns(error: unknown): string[] {
-  const list = /constraint failed: (.+)$/.exec(error instanceof Error ? error.message : "")?.[1] ?? "";
-  return list.split(", ").filter((name) => /^\w+\.\w+$/.test(name));
 }

@@ -82,11 +82,13 @@ function busiestRoutes(counts: readonly Sample[], seconds: readonly Sample[]) {
     .slice(0, MOST_ROUTES);
 }
 
-function sum(samples: readonly Sample[]): number {
+/** Of all values. */
+export function sum(samples: readonly Sample[]): number {
   return samples.reduce((total, { value }) => total + value, 0);
 }
 
-function sumBy(samples: readonly Sample[], label: string): Map<string, number> {
+/** Of the values of each value of a label; samples without it are those of the empty one. */
+export function sumBy(samples: readonly Sample[], label: string): Map<string, number> {
   const sums = new Map<string, number>();
   for (const { labels, value } of samples) sums.set(labels[label] ?? "", (sums.get(labels[label] ?? "") ?? 0) + value);
   return sums;

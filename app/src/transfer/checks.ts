@@ -1,6 +1,6 @@
 import { assetDirectory } from "../assets";
 import { type Migration, readMigrations } from "../db/migrate";
-import { TransferError } from "./failure";
+import { TargetFilledError, TransferError } from "./failure";
 import type { Reader, Table } from "./store";
 import { CARRIED_TABLES, LEFT_TABLES, OWN_TABLES } from "./tables";
 import { columnKind } from "./values";
@@ -59,7 +59,7 @@ export async function checkUnlisted(source: Reader, leave: readonly string[]): P
   );
 }
 
-/** @throws TransferError naming the tables of a target that have rows. */
+/** @throws TargetFilledError naming the tables of a target that have rows. */
 export async function checkEmpty(target: Reader): Promise<void> {
   const filled: { readonly table: string; readonly rows: number }[] = [];
   for (const table of CARRIED_TABLES) {
@@ -68,7 +68,7 @@ export async function checkEmpty(target: Reader): Promise<void> {
   }
   if (filled.length === 0) return;
   const list = filled.map(({ table, rows }) => `${table} (${rows.toLocaleString("en")})`).join(", ");
-  throw new TransferError(
+  throw new TargetFilledError(
     `the target ${target.name} has rows already: ${list}; nothing was changed`,
     "Rows are never mixed or replaced: use an empty database as target",
   );

@@ -10,6 +10,9 @@ export class TransferError extends Error {
   }
 }
 
+/** The target has rows of somebody else's. */
+export class TargetFilledError extends TransferError {}
+
 /** Stopped by a signal between two batches: what was copied stays, and the next run goes on from there. */
 export class TransferStopped extends Error {
   override readonly name = "TransferStopped";

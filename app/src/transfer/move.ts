@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { migrate, readMigrations } from "../db/migrate";
 import { MOVED_VERSION, SqliteDatabase } from "../db/sqlite";
 import { assetDirectory } from "../assets";
-import { TransferError } from "./failure";
+import { TargetFilledError, TransferError } from "./failure";
 import { PostgresReader, PostgresWriter } from "./postgres-store";
 import { HeldSqliteReader, SqliteWriter } from "./sqlite-store";
 import { CARRIED_TABLES } from "./tables";
@@ -48,7 +48,7 @@ export async function moveToPostgres(file: string, url: string, options: MoveOpt
       await target.close();
     }
   } catch (error) {
-    if (error instanceof TransferError && / has rows already: /.test(error.message)) throw new TransferError(error.message, KEEP_APART);
+    if (error instanceof TargetFilledError) throw new TransferError(error.message, KEEP_APART);
     throw error;
   } finally {
     await source.close();

@@ -13,18 +13,20 @@ import { canonical, kindOfType, type Value } from "./values";
 /** Longest wait for the write lock of others, ms; the app's own transactions take a few. */
 const LOCK_WAIT_MS = 30_000;
 
+const BEGIN = { snapshot: "BEGIN; ", held: "BEGIN IMMEDIATE; ", nothing: "" } as const;
+
 /** One SQLite file, read by a connection of its own. */
 export class SqliteReader implements Reader {
   readonly kind = "sqlite";
   readonly name: string;
   protected readonly connection: DatabaseSync;
 
-  /** @throws TransferError when there is no such file, or it is no database. */
-  constructor(
-    file: string,
-    options: { readonly ifMissing?: "refuse" | "create" | "pretend"; readonly snapshot?: boolean; readonly hold?: boolean } = {},
-  ) {
-    const { ifMissing = "refuse", snapshot = true, hold = false } = options;
+  /**
+   * @param options.begin what everything is read in: one snapshot, one that others cannot write beside, or none. @default "snapshot"
+   * @throws TransferError when there is no such file, or it is no database.
+   */
+  constructor(file: string, options: { readonly ifMissing?: "refuse" | "create" | "pretend"; readonly begin?: keyof typeof BEGIN } = {}) {
+    const { ifMissing = "refuse", begin = "snapshot" } = options;
     this.name = `sqlite:${path.resolve(file)}`;
     const isMissing = !existsSync(file);
     if (isMissing && ifMissing === "refuse") throw new TransferError(`there is no SQLite database at ${path.resolve(file)}`);
@@ -32,8 +34,7 @@ export class SqliteReader implements Reader {
       const opened = isMissing && ifMissing === "pretend" ? ":memory:" : file;
       this.connection = new DatabaseSync(opened, { timeout: LOCK_WAIT_MS, enableForeignKeyConstraints: true });
       // The first statement fixes what the snapshot holds.
-      const begin = hold ? "BEGIN IMMEDIATE; " : snapshot ? "BEGIN; " : "";
-      this.connection.exec(`${begin}SELECT count(*) FROM sqlite_schema`);
+      this.connection.exec(`${BEGIN[begin]}SELECT count(*) FROM sqlite_schema`);
     } catch (error) {
       throw new TransferError(`${path.resolve(file)} cannot be used as a SQLite database: ${(error as Error).message}`);
     }
@@ -125,7 +126,7 @@ function bound(kind: Column["kind"] | undefined, value: Value): SQLInputValue {
 export class HeldSqliteReader extends SqliteReader {
   /** @throws TransferError when somebody else writes for too long. */
   constructor(file: string) {
-    super(file, { hold: true });
+    super(file, { begin: "held" });
   }
 
   /** A former run came to the end, or nearly. */
@@ -146,7 +147,7 @@ export class SqliteWriter extends SqliteReader implements Writer {
 
   /** @param dryRun a file that does not exist is not made, and there is nothing in it. */
   constructor(file: string, dryRun = false) {
-    super(file, { ifMissing: dryRun ? "pretend" : "create", snapshot: false });
+    super(file, { ifMissing: dryRun ? "pretend" : "create", begin: "nothing" });
     this.#file = file;
   }
 
