@@ -84,6 +84,42 @@ describe("C1 E1 PgBouncer in transaction mode", function () {
     await database.close();
   });
 
+  it("whoever waited for a connection already when everything was held back is not refused either", async () => {
+    const database = await openPostgres(pgbouncer.ownerUrl, { pool: { max: 2, connectTimeoutMs: 1000 } });
+    // The last answers come after the others began to wait, as when PAUSE lets the transactions under way end.
+    const last = [1, 2].map(() => database.get("SELECT pg_sleep(0.3)"));
+    await eventually("both are in use", () => database.figures().pool?.inUse === 2);
+    const waiting = Array.from({ length: 4 }, () => database.get("SELECT 1 AS one"));
+    await pgbouncer.command("PAUSE app");
+    await Promise.all(last);
+    const all = Promise.all(waiting);
+    // Two have the connections, and wait there.
+    await Promise.race([all, eventually("the others have tried again", () => database.figures().retries >= 2)]);
+    await pgbouncer.command("RESUME app");
+    assert.deepEqual(await all, Array(4).fill({ one: 1 }));
+    await database.close();
+  });
+
+  it("the line that gathered for a lock meanwhile is worked off, although it takes longer than one waits for a lock", async () => {
+    const database = await openPostgres(pgbouncer.ownerUrl, { pool: { max: 3, connectTimeoutMs: 400 }, lockWaitMs: 600 });
+    await pgbouncer.command("PAUSE app");
+    const held = Promise.all(Array.from({ length: 4 }, () => database.get("SELECT 1 AS one")));
+    await Promise.race([held, eventually("one has tried again", () => database.figures().retries >= 1)]);
+    await pgbouncer.command("RESUME app");
+    await held;
+    let worked = false;
+    // The server answers others all the time, so it is the lock that is waited for.
+    const others = (async () => {
+      while (!worked) await database.get("SELECT 1 AS one");
+    })();
+    const slow = database.transaction((transaction) => transaction.get("SELECT pg_sleep(0.9)"), { lock: "the same" });
+    const next = database.transaction((transaction) => transaction.get("SELECT 2 AS two"), { lock: "the same" });
+    await Promise.all([slow, next.finally(() => (worked = true))]);
+    await others;
+    assert.deepEqual(await next, { two: 2 });
+    await database.close();
+  });
+
   it("is restarted under requests: reads go on, and nothing that was acknowledged is lost", async () => {
     const database = await openPostgres(pgbouncer.ownerUrl);
     await database.run("CREATE TABLE IF NOT EXISTS kept (id BIGINT PRIMARY KEY)");

@@ -103,6 +103,11 @@ class Traffic {
   over(): void {
     this.asking -= 1;
   }
+
+  /** Whether nothing has been answered for {@link #silenceMs}, although something is asked. */
+  get isSilent(): boolean {
+    return this.asking > 0 && performance.now() - Math.max(this.answeredAt, this.#askingSince) >= this.#silenceMs;
+  }
 }
 
 /**
@@ -159,13 +164,13 @@ export class PostgresPool {
   }
 
   /**
-   * Whether the server answered nothing for a while at or after `time` (of `performance.now()`): it was away, or a pooler held statements
-   * back. Whoever waited for a connection since then did not wait for the connection. One that is in use and asks nothing is the fault
-   * of who uses it.
+   * Whether the server answers nothing now, or did so for a while at or after `time` (of `performance.now()`): it was away, or a pooler held
+   * statements back. Whoever waited for a connection since then did not wait for the connection. One that is in use and asks nothing is the
+   * fault of who uses it.
    */
   wasSilentSince(time: number): boolean {
-    const { asking, answeredAt, silenceEndedAt } = this.#traffic;
-    return silenceEndedAt >= time || (answeredAt < time && asking >= this.#inUse.size);
+    const { asking, answeredAt, silenceEndedAt, isSilent } = this.#traffic;
+    return silenceEndedAt >= time || (asking >= this.#inUse.size && (answeredAt < time || isSilent));
   }
 
   /**
@@ -218,8 +223,9 @@ export class PostgresPool {
       return await this.#pool.connect();
     } catch (error) {
       const late = error instanceof Error && error.message === "timeout exceeded when trying to connect";
-      // While connections are still being made, or nobody gets an answer, waiting for one is waiting for the server.
-      const exhausted = late && this.#inUse.size >= max && !this.wasSilentSince(asked);
+      // While connections are still being made, or nobody gets an answer, waiting for one is waiting for the server; and so it is as long as
+      // what gathered meanwhile is served first.
+      const exhausted = late && this.#inUse.size >= max && !this.wasSilentSince(asked - connectTimeoutMs);
       if (exhausted) throw new PoolExhaustedError(`all ${max} connections stayed in use for ${connectTimeoutMs} ms`, error);
       // A closed pool and a wrong password are no matter of trying again.
       if (this.#pool.ending || /^(?:28|3D)/.test(sqlState(error) ?? "")) throw error;

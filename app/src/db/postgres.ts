@@ -165,9 +165,10 @@ export class PostgresDatabase implements Database {
     const entered = performance.now();
     const leave = await this.#line.enter(lock, this.#lockWaitMs);
     if (leave === undefined) {
-      // Whoever is at the head of the line waits for the server like everyone else: a failover is no lock that somebody holds.
-      if (this.#pool.wasSilentSince(entered))
-        throw new ConnectFailedError(this.#pool.name, `no answer for a part of ${this.#lockWaitMs} ms`);
+      // Whoever is at the head of the line waits for the server like everyone else: a failover is no lock that somebody holds, and the line
+      // that it left behind takes its time as well.
+      if (this.#pool.wasSilentSince(entered - this.#lockWaitMs))
+        throw new ConnectFailedError(this.#pool.name, `no answer for a part of ${2 * this.#lockWaitMs} ms`);
       throw new DatabaseBusyError(this.#lockWaitMs, undefined);
     }
     try {

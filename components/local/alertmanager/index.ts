@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { hardened, labels, transformed, type Transform } from "../common";
 import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
+import { pacedCheck } from "../image/paced-check";
 import { SecretFiles } from "../secret-files";
 import {
   ALERTMANAGER_DATA_DIRECTORY,
@@ -142,5 +143,6 @@ export function alertmanagerContext(settings: AlertmanagerSettings): ContextFile
   return [
     { path: "Dockerfile", content: readFileSync(path.join(__dirname, "Dockerfile")), executable: false },
     { path: "alertmanager.yml", content: Buffer.from(renderAlertmanagerConfig(settings)), executable: false },
+    pacedCheck(),
   ];
 }

@@ -70,7 +70,13 @@ export class DataMove extends pulumi.ComponentResource {
           // To the whole group: bash does not pass a signal on.
           entrypoints: ["tini", "-g", "--", "bash", "-c"],
           command: [`${args.nothingToMove === true ? `touch ${doneFile}` : program} && exec sleep infinity`],
-          healthcheck: { tests: ["CMD", "test", "-e", doneFile], interval: "1s", timeout: "3s", retries: limitSeconds, startPeriod: "0s" },
+          healthcheck: {
+            tests: ["CMD", "paced-check", "run", "test", "-e", doneFile],
+            interval: "1s",
+            timeout: "15s",
+            retries: limitSeconds,
+            startPeriod: "0s",
+          },
           networksAdvanced: [{ name: args.networkName }],
           volumes: args.mounts.map((mount) => ({ ...mount })),
           wait: true,

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { hardened, labels, transformed, type Transform } from "../common";
 import { Image } from "../image";
 import { type ContextFile, readContext } from "../image/context-hash";
+import { pacedCheck } from "../image/paced-check";
 import { ETCD_DATA_DIRECTORY, etcdArguments } from "./settings";
 
 export { ETCD_DATA_DIRECTORY, ETCD_PEER_PORT, ETCD_PORT, etcdArguments, type EtcdSettings } from "./settings";
@@ -121,5 +122,5 @@ interface Member {
 
 /** The build context of the image all etcd members run. */
 export function etcdContext(): ContextFile[] {
-  return readContext(__dirname, (name) => name === "Dockerfile" || name === "healthcheck.sh");
+  return [...readContext(__dirname, (name) => name === "Dockerfile" || name === "healthcheck.sh"), pacedCheck()];
 }

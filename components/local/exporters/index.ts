@@ -4,6 +4,7 @@ import type { Connection } from "../../contract";
 import { hardened, labels, transformed, type Transform } from "../common";
 import { Image } from "../image";
 import { type ContextFile, readContext } from "../image/context-hash";
+import { pacedCheck } from "../image/paced-check";
 import { SecretFiles } from "../secret-files";
 import { EXPORTER_PORTS, type Exporter } from "./ports";
 import { EXPORTER_FILES, exporterCommand, renderPasswordFile, renderPostgresExporterConfig } from "./settings";
@@ -128,5 +129,5 @@ export class Exporters extends pulumi.ComponentResource {
 
 /** The build context of the image that all exporters run. */
 export function exportersContext(): ContextFile[] {
-  return readContext(__dirname, (name) => name === "Dockerfile" || name === "pgbouncer-exporter.sh");
+  return [...readContext(__dirname, (name) => name === "Dockerfile" || name === "pgbouncer-exporter.sh"), pacedCheck()];
 }

@@ -6,6 +6,7 @@ import { installedPageLibraries } from "../../../app/src/http/page-libraries";
 import { installedOcrFiles, OCR_DIRECTORY } from "../../../app/src/ocr/files";
 import { type ContextFile, readContext } from "./context-hash";
 import { keptBundle } from "./kept-bundle";
+import { pacedCheck } from "./paced-check";
 
 /** Modules that others load only when they are installed; they are not, and their absence is expected. */
 const OPTIONAL_MODULES = ["pg-native", "pino-pretty", "@napi-rs/nice"];
@@ -103,7 +104,7 @@ async function buildContext(appDirectory: string, keptIn: string | undefined): P
     content: readFileSync(file),
     executable: false,
   }));
-  return [...programs, ...dockerfile, ...parts, ...libraries, ...recogniser];
+  return [...programs, ...dockerfile, pacedCheck(), ...parts, ...libraries, ...recogniser];
 }
 
 async function bundlePrograms(appDirectory: string): Promise<ContextFile[]> {

@@ -7,6 +7,7 @@ import type { Connection } from "../../contract";
 import { hardened, labels, transformed, type Transform } from "../common";
 import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
+import { pacedCheck } from "../image/paced-check";
 import { SecretFiles } from "../secret-files";
 import {
   type BrokerSettings,
@@ -256,6 +257,7 @@ export function kafkaContext(cluster?: ClusterSettings): ContextFile[] {
   return [
     own("Dockerfile"),
     own("start.sh"),
+    pacedCheck(),
     own("broker-state.sh"),
     own("broker-state.awk"),
     own("log4j2.yaml", "config/log4j2.yaml"),

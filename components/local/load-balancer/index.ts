@@ -7,6 +7,7 @@ import { hardened, labels, transformed, type Transform, type VolumeMount } from 
 import { BOOT_SECONDS, MAX_INSTANCES } from "../app";
 import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
+import { pacedCheck } from "../image/paced-check";
 import { SecretFiles } from "../secret-files";
 import { LOAD_BALANCER_PORT, type RateLimit, renderHaproxyConfig } from "./haproxy-config";
 import { GENERATED_PEM, TLS_PORT } from "./tls";
@@ -206,6 +207,7 @@ export function loadBalancerContext(
       content: readFileSync(path.join(__dirname, name)),
       executable: name === "start.sh",
     })),
+    pacedCheck(),
     { path: "haproxy.cfg", content: Buffer.from(config), executable: false },
   ];
 }

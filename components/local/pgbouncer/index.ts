@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { hardened, labels, transformed, type Transform } from "../common";
 import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
+import { pacedCheck } from "../image/paced-check";
 import { SecretFiles } from "../secret-files";
 import {
   PGBOUNCER_OPERATOR,
@@ -146,5 +147,6 @@ export function pgbouncerContext(settings: PgbouncerSettings): ContextFile[] {
   return [
     { path: "Dockerfile", content: readFileSync(path.join(__dirname, "Dockerfile")), executable: false },
     { path: "pgbouncer.ini", content: Buffer.from(renderPgbouncerConfig(settings)), executable: false },
+    pacedCheck(),
   ];
 }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { type ContextFile, readContext } from "../image/context-hash";
 import { keptBundle } from "../image/kept-bundle";
+import { pacedCheck } from "../image/paced-check";
 
 /** Loaded by `pg` only when it is installed; it is not, and its absence is expected. */
 const OPTIONAL_MODULES = ["pg-native"];
@@ -15,7 +16,7 @@ const OPTIONAL_MODULES = ["pg-native"];
 export async function postgresOperatorContext(keptIn?: string): Promise<ContextFile[]> {
   const made = keptIn === undefined ? bundle() : keptBundle(keptIn, __dirname, bundledOf(), bundle);
   const dockerfile = readContext(__dirname, (name) => name === "Dockerfile");
-  return [...(await made), ...dockerfile];
+  return [...(await made), ...dockerfile, pacedCheck()];
 }
 
 /** What decides how the bundle is made beside its sources: this module, and the one package that is in it. */

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { hardened, transformed, type Transform } from "../common";
 import { Image } from "../image";
 import { type ContextFile, readContext } from "../image/context-hash";
+import { pacedCheck } from "../image/paced-check";
 import {
   type PostgresProxySettings,
   PRIMARY_PORT,
@@ -120,5 +121,9 @@ export class PostgresProxy extends pulumi.ComponentResource {
  */
 export function postgresProxyContext(settings: PostgresProxySettings): ContextFile[] {
   const dockerfile = readContext(__dirname, (name) => name === "Dockerfile");
-  return [...dockerfile, { path: "haproxy.cfg", content: Buffer.from(renderPostgresProxyConfig(settings)), executable: false }];
+  return [
+    ...dockerfile,
+    pacedCheck(),
+    { path: "haproxy.cfg", content: Buffer.from(renderPostgresProxyConfig(settings)), executable: false },
+  ];
 }

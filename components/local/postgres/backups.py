@@ -269,6 +269,8 @@ def watch():
             return 1
         return 0
     watcher, told = Watch(schedule, etcd), None
+    # Whoever waits for an answer goes first.
+    os.nice(10)
     while True:
         try:
             watcher.step()

@@ -6,6 +6,7 @@ import { listed } from "../../transform";
 import { hardened, labels, transformed, type Transform } from "../common";
 import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
+import { pacedCheck } from "../image/paced-check";
 import { SecretFiles } from "../secret-files";
 import { BACKUP_DIRECTORY, type BackupSettings, renderBackupSchedule, renderPgbackrestConfig } from "./backups";
 import { PATRONI_STOP_SIGNAL, patroniEnvironment, type PatroniSettings, renderPatroniConfig } from "./patroni";
@@ -245,6 +246,7 @@ export function postgresContext(settings: PatroniSettings): ContextFile[] {
   return [
     own("Dockerfile"),
     own("entrypoint.sh", true),
+    pacedCheck(),
     ...["node.py", "backups.py", "backup_jobs.py", "repository.py", "restore.py", "privileges.sql"].map((name) => own(name)),
     made("patroni.yml", renderPatroniConfig(settings)),
     made("pgbackrest.conf", renderPgbackrestConfig(settings.backups)),

@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { hardened, labels, transformed, type Transform } from "../common";
 import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
+import { pacedCheck } from "../image/paced-check";
 import {
   PROMETHEUS_DATA_DIRECTORY,
   PROMETHEUS_PORT,
@@ -153,6 +154,7 @@ export function prometheusContext(targets: ScrapeTargets): ContextFile[] {
   const file = (name: string, content: Uint8Array): ContextFile => ({ path: name, content, executable: false });
   return [
     file("Dockerfile", readFileSync(path.join(__dirname, "Dockerfile"))),
+    pacedCheck(),
     file("prometheus.yml", Buffer.from(renderPrometheusConfig(targets))),
     file("rules/expected.yml", Buffer.from(renderExpectedRules(targets))),
     ...ruleFiles(targets).map((name) => file(`rules/${name}`, readFileSync(path.join(__dirname, "rules", name)))),

@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { hardened, labels, transformed, type Transform } from "../common";
 import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
+import { pacedCheck } from "../image/paced-check";
 import { SecretFiles } from "../secret-files";
 import { REDIS_APP_USER, renderRedisAcl } from "./acl";
 import {
@@ -161,5 +162,6 @@ export function redisContext(settings: RedisSettings): ContextFile[] {
   return [
     { path: "Dockerfile", content: readFileSync(path.join(__dirname, "Dockerfile")), executable: false },
     { path: "redis.conf", content: Buffer.from(renderRedisConfig(settings)), executable: false },
+    pacedCheck(),
   ];
 }

@@ -104,7 +104,7 @@ describe("A13 configuration of Prometheus", () => {
     assert.deepEqual(ruleFiles(cluster), ["app.yml", "host.yml"]);
     assert.deepEqual(ruleFiles(database), ["app.yml", "host.yml", "data.yml", "kafka.yml"]);
     const files = prometheusContext(cluster).map(({ path: name }) => name);
-    assert.deepEqual(files, ["Dockerfile", "prometheus.yml", "rules/expected.yml", "rules/app.yml", "rules/host.yml"]);
+    assert.deepEqual(files, ["Dockerfile", "paced-check.sh", "prometheus.yml", "rules/expected.yml", "rules/app.yml", "rules/host.yml"]);
   });
 });
 

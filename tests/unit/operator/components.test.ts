@@ -85,7 +85,7 @@ describe("A8 F2 proxy and operator as components", () => {
 
   it("A8 its image is one bundled program, the same for every checkout", async () => {
     const files = await postgresOperatorContext(path.join(directory, "kept"));
-    assert.deepEqual(files.map((file) => file.path).sort(), ["Dockerfile", "main.js"]);
+    assert.deepEqual(files.map((file) => file.path).sort(), ["Dockerfile", "main.js", "paced-check.sh"]);
     const program = Buffer.from(files.find((file) => file.path === "main.js")!.content).toString();
     assert.ok(!program.includes(path.resolve(__dirname, "../../..")), "a path of this machine is in it");
     assert.equal(contextTag(await postgresOperatorContext(path.join(directory, "kept"))), contextTag(files), "kept");

@@ -183,12 +183,14 @@ describe("B13 the plan of phase database", () => {
     assert.ok(plan({ postgresMemoryMb: 3500 }).redisCache.maxMemoryMb < before.redisCache.maxMemoryMb);
   });
 
-  it("more memory is never a smaller server (property)", () => {
+  it("half a gigabyte more is never a smaller server; less more may pay for another worker and connection with one step of them (property)", () => {
     fc.assert(
       fc.property(host, fc.integer({ min: 0, max: 8192 }), ({ cpus, memoryMb }, more) => {
         const [small, large] = [plan({}, cpus, memoryMb), plan({}, cpus, memoryMb + more)];
-        assert.ok(large.postgres.memoryMb >= small.postgres.memoryMb);
-        assert.ok(large.redisCache.maxMemoryMb >= small.redisCache.maxMemoryMb);
+        // A worker more in each of three instances, and what a connection more takes in three servers.
+        const paid = more < 512 ? 48 : 0;
+        assert.ok(large.postgres.memoryMb >= small.postgres.memoryMb - paid);
+        assert.ok(large.redisCache.maxMemoryMb >= small.redisCache.maxMemoryMb - paid);
       }),
     );
   });
