@@ -1,7 +1,7 @@
 import { assetDirectory } from "../assets";
 import { type Migration, readMigrations } from "../db/migrate";
 import { TargetFilledError, TransferError } from "./failure";
-import type { Reader, Table } from "./store";
+import type { Reader, Table, TableState } from "./store";
 import { CARRIED_TABLES, LEFT_TABLES, OWN_TABLES } from "./tables";
 import { columnKind } from "./values";
 
@@ -59,13 +59,23 @@ export async function checkUnlisted(source: Reader, leave: readonly string[]): P
   );
 }
 
-/** @throws TargetFilledError naming the tables of a target that have rows. */
-export async function checkEmpty(target: Reader): Promise<void> {
-  const filled: { readonly table: string; readonly rows: number }[] = [];
-  for (const table of CARRIED_TABLES) {
+/** Tables that hold other rows than a transfer put there. @param copied what it put there; @default nothing */
+export async function foreignRows(
+  target: Reader,
+  copied: readonly TableState[] = [],
+): Promise<{ readonly table: string; readonly rows: number }[]> {
+  const there = await target.tables();
+  const foreign: { readonly table: string; readonly rows: number }[] = [];
+  for (const table of CARRIED_TABLES.filter((name) => there.has(name))) {
     const rows = await target.count(table);
-    if (rows > 0) filled.push({ table, rows });
+    if (rows !== (copied.find((one) => one.table === table)?.rows ?? 0)) foreign.push({ table, rows });
   }
+  return foreign;
+}
+
+/** @throws TargetFilledError naming the tables of a target that have rows. @param copied rows of an unfinished transfer, which do not count */
+export async function checkEmpty(target: Reader, copied: readonly TableState[] = []): Promise<void> {
+  const filled = await foreignRows(target, copied);
   if (filled.length === 0) return;
   const list = filled.map(({ table, rows }) => `${table} (${rows.toLocaleString("en")})`).join(", ");
   throw new TargetFilledError(

@@ -78,7 +78,7 @@ export async function transfer(source: Reader, target: Writer, options: Transfer
   const hasSchema = await checkMigrations(target, "target");
   const before = hasSchema ? await target.state() : undefined;
   if (before?.state === "complete" && before.source === source.name && options.earlier !== "refuse")
-    return result("already", finished(before));
+    return alreadyDone(source, target, before);
   if (before?.state === "copying" && before.source !== source.name && options.restart !== true) {
     throw new TransferError(
       `the target ${target.name} has rows of an unfinished transfer from ${before.source}`,
@@ -99,7 +99,11 @@ export async function transfer(source: Reader, target: Writer, options: Transfer
   for (const name of CARRIED_TABLES) tables.push(await commonTable(name, source, target));
   await target.begin(source.name);
   const goesOn = before?.state === "copying" && options.restart !== true;
-  if (before !== undefined && !goesOn) await target.clear(tables, source.name);
+  if (before !== undefined && !goesOn) {
+    // An app that was started on an unfinished copy has rows of its own there. No other run writes any more, so the numbers are exact.
+    if (before.state === "copying") await checkEmpty(target, (await target.state())?.tables);
+    await target.clear(tables, source.name);
+  }
   const known = goesOn ? before.tables : [];
   const run = new Run(source, target, counts, options);
   const copying = performance.now();
@@ -116,6 +120,14 @@ export async function transfer(source: Reader, target: Writer, options: Transfer
   await target.complete(epoch);
   const rows = compared.reduce((sum, table) => sum + table.rows, 0) - known.reduce((sum, table) => sum + table.rows, 0);
   return result("complete", compared, { resumed: known.length > 0, rowsPerSecond: Math.round(rows / copySeconds) });
+}
+
+/** What a transfer that was finished before did. */
+export function alreadyDone(source: Reader, target: Writer, state: TransferState): TransferResult {
+  const tables = finished(state);
+  const rows = tables.reduce((sum, table) => sum + table.rows, 0);
+  const done = { from: source.name, to: target.name, outcome: "already", resumed: false, rows, seconds: 0, rowsPerSecond: 0 } as const;
+  return { ...done, tables, left: LEFT_TABLES };
 }
 
 function finished({ tables }: TransferState): TableResult[] {

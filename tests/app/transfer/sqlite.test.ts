@@ -187,6 +187,16 @@ describe("F1 A10 a transfer between two databases", () => {
       assert.deepEqual(await everything(files.to), await everything(files.from));
     }));
 
+  it("--restart deletes no rows of an app that was started on an unfinished copy", () =>
+    withSource(async (files) => {
+      await assert.rejects(run(files, {}, failingAt(30, { steps: 0 })), /crash at/);
+      const insert = "INSERT INTO quota_usage (company_id, resource, used) SELECT id, 'exams', 1 FROM companies LIMIT 1";
+      await onDatabase(files.to, (target) => target.run(insert));
+      const before = await everything(files.to);
+      await assert.rejects(run(files, { restart: true }), { name: "TransferError", message: /has rows already: quota_usage \(4\)/ });
+      assert.deepEqual(await everything(files.to), before);
+    }));
+
   it("an older run ends as soon as a newer one took over", () =>
     withSource(async (files) => {
       const later: { run?: Promise<TransferResult> } = {};
