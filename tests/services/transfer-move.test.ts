@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { DatabaseMovedError } from "../../app/src/db/database";
 import { migrate } from "../../app/src/db/migrate";
 import { SqliteDatabase } from "../../app/src/db/sqlite";
@@ -69,6 +70,11 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
       assert.deepEqual(await moved.all("SELECT count(*) AS count FROM orders"), [{ count: 600 }]);
       await moved.close();
       assert.equal((await moveToPostgres(file, url, {}))?.outcome, "already", "begun again after its end it has nothing to do");
+      // A later version of the app, whose migrations the sealed file never gets: here, one that forgot the newest.
+      const raw = new DatabaseSync(file);
+      raw.exec("DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)");
+      raw.close();
+      assert.equal((await moveToPostgres(file, url, {}))?.outcome, "already", "also by a version with other migrations");
     }));
 
   it("to Postgres: nothing to move without a file; refused when both sides have rows, and the file stays writable", () =>
@@ -81,6 +87,38 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
       await target.close();
       await assert.rejects(moveToPostgres(file, url, {}), { message: / has rows already: companies \(1\)/, hint: /moveData false/ });
       assert.equal(await app.run(RENAME), 3);
+    }));
+
+  it("back from a move that was not finished: the file goes on, and nothing of the half that Postgres has is put in its place", () =>
+    withApp(async (app, file, directory) => {
+      const { url } = await postgres.createDatabase();
+      assert.equal(await moveToSqlite(url, file, {}), undefined, "Postgres has no tables yet");
+      const stopped = new AbortController();
+      const onProgress = ({ table }: { readonly table: string }): void => {
+        if (table === "orders") stopped.abort();
+      };
+      await assert.rejects(moveToPostgres(file, url, { signal: stopped.signal, onProgress }), { name: "TransferStopped" });
+      assert.equal(await moveToSqlite(url, file, {}), undefined);
+      assert.deepEqual(readdirSync(directory).filter((name) => !/^app\.db(?:-wal|-shm)?$/.test(name)), []);
+      assert.equal(await app.run(RENAME), 3);
+      // An app was started on that half: what it wrote is not deleted by the next move.
+      const other = await openPostgres(url);
+      await other.run("INSERT INTO quota_usage (company_id, resource, used) SELECT id, 'exams', 1 FROM companies LIMIT 1");
+      await assert.rejects(moveToPostgres(file, url, {}), { message: / has rows already: quota_usage \(4\)/, hint: /moveData false/ });
+      assert.deepEqual(await other.all("SELECT count(*) AS count FROM quota_usage"), [{ count: 4 }]);
+      await other.close();
+    }));
+
+  it("back while an instance from before still has the file open: refused with what to do, and nothing is lost", () =>
+    withApp(async (app, file, directory) => {
+      const { url } = await postgres.createDatabase();
+      await moveToPostgres(file, url, {});
+      await assert.rejects(moveToSqlite(url, file, {}), { message: /cannot be put aside/, hint: /docker stop/ });
+      assert.deepEqual(readdirSync(directory).filter((name) => name.includes("before")), []);
+      await app.close();
+      const back = await moveToSqlite(url, file, {});
+      assert.equal(back?.result.outcome, "complete");
+      await back.source.close();
     }));
 
   it("and back: the app on Postgres reads on and is refused its writes until Postgres is left; the former file is kept", () =>
@@ -105,9 +143,9 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
       assert.equal(await onSqlite.run("UPDATE companies SET name = 'Home' WHERE name = 'On Postgres'"), 3);
       await onSqlite.close();
       await back.source.close();
-      // Begun again: with a Postgres that may have been written since it must not be guessed which side counts; without one it is done.
+      // Begun again: Postgres may have been written since, also one that is away at this moment; it must not be guessed which side counts.
       await assert.rejects(moveToSqlite(urls.url, file, {}), /were copied back at .*, and both/);
-      assert.equal(await moveToSqlite("postgres://owner:x@127.0.0.1:1/app", file, {}), undefined);
+      await assert.rejects(moveToSqlite("postgres://owner:x@127.0.0.1:1/app", file, {}), { message: /cannot be used/, hint: /moveData false/ });
       await onPostgres.close();
     }));
 });

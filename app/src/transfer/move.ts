@@ -3,16 +3,20 @@ import { DatabaseSync } from "node:sqlite";
 import { migrate, readMigrations } from "../db/migrate";
 import { MOVED_VERSION, SqliteDatabase } from "../db/sqlite";
 import { assetDirectory } from "../assets";
+import { foreignRows } from "./checks";
 import { TargetFilledError, TransferError } from "./failure";
 import { PostgresReader, PostgresWriter } from "./postgres-store";
 import { HeldSqliteReader, SqliteWriter } from "./sqlite-store";
 import { CARRIED_TABLES } from "./tables";
-import { transfer, type TransferOptions, type TransferResult } from "./transfer";
+import { alreadyDone, transfer, type TransferOptions, type TransferResult } from "./transfer";
 
 /** Which part of the options a move leaves to its caller. */
 type MoveOptions = Pick<TransferOptions, "signal" | "onProgress">;
 
 const KEEP_APART = "To leave the SQLite file where it is and use Postgres as it is: pulumi config set moveData false";
+
+const NEVER_THERE =
+  "If no update to phase database ever came to its end, the rows are in the SQLite file still; to leave Postgres behind: pulumi config set moveData false";
 
 /**
  * Moves the rows of a running phase `cluster` to Postgres. While it runs, the app on the file is refused its writes and reads on. If it fails or
@@ -28,8 +32,10 @@ export async function moveToPostgres(file: string, url: string, options: MoveOpt
     const target = await PostgresWriter.open(url);
     try {
       const { hasMoved } = source;
-      const state = (await target.state())?.state;
-      if (hasMoved && state === undefined) {
+      const before = await target.state();
+      // Whatever the app's schema is by now: a sealed file stays at the one it was sealed with.
+      if (hasMoved && before?.state === "complete" && before.source === source.name) return alreadyDone(source, target, before);
+      if (hasMoved && before === undefined) {
         throw new TransferError(
           `${source.name} was moved before, and the Postgres it was moved to is not this one, which is empty`,
           KEEP_APART,
@@ -77,24 +83,25 @@ export interface MovedBack {
 /**
  * Copies all rows of Postgres into a new SQLite file, for the way back to phase `cluster`. While it runs, and until Postgres is gone or
  * the connection is closed, the app on Postgres is refused its writes and reads on. The former file is kept beside the new one.
- * @returns `undefined` when it was done before and Postgres is gone.
- * @throws TransferError also when it was done before and Postgres is still there.
+ * @returns `undefined` when Postgres never took over: the move to it was not finished, and the app goes on with the file.
+ * @throws TransferError also when it was done before.
  */
 export async function moveToSqlite(url: string, file: string, options: MoveOptions): Promise<MovedBack | undefined> {
   const isThere = movedBackAt(file);
   let source: PostgresReader;
   try {
+    if (isInUse(file) && !(await hasTakenOver(url))) return undefined;
     source = await PostgresReader.hold(url, CARRIED_TABLES);
   } catch (error) {
-    // The container was started again after Postgres had gone: what it is to do is done.
-    if (isThere === undefined || !(error instanceof TransferError)) throw error;
-    return undefined;
+    // Not to be reached is not gone: it may have been written since the rows came back. Where it is gone nobody asks; see stacks/cluster.ts.
+    if (error instanceof TransferError) throw new TransferError(error.message, error.hint ?? NEVER_THERE);
+    throw error;
   }
   if (isThere !== undefined) {
     await source.close();
     throw new TransferError(
       `the rows were copied back at ${isThere}, and both the SQLite file and Postgres may have been written since`,
-      "Go on in phase database (pulumi config set phase database) or leave what Postgres has behind: pulumi config set moveData false",
+      "Choose one with pulumi config set moveData false: phase database goes on with what Postgres has, phase cluster with what the file has",
     );
   }
   const incoming = `${file}.incoming`;
@@ -111,6 +118,29 @@ export async function moveToSqlite(url: string, file: string, options: MoveOptio
   } catch (error) {
     await source.close();
     throw error;
+  }
+}
+
+/** The app writes to this file: it has the app's tables, and was not sealed. */
+function isInUse(file: string): boolean {
+  if (!existsSync(file) || statSync(file).size === 0) return false;
+  const connection = new DatabaseSync(file);
+  try {
+    const { user_version: version } = connection.prepare("PRAGMA user_version").get() as { readonly user_version: number };
+    return version !== MOVED_VERSION && connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'companies'").get() !== undefined;
+  } finally {
+    connection.close();
+  }
+}
+
+/** Whether an app ever had its rows in this Postgres: it holds others than an unfinished move put there. @throws TransferError unreachable */
+async function hasTakenOver(url: string): Promise<boolean> {
+  const target = await PostgresWriter.open(url);
+  try {
+    const state = await target.state();
+    return state?.state === "complete" || (await foreignRows(target, state?.tables)).length > 0;
+  } finally {
+    await target.close();
   }
 }
 
@@ -141,9 +171,23 @@ function putInPlace(incoming: string, file: string): string | undefined {
   return kept;
 }
 
-/** Everything in the file itself, and nothing in a log beside it: only then may it have another name. */
+/**
+ * Everything in the file itself, and nothing in a log beside it: only then may it have another name. Whoever had it open would delete the log of
+ * the file that has its name by then.
+ * @throws TransferError when somebody has it open.
+ */
 function whole(file: string): void {
-  const connection = new DatabaseSync(file);
-  connection.exec("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE");
-  connection.close();
+  const connection = new DatabaseSync(file, { timeout: 5000 });
+  try {
+    connection.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    const { journal_mode: mode } = connection.prepare("PRAGMA journal_mode = DELETE").get() as { readonly journal_mode: string };
+    if (mode !== "delete") throw new Error(`its journal stays ${mode}`);
+  } catch (error) {
+    throw new TransferError(
+      `${file} cannot be put aside: ${(error as Error).message}`,
+      "An instance of the app from before the last switch of phase still has it open: stop that one (docker ps, docker stop), and update again",
+    );
+  } finally {
+    connection.close();
+  }
 }
