@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { App } from "../components/local/app";
-import { DataMove, MOVE_SERVICES } from "../components/local/data-move";
+import { DataMove } from "../components/local/data-move";
 import { Image } from "../components/local/image";
 import { Network } from "../components/local/network";
 import { SecretFiles, SECRETS_PATH } from "../components/local/secret-files";
@@ -15,13 +15,18 @@ import { appSettings, appSource, consoleUrl, imageSource, loadBalancer } from ".
 import type { PhaseOutputs } from "./outputs";
 import { carriesRows, moveAttempt } from "./local/move-attempt";
 import { dockerHost } from "./local/preflight";
-import { currentCluster } from "./local/primary";
+import { currentCluster, postgresVolumes } from "./local/primary";
 
 /** What is given up, and how to say that it is meant. */
 const LEAVING =
-  "this stack has a Postgres, and phase cluster has none: the rows are copied back into one SQLite file, Postgres, its standbys and Redis are " +
-  "deleted (protected ones only after protect false), writes are refused while it is copied, and nothing fails over any more. " +
-  "If that is meant: pulumi config set leaveDatabase true. To leave the rows behind instead: pulumi config set moveData false";
+  "this stack has a Postgres, and phase cluster has none: Postgres, its standbys, its backups and Redis are deleted (protected ones only after " +
+  "protect false), and nothing fails over any more. Before that the rows are copied back into one SQLite file, and writes are refused meanwhile; " +
+  "NOT with moveData false or an image of your own: then they are deleted with Postgres. If that is meant: pulumi config set leaveDatabase true";
+
+/** After `npm run down -- --keep-data`, or when its containers were removed by hand. */
+const AWAY =
+  "this stack has volumes of a Postgres that does not run, so its rows cannot be copied back, and phase cluster would delete the volumes: first start it " +
+  "(phase database). To leave its rows behind, also when they came back before: pulumi config set moveData false, and leaveDatabase true";
 
 /**
  * Phase `cluster`: one Docker host, the clustered app on an embedded database, behind a load balancer.
@@ -29,11 +34,12 @@ const LEAVING =
  */
 export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
   // In parallel, and both before the first resource: a mistake must not leave half a stack.
-  const [host, source, grafana, before, attempt] = await Promise.all([
-    ...([dockerHost(), appSource(config), config.monitoring ? grafanaImage() : undefined, currentCluster()] as const),
-    carriesRows(config) && config.leaveDatabase ? moveAttempt(MOVE_SERVICES["to-sqlite"]) : undefined,
+  const [host, source, grafana, before, hasVolumes, attempt] = await Promise.all([
+    ...([dockerHost(), appSource(config), config.monitoring ? grafanaImage() : undefined, currentCluster(), postgresVolumes()] as const),
+    carriesRows(config) && config.leaveDatabase ? moveAttempt("to-sqlite") : undefined,
   ]);
-  if (carriesRows(config) && !before.firstStart && !config.leaveDatabase) throw new pulumi.RunError(LEAVING);
+  if ((!before.firstStart || hasVolumes) && !config.leaveDatabase) throw new pulumi.RunError(LEAVING);
+  if (before.firstStart && hasVolumes && attempt?.isDone === false) throw new pulumi.RunError(AWAY);
   checkCapacity({ ...config, postgresCpus: undefined }, host);
 
   const network = new Network("network");

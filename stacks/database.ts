@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Connection } from "../components/contract";
 import { App } from "../components/local/app";
-import { DataMove, MOVE_SERVICES } from "../components/local/data-move";
+import { DataMove } from "../components/local/data-move";
 import { Etcd } from "../components/local/etcd";
 import { Image } from "../components/local/image";
 import { Kafka } from "../components/local/kafka";
@@ -37,7 +37,7 @@ import type { AppPools, Limits } from "./local/sizing/types";
 export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const [host, source, program, cluster, attempt, running, grafana] = await Promise.all([
     ...([dockerHost(), appSource(config), operatorProgram(), currentCluster()] as const),
-    carriesRows(config) ? moveAttempt(MOVE_SERVICES["to-postgres"]) : undefined,
+    carriesRows(config) ? moveAttempt("to-postgres") : undefined,
     config.kafka ? runningBrokers() : undefined,
     config.monitoring ? grafanaImage() : undefined,
   ]);

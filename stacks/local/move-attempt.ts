@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { ATTEMPT_LABEL, type DataMoveArgs } from "../../components/local/data-move";
+import { ATTEMPT_LABEL, type DataMoveArgs, type DataMoveDirection, MOVE_SERVICES } from "../../components/local/data-move";
 import type { StackConfig } from "../config";
 import { type DockerEndpoint, dockerEndpoint, type EndpointSettings, programSettings } from "./docker-endpoint";
 import { dockerCommand, dockerRequest, isSsh } from "./docker-request";
@@ -9,6 +9,8 @@ interface Attempt {
   readonly number: number;
   /** Such as `Up 2 minutes (healthy)`. */
   readonly status: string;
+  /** Seconds since 1970. */
+  readonly createdAt: number;
 }
 
 /** Whether a switch of phase takes the rows along. An image of the user's own has no program for it, and tables of its own. */
@@ -19,19 +21,27 @@ export function carriesRows({ moveData, image }: Pick<StackConfig, "moveData" | 
 /**
  * Which attempt of moving rows this update is: that of the container whose move is done and which still says so, else the next one, so that a
  * failed move is begun again by every `pulumi up`, and never taken for one that was done.
- * @param service label of the container, see DataMove.
  * @throws the error of Docker: what is not known here must not be guessed.
  */
-export async function moveAttempt(service: string, settings: EndpointSettings = programSettings()): Promise<DataMoveArgs["attempt"]> {
+export async function moveAttempt(
+  direction: DataMoveDirection,
+  settings: EndpointSettings = programSettings(),
+): Promise<DataMoveArgs["attempt"]> {
   const endpoint = dockerEndpoint(settings);
-  const attempts = isSsh(endpoint) ? parsed(await dockerCommand(endpoint, commandLine(service))) : await listed(endpoint, service);
-  return nextAttempt(attempts);
+  const of = async (service: string): Promise<Attempt[]> =>
+    isSsh(endpoint) ? parsed(await dockerCommand(endpoint, commandLine(service))) : await listed(endpoint, service);
+  const opposite = direction === "to-postgres" ? "to-sqlite" : "to-postgres";
+  return nextAttempt(...(await Promise.all([of(MOVE_SERVICES[direction]), of(MOVE_SERVICES[opposite])])));
 }
 
-/** Exported for tests. */
-export function nextAttempt(attempts: readonly Attempt[]): DataMoveArgs["attempt"] {
+/**
+ * Exported for tests.
+ * @param back attempts of the other direction. Their containers are deleted when a switch of phase comes to its end; one that began later tells
+ * of a switch that did not, and that the rows may have left again since this direction was done.
+ */
+export function nextAttempt(attempts: readonly Attempt[], back: readonly Attempt[]): DataMoveArgs["attempt"] {
   const done = attempts.find(({ status }) => status.includes("(healthy)"));
-  if (done !== undefined) return { number: done.number, isDone: true };
+  if (done !== undefined && !back.some(({ createdAt }) => createdAt >= done.createdAt)) return { number: done.number, isDone: true };
   return { number: Math.max(0, ...attempts.map(({ number }) => number)) + 1, isDone: false };
 }
 
@@ -44,15 +54,23 @@ async function listed(endpoint: DockerEndpoint, service: string): Promise<Attemp
   const list = JSON.parse(await dockerRequest(endpoint, `/containers/json?all=true&filters=${query}`)) as readonly {
     readonly Labels?: Readonly<Record<string, string>> | null;
     readonly Status: string;
+    readonly Created: number;
   }[];
-  return list.map(({ Labels, Status }) => ({ number: Number(Labels?.[ATTEMPT_LABEL] ?? 0), status: Status }));
+  return list.map(({ Labels, Status, Created }) => ({
+    ...{ number: Number(Labels?.[ATTEMPT_LABEL] ?? 0), status: Status, createdAt: Created },
+  }));
 }
 
 function commandLine(service: string): string {
   const chosen = filters(service).map((label) => `--filter 'label=${label}'`);
-  return ["docker ps --all", ...chosen, `--format '{{.Label "${ATTEMPT_LABEL}"}} {{.Status}}'`].join(" ");
+  return ["docker ps --all", ...chosen, `--format '{{.Label "${ATTEMPT_LABEL}"}}|{{.CreatedAt}}|{{.Status}}'`].join(" ");
 }
 
-function parsed(lines: string): Attempt[] {
-  return [...lines.matchAll(/^(\d*) (.*)$/gm)].map(([, number = "", status = ""]) => ({ number: Number(number), status }));
+/** Exported for tests. @param lines such as `2|2026-11-22 14:59:13 +0000 UTC|Up 2 minutes (healthy)` */
+export function parsed(lines: string): Attempt[] {
+  return [...lines.matchAll(/^(\d*)\|(\S+) (\S+) ([+-]\d\d)(\d\d)[^|]*\|(.*)$/gm)].map(
+    ([, number = "", day = "", time = "", hours = "", minutes = "", status = ""]) => ({
+      ...{ number: Number(number), status, createdAt: Date.parse(`${day}T${time}${hours}:${minutes}`) / 1000 },
+    }),
+  );
 }

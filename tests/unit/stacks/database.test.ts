@@ -181,6 +181,23 @@ describe("phase database", function () {
     assert.ok(!(await rig.run({})).recorder.resources.some(({ name }) => name.startsWith("data-move")));
   });
 
+  it("A1 its volumes without its containers, as down --keep-data leaves them, are no reason to delete them unasked", async () => {
+    rig.hasPostgresVolumes = true;
+    try {
+      for (const config of [{}, { "phased-stack:moveData": "false" }, { "phased-stack:image": "registry.example.com/team/app:1" }]) {
+        const { message, recorder } = await rig.refusal({ "phased-stack:phase": "cluster", ...config });
+        assert.match(message, /pulumi config set leaveDatabase true/);
+        assert.deepEqual(recorder.resources, []);
+      }
+      const { message } = await rig.refusal({ "phased-stack:phase": "cluster", "phased-stack:leaveDatabase": "true" });
+      assert.match(message, /Postgres that does not run/);
+      const { recorder } = await rig.run({ leaveDatabase: "true", moveData: "false" });
+      assert.ok(recorder.resources.some(({ name }) => name === "app-0"));
+    } finally {
+      rig.hasPostgresVolumes = false;
+    }
+  });
+
   it("has everything phase cluster has under the same URN: switching there and back deletes no document and no SQLite data", async () => {
     const cluster = (await rig.run({})).recorder;
     assert.deepEqual(cluster.resources.map(({ urn }) => urn).sort(), urns(SHARED_URNS));

@@ -1,17 +1,33 @@
 import assert from "node:assert/strict";
-import { carriesRows, nextAttempt } from "../../../stacks/local/move-attempt";
+import { carriesRows, nextAttempt, parsed } from "../../../stacks/local/move-attempt";
 
 describe("F1 attempts of moving rows", () => {
   it("a move that is done stays done; one that failed, was killed, or still runs without being done is begun again by the next update", () => {
-    assert.deepEqual(nextAttempt([]), { number: 1, isDone: false });
-    assert.deepEqual(nextAttempt([{ number: 3, status: "Up 2 days (healthy)" }]), { number: 3, isDone: true });
-    assert.deepEqual(nextAttempt([{ number: 1, status: "Exited (137) 2 seconds ago" }]), { number: 2, isDone: false });
-    assert.deepEqual(nextAttempt([{ number: 1, status: "Up 2 seconds (health: starting)" }]), { number: 2, isDone: false });
+    assert.deepEqual(nextAttempt([], []), { number: 1, isDone: false });
+    assert.deepEqual(nextAttempt([{ number: 3, status: "Up 2 days (healthy)", createdAt: 1 }], []), { number: 3, isDone: true });
+    assert.deepEqual(nextAttempt([{ number: 1, status: "Exited (137) 2 seconds ago", createdAt: 1 }], []), { number: 2, isDone: false });
+    assert.deepEqual(nextAttempt([{ number: 1, status: "Up 2 seconds (health: starting)", createdAt: 1 }], []), { number: 2, isDone: false });
     const both = [
-      { number: 4, status: "Exited (1) 1 minute ago" },
-      { number: 5, status: "Up 1 minute (healthy)" },
+      { number: 4, status: "Exited (1) 1 minute ago", createdAt: 1 },
+      { number: 5, status: "Up 1 minute (healthy)", createdAt: 2 },
     ];
-    assert.deepEqual(nextAttempt(both), { number: 5, isDone: true });
+    assert.deepEqual(nextAttempt(both, []), { number: 5, isDone: true });
+  });
+
+  it("a move that is done counts no more once one in the other direction began: a switch of phase that came to no end leaves both", () => {
+    const done = { number: 3, status: "Up 2 days (healthy)", createdAt: 100 };
+    const back = (createdAt: number, status: string) => [{ number: 1, status, createdAt }];
+    assert.deepEqual(nextAttempt([done], back(99, "Up 3 days (healthy)")), { number: 3, isDone: true });
+    assert.deepEqual(nextAttempt([done], back(101, "Up 1 minute (healthy)")), { number: 4, isDone: false });
+    assert.deepEqual(nextAttempt([done], back(101, "Exited (1) 1 minute ago")), { number: 4, isDone: false });
+  });
+
+  it("over ssh the same is read from lines of docker ps", () => {
+    const lines = "2|2026-11-22 15:59:13 +0100 CET|Up 2 minutes (healthy)\n|2026-11-22 14:00:00 +0000 UTC|Exited (1) 2 hours ago\n";
+    assert.deepEqual(parsed(lines), [
+      { number: 2, status: "Up 2 minutes (healthy)", createdAt: Date.UTC(2026, 10, 22, 14, 59, 13) / 1000 },
+      { number: 0, status: "Exited (1) 2 hours ago", createdAt: Date.UTC(2026, 10, 22, 14) / 1000 },
+    ]);
   });
 
   it("rows are taken along unless that is not wanted, or the image is one's own", () => {

@@ -13,6 +13,8 @@ export interface ProgramRun {
 
 /** The program against a Docker Engine that only tells its properties. */
 export interface ProgramRig {
+  /** Whether the engine has volumes of a Postgres; it never has containers. @default false */
+  hasPostgresVolumes: boolean;
   run(config: Readonly<Record<string, string>>, stack?: string): Promise<ProgramRun>;
   /** Message of the program's refusal, and what it had registered by then; keys of the configuration are written in full. */
   refusal(config: Readonly<Record<string, string>>): Promise<{ readonly message: string; readonly recorder: Recorder }>;
@@ -30,12 +32,17 @@ export async function programRig(memoryMb = 8192, hasImages = true): Promise<Pro
       response.writeHead(500).end(JSON.stringify({ message: "lookup registry-1.docker.io: no such host" }));
       return;
     }
+    if (request.url?.startsWith("/volumes") === true && rig.hasPostgresVolumes) {
+      response.end(JSON.stringify({ Volumes: [{ Name: "postgres-1-data" }] }));
+      return;
+    }
     // Nothing runs on it.
     response.end(JSON.stringify(request.url?.startsWith("/containers/") === true ? [] : info));
   });
   await new Promise<void>((resolve) => engine.listen(0, "127.0.0.1", resolve));
   const host = `tcp://127.0.0.1:${(engine.address() as AddressInfo).port}`;
-  return {
+  const rig: ProgramRig = {
+    hasPostgresVolumes: false,
     async run(config, stack = "dev") {
       const recorder = await Recorder.install("phased-stack", stack);
       const prefixed = Object.entries({ "docker:host": host, ...config }).map(([key, value]) => [
@@ -63,4 +70,5 @@ export async function programRig(memoryMb = 8192, hasImages = true): Promise<Pro
         engine.closeAllConnections();
       }),
   };
+  return rig;
 }
