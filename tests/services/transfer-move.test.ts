@@ -146,6 +146,7 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
       // Begun again: Postgres may have been written since, also one that is away at this moment; it must not be guessed which side counts.
       await assert.rejects(moveToSqlite(urls.url, file, {}), /were copied back at .*, and both/);
       await assert.rejects(moveToSqlite("postgres://owner:x@127.0.0.1:1/app", file, {}), { message: /cannot be used/, hint: /moveData false/ });
+      assert.equal(await moveToSqlite("postgres://owner:x@postgres-proxy.invalid:5432/app", file, {}), undefined, "Postgres is gone: done");
       await onPostgres.close();
     }));
 });

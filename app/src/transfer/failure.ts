@@ -13,6 +13,9 @@ export class TransferError extends Error {
 /** The target has rows of somebody else's. */
 export class TargetFilledError extends TransferError {}
 
+/** No host has the name of the database: its containers are gone, or stopped. One that only does not answer is no such host. */
+export class UnknownHostError extends TransferError {}
+
 /** Stopped by a signal between two batches: what was copied stays, and the next run goes on from there. */
 export class TransferStopped extends Error {
   override readonly name = "TransferStopped";

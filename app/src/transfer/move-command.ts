@@ -40,7 +40,7 @@ export async function runMove(command: MoveCommand, progress: ReturnType<typeof 
   } else if (command.direction === "to-sqlite" && from.kind === "postgres" && to.kind === "sqlite") {
     const moved = await moveToSqlite(from.url, to.file, options);
     if (moved === undefined) {
-      done("Postgres never took over from this file: nothing to move\n");
+      done("the rows are in this file, and no Postgres has others: nothing to move\n");
       return;
     }
     const { result, kept, source } = moved;

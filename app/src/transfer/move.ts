@@ -4,7 +4,7 @@ import { migrate, readMigrations } from "../db/migrate";
 import { MOVED_VERSION, SqliteDatabase } from "../db/sqlite";
 import { assetDirectory } from "../assets";
 import { foreignRows } from "./checks";
-import { TargetFilledError, TransferError } from "./failure";
+import { TargetFilledError, TransferError, UnknownHostError } from "./failure";
 import { PostgresReader, PostgresWriter } from "./postgres-store";
 import { HeldSqliteReader, SqliteWriter } from "./sqlite-store";
 import { CARRIED_TABLES } from "./tables";
@@ -83,8 +83,8 @@ export interface MovedBack {
 /**
  * Copies all rows of Postgres into a new SQLite file, for the way back to phase `cluster`. While it runs, and until Postgres is gone or
  * the connection is closed, the app on Postgres is refused its writes and reads on. The former file is kept beside the new one.
- * @returns `undefined` when Postgres never took over: the move to it was not finished, and the app goes on with the file.
- * @throws TransferError also when it was done before.
+ * @returns `undefined` when it was done before and Postgres is gone, or when Postgres never took over from the file that is there.
+ * @throws TransferError also when it was done before, and Postgres is there or does not answer.
  */
 export async function moveToSqlite(url: string, file: string, options: MoveOptions): Promise<MovedBack | undefined> {
   const isThere = movedBackAt(file);
@@ -93,7 +93,8 @@ export async function moveToSqlite(url: string, file: string, options: MoveOptio
     if (isInUse(file) && !(await hasTakenOver(url))) return undefined;
     source = await PostgresReader.hold(url, CARRIED_TABLES);
   } catch (error) {
-    // Not to be reached is not gone: it may have been written since the rows came back. Where it is gone nobody asks; see stacks/cluster.ts.
+    // The container was made or started again after Postgres had gone: what it is to do is done. One that only does not answer may have newer rows.
+    if (isThere !== undefined && error instanceof UnknownHostError) return undefined;
     if (error instanceof TransferError) throw new TransferError(error.message, error.hint ?? NEVER_THERE);
     throw error;
   }

@@ -6,7 +6,7 @@ import { PostgresDatabase } from "../db/postgres";
 import { isConflict } from "../db/postgres-errors";
 import { numberedParameters } from "../db/postgres-sql";
 import { postgresAddress, type Authorities, type PostgresAddress } from "../db/tls";
-import { TransferError } from "./failure";
+import { TransferError, UnknownHostError } from "./failure";
 import * as state from "./state";
 import type { Applied, Reader, Table, TableState, TransferState, Writer } from "./store";
 import { canonical, kindOfType, type Value, type ValueKind } from "./values";
@@ -189,7 +189,8 @@ async function connected(url: string, authorities: Authorities | undefined): Pro
   } catch (error) {
     const { code, message } = error as Error & { readonly code?: string };
     await client.end().catch(() => undefined);
-    throw new TransferError(`postgres://${hostname}:${port || "5432"}${pathname} cannot be used: ${message || code || "no answer"}`);
+    const Kind = code === "ENOTFOUND" || code === "EAI_AGAIN" ? UnknownHostError : TransferError;
+    throw new Kind(`postgres://${hostname}:${port || "5432"}${pathname} cannot be used: ${message || code || "no answer"}`);
   }
   return [address, client];
 }
