@@ -56,7 +56,9 @@ export function containerDefinitions(args: ContainerArgs): pulumi.Output<string>
       ulimits: [{ name: "nofile", softLimit: defaults.openFiles, hardLimit: defaults.openFiles }],
       ...(serves
         ? {
-            portMappings: [{ name: CONTAINER, containerPort: APP_PORT, hostPort: APP_PORT, protocol: "tcp", appProtocol: "http" }],
+            // No appProtocol, which is TCP: on Fargate the proxy of Service Connect listens on this port, for the load balancer as well, and a
+            // proxy for HTTP ends every answer that is not complete after 15 seconds, streams of chat among them.
+            portMappings: [{ name: CONTAINER, containerPort: APP_PORT, hostPort: APP_PORT, protocol: "tcp" }],
             // ECS does not read the image's own. Asked of the container itself, so also for tasks without a load balancer.
             healthCheck: { command: ["CMD", "node", "main.js", "healthcheck"], ...defaults.healthCheck },
           }

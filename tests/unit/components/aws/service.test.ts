@@ -107,6 +107,11 @@ describe("the app on ECS", () => {
         }),
         ["app", "jobs", "consumer"].map((dnsName) => [true, [{ dnsName, port: 3001 }]]),
       );
+      assert.deepEqual(
+        container("web-task")["portMappings"],
+        [{ name: "app", containerPort: 3001, hostPort: 3001, protocol: "tcp" }],
+        "as a proxy for HTTP, Service Connect would end streams after 15 s",
+      );
       assert.equal(
         recorder.get("jobs-service").inputs["healthCheckGracePeriodSeconds"],
         undefined,
