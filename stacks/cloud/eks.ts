@@ -50,6 +50,7 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
       kmsKeyArn: keys.arns.data,
       administratorArns: config.eksAdministrators ?? [],
       publicCidrs: config.eksApiCidrs,
+      endpointsGroupId: profile.interfaceEndpoints ? groups.id("endpoints") : undefined,
     },
     { provider: awsProvider },
   );

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { transformed, type Transform } from "../../transform";
 import { type AwsArgs, type AwsContext, type LogSettings, partitionOf, tagsOf } from "../context";
 import { serviceRole } from "../iam";
+import { PORTS } from "../security-groups";
 import { createLogGroups } from "./addons";
 import { clusterName } from "./name";
 
@@ -46,6 +47,11 @@ export interface KubernetesClusterArgs extends AwsArgs {
   readonly administratorArns: readonly string[];
   /** Ranges of addresses from which the API is reached over the internet. @default none: from inside of the network only */
   readonly publicCidrs?: readonly string[] | undefined;
+  /**
+   * Group of the network's interface endpoints, which lets the cluster's group in: nodes of the pool `system` are in that one alone, and the names of
+   * ECR and CloudWatch lead to the endpoints from everywhere in the network. @default none, there are no such endpoints
+   */
+  readonly endpointsGroupId?: pulumi.Input<string> | undefined;
   /** Refuse deletion: EKS' own protection and Pulumi's `protect`. */
   readonly protect: boolean;
   /** Changes to the child resource before it is created. */
@@ -109,10 +115,12 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       ...nodes.attachments,
     ]);
     const access = this.giveAccess(name, args);
-    // Through the access: before it nobody gets in, whoever made the cluster.
-    this.clusterName = pulumi.all([this.cluster.name, pulumi.all(access.map(({ id }) => id))]).apply(([clusterName]) => clusterName);
-    this.kubeconfig = kubeconfigOf(context, this.cluster, this.clusterName);
     this.securityGroupId = this.cluster.vpcConfig.apply(({ clusterSecurityGroupId }) => clusterSecurityGroupId);
+    const ways = args.endpointsGroupId === undefined ? [] : [this.openEndpoints(`${name}-to-endpoints`, args, args.endpointsGroupId)];
+    const before = [...access, ...ways].map(({ id }) => id);
+    // Through the access: before it nobody gets in, whoever made the cluster. And through the way to its images.
+    this.clusterName = pulumi.all([this.cluster.name, pulumi.all(before)]).apply(([clusterName]) => clusterName);
+    this.kubeconfig = kubeconfigOf(context, this.cluster, this.clusterName);
     this.nodeRoleName = nodes.role.name;
     this.registerOutputs({ clusterName: this.clusterName, securityGroupId: this.securityGroupId });
   }
@@ -163,6 +171,21 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         // A cluster takes a quarter of an hour.
         { parent: this, protect, dependsOn },
       ),
+    );
+  }
+
+  private openEndpoints(name: string, { context }: AwsArgs, securityGroupId: pulumi.Input<string>): aws.vpc.SecurityGroupIngressRule {
+    return new aws.vpc.SecurityGroupIngressRule(
+      name,
+      {
+        securityGroupId,
+        referencedSecurityGroupId: this.securityGroupId,
+        ...{ ipProtocol: "tcp", fromPort: PORTS.https, toPort: PORTS.https },
+        // EC2 takes no apostrophe in a description.
+        description: "From nodes of the pools of EKS: images, logs",
+        tags: tagsOf(context, name),
+      },
+      { parent: this },
     );
   }
 

@@ -121,6 +121,17 @@ describe("phase cloud on EKS", function () {
     assert.match(pool, /"on-demand"\]/);
   });
 
+  it("lets nodes of EKS' own pools, which are in the cluster's group alone, reach the endpoints that names of AWS lead to", async () => {
+    const { recorder } = await run("prod");
+    const { inputs } = recorder.get("cluster-to-endpoints");
+    assert.deepEqual([inputs["referencedSecurityGroupId"], inputs["fromPort"], inputs["toPort"]], ["sg-cluster-eks", 443, 443]);
+    const { dependencies } = recorder.get("cluster-addons-metrics-server");
+    assert.ok(
+      dependencies.some((urn) => urn.endsWith("::cluster-to-endpoints")),
+      "add-ons pull their images that way",
+    );
+  });
+
   it("is reached from inside of the network only in production, and by named addresses in development", async () => {
     const { recorder } = await run("prod");
     const config = recorder.get("cluster-eks").inputs["vpcConfig"] as Record<string, unknown>;
