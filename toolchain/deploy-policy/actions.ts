@@ -56,7 +56,7 @@ export const ACTIONS: Readonly<Record<string, string>> = {
     "ec2: CreateVpc DescribeVpcs DescribeVpcAttribute ModifyVpcAttribute DescribeNetworkAcls DescribeRouteTables DescribeSecurityGroups DeleteVpc CreateTags DeleteTags",
   "aws:ec2/vpcEndpoint:VpcEndpoint":
     "ec2: CreateVpcEndpoint DescribeVpcEndpoints ModifyVpcEndpoint DeleteVpcEndpoints DescribePrefixLists DescribeNetworkInterfaces DescribeSubnets DescribeSecurityGroups " +
-    "DescribeVpcs CreateTags DeleteTags",
+    "DescribeVpcs CreateTags DeleteTags; route53: AssociateVPCWithHostedZone",
   "aws:ec2/vpcPeeringConnection:VpcPeeringConnection":
     "ec2: CreateVpcPeeringConnection DescribeVpcPeeringConnections ModifyVpcPeeringConnectionOptions DeleteVpcPeeringConnection CreateTags DeleteTags",
   "aws:ec2/vpcPeeringConnectionAccepter:VpcPeeringConnectionAccepter":
@@ -90,7 +90,8 @@ export const ACTIONS: Readonly<Record<string, string>> = {
   "aws:elasticache/replicationGroup:ReplicationGroup":
     "elasticache: CreateReplicationGroup DescribeReplicationGroups ModifyReplicationGroup ModifyReplicationGroupShardConfiguration IncreaseReplicaCount DecreaseReplicaCount " +
     "DescribeCacheClusters ModifyCacheCluster DeleteReplicationGroup CreateSnapshot AddTagsToResource RemoveTagsFromResource ListTagsForResource; iam: CreateServiceLinkedRole; " +
-    "kms: DescribeKey CreateGrant; ec2: DescribeSubnets DescribeSecurityGroups DescribeVpcs",
+    "kms: DescribeKey CreateGrant; ec2: DescribeSubnets DescribeSecurityGroups DescribeVpcs; " +
+    "logs: CreateLogDelivery GetLogDelivery UpdateLogDelivery DeleteLogDelivery ListLogDeliveries PutResourcePolicy DescribeResourcePolicies DescribeLogGroups",
   "aws:elasticache/subnetGroup:SubnetGroup":
     "elasticache: CreateCacheSubnetGroup DescribeCacheSubnetGroups ModifyCacheSubnetGroup DeleteCacheSubnetGroup AddTagsToResource RemoveTagsFromResource ListTagsForResource; " +
     "ec2: DescribeSubnets DescribeVpcs",
@@ -119,7 +120,8 @@ export const ACTIONS: Readonly<Record<string, string>> = {
   "aws:msk/cluster:Cluster":
     "kafka: CreateCluster CreateClusterV2 DescribeCluster DescribeClusterV2 DescribeClusterOperation DescribeClusterOperationV2 GetBootstrapBrokers ListNodes UpdateBrokerCount UpdateBrokerStorage UpdateBrokerType " +
     "UpdateClusterConfiguration UpdateClusterKafkaVersion UpdateConnectivity UpdateMonitoring UpdateSecurity DeleteCluster TagResource UntagResource ListTagsForResource; " +
-    "iam: CreateServiceLinkedRole; kms: DescribeKey CreateGrant; ec2: DescribeSubnets DescribeSecurityGroups DescribeVpcs",
+    "iam: CreateServiceLinkedRole; kms: DescribeKey CreateGrant; ec2: DescribeSubnets DescribeSecurityGroups DescribeVpcs; " +
+    "logs: CreateLogDelivery GetLogDelivery UpdateLogDelivery DeleteLogDelivery ListLogDeliveries PutResourcePolicy DescribeResourcePolicies DescribeLogGroups",
   "aws:msk/configuration:Configuration":
     "kafka: CreateConfiguration DescribeConfiguration DescribeConfigurationRevision UpdateConfiguration DeleteConfiguration",
   "aws:rds/instance:Instance":
@@ -203,9 +205,10 @@ export const UNSCOPED: Readonly<Record<string, string>> = {
     "DescribeCapacityReservation DescribeListenerAttributes DescribeListeners DescribeLoadBalancerAttributes DescribeLoadBalancers DescribeRules DescribeTags DescribeTargetGroupAttributes DescribeTargetGroups SetWebAcl",
   kafka: "DescribeClusterOperation DescribeClusterOperationV2 GetBootstrapBrokers",
   kms: "CreateKey ListAliases",
-  logs: "CreateLogDelivery DeleteLogDelivery DescribeLogGroups DescribeResourcePolicies ListLogDeliveries PutResourcePolicy",
+  logs: "CreateLogDelivery DeleteLogDelivery DescribeLogGroups DescribeResourcePolicies GetLogDelivery ListLogDeliveries PutResourcePolicy UpdateLogDelivery",
   rds: "CreateDBProxy",
-  route53: "CreateHealthCheck",
+  // The zone that an interface endpoint's private names are in is one of AWS, with an id that nobody knows before.
+  route53: "AssociateVPCWithHostedZone CreateHealthCheck",
   servicediscovery: "CreateHttpNamespace ListTagsForResource TagResource UntagResource",
   sns: "GetSubscriptionAttributes SetSubscriptionAttributes Unsubscribe",
 };
