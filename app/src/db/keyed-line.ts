@@ -8,19 +8,26 @@ export class KeyedLine {
 
   /**
    * Resolves with what lets the next one pass; call it once.
-   * @returns `undefined` when it is not one's turn within `waitMs`.
+   * @param more asked when it is not one's turn within `waitMs`: how much longer to wait without losing one's place, ms. @default 0
+   * @returns `undefined` when it is not one's turn by then.
    */
-  enter(key: string, waitMs: number): Promise<(() => void) | undefined> {
+  enter(key: string, waitMs: number, more: () => number = () => 0): Promise<(() => void) | undefined> {
     const line = this.#waiting.get(key);
     if (line === undefined) {
       this.#waiting.set(key, new Set());
       return Promise.resolve(() => this.#leave(key));
     }
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
+      const late = (): void => {
+        const moreMs = more();
+        if (moreMs > 0) {
+          timer = setTimeout(late, moreMs);
+          return;
+        }
         line.delete(pass);
         resolve(undefined);
-      }, waitMs);
+      };
+      let timer = setTimeout(late, waitMs);
       const pass = (): void => {
         clearTimeout(timer);
         resolve(() => this.#leave(key));

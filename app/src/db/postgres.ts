@@ -76,8 +76,9 @@ export class PostgresDatabase implements Database {
     if (this.#inside.getStore() === true) throw new Error("A transaction may not start another one; use the transaction it was given.");
     const { lock, idempotent = false } = options;
     let lost: CommitUnknownError | undefined;
+    const begun = performance.now();
     const attempt = () =>
-      this.#inLine(lock, () =>
+      this.#inLine(lock, begun, () =>
         this.#pool.use((connection) =>
           transact(connection, {
             work: (transaction) => this.#inside.run(true, () => work(transaction)),
@@ -160,15 +161,16 @@ export class PostgresDatabase implements Database {
     return result;
   }
 
-  async #inLine<Result>(lock: string | undefined, work: () => Promise<Result>): Promise<Result> {
+  /** @param begun when the first attempt was */
+  async #inLine<Result>(lock: string | undefined, begun: number, work: () => Promise<Result>): Promise<Result> {
     if (lock === undefined) return work();
-    const entered = performance.now();
-    const leave = await this.#line.enter(lock, this.#lockWaitMs);
+    // Whoever is at the head of the line waits for the server like everyone else: a failover is no lock that somebody holds. The line that it
+    // left behind takes its time as well, in which nobody loses his place.
+    const isExcused = (): boolean => this.#pool.wasSilentSince(begun - this.#retryMs);
+    const more = (): number => (isExcused() ? Math.max(0, begun + this.#retryMs - performance.now()) : 0);
+    const leave = await this.#line.enter(lock, this.#lockWaitMs, more);
     if (leave === undefined) {
-      // Whoever is at the head of the line waits for the server like everyone else: a failover is no lock that somebody holds, and the line
-      // that it left behind takes its time as well.
-      if (this.#pool.wasSilentSince(entered - this.#lockWaitMs))
-        throw new ConnectFailedError(this.#pool.name, `no answer for a part of ${2 * this.#lockWaitMs} ms`);
+      if (isExcused()) throw new ConnectFailedError(this.#pool.name, `no answer for a part of ${this.#retryMs} ms`);
       throw new DatabaseBusyError(this.#lockWaitMs, undefined);
     }
     try {
