@@ -99,7 +99,10 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
       };
       await assert.rejects(moveToPostgres(file, url, { signal: stopped.signal, onProgress }), { name: "TransferStopped" });
       assert.equal(await moveToSqlite(url, file, {}), undefined);
-      assert.deepEqual(readdirSync(directory).filter((name) => !/^app\.db(?:-wal|-shm)?$/.test(name)), []);
+      assert.deepEqual(
+        readdirSync(directory).filter((name) => !/^app\.db(?:-wal|-shm)?$/.test(name)),
+        [],
+      );
       assert.equal(await app.run(RENAME), 3);
       // An app was started on that half: what it wrote is not deleted by the next move.
       const other = await openPostgres(url);
@@ -114,7 +117,10 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
       const { url } = await postgres.createDatabase();
       await moveToPostgres(file, url, {});
       await assert.rejects(moveToSqlite(url, file, {}), { message: /cannot be put aside/, hint: /docker stop/ });
-      assert.deepEqual(readdirSync(directory).filter((name) => name.includes("before")), []);
+      assert.deepEqual(
+        readdirSync(directory).filter((name) => name.includes("before")),
+        [],
+      );
       await app.close();
       const back = await moveToSqlite(url, file, {});
       assert.equal(back?.result.outcome, "complete");
@@ -145,7 +151,10 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
       await back.source.close();
       // Begun again: Postgres may have been written since, also one that is away at this moment; it must not be guessed which side counts.
       await assert.rejects(moveToSqlite(urls.url, file, {}), /were copied back at .*, and both/);
-      await assert.rejects(moveToSqlite("postgres://owner:x@127.0.0.1:1/app", file, {}), { message: /cannot be used/, hint: /moveData false/ });
+      await assert.rejects(moveToSqlite("postgres://owner:x@127.0.0.1:1/app", file, {}), {
+        message: /cannot be used/,
+        hint: /moveData false/,
+      });
       assert.equal(await moveToSqlite("postgres://owner:x@postgres-proxy.invalid:5432/app", file, {}), undefined, "Postgres is gone: done");
       await onPostgres.close();
     }));

@@ -6,7 +6,10 @@ describe("F1 attempts of moving rows", () => {
     assert.deepEqual(nextAttempt([], []), { number: 1, isDone: false });
     assert.deepEqual(nextAttempt([{ number: 3, status: "Up 2 days (healthy)", createdAt: 1 }], []), { number: 3, isDone: true });
     assert.deepEqual(nextAttempt([{ number: 1, status: "Exited (137) 2 seconds ago", createdAt: 1 }], []), { number: 2, isDone: false });
-    assert.deepEqual(nextAttempt([{ number: 1, status: "Up 2 seconds (health: starting)", createdAt: 1 }], []), { number: 2, isDone: false });
+    assert.deepEqual(nextAttempt([{ number: 1, status: "Up 2 seconds (health: starting)", createdAt: 1 }], []), {
+      number: 2,
+      isDone: false,
+    });
     const both = [
       { number: 4, status: "Exited (1) 1 minute ago", createdAt: 1 },
       { number: 5, status: "Up 1 minute (healthy)", createdAt: 2 },

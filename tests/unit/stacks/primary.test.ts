@@ -100,7 +100,10 @@ describe("who is primary, asked before an update", () => {
   });
 
   it("A1 volumes are asked for by the same labels; an engine that does not answer may have some", async () => {
-    for (const [nodes, expected] of [[{ a: "there" }, true], [{}, false]] as const) {
+    for (const [nodes, expected] of [
+      [{ a: "there" }, true],
+      [{}, false],
+    ] as const) {
       const docker = await engine(nodes);
       try {
         assert.equal(await postgresVolumes(docker.settings), expected);
