@@ -3,7 +3,7 @@ import { runs } from "./config/role";
 import type { Container } from "./container";
 import "./http/request";
 import { authenticate, authorize } from "./http/middleware/authenticate";
-import { adminPortOnly } from "./http/admin-listener";
+import { adminPortOnly, tokenFromOutside } from "./http/admin-listener";
 import { bySegment, inOrder } from "./http/in-order";
 import { errors, notFound } from "./http/middleware/errors";
 import { observe } from "./http/middleware/observe";
@@ -48,13 +48,14 @@ export function createApp(container: Container): Express {
   app.use(observe(logger, container));
   // 4 for operators and machines: no session
   const operatorsOnly = adminPortOnly(config.protection);
+  const withToken = tokenFromOutside(adminToken);
   const machines = bySegment({ admin: operatorsOnly, health: healthRoutes(container) });
   const metrics: RequestHandler = async (request, response) => sendText(request, response, METRICS_TYPE, await instance.metricsText());
   // an instance for background work answers nothing else (A18)
   if (!runs(config.role, "web")) {
     return app
       .use(bySegment({ api: machines }))
-      .get("/metrics", operatorsOnly, metrics)
+      .get("/metrics", operatorsOnly, withToken, metrics)
       .use(notFound(app), errors(logger));
   }
   app.use(
@@ -74,7 +75,7 @@ export function createApp(container: Container): Express {
       ),
     }),
   );
-  app.get("/metrics", operatorsOnly, metrics);
+  app.get("/metrics", operatorsOnly, withToken, metrics);
   app.get("/openapi.json", openApiRoute(config));
   // 10 the pages
   app.use(pages(container.jobs.storage.direct?.origin));

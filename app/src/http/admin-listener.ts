@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { RequestHandler, Express } from "express";
 import type { AppConfig } from "../config";
+import { requireAdminToken } from "./middleware/authenticate";
 import { HttpProblem } from "./problem";
 
 /** Connections that came in by the admin port. */
@@ -53,5 +54,20 @@ export function adminPortOnly({ adminPort }: AppConfig["protection"]): RequestHa
   return (request, _response, next) => {
     if (adminPort === undefined || viaAdminPort(request)) next();
     else throw new HttpProblem("not-found", `There is no ${request.method} ${request.path.slice(0, 200)}.`);
+  };
+}
+
+/** What proxies write into the requests that they pass on. A client that writes it itself only loses by it. */
+const PASSED_ON = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "via"] as const;
+
+/**
+ * Lets whoever asks the port itself pass, as Prometheus does within the network. What a proxy passed on came from outside: it needs the admin
+ * token. Load balancers of clouds and clusters hide no path.
+ */
+export function tokenFromOutside(adminToken: string): RequestHandler {
+  const required = requireAdminToken(adminToken);
+  return (request, response, next) => {
+    if (viaAdminPort(request) || PASSED_ON.every((name) => request.headers[name] === undefined)) next();
+    else void required(request, response, next);
   };
 }

@@ -3,7 +3,7 @@ import type { Registry } from "prom-client";
 import type { Cache } from "../cache/cache";
 import type { AppConfig } from "../config";
 import type { Container } from "../container";
-import { adminPortOnly } from "../http/admin-listener";
+import { adminPortOnly, tokenFromOutside } from "../http/admin-listener";
 import { bySegment, inOrder } from "../http/in-order";
 import { authorize } from "../http/middleware/authenticate";
 import { errors, notFound } from "../http/middleware/errors";
@@ -70,7 +70,9 @@ export async function wrapApp(container: Container, createApp: CreateApp, option
   app.use(observe(logger, { ...container, ...(companyOf !== undefined && { companyOf }) }));
   if (securityHeaders) app.use(setSecurityHeaders);
   const operatorsOnly = adminPortOnly(config.protection);
-  app.get("/metrics", operatorsOnly, async (request, response) => sendText(request, response, METRICS_TYPE, await instance.metricsText()));
+  app.get("/metrics", operatorsOnly, tokenFromOutside(adminToken), async (request, response) =>
+    sendText(request, response, METRICS_TYPE, await instance.metricsText()),
+  );
   app.use("/api/admin", operatorsOnly);
   app.use("/api/health", healthRoutes(container));
   const admin = adminRoutes(container);

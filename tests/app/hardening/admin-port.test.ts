@@ -29,6 +29,31 @@ describe("hardening: what only operators see", () => {
     }
   });
 
+  it("figures are for who asks the port itself: what a proxy passed on needs the admin token", async () => {
+    const app = await TestApp.start({ TRUST_PROXY: "1" });
+    try {
+      assert.equal((await app.request("GET", "/metrics")).status, 200, "Prometheus, within the network");
+      const passedOn: Record<string, string>[] = [
+        { "X-Forwarded-For": "203.0.113.7" },
+        { "X-Forwarded-Proto": "https" },
+        { "X-Forwarded-Host": "app.example.org" },
+        { Forwarded: "for=203.0.113.7" },
+      ];
+      const { token } = await app.signUp();
+      for (const headers of passedOn) {
+        for (const path of ["/metrics", "/METRICS", "/metrics/", "/metrics?x=1"]) {
+          const { text } = await app.request("GET", path, { headers });
+          assert.doesNotMatch(text, /# HELP/, `${path} ${JSON.stringify(headers)}`);
+        }
+        await app.refusal(401, "GET", "/metrics", { headers });
+        await app.refusal(401, "GET", "/metrics", { headers, token });
+        assert.equal((await app.request("GET", "/metrics", { headers, token: ADMIN_TOKEN })).status, 200);
+      }
+    } finally {
+      await app.remove();
+    }
+  });
+
   it("with ADMIN_PORT admin endpoints and metrics exist on that port only, still for the admin token only", async () => {
     const adminPort = await freePort();
     const app = await TestApp.start({ ADMIN_PORT: String(adminPort) });

@@ -55,7 +55,7 @@ export const operatorOperations: readonly Operation[] = [
     tag: "health",
     method: "get",
     path: "/metrics",
-    summary: "Figures of all workers in Prometheus' text format",
+    summary: "Figures of all workers in Prometheus' text format; through a proxy for the admin token only",
     answers: { 200: { description: "The figures", schema: z.string(), contentType: "text/plain" } },
   },
   {
