@@ -65,8 +65,12 @@ export async function createUser(scope: TenantScope, user: NewUser): Promise<Use
 /** @throws HttpProblem when the company has no such user. */
 export async function getUser(scope: TenantScope, id: string): Promise<User> {
   const row = await scope.table(users).find(id);
-  if (row === undefined) throw new HttpProblem("not-found", "There is no such user.");
+  if (row === undefined) throw noSuchUser();
   return presentUser(row);
+}
+
+function noSuchUser(): HttpProblem {
+  return new HttpProblem("not-found", "There is no such user.");
 }
 
 /** What {@link updateUser} did. */
@@ -78,13 +82,24 @@ export interface UserUpdate {
 
 /**
  * Changes a user. A new password, a new role and deactivation end the user's sessions.
- * @param expected tag of the user as the caller has seen it (`If-Match`); `undefined` changes whatever is there.
- * @throws HttpProblem when there is no such user, it is not what the caller has seen, or the company would be left without an active admin.
+ * @param by who changes it, and the tag of the user as they have seen it (`If-Match`); without one whatever is there is changed.
+ * @throws HttpProblem when there is no such user, it is not what the caller has seen, it operates the platform and the caller does not, or the
+ * company would be left without an active admin.
  */
-export function updateUser(scope: TenantScope, id: string, changes: UserChanges, expected?: string): Promise<UserUpdate> {
+export function updateUser(
+  scope: TenantScope,
+  id: string,
+  changes: UserChanges,
+  by: { readonly platformAdmin: boolean; readonly expected: string | undefined },
+): Promise<UserUpdate> {
+  const { expected } = by;
   return scope.transaction(async (inside) => {
     const table = inside.table(users);
-    const before = await getUser(inside, id);
+    const row = await table.find(id);
+    if (row === undefined) throw noSuchUser();
+    // Whoever sets somebody's password is that somebody from then on.
+    if (row.platformAdmin === 1 && !by.platformAdmin) throw new HttpProblem("forbidden", "Only an operator of the platform may change another.");
+    const before = presentUser(row);
     requireTag(before, "user", expected);
     const asSeen = expected === undefined ? {} : { updatedAt: before.updatedAt };
     const updated = await table.update(id, { ...changes, updatedAt: changeTime(before) }, asSeen);

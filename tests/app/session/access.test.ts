@@ -94,4 +94,20 @@ describe("D3 access: which endpoint needs what", () => {
     await app.refusal(403, "POST", "/api/admin/reload", { token: body.token });
     await app.refusal(400, "PATCH", `/api/users/${user.userId}`, { token: admin.token, json: { platformAdmin: true } });
   });
+
+  it("an admin of the operators' company who is no operator cannot become one by changing one", async () => {
+    const operator = await platformAdmin();
+    const { body: me } = await app.request<{ user: { id: string } }>("GET", "/api/auth/me", { token: operator });
+    const clerk = await app.addUser(operator);
+    const made = await app.request("PATCH", `/api/users/${clerk.userId}`, { token: operator, json: { role: "admin" } });
+    assert.equal(made.status, 200, made.text);
+    const login = { email: clerk.email, password: PASSWORD };
+    const { token } = (await app.request<{ token: string }>("POST", "/api/auth/login", { json: login })).body;
+    assert.equal((await app.request("GET", `/api/users/${me.user.id}`, { token })).status, 200);
+    await app.refusal(403, "PATCH", `/api/users/${me.user.id}`, { token, json: { password: "another long password" } });
+    await app.refusal(403, "POST", `/api/users/${me.user.id}/deactivate`, { token });
+    assert.equal((await app.request("GET", "/api/auth/me", { token: operator })).status, 200, "still logged in");
+    const renamed = await app.request("PATCH", `/api/users/${me.user.id}`, { token: operator, json: { name: "Renamed" } });
+    assert.equal(renamed.status, 200, renamed.text);
+  });
 });

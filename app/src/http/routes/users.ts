@@ -6,7 +6,7 @@ import { users } from "../../db/tables";
 import { createUser, getUser, presentUser, updateUser, USER_LIST, type User, type UserChanges } from "../../users/users";
 import { sendCached } from "../cached";
 import { email, name, password, role } from "../fields";
-import { requireCompanyAdmin, tenantOf } from "../middleware/authenticate";
+import { requireCompanyAdmin, sessionOf, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
 import { listPage, parseListRequest } from "../pagination";
 import { contentHeaders, expectedTag } from "../precondition";
@@ -21,7 +21,8 @@ export function userRoutes(container: Container): Router {
   const { database, accounts, sessions } = container;
   const router = Router();
   const change = async (request: Request, changes: UserChanges): Promise<User> => {
-    const { user, endedSessions } = await updateUser(tenantOf(request, database), pathId(request), changes, expectedTag(request));
+    const by = { platformAdmin: sessionOf(request).platformAdmin, expected: expectedTag(request) };
+    const { user, endedSessions } = await updateUser(tenantOf(request, database), pathId(request), changes, by);
     await sessions.forget(endedSessions);
     return user;
   };
