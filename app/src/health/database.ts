@@ -12,6 +12,24 @@ export interface DatabaseHealth {
   readonly latencyMs?: number;
 }
 
+/** Pings under way, with when they began. */
+const pings = new WeakMap<object, { readonly at: number; readonly latencyMs: Promise<number> }>();
+
+/**
+ * However many ask, one of them asks the database: anyone may ask for health, past every limit, and each ping takes a connection. One that is not
+ * answered in time is not shared any more, so that a database that is back is seen.
+ */
+function ping(database: Container["database"]): Promise<number> {
+  const known = pings.get(database);
+  if (known !== undefined && performance.now() - known.at < DATABASE_DEADLINE_MS) return known.latencyMs;
+  const latencyMs = database.ping().finally(() => {
+    if (pings.get(database)?.at === at) pings.delete(database);
+  });
+  const at = performance.now();
+  pings.set(database, { at, latencyMs });
+  return latencyMs;
+}
+
 /** Asks the database for a sign of life; never throws and never takes longer than the deadline. */
 export async function checkDatabase({ database, logger }: Pick<Container, "database" | "logger">): Promise<DatabaseHealth> {
   let timer: NodeJS.Timeout | undefined;
@@ -19,7 +37,7 @@ export async function checkDatabase({ database, logger }: Pick<Container, "datab
     timer = setTimeout(() => reject(new Error(`no answer within ${DATABASE_DEADLINE_MS} ms`)), DATABASE_DEADLINE_MS);
   });
   try {
-    const latencyMs = await Promise.race([database.ping(), deadline]);
+    const latencyMs = await Promise.race([ping(database), deadline]);
     return { kind: database.kind, status: "up", latencyMs: Math.round(latencyMs * 1000) / 1000 };
   } catch (error) {
     logger.warn({ err: error }, "the database does not answer a health check");

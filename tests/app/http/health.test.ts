@@ -122,6 +122,34 @@ describe("A6, C6 health endpoints", () => {
     assert.match(text.text, /^# TYPE http_requests_total counter$/m);
   });
 
+  it("A6 a crowd that asks for health costs one look: health is never limited", async () => {
+    const { database, instance } = app.container;
+    const counts = { ping: 0, status: 0, metrics: 0 };
+    const original = { ...instance };
+    const ping = database.ping.bind(database);
+    const slowly = async <Result>(name: keyof typeof counts, look: () => Promise<Result>): Promise<Result> => {
+      counts[name] += 1;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      return look();
+    };
+    Object.assign(database, { ping: () => slowly("ping", ping) });
+    Object.assign(instance, {
+      status: () => slowly("status", () => original.status()),
+      metricsText: () => slowly("metrics", () => original.metricsText()),
+    });
+    try {
+      for (const name of ["database", "full", "scaling", "metrics", "cache"]) {
+        Object.assign(counts, { ping: 0, status: 0, metrics: 0 });
+        const answers = await Promise.all(Array.from({ length: 20 }, () => app.request("GET", `/api/health/${name}`)));
+        assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]), name);
+        assert.ok(Object.values(counts).every((count) => count <= 2), `${name}: ${JSON.stringify(counts)}`);
+      }
+    } finally {
+      delete (database as { ping?: unknown }).ping;
+      Object.assign(instance, original);
+    }
+  });
+
   it("A6 /api/health/queue counts jobs; /scaling gives figures and advice", async () => {
     const queue = await app.request<Json>("GET", "/api/health/queue");
     assert.deepEqual([queue.body["enabled"], queue.body["status"], queue.body["driver"]], [true, "ok", testDatabase()]);

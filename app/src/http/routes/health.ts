@@ -1,4 +1,5 @@
 import { Router } from "express";
+import { Kept } from "../../console/kept";
 import type { Container } from "../../container";
 import { cacheReport } from "../../health/cache";
 import { databaseReport } from "../../health/database";
@@ -8,12 +9,23 @@ import { fullReport, scalingReport } from "../../health/reports";
 import { queueReport } from "../../jobs/health";
 import { sendJson } from "../respond";
 
+/**
+ * What all workers counted is added up at most this often for health, ms: anyone may ask for it, past every limit, and it costs each worker,
+ * the primary and the reading of some hundred KB.
+ */
+const COUNTED_AGE_MS = 500;
+
 /** `/api/health` (feature A6). 503 only when something is critical, so that monitors without a JSON parser notice. */
 export function healthRoutes(container: Container): Router {
   const router = Router();
+  // Looked at once for all who ask meanwhile.
+  const full = { stranger: new Kept(0, () => fullReport(container, false)), operator: new Kept(0, () => fullReport(container, true)) };
+  const scaling = new Kept(0, () => scalingReport(container));
+  const counted = new Kept(COUNTED_AGE_MS, async () => metricsSummary(await container.instance.metricsText()));
+  const cache = new Kept(COUNTED_AGE_MS, () => cacheReport(container));
 
   router.get("/full", async (request, response) => {
-    const report = await fullReport(container, seesDetails(request, container.adminToken));
+    const report = await full[seesDetails(request, container.adminToken) ? "operator" : "stranger"].get();
     sendJson(request, response, report.status === "critical" ? 503 : 200, report);
   });
 
@@ -23,11 +35,11 @@ export function healthRoutes(container: Container): Router {
   });
 
   router.get("/metrics", async (request, response) => {
-    sendJson(request, response, 200, metricsSummary(await container.instance.metricsText()));
+    sendJson(request, response, 200, await counted.get());
   });
 
   router.get("/cache", async (request, response) => {
-    sendJson(request, response, 200, await cacheReport(container));
+    sendJson(request, response, 200, await cache.get());
   });
 
   router.get("/queue", async (request, response) => {
@@ -35,7 +47,7 @@ export function healthRoutes(container: Container): Router {
   });
 
   router.get("/scaling", async (request, response) => {
-    sendJson(request, response, 200, await scalingReport(container));
+    sendJson(request, response, 200, await scaling.get());
   });
 
   return router;
