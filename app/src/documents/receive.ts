@@ -19,7 +19,8 @@ export const documentName = z
   .trim()
   .min(1)
   .max(200)
-  .regex(/^[^\p{Cc}/\\]*$/u)
+  // Half a surrogate pair is no character, and cannot be written into an address.
+  .regex(/^[^\p{Cc}\p{Cs}/\\]*$/u)
   .describe("1 to 200 characters without slashes and control characters");
 const nameSchema = z.strictObject({ name: documentName });
 

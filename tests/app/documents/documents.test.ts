@@ -103,6 +103,8 @@ describe("A21 documents", function () {
     await refused(400, rig.send("POST", "/api/documents?name=a%2Fb.txt", { body: new Uint8Array([97]) }));
     await refused(415, rig.send("POST", "/api/documents?name=a.json", { body: "{}", headers: { "Content-Type": "application/json" } }));
     await refused(400, rig.send("POST", "/api/documents", { body: "x", headers: { "Content-Type": "multipart/form-data" } }));
+    const half = { body: '{"name":"\\ud800.txt","sizeBytes":1}', headers: { "Content-Type": "application/json" } };
+    await refused(400, rig.send("POST", "/api/documents/uploads", half));
     assert.deepEqual(filesBelow(rig.root), []);
     assert.deepEqual(await rig.usage(), { documents: 0, bytes: 0 });
   });
