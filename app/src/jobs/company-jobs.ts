@@ -101,13 +101,17 @@ export class CompanyJobs {
   /**
    * Accepts a job inside the transaction of what it is about; {@link dispatch} it when that is committed.
    * @returns the job of the same key when there is one; then nothing is added.
+   * @throws HttpProblem when the key was given to something else.
    */
   async accept(inside: TenantScope, job: NewCompanyJob): Promise<{ readonly row: CompanyJobRow; readonly isNew: boolean }> {
     const table = inside.table(companyJobs);
     if (job.idempotencyKey !== undefined) {
       const where = { queue: job.queue, idempotencyKey: job.idempotencyKey };
       const [known] = await table.page({ where, sort: "createdAt", descending: false, limit: 1 });
-      if (known !== undefined) return { row: known, isNew: false };
+      if (known !== undefined) {
+        if (!isSame(known, job)) throw keyReused();
+        return { row: known, isNew: false };
+      }
     }
     const now = Date.now();
     const payload: CompanyPayload = {
@@ -276,6 +280,19 @@ export class CompanyJobs {
       return undefined;
     }
   }
+}
+
+/** Whether the same user asked for the same: a job of somebody else, or of other figures, is no answer to this request. */
+function isSame(known: CompanyJobRow, job: NewCompanyJob): boolean {
+  const { createdBy, priority, payload } = known;
+  const sameInput = JSON.stringify(parse(payload)?.["input"]) === JSON.stringify(job.input);
+  return sameInput && createdBy === job.createdBy && priority === (job.priority ?? "normal");
+}
+
+function keyReused(): HttpProblem {
+  return new HttpProblem("idempotency-key-reused", "This Idempotency-Key was used for another request; give each request its own.", {
+    errors: [{ field: "Idempotency-Key", allowed: "a key that nobody of the company used for another job, or the very same request again" }],
+  });
 }
 
 function present(row: CompanyJobRow, record: JobRecord | undefined): CompanyJobView {

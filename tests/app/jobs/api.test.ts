@@ -69,6 +69,14 @@ describe("D5 background jobs through the API", function () {
     const together = await Promise.all(Array.from({ length: 8 }, () => compute(INPUT, { "Idempotency-Key": "same-moment" })));
     assert.equal(new Set(together.map(({ body }) => body.id)).size, 1);
     assert.equal((await app.container.jobs.queue.stats())["tax-computation"].waiting, 3);
+    const user = await app.addUser(token);
+    for (const another of [
+      { token, json: { ...INPUT, grossIncomeCents: 1 }, headers },
+      { token, json: { ...INPUT, priority: "high" }, headers },
+      { token: user.token, json: INPUT, headers },
+    ]) {
+      await app.refusal(422, "POST", "/api/jobs/tax-computations", another);
+    }
     const problem = await app.refusal(400, "POST", "/api/jobs/tax-computations", {
       token,
       json: INPUT,
