@@ -30,6 +30,8 @@ describe("D3 requests that another site makes a browser send", () => {
     for (const site of ["cross-site", "same-site"]) {
       assert.equal(await send("POST", "/api/orders", { ...json, Cookie, "Sec-Fetch-Site": site }, order), 403, site);
       assert.equal(await send("POST", "/api/auth/logout-everywhere", { Cookie, "Sec-Fetch-Site": site }), 403, site);
+      assert.equal(await send("POST", "/api/auth/logout", { Cookie, "Sec-Fetch-Site": site }), 403, site);
+      assert.equal(await send("POST", "/api/auth/logout", { "Sec-Fetch-Site": site }), 403, "its answer would delete the cookie");
       assert.equal(await send("GET", "/api/orders", { Cookie, "Sec-Fetch-Site": site }), 200, "a link may lead here");
     }
     for (const Origin of ["https://evil.example", "null", "not an origin", `http://127.0.0.1:${app.server.port + 1}`]) {

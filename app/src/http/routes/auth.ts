@@ -10,6 +10,7 @@ import { getUser } from "../../users/users";
 import { email, givenPassword, name, password } from "../fields";
 import { authenticate, requestToken, sessionOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
+import { refuseForeignOrigin } from "../middleware/csrf";
 import { tellWriteMark } from "../read-your-writes";
 import { sendJson, sendNothing } from "../respond";
 import { validate } from "../validate";
@@ -38,6 +39,8 @@ export function authRoutes({ accounts, sessions, database }: Container): Router 
   });
 
   router.post("/logout", async (request, response) => {
+    // Everyone may, so the table of access does not look where it comes from.
+    if (request.headers.authorization === undefined) refuseForeignOrigin(request);
     const token = requestToken(request);
     if (token !== undefined) await sessions.end(token);
     sendNothing(request, response, { setCookie: sessionCookie("", 0, request.secure) });
