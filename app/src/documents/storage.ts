@@ -20,8 +20,8 @@ export interface ContentAddress {
 }
 
 const SHA256 = /^[0-9a-f]{64}$/;
-/** Ids are UUIDs; nothing else becomes a part of a path. */
-const ID = /^[0-9a-f-]{36}$/;
+/** Ids are UUIDs, but for that of the operators' company (`PLATFORM_COMPANY_ID`); nothing else becomes a part of a path. */
+const ID = /^(?:[0-9a-f-]{36}|platform)$/;
 
 /** @throws Error for what cannot be part of a path; no part of one ever comes from a client. */
 export function checkAddress(address: ContentAddress): ContentAddress {

@@ -291,7 +291,7 @@ function isSame(known: CompanyJobRow, job: NewCompanyJob): boolean {
 
 function keyReused(): HttpProblem {
   return new HttpProblem("idempotency-key-reused", "This Idempotency-Key was used for another request; give each request its own.", {
-    errors: [{ field: "Idempotency-Key", allowed: "a key that nobody of the company used for another job, or the very same request again" }],
+    errors: [{ field: "Idempotency-Key", allowed: "a key that nobody used for another job, or the very same request again" }],
   });
 }
 

@@ -98,7 +98,9 @@ export function updateUser(
     const row = await table.find(id);
     if (row === undefined) throw noSuchUser();
     // Whoever sets somebody's password is that somebody from then on.
-    if (row.platformAdmin === 1 && !by.platformAdmin) throw new HttpProblem("forbidden", "Only an operator of the platform may change another.");
+    if (row.platformAdmin === 1 && !by.platformAdmin) {
+      throw new HttpProblem("forbidden", "Only an operator of the platform may change another.");
+    }
     const before = presentUser(row);
     requireTag(before, "user", expected);
     const asSeen = expected === undefined ? {} : { updatedAt: before.updatedAt };

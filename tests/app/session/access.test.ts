@@ -95,6 +95,18 @@ describe("D3 access: which endpoint needs what", () => {
     await app.refusal(400, "PATCH", `/api/users/${user.userId}`, { token: admin.token, json: { platformAdmin: true } });
   });
 
+  it("operators are users of a company of their own, whose documents are kept like those of any other", async () => {
+    const token = await platformAdmin();
+    const form = new FormData();
+    form.set("file", new Blob(["for operators"]), "a.txt");
+    const headers = { Authorization: `Bearer ${token}` };
+    const answer = await fetch(`${app.url}/api/documents`, { method: "POST", body: form, headers });
+    assert.equal(answer.status, 201);
+    const { document } = (await answer.json()) as { document: { id: string } };
+    const { text } = await app.request("GET", `/api/documents/${document.id}/content`, { token });
+    assert.equal(text, "for operators");
+  });
+
   it("an admin of the operators' company who is no operator cannot become one by changing one", async () => {
     const operator = await platformAdmin();
     const { body: me } = await app.request<{ user: { id: string } }>("GET", "/api/auth/me", { token: operator });
