@@ -10,8 +10,15 @@ import type { ThreadAnswer, ThreadAnswers, ThreadTask } from "./thread";
 const defaults = {
   /** A thread that has nothing to do for this long ends, ms: an idle instance keeps no memory for it. */
   idleTimeoutMs: 10_000,
-  /** Memory of one thread, MiB; a document that needs more fails alone. */
+  /** Heap of one thread, MiB; a document that needs more fails alone. V8 does not count what is in array buffers, see {@link pdfMb}. */
   heapMb: 256,
+  /**
+   * By how much the process may grow while PDFs are read, MiB. Streams of a PDF are decompressed into array buffers, and a few KB may hold as many
+   * GB: without this the kernel would end the worker, and those that try again after it.
+   */
+  pdfMb: 384,
+  /** Distance of two looks at that, ms; data is decompressed at some hundred MB a second. */
+  lookMs: 50,
   /** Threads of one process at most; requests are served on the same CPUs. */
   mostThreads: 2,
   /** Longest reading of one image, ms: a page of A4 at 300 dpi full of text was measured at 5 s, and at 22 s where others kept all CPUs busy. */
@@ -19,6 +26,8 @@ const defaults = {
   /** A thread that ends has given its memory back after this, ms. */
   endingMs: 2000,
 } as const;
+
+const BYTES_PER_MB = 1024 ** 2;
 
 type ImageTask = Extract<ThreadTask, { kind: "image-text" }>;
 
@@ -30,8 +39,13 @@ export class Threads {
   private lastImage: Promise<unknown> = Promise.resolve();
   private giveBackMemory: () => void = () => undefined;
   private idle: NodeJS.Timeout | undefined;
+  /** PDFs being read. */
+  private pdfs = 0;
 
-  constructor(private readonly imageTimeoutMs: number = defaults.imageTimeoutMs) {}
+  constructor(
+    private readonly imageTimeoutMs: number = defaults.imageTimeoutMs,
+    private readonly pdfMb: number = defaults.pdfMb,
+  ) {}
 
   /** @param signal ends the thread in the middle of its work when it aborts. @throws PermanentJobError when the content itself is at fault. */
   async run<Kind extends ThreadTask["kind"]>(
@@ -39,9 +53,39 @@ export class Threads {
     signal: AbortSignal,
   ): Promise<ThreadAnswers[Kind]> {
     const any: ThreadTask = task;
-    const answer = await (any.kind === "image-text" ? this.afterOthers(any, signal) : this.pool.run(any, withSignal(any, signal)));
+    const answer = await this.answer(any, signal);
     if ("unreadable" in answer) throw new PermanentJobError(answer.unreadable);
     return answer.value as ThreadAnswers[Kind];
+  }
+
+  private answer(task: ThreadTask, signal: AbortSignal): Promise<ThreadAnswer> {
+    if (task.kind === "image-text") return this.afterOthers(task, signal);
+    if (task.kind === "tax") return this.pool.run(task, withSignal(task, signal));
+    return this.withinMemory(task, signal);
+  }
+
+  /** Ends the thread when the process grows too much. Of two that are read at a time nobody knows which it was: both are tried again. */
+  private async withinMemory(task: ThreadTask, signal: AbortSignal): Promise<ThreadAnswer> {
+    const before = process.memoryUsage.rss();
+    const tooMuch = new AbortController();
+    let alone = true;
+    this.pdfs += 1;
+    const watch = setInterval(() => {
+      if (tooMuch.signal.aborted || process.memoryUsage.rss() - before <= this.pdfMb * BYTES_PER_MB) return;
+      alone = this.pdfs === 1;
+      tooMuch.abort();
+    }, defaults.lookMs);
+    try {
+      return await this.pool.run(task, withSignal(task, AbortSignal.any([signal, tooMuch.signal])));
+    } catch (error) {
+      if (!tooMuch.signal.aborted || signal.aborted) throw error;
+      const reason = `Reading the PDF takes more than the ${this.pdfMb} MiB of memory there are for it.`;
+      if (!alone) throw new Error(reason, { cause: error });
+      return { unreadable: reason };
+    } finally {
+      clearInterval(watch);
+      this.pdfs -= 1;
+    }
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { randomFillSync } from "node:crypto";
+import { buffer } from "node:stream/consumers";
+import { createDeflate, deflateSync } from "node:zlib";
 import fc from "fast-check";
 import { allowedMb } from "../../../app/src/cluster/memory-allowance";
 import { loadConfig } from "../../../app/src/config";
@@ -9,6 +11,7 @@ import { orientationOf } from "../../../app/src/ocr/orientation";
 import { Recogniser, UnreadableImageError } from "../../../app/src/ocr/recogniser";
 import { ocrSettings } from "../../../app/src/ocr/settings";
 import { assertInvoice, greyPng, invoiceImage, withOrientation } from "./images";
+import { pdf } from "./pdf";
 
 const settings = { languages: ["eng"], memoryMb: 320 } as const;
 
@@ -32,6 +35,33 @@ describe("D5 recogniser of text in images", function () {
     const roomy = await Recogniser.create(settings);
     assert.equal(roomy.recognise(large).text.trim(), "");
     assert.ok(!roomy.reusable, "WebAssembly's memory never shrinks");
+  });
+
+  it("D5 a PDF of a few KB that unfolds to a GB ends its thread and not the process, for good, and the next one is read", async () => {
+    // A thread with tsx takes a good part of it before it reads anything.
+    const threads = new Threads(undefined, 300);
+    try {
+      const folded = createDeflate({ level: 1 });
+      const once = buffer(folded);
+      const megabyte = Buffer.alloc(1024 ** 2, " ");
+      for (let written = 0; written < 1024; written += 1) folded.write(megabyte);
+      folded.end();
+      const content = deflateSync(await once);
+      assert.ok(content.length < 200_000, `${content.length} bytes`);
+      const stream = `<< /Length ${content.length} /Filter [/FlateDecode /FlateDecode] >>\nstream\n`;
+      const bomb = pdf(["x"]).toString("latin1").replace(/<< \/Length \d+ >>\nstream\n[^]*?\nendstream/, () => {
+        return `${stream}${content.toString("latin1")}\nendstream`;
+      });
+      const read = (bytes: Buffer) =>
+        threads.run({ kind: "pdf-text", content: new Uint8Array(bytes) }, AbortSignal.timeout(50_000));
+      await assert.rejects(read(Buffer.from(bomb, "latin1")), (error: Error) => {
+        assert.match(error.message, /^Reading the PDF takes more than the 300 MiB of memory/);
+        return error instanceof PermanentJobError;
+      });
+      assert.equal((await read(pdf(["Invoice 4711"]))).text, "Invoice 4711");
+    } finally {
+      await threads.close();
+    }
   });
 
   it("D5 in a thread: ends at its deadline or when its job is cut short, and the next image is read", async () => {
