@@ -49,11 +49,12 @@ describe("D5 recogniser of text in images", function () {
       const content = deflateSync(await once);
       assert.ok(content.length < 200_000, `${content.length} bytes`);
       const stream = `<< /Length ${content.length} /Filter [/FlateDecode /FlateDecode] >>\nstream\n`;
-      const bomb = pdf(["x"]).toString("latin1").replace(/<< \/Length \d+ >>\nstream\n[^]*?\nendstream/, () => {
-        return `${stream}${content.toString("latin1")}\nendstream`;
-      });
-      const read = (bytes: Buffer) =>
-        threads.run({ kind: "pdf-text", content: new Uint8Array(bytes) }, AbortSignal.timeout(50_000));
+      const bomb = pdf(["x"])
+        .toString("latin1")
+        .replace(/<< \/Length \d+ >>\nstream\n[^]*?\nendstream/, () => {
+          return `${stream}${content.toString("latin1")}\nendstream`;
+        });
+      const read = (bytes: Buffer) => threads.run({ kind: "pdf-text", content: new Uint8Array(bytes) }, AbortSignal.timeout(50_000));
       await assert.rejects(read(Buffer.from(bomb, "latin1")), (error: Error) => {
         assert.match(error.message, /^Reading the PDF takes more than the 300 MiB of memory/);
         return error instanceof PermanentJobError;

@@ -142,7 +142,10 @@ describe("A6, C6 health endpoints", () => {
         Object.assign(counts, { ping: 0, status: 0, metrics: 0 });
         const answers = await Promise.all(Array.from({ length: 20 }, () => app.request("GET", `/api/health/${name}`)));
         assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]), name);
-        assert.ok(Object.values(counts).every((count) => count <= 2), `${name}: ${JSON.stringify(counts)}`);
+        assert.ok(
+          Object.values(counts).every((count) => count <= 2),
+          `${name}: ${JSON.stringify(counts)}`,
+        );
       }
     } finally {
       delete (database as { ping?: unknown }).ping;
