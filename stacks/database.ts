@@ -18,6 +18,7 @@ import type { StackConfig } from "./config";
 import { runningBrokers } from "./local/brokers";
 import { appSecrets, appServices, type Backends, DIRECT_URL_FILE } from "./local/database-services";
 import { OPERATOR_BUNDLES } from "./lib/early";
+import { checkEtcdMembers, etcdMembers } from "./local/etcd-members";
 import { grafanaImage } from "./local/grafana-image";
 import { checkCapacity } from "./local/host";
 import { appSettings, appSource, consoleUrl, contextDirectory, imageSource, loadBalancer } from "./local/parts";
@@ -32,17 +33,18 @@ import type { AppPools, Limits } from "./local/sizing/types";
 /**
  * Phase `database`: one Docker host with Postgres that fails over by itself, PgBouncer, two Redis servers, three Kafka brokers where they are
  * wanted, and the app in several instances behind a load balancer. What phase `cluster` has too keeps its name, and so its identity and its data.
- * @throws RunError when Docker is unreachable or the plan does not fit, before anything is registered.
+ * @throws RunError when Docker is unreachable, the plan does not fit, or etcd was made of another number of members; before anything is registered.
  */
 export async function database(config: StackConfig): Promise<PhaseOutputs> {
-  const [host, source, program, cluster, attempt, running, grafana] = await Promise.all([
-    ...([dockerHost(), appSource(config), operatorProgram(), currentCluster()] as const),
+  const [host, source, program, cluster, members, attempt, running, grafana] = await Promise.all([
+    ...([dockerHost(), appSource(config), operatorProgram(), currentCluster(), etcdMembers()] as const),
     carriesRows(config) ? moveAttempt("to-postgres") : undefined,
     config.kafka ? runningBrokers() : undefined,
     config.monitoring ? grafanaImage() : undefined,
   ]);
   checkCapacity(config, host);
   const plan = sizing({ ...config, grafana: grafana?.available === true }, host);
+  checkEtcdMembers(plan.etcd.members, members);
   await pulumi.log.info(planTable(plan, host));
 
   const network = new Network("network");
