@@ -11,7 +11,7 @@ const PROGRAM = ["node", "/app/main.js"] as const;
 /** A look asks every node, a dead one for up to some seconds. */
 const STATUS_TIMEOUT_MS = 20_000;
 
-/** The operator answers within 25 s, whatever happens; then it has undone what it began. */
+/** The operator answers within 45 s, whatever happens; then it has undone what it began. */
 const SWITCHOVER_TIMEOUT_MS = 60_000;
 
 const switchoverSchema = z.object({

@@ -13,8 +13,11 @@ export type { MemberStatus, PoolStatus, PostgresStatus, ReaperStatus, Switchover
 const defaults = {
   /** 45 MiB were measured; V8's heap is limited to 32. */
   memoryMb: 96,
-  /** A switchover under way is finished, or undone, first. */
-  stopSeconds: 30,
+  /**
+   * A switchover under way is finished, or undone, first: a checkpoint (7 s at most), the pause (7 s), the hand-over (15 s), and the answers of
+   * etcd and PgBouncer before, between and after.
+   */
+  stopSeconds: 45,
   bootTimeoutSeconds: 60,
   tmpMb: 1,
 } as const;

@@ -67,6 +67,8 @@ describe("A8 F2 proxy and operator as components", () => {
     assert.equal(container.deleteBeforeReplace, false);
     assert.equal(container.inputs["readOnly"], true);
     assert.equal(container.inputs["ports"], undefined);
+    // Checkpoint, pause and hand-over may take 7, 7 and 15 s; killed in the middle, it leaves writes held back.
+    assert.ok(Number(container.inputs["destroyGraceSeconds"]) > 7 + 7 + 15 + 10);
     const uploads = recorder.get("operator-secrets-writer").inputs["uploads"] as { file: string; content: string }[];
     assert.deepEqual(uploads.map(({ content }) => content).sort(), [
       "password of Patroni",

@@ -14,6 +14,7 @@ interface Script {
   readonly writableAfter?: number | undefined;
   readonly proxyAfter?: number | undefined;
   readonly checkpoint?: string | undefined;
+  /** Another operator has the lock. */
   readonly lockHeld?: boolean | undefined;
   readonly proxyBreaks?: boolean | undefined;
 }
@@ -24,10 +25,14 @@ class Cluster {
   readonly steps: string[] = [];
   paused = false;
   locked = false;
+  lockHeld: boolean;
+  /** Looks whether statements are held back. */
+  pauseLooks = 0;
   readonly switchover: Switchover;
 
   constructor(script: Script) {
     const { steps } = this;
+    this.lockHeld = script.lockHeld === true;
     let [looks, proxyLooks, failures] = [0, 0, script.resumeFailures ?? 0];
     let asked = false;
     const endless = script.writableAfter === undefined || script.proxyAfter === undefined || script.proxyBreaks === true;
@@ -36,7 +41,7 @@ class Cluster {
     const parts: SwitchoverParts = {
       log: () => undefined,
       // What ends by itself has all the time it needs, on a busy machine, too.
-      limits: { pauseMs: 20, takeOverMs: endless ? 30 : 20_000, lookMs: 1, resumeMs: 1 },
+      limits: { pauseMs: 20, takeOverMs: endless ? 30 : 20_000, lookMs: 1, resumeMs: 1, watchMs: 1, elsewhereMs: 1 },
       checkpoint: (name) => {
         steps.push(`checkpoint ${name}`);
         return Promise.resolve(script.checkpoint);
@@ -85,7 +90,10 @@ class Cluster {
           steps.push("resume");
           return Promise.resolve();
         },
-        isPaused: () => Promise.resolve(this.paused),
+        isPaused: () => {
+          this.pauseLooks += 1;
+          return Promise.resolve(this.paused);
+        },
       },
       proxy: {
         primaries: () => {
@@ -95,9 +103,9 @@ class Cluster {
         },
       },
       lock: {
-        isElsewhere: () => Promise.resolve(script.lockHeld === true),
+        isElsewhere: () => Promise.resolve(this.lockHeld),
         take: () => {
-          if (script.lockHeld === true) return Promise.resolve(undefined);
+          if (this.lockHeld) return Promise.resolve(undefined);
           this.locked = true;
           return Promise.resolve(() => {
             this.locked = false;
@@ -195,20 +203,53 @@ describe("F2 conducting a switchover", () => {
     assert.deepEqual(other.steps, []);
   });
 
-  it("F2 an operator that died while statements were held back lets them go when it starts again, unless another one is at it", async () => {
+  /** Has the operator look whether statements are held back, until it has looked so often more. */
+  async function watched(cluster: Cluster, looks: number, meanwhile: () => void = () => undefined): Promise<void> {
     const stop = new AbortController();
+    const recovering = cluster.switchover.recover(stop.signal);
+    const until = async (): Promise<void> => {
+      const enough = cluster.pauseLooks + looks;
+      while (cluster.pauseLooks < enough) await new Promise((resolve) => setTimeout(resolve, 1));
+    };
+    await until();
+    meanwhile();
+    await until();
+    stop.abort();
+    await recovering;
+  }
+
+  it("F2 an operator that died while statements were held back lets them go when it starts again, and leaves others alone", async () => {
     const cluster = new Cluster({});
     cluster.paused = true;
-    await cluster.switchover.recover(stop.signal);
-    assert.deepEqual(cluster.steps, ["resume"]);
+    await watched(cluster, 3);
+    assert.deepEqual(cluster.steps, ["resume"], "once");
     const untouched = new Cluster({});
-    await untouched.switchover.recover(stop.signal);
+    await watched(untouched, 3);
     assert.deepEqual(untouched.steps, []);
     const elsewhere = new Cluster({ lockHeld: true });
     elsewhere.paused = true;
-    const recovering = elsewhere.switchover.recover(stop.signal);
+    await watched(elsewhere, 3);
+    assert.deepEqual(elsewhere.steps, []);
+  });
+
+  it("F2 what is held back later is let go as well, when the other operator's lock has ended without it", async () => {
+    const replaced = new Cluster({ lockHeld: true });
+    await watched(replaced, 3, () => {
+      // Killed in the middle: its lock ends by itself.
+      replaced.paused = true;
+      replaced.lockHeld = false;
+    });
+    assert.deepEqual(replaced.steps, ["resume"]);
+  });
+
+  it("F2 what this operator itself holds back for a switchover is not let go meanwhile", async () => {
+    const cluster = new Cluster(DONE);
+    const stop = new AbortController();
+    const recovering = cluster.switchover.recover(stop.signal);
+    const { outcome } = await cluster.switchover.conduct({});
     stop.abort();
     await recovering;
-    assert.deepEqual(elsewhere.steps, []);
+    assert.equal(outcome, "done");
+    assert.deepEqual(cluster.steps, ["checkpoint pg-1", "pause", "hand over pg-1 pg-2", "resume"]);
   });
 });

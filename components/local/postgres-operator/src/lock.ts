@@ -6,9 +6,12 @@ const LEASE_SECONDS = 10;
 
 /** Held by one operator at a time: while the operator is replaced there are two, and one of them may conduct a switchover. */
 export class Lock {
+  /** Of the lock that this operator has, or is about to have, in this life. */
+  #lease: string | undefined;
+
   /** @param key in etcd. @param owner name of this operator, the same after it starts again. */
   constructor(
-    private readonly etcd: Etcd,
+    private readonly etcd: Pick<Etcd, "get" | "grant" | "keepAlive" | "create" | "revoke">,
     private readonly key: string,
     private readonly owner: string,
   ) {}
@@ -16,6 +19,7 @@ export class Lock {
   /** Takes it and keeps it until it is given back. @returns what gives it back, or `undefined` when another has it. */
   async take(): Promise<(() => Promise<void>) | undefined> {
     const lease = await this.etcd.grant(LEASE_SECONDS);
+    this.#lease = lease;
     if (!(await this.etcd.create(this.key, this.owner, lease))) {
       await this.etcd.revoke(lease);
       return undefined;
@@ -30,6 +34,7 @@ export class Lock {
     );
     return async () => {
       clearInterval(timer);
+      this.#lease = undefined;
       await this.etcd.revoke(lease);
     };
   }
@@ -39,7 +44,7 @@ export class Lock {
     const held = await this.etcd.get(this.key);
     if (held === undefined) return false;
     if (held.value !== this.owner) return true;
-    await this.etcd.revoke(held.lease);
+    if (held.lease !== this.#lease) await this.etcd.revoke(held.lease);
     return false;
   }
 }

@@ -20,9 +20,12 @@ export interface Limits {
   readonly lookMs: number;
   /** Between two tries to let statements go. */
   readonly resumeMs: number;
+  /** Between two looks whether statements are held back that nobody will let go, and while another operator holds them back. */
+  readonly watchMs: number;
+  readonly elsewhereMs: number;
 }
 
-const LIMITS: Limits = { pauseMs: 5000, takeOverMs: 15_000, lookMs: 50, resumeMs: 250 };
+const LIMITS: Limits = { pauseMs: 5000, takeOverMs: 15_000, lookMs: 50, resumeMs: 250, watchMs: 5000, elsewhereMs: 1000 };
 
 /** What a switchover needs. */
 export interface SwitchoverParts {
@@ -88,26 +91,44 @@ export class Switchover {
     return outcome;
   }
 
-  /** Lets go what an operator that died has held back, unless another operator is at it. */
+  /**
+   * Lets go what nobody else will: what this operator held back in a former life, what another one did that was killed since, and what a
+   * PgBouncer still holds that had no name when its turn came. Looks again and again, until told to stop.
+   */
   async recover(stop: AbortSignal): Promise<void> {
     let told = false;
     while (!stop.aborted) {
+      let pause = this.#limits.watchMs;
       try {
-        // Without etcd nobody can conduct one.
-        const elsewhere = await this.parts.lock.isElsewhere().catch(() => false);
-        if (!elsewhere) {
-          if (this.#running === undefined && (await this.parts.pgbouncer.isPaused())) {
+        if (await this.#isHeldBack()) {
+          if (await this.#isAbandoned()) {
             await this.parts.pgbouncer.resume();
             this.#log("warn", "PgBouncer held statements back, and nobody conducts a switchover; they go on");
-          }
-          return;
+          } else pause = this.#limits.elsewhereMs;
         }
+        told = false;
       } catch (error) {
         if (!told) this.#log("warn", "PgBouncer does not tell whether it holds statements back", { reason: reasonOf(error) });
         told = true;
+        pause = this.#limits.elsewhereMs;
       }
-      await delay(1000, undefined, { signal: stop }).catch(() => undefined);
+      await delay(pause, undefined, { signal: stop }).catch(() => undefined);
     }
+  }
+
+  /** Whether PgBouncer holds statements back, and not for a switchover of this operator. */
+  async #isHeldBack(): Promise<boolean> {
+    return this.#running === undefined && (await this.parts.pgbouncer.isPaused());
+  }
+
+  /**
+   * Whether nobody conducts a switchover. Asked only after {@link #isHeldBack}: who conducts one has the lock before it holds statements
+   * back, and until it has let them go.
+   */
+  async #isAbandoned(): Promise<boolean> {
+    // Without etcd nobody can conduct one.
+    const elsewhere = await this.parts.lock.isElsewhere().catch(() => false);
+    return !elsewhere && this.#running === undefined;
   }
 
   async #conduct(request: SwitchoverRequest, progress: Progress): Promise<Outcome> {
