@@ -81,10 +81,11 @@ def settings(path):
 
 
 def is_primary():
+    """Also while Patroni is too busy to answer: the operator, who is asked next, knows it from etcd."""
     try:
         return call(f"{PATRONI}/primary", timeout=2.0)[0] == 200
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(getattr(error, "reason", error), TimeoutError)
 
 
 def has_follower(name):
@@ -121,14 +122,16 @@ def hand_over(seconds):
         if status in (401, 403, 404):
             log(f"the operator refuses to switch over ({status} {text.strip()}); Patroni hands over by itself")
             return 1
-        if status >= 300 and not has_follower(name):
+        if status < 300:
+            # It handed over, or never was to.
+            return 0
+        if not has_follower(name):
             # The whole host is being shut down, for example.
             log("there is no standby to hand over to")
             return 1
-        if status >= 300:
-            # A standby is not ready yet, or another switchover is under way.
-            log(f"not handed over yet: {status} {text.strip()}")
-            time.sleep(0.5)
+        # A standby is not ready yet, or another switchover is under way.
+        log(f"not handed over yet: {status} {text.strip()}")
+        time.sleep(0.5)
     return 0
 
 

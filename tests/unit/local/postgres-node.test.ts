@@ -23,7 +23,8 @@ describe("what a node of Postgres does beside running Patroni", function () {
   let url: string;
   let directory: string;
   let asked: Asked[];
-  let answer: (asked: Asked) => Answer;
+  /** `undefined`: none, ever. */
+  let answer: (asked: Asked) => Answer | undefined;
 
   before(async function () {
     // The program runs in the image, which has it; a developer's machine need not.
@@ -36,7 +37,9 @@ describe("what a node of Postgres does beside running Patroni", function () {
         const body = (text === "" ? {} : JSON.parse(text)) as Record<string, unknown>;
         const one = { where: `${request.method} ${request.url}`, body, authorization: request.headers.authorization };
         asked.push(one);
-        const [status, content] = answer(one);
+        const given = answer(one);
+        if (given === undefined) return;
+        const [status, content] = given;
         response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(content));
       });
     });
@@ -106,6 +109,15 @@ describe("what a node of Postgres does beside running Patroni", function () {
       assert.deepEqual(
         switchovers().map(({ body, authorization }) => [body, authorization]),
         Array.from({ length: 2 }, () => [{ from: "pg-1" }, "Bearer of Patroni"]),
+      );
+    });
+
+    it("F2 a primary whose Patroni is too busy to answer hands over as well, and is not asked on when the operator says that it is done", async () => {
+      answer = ({ where }) => (where === "GET /primary" ? undefined : [200, {}]);
+      assert.deepEqual(await run(["hand-over", "20"]), { code: 0, log: "" });
+      assert.deepEqual(
+        asked.map(({ where }) => where),
+        ["GET /primary", "POST /switchover"],
       );
     });
 
