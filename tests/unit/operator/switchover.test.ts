@@ -10,6 +10,8 @@ interface Script {
   readonly resumeFailures?: number | undefined;
   /** What Patroni answers; `"lost"` is a connection that breaks. */
   readonly patroni?: string | undefined;
+  /** Looks after which the new node has received everything. @default it has; never when negative */
+  readonly receivedAfter?: number | undefined;
   /** Looks after which the new node takes writes, and after which the proxy leads to it; never when left out. */
   readonly writableAfter?: number | undefined;
   readonly proxyAfter?: number | undefined;
@@ -33,15 +35,28 @@ class Cluster {
   constructor(script: Script) {
     const { steps } = this;
     this.lockHeld = script.lockHeld === true;
-    let [looks, proxyLooks, failures] = [0, 0, script.resumeFailures ?? 0];
+    let [looks, proxyLooks, failures, receiving] = [0, 0, script.resumeFailures ?? 0, script.receivedAfter ?? 0];
     let asked = false;
     const endless = script.writableAfter === undefined || script.proxyAfter === undefined || script.proxyBreaks === true;
-    const node = (role: string): NodeState => ({ state: "running", role, xlog: { location: 5, replayed_location: 5 } });
+    const received = (): number => {
+      if (this.paused && receiving > 0) receiving -= 1;
+      return receiving === 0 ? 5 : 4;
+    };
+    const node = (role: string): NodeState => ({
+      state: "running",
+      role,
+      xlog: role === "primary" ? { location: 5 } : { received_location: received(), replayed_location: 4 },
+    });
     const isNew = (): boolean => asked && script.writableAfter !== undefined && looks > script.writableAfter;
     const parts: SwitchoverParts = {
       log: () => undefined,
       // What ends by itself has all the time it needs, on a busy machine, too.
-      limits: { pauseMs: 20, takeOverMs: endless ? 30 : 20_000, lookMs: 1, resumeMs: 1, watchMs: 1, elsewhereMs: 1 },
+      limits: {
+        pauseMs: 20,
+        receiveMs: script.receivedAfter === -1 ? 20 : 20_000,
+        takeOverMs: endless ? 30 : 20_000,
+        ...{ lookMs: 1, resumeMs: 1, watchMs: 1, elsewhereMs: 1 },
+      },
       checkpoint: (name) => {
         steps.push(`checkpoint ${name}`);
         return Promise.resolve(script.checkpoint);
@@ -145,6 +160,16 @@ describe("F2 conducting a switchover", () => {
     assert.equal(outcome.message, "Transactions under way did not end within 5 s; nothing was changed.");
   });
 
+  it("F2 a standby that lacks what another one has confirmed is waited for, and does not take over without it", async () => {
+    const { cluster, outcome } = await conduct({ ...DONE, receivedAfter: 3 });
+    assert.deepEqual(cluster.steps, ["checkpoint pg-1", "pause", "hand over pg-1 pg-2", "resume"]);
+    assert.equal(outcome.outcome, "done");
+    const { cluster: lacking, outcome: failed } = await conduct({ ...DONE, receivedAfter: -1 });
+    assert.deepEqual(lacking.steps, ["checkpoint pg-1", "pause", "resume"]);
+    assert.equal(failed.outcome, "failed");
+    assert.match(failed.message, /^pg-1 was to hand over to pg-2: pg-2 has not received all that pg-1 has written\. Writes were held/);
+  });
+
   it("F2 Patroni's refusal is told, and statements go on at once", async () => {
     const { cluster, outcome } = await conduct({ patroni: "412 candidate does not exists" });
     assert.deepEqual(cluster.steps, ["checkpoint pg-1", "pause", "hand over pg-1 pg-2", "resume"]);
@@ -172,6 +197,7 @@ describe("F2 conducting a switchover", () => {
         fc.record({
           pause: maybe(fc.constant("too slow"), 8),
           resumeFailures: fc.nat(3),
+          receivedAfter: maybe(fc.constantFrom(-1, 1, 3), 8),
           patroni: maybe(fc.constantFrom("412 no", "503 failed", "lost"), 3),
           writableAfter: fc.option(fc.nat(5), { nil: undefined, freq: 8 }),
           proxyAfter: fc.option(fc.nat(5), { nil: undefined, freq: 8 }),

@@ -9,7 +9,7 @@ export interface NodeState {
   /** By `pg_is_in_recovery()` while Postgres answers. */
   readonly role: string;
   readonly timeline?: number;
-  readonly xlog?: { readonly location?: number; readonly replayed_location?: number };
+  readonly xlog?: { readonly location?: number; readonly received_location?: number; readonly replayed_location?: number };
   readonly replication_state?: string;
   /** Of a primary: who streams from it. */
   readonly replication?: readonly { readonly application_name?: string; readonly state?: string; readonly sync_state?: string }[];

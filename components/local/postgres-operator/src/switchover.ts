@@ -14,6 +14,8 @@ import type { SwitchoverResult } from "./status-types";
 export interface Limits {
   /** For the transactions under way when statements are to be held back. */
   readonly pauseMs: number;
+  /** For the new primary to receive what was written before statements were held back. */
+  readonly receiveMs: number;
   /** For the new primary to take writes. Clients are refused after 25 s (`query_wait_timeout` of PgBouncer). */
   readonly takeOverMs: number;
   /** Between two looks at whether it does: that is for how long writes are held back too long at most. */
@@ -25,7 +27,7 @@ export interface Limits {
   readonly elsewhereMs: number;
 }
 
-const LIMITS: Limits = { pauseMs: 5000, takeOverMs: 15_000, lookMs: 50, resumeMs: 250, watchMs: 5000, elsewhereMs: 1000 };
+const LIMITS: Limits = { pauseMs: 5000, receiveMs: 2000, takeOverMs: 15_000, lookMs: 50, resumeMs: 250, watchMs: 5000, elsewhereMs: 1000 };
 
 /** What a switchover needs. */
 export interface SwitchoverParts {
@@ -184,6 +186,8 @@ export class Switchover {
     const { patroni, proxy } = this.parts;
     const { takeOverMs, lookMs } = this.#limits;
     const deadline = performance.now() + takeOverMs;
+    const lack = await this.#lack(from, to);
+    if (lack !== undefined) return lack;
     const done = new AbortController();
     let refusal: string | undefined;
     // Its answer comes late and only matters when it is a refusal; a connection that is lost says nothing.
@@ -220,6 +224,23 @@ export class Switchover {
     } finally {
       done.abort();
       await asked;
+    }
+  }
+
+  /**
+   * Waits until the new primary has on its disk all that was acknowledged before statements were held back. With a quorum it need not: other
+   * standbys may have confirmed that. And Patroni lets a candidate that is named take over with 1 MiB less than the others, without asking
+   * these (`check_quorum` in `is_failover_possible` of Patroni 4.0).
+   * @returns what is missing.
+   */
+  async #lack(from: string, to: string): Promise<string | undefined> {
+    const { patroni } = this.parts;
+    const { receiveMs, lookMs } = this.#limits;
+    for (const deadline = performance.now() + receiveMs; ; await delay(lookMs)) {
+      const [primary, standby] = await Promise.all([patroni.state(from, 500), patroni.state(to, 500)]);
+      const [written, received] = [primary?.xlog?.location, standby?.xlog?.received_location];
+      if (written !== undefined && received !== undefined && received >= written) return undefined;
+      if (performance.now() > deadline) return `${to} has not received all that ${from} has written`;
     }
   }
 
