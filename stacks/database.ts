@@ -25,7 +25,7 @@ import { appSettings, appSource, consoleUrl, contextDirectory, imageSource, load
 import type { PhaseOutputs } from "./outputs";
 import { carriesRows, moveAttempt } from "./local/move-attempt";
 import { dockerHost } from "./local/preflight";
-import { currentCluster } from "./local/primary";
+import { checkPrimaryStays, currentCluster } from "./local/primary";
 import { sizing } from "./local/sizing/plan";
 import { planTable } from "./local/sizing/table";
 import type { AppPools, Limits } from "./local/sizing/types";
@@ -33,7 +33,8 @@ import type { AppPools, Limits } from "./local/sizing/types";
 /**
  * Phase `database`: one Docker host with Postgres that fails over by itself, PgBouncer, two Redis servers, three Kafka brokers where they are
  * wanted, and the app in several instances behind a load balancer. What phase `cluster` has too keeps its name, and so its identity and its data.
- * @throws RunError when Docker is unreachable, the plan does not fit, or etcd was made of another number of members; before anything is registered.
+ * @throws RunError when Docker is unreachable, the plan does not fit, etcd was made of another number of members, or the primary would be
+ * removed; before anything is registered.
  */
 export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const [host, source, program, cluster, members, attempt, running, grafana] = await Promise.all([
@@ -45,6 +46,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   checkCapacity(config, host);
   const plan = sizing({ ...config, grafana: grafana?.available === true }, host);
   checkEtcdMembers(plan.etcd.members, members);
+  checkPrimaryStays(cluster.primary, plan.postgres.nodes);
   await pulumi.log.info(planTable(plan, host));
 
   const network = new Network("network");

@@ -91,3 +91,19 @@ export function primaryIn(answer: string): string | undefined {
   const [member] = answer.match(/\{[^{}]*"role":\s*"(?:leader|primary)"[^{}]*\}/) ?? [];
   return /"name":\s*"(?<name>[a-z0-9-]+)"/.exec(member ?? "")?.groups?.["name"];
 }
+
+/**
+ * Refuses to remove the node that is primary. What is removed goes last: by then the proxy, PgBouncer and the operator are those of the nodes
+ * that stay. The new proxy leads to nobody, and the new operator hands over from no node it does not know.
+ *
+ * @param nodes number of those that stay: `pg-1` to `pg-<nodes>`
+ * @throws RunError before anything is registered.
+ */
+export function checkPrimaryStays(primary: string | undefined, nodes: number): void {
+  const number = Number(/^pg-(?<number>\d+)$/.exec(primary ?? "")?.groups?.["number"] ?? 0);
+  if (number <= nodes) return;
+  throw new pulumi.RunError(
+    `postgresNodes is ${nodes}, without ${primary}, which is primary: until it is removed, at the end of the update, nobody could write. ` +
+      "Fix: npm run failover -- --to pg-1, then try again",
+  );
+}

@@ -89,8 +89,17 @@ describe("F2 members of etcd before an update", () => {
   });
 
   it("F2 another number is refused with what to type, the same one or a first one is not", () => {
-    for (const [wanted, made] of [[1, undefined], [3, undefined], [1, 1], [3, 3]] as const) checkEtcdMembers(wanted, made);
-    for (const [wanted, made] of [[3, 1], [1, 3]] as const) {
+    for (const [wanted, made] of [
+      [1, undefined],
+      [3, undefined],
+      [1, 1],
+      [3, 3],
+    ] as const)
+      checkEtcdMembers(wanted, made);
+    for (const [wanted, made] of [
+      [3, 1],
+      [1, 3],
+    ] as const) {
       assert.throws(
         () => checkEtcdMembers(wanted, made),
         (error) =>

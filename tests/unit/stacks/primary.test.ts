@@ -5,8 +5,9 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import * as pulumi from "@pulumi/pulumi";
 import type { EndpointSettings } from "../../../stacks/local/docker-endpoint";
-import { currentCluster, postgresVolumes, primaryIn } from "../../../stacks/local/primary";
+import { checkPrimaryStays, currentCluster, postgresVolumes, primaryIn } from "../../../stacks/local/primary";
 import { Recorder } from "../../support/pulumi-mocks";
 
 /** An answer of Patroni 4's `GET /cluster`, as a shell sees it. */
@@ -144,6 +145,18 @@ bash -n -c "$5" && [[ $5 == *"GET /cluster HTTP/1.0"* ]] && cat ${directory}/ans
       process.env["PATH"] = before;
       rmSync(directory, { recursive: true, force: true });
     }
+  });
+
+  it("F3 an update that would remove the primary is refused; any other one is not", () => {
+    for (const primary of ["pg-1", "pg-2", undefined]) checkPrimaryStays(primary, 2);
+    checkPrimaryStays("pg-3", 3);
+    assert.throws(
+      () => checkPrimaryStays("pg-3", 2),
+      (error) =>
+        pulumi.RunError.isInstance(error) &&
+        error.message.startsWith("postgresNodes is 2, without pg-3, which is primary") &&
+        error.message.includes("npm run failover -- --to pg-1"),
+    );
   });
 
   it("reads leader and primary, in whatever order the fields come", () => {
