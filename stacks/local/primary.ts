@@ -103,7 +103,7 @@ export function checkPrimaryStays(primary: string | undefined, nodes: number): v
   const number = Number(/^pg-(?<number>\d+)$/.exec(primary ?? "")?.groups?.["number"] ?? 0);
   if (number <= nodes) return;
   throw new pulumi.RunError(
-    `postgresNodes is ${nodes}, without ${primary}, which is primary: until it is removed, at the end of the update, nobody could write. ` +
+    `postgresNodes is ${nodes}, without ${primary ?? "it"}, which is primary: until it is removed, at the end of the update, nobody could write. ` +
       "Fix: npm run failover -- --to pg-1, then try again",
   );
 }

@@ -19,7 +19,10 @@ const defaults = {
 } as const;
 
 export interface EtcdArgs {
-  /** Number of members: 1, or 3 to survive the loss of one. A LATER CHANGE IS NOT POSSIBLE, AND SPLITS OR STOPS THE CLUSTER: members know each other from their first start. The stack refuses it. */
+  /**
+   * Number of members: 1, or 3 to survive the loss of one. A LATER CHANGE IS NOT POSSIBLE, it makes a second cluster or one without a leader:
+   * members know each other from their first start. The stack refuses it.
+   */
   readonly members: 1 | 3;
   /** Memory limit of each member in MiB; swap is off. @default 128 */
   readonly memoryMb?: number | undefined;
