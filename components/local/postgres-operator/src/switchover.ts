@@ -27,7 +27,7 @@ export interface Limits {
   readonly elsewhereMs: number;
 }
 
-const LIMITS: Limits = { pauseMs: 5000, receiveMs: 2000, takeOverMs: 15_000, lookMs: 50, resumeMs: 250, watchMs: 5000, elsewhereMs: 1000 };
+const LIMITS: Limits = { pauseMs: 5000, receiveMs: 4000, takeOverMs: 15_000, lookMs: 50, resumeMs: 250, watchMs: 5000, elsewhereMs: 1000 };
 
 /** What a switchover needs. */
 export interface SwitchoverParts {
@@ -237,7 +237,7 @@ export class Switchover {
     const { patroni } = this.parts;
     const { receiveMs, lookMs } = this.#limits;
     for (const deadline = performance.now() + receiveMs; ; await delay(lookMs)) {
-      const [primary, standby] = await Promise.all([patroni.state(from, 500), patroni.state(to, 500)]);
+      const [primary, standby] = await Promise.all([patroni.state(from), patroni.state(to)]);
       const [written, received] = [primary?.xlog?.location, standby?.xlog?.received_location];
       if (written !== undefined && received !== undefined && received >= written) return undefined;
       if (performance.now() > deadline) return `${to} has not received all that ${from} has written`;
