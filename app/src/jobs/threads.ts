@@ -68,11 +68,11 @@ export class Threads {
   private async withinMemory(task: ThreadTask, signal: AbortSignal): Promise<ThreadAnswer> {
     const before = process.memoryUsage.rss();
     const tooMuch = new AbortController();
-    let alone = true;
+    const others = { were: false };
     this.pdfs += 1;
     const watch = setInterval(() => {
       if (tooMuch.signal.aborted || process.memoryUsage.rss() - before <= this.pdfMb * BYTES_PER_MB) return;
-      alone = this.pdfs === 1;
+      others.were = this.pdfs > 1;
       tooMuch.abort();
     }, defaults.lookMs);
     try {
@@ -80,7 +80,7 @@ export class Threads {
     } catch (error) {
       if (!tooMuch.signal.aborted || signal.aborted) throw error;
       const reason = `Reading the PDF takes more than the ${this.pdfMb} MiB of memory there are for it.`;
-      if (!alone) throw new Error(reason, { cause: error });
+      if (others.were) throw new Error(reason, { cause: error });
       return { unreadable: reason };
     } finally {
       clearInterval(watch);

@@ -12,7 +12,7 @@ import { checkEtcdMembers, etcdMembers } from "../../../stacks/local/etcd-member
 import { Recorder } from "../../support/pulumi-mocks";
 
 /** A Docker Engine that answers every list of containers with `body`. */
-async function engine(body: string): Promise<{ readonly host: string; readonly asked: URL[]; close(): Promise<void> }> {
+async function engine(body: string): Promise<{ readonly host: string; readonly asked: URL[]; readonly close: () => Promise<void> }> {
   const asked: URL[] = [];
   const server = http.createServer((request, response) => {
     asked.push(new URL(request.url ?? "", "http://engine"));
@@ -22,7 +22,12 @@ async function engine(body: string): Promise<{ readonly host: string; readonly a
   return {
     host: `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked,
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => {
+          resolve();
+        });
+      }),
   };
 }
 

@@ -236,11 +236,13 @@ export class Switchover {
   async #lack(from: string, to: string): Promise<string | undefined> {
     const { patroni } = this.parts;
     const { receiveMs, lookMs } = this.#limits;
-    for (const deadline = performance.now() + receiveMs; ; await delay(lookMs)) {
+    const deadline = performance.now() + receiveMs;
+    for (;;) {
       const [primary, standby] = await Promise.all([patroni.state(from), patroni.state(to)]);
       const [written, received] = [primary?.xlog?.location, standby?.xlog?.received_location];
       if (written !== undefined && received !== undefined && received >= written) return undefined;
       if (performance.now() > deadline) return `${to} has not received all that ${from} has written`;
+      await delay(lookMs);
     }
   }
 
