@@ -4,7 +4,7 @@ import type { Database } from "../db/database";
 import { KeyReusedError, type OnceKey } from "../db/once";
 import type { TenantScope } from "../db/tenant";
 import { sessionOf, tenantOf } from "./middleware/authenticate";
-import { HttpProblem } from "./problem";
+import { HttpProblem, keyReused } from "./problem";
 import { sendJson } from "./respond";
 
 /** A key as most clients write it: bare. */
@@ -83,9 +83,7 @@ async function alone<Created>(
     return await create(scope);
   } catch (error) {
     if (!(error instanceof KeyReusedError)) throw error;
-    throw new HttpProblem("idempotency-key-reused", "This Idempotency-Key was used for another request; give each request its own.", {
-      errors: [{ field: "Idempotency-Key", allowed: "a key that was not used within a day, or the very same request again" }],
-    });
+    throw keyReused("a key that was not used within a day, or the very same request again");
   } finally {
     names.delete(name);
   }

@@ -95,3 +95,10 @@ export function problemDocument(problem: HttpProblem, instance: string, requestI
     ...problem.extensions,
   };
 }
+
+/** An `Idempotency-Key` that was given to something else. @param allowed which key is, in words */
+export function keyReused(allowed: string): HttpProblem {
+  return new HttpProblem("idempotency-key-reused", "This Idempotency-Key was used for another request; give each request its own.", {
+    errors: [{ field: "Idempotency-Key", allowed }],
+  });
+}

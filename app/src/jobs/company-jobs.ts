@@ -2,7 +2,7 @@ import type { Database } from "../db/database";
 import { createId } from "../db/id";
 import { TenantScope } from "../db/tenant";
 import type { ListDefinition } from "../http/pagination";
-import { HttpProblem } from "../http/problem";
+import { HttpProblem, keyReused } from "../http/problem";
 import type { Logger } from "../observability/logger";
 import { errorText } from "./definitions";
 import { parse } from "./embedded-store";
@@ -109,7 +109,7 @@ export class CompanyJobs {
       const where = { queue: job.queue, idempotencyKey: job.idempotencyKey };
       const [known] = await table.page({ where, sort: "createdAt", descending: false, limit: 1 });
       if (known !== undefined) {
-        if (!isSame(known, job)) throw keyReused();
+        if (!isSame(known, job)) throw keyReused("a key that nobody used for another job, or the very same request again");
         return { row: known, isNew: false };
       }
     }
@@ -287,12 +287,6 @@ function isSame(known: CompanyJobRow, job: NewCompanyJob): boolean {
   const { createdBy, priority, payload } = known;
   const sameInput = JSON.stringify(parse(payload)?.["input"]) === JSON.stringify(job.input);
   return sameInput && createdBy === job.createdBy && priority === (job.priority ?? "normal");
-}
-
-function keyReused(): HttpProblem {
-  return new HttpProblem("idempotency-key-reused", "This Idempotency-Key was used for another request; give each request its own.", {
-    errors: [{ field: "Idempotency-Key", allowed: "a key that nobody used for another job, or the very same request again" }],
-  });
 }
 
 function present(row: CompanyJobRow, record: JobRecord | undefined): CompanyJobView {

@@ -67,14 +67,6 @@ export async function transfer(source: Reader, target: Writer, options: Transfer
   if (source.name === target.name) throw new TransferError(`source and target are the same database, ${source.name}`);
   await checkMigrations(source, "source");
   await checkUnlisted(source, leave);
-  const result = (
-    outcome: TransferResult["outcome"],
-    tables: readonly TableResult[],
-    more: Partial<TransferResult> = {},
-  ): TransferResult => ({
-    ...{ from: source.name, to: target.name, outcome, resumed: false, rows: tables.reduce((sum, { rows }) => sum + rows, 0) },
-    ...{ seconds: Math.round(performance.now() - started) / 1000, rowsPerSecond: 0, tables, left: LEFT_TABLES, ...more },
-  });
   const hasSchema = await checkMigrations(target, "target");
   const before = hasSchema ? await target.state() : undefined;
   if (before?.state === "complete" && before.source === source.name && options.earlier !== "refuse")
@@ -89,9 +81,12 @@ export async function transfer(source: Reader, target: Writer, options: Transfer
   const counts = new Map<string, number>();
   for (const table of CARRIED_TABLES) counts.set(table, await source.count(table));
   if (dryRun)
-    return result(
+    return resultOf(
+      source,
+      target,
       "dry-run",
       [...counts].map(([table, rows]) => ({ table, rows })),
+      { seconds: secondsSince(started) },
     );
 
   await target.migrate();
@@ -119,15 +114,34 @@ export async function transfer(source: Reader, target: Writer, options: Transfer
   options.beforeComplete?.();
   await target.complete(epoch);
   const rows = compared.reduce((sum, table) => sum + table.rows, 0) - known.reduce((sum, table) => sum + table.rows, 0);
-  return result("complete", compared, { resumed: known.length > 0, rowsPerSecond: Math.round(rows / copySeconds) });
+  const seconds = secondsSince(started);
+  return resultOf(source, target, "complete", compared, {
+    resumed: known.length > 0,
+    seconds,
+    rowsPerSecond: Math.round(rows / copySeconds),
+  });
 }
 
 /** What a transfer that was finished before did. */
 export function alreadyDone(source: Reader, target: Writer, state: TransferState): TransferResult {
-  const tables = finished(state);
-  const rows = tables.reduce((sum, table) => sum + table.rows, 0);
-  const done = { from: source.name, to: target.name, outcome: "already", resumed: false, rows, seconds: 0, rowsPerSecond: 0 } as const;
-  return { ...done, tables, left: LEFT_TABLES };
+  return resultOf(source, target, "already", finished(state));
+}
+
+function secondsSince(started: number): number {
+  return Math.round(performance.now() - started) / 1000;
+}
+
+function resultOf(
+  source: Reader,
+  target: Writer,
+  outcome: TransferResult["outcome"],
+  tables: readonly TableResult[],
+  more: Partial<TransferResult> = {},
+): TransferResult {
+  return {
+    ...{ from: source.name, to: target.name, outcome, resumed: false, rows: tables.reduce((sum, { rows }) => sum + rows, 0) },
+    ...{ seconds: 0, rowsPerSecond: 0, tables, left: LEFT_TABLES, ...more },
+  };
 }
 
 function finished({ tables }: TransferState): TableResult[] {
