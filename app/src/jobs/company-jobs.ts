@@ -82,15 +82,23 @@ export type JobListener = (
 
 interface OwnedRow extends Pick<CompanyJobRow, "id" | "queue" | "priority" | "payload" | "subjectId" | "notBefore"> {
   readonly companyId: string;
+  readonly createdAt: string;
 }
 
-const OWNED = `id, queue, priority, payload, subject_id AS "subjectId", not_before AS "notBefore", company_id AS "companyId"`;
+const OWNED = `id, queue, priority, payload, subject_id AS "subjectId", not_before AS "notBefore", company_id AS "companyId",
+  created_at AS "createdAt"`;
+
+/** Before every job. */
+const FIRST: Pick<OwnedRow, "createdAt" | "id"> = { createdAt: "", id: "" };
 
 /**
  * Jobs of companies. A job is accepted by its row, in the transaction of what it belongs to; putting it into the queue comes after, and again
  * whenever the queue does not know an open job, so neither a queue that is away nor one that lost its memory loses a job.
  */
 export class CompanyJobs {
+  /** The job up to which open ones were compared with the queue. */
+  private compared = FIRST;
+
   constructor(
     private readonly database: Database,
     private readonly queue: JobQueue,
@@ -200,12 +208,20 @@ export class CompanyJobs {
     return this.queue.retry(id);
   }
 
-  /** Compares open jobs with the queue: what it does not know it gets, what ended there is noted. @returns jobs put into the queue. */
+  /**
+   * Compares open jobs with the queue: what it does not know it gets, what ended there is noted. A bounded number at a time, each look going on
+   * where the last one ended: jobs that rightly stay open for long (a delay of a day, a paused queue) would hide all those after them.
+   * @returns jobs put into the queue.
+   */
   async reconcile(now = Date.now()): Promise<number> {
+    const { createdAt, id } = this.compared;
     const rows = await this.database.all<OwnedRow>(
-      `SELECT ${OWNED} FROM company_jobs WHERE outcome = 'open' AND created_at < ? ORDER BY created_at LIMIT ?`,
-      [new Date(now - RECONCILE_AGE_MS).toISOString(), RECONCILE_ROWS],
+      `SELECT ${OWNED} FROM company_jobs WHERE outcome = 'open' AND created_at < ? AND (created_at, id) > (?, ?)
+       ORDER BY created_at, id LIMIT ?`,
+      [new Date(now - RECONCILE_AGE_MS).toISOString(), createdAt, id, RECONCILE_ROWS],
     );
+    // Also when one of these fails: it is looked at again in the next round.
+    this.compared = rows.length < RECONCILE_ROWS ? FIRST : (rows.at(-1) ?? FIRST);
     let added = 0;
     for (const row of rows) {
       const record = await this.queue.get(row.id);
