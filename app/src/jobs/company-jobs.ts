@@ -192,12 +192,10 @@ export class CompanyJobs {
 
   /** Notes how a job ended, once. */
   async settle({ id, state, result, error }: SettledJob): Promise<void> {
-    await this.change(
-      id,
-      "open",
-      { outcome: state, result: result === null ? null : JSON.stringify(result), error, finished: true },
-      state,
-    );
+    const to = { outcome: state, result: result === null ? null : JSON.stringify(result), error, finished: true };
+    if (await this.change(id, "open", to, state)) return;
+    // A dead letter that was retried while it was compared with the queue may have been noted as failed once more.
+    if (state === "completed") await this.change(id, "failed", to, state);
   }
 
   /** A dead letter goes back into the queue: its job is open again. @returns `false` when there is no such dead letter. */
@@ -251,6 +249,7 @@ export class CompanyJobs {
     await this.queue.add(row.queue, parse(row.payload) ?? {}, { id: row.id, priority: row.priority, delayMs });
   }
 
+  /** @returns whether it was in the outcome it is taken from. */
   private async change(
     id: string,
     from: CompanyJobRow["outcome"],
@@ -261,13 +260,15 @@ export class CompanyJobs {
       readonly finished: boolean;
     },
     state: SettledJob["state"] | "open",
-  ): Promise<void> {
+  ): Promise<boolean> {
     const row = await this.database.get<OwnedRow>(`SELECT ${OWNED} FROM company_jobs WHERE id = ? AND outcome = ?`, [id, from]);
-    if (row === undefined) return;
-    await new TenantScope(this.database, row.companyId).transaction(async (inside) => {
+    if (row === undefined) return false;
+    return new TenantScope(this.database, row.companyId).transaction(async (inside) => {
       const { outcome, result, error, finished } = to;
       const changes = { outcome, result, error, finishedAt: finished ? new Date().toISOString() : null };
-      if (await inside.table(companyJobs).update(id, changes, { outcome: from })) await this.listener(inside, row, state);
+      if (!(await inside.table(companyJobs).update(id, changes, { outcome: from }))) return false;
+      await this.listener(inside, row, state);
+      return true;
     });
   }
 

@@ -191,6 +191,19 @@ describe("D5 background jobs through the API", function () {
     await app.refusal(404, "GET", `/api/jobs/${lost.body.id}`, { token });
   });
 
+  it("D5 a job that completed is completed, also when it was noted as failed; nothing else changes an outcome", async () => {
+    const { company } = app.container.jobs;
+    const { id } = (await compute(INPUT)).body;
+    const end = { id, queue: "tax-computation", error: null, result: null } as const;
+    await company.settle({ ...end, state: "failed", error: "tried too often" });
+    await company.settle({ ...end, state: "cancelled" });
+    assert.equal((await job(id)).status, "failed");
+    await company.settle({ ...end, state: "completed", result: { taxCents: 1 } });
+    await company.settle({ ...end, state: "failed", error: "too late" });
+    const { status, result, error } = await job(id);
+    assert.deepEqual({ status, result, error }, { status: "completed", result: { taxCents: 1 }, error: null });
+  });
+
   it("D5 many jobs that rightly wait for long do not keep a lost one from being put into its queue again", async function () {
     if (testDatabase() !== "sqlite") this.skip();
     const { company, queue } = app.container.jobs;
