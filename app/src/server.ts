@@ -198,7 +198,10 @@ async function drainConnections(server: HttpServer, connections: ReadonlySet<Con
     },
     Math.min(defaults.lingerMs, deadlineMs),
   );
-  const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  // Not closeAllConnections: it leaves out WebSockets, and one whose client takes nothing would hold up the end for half a minute.
+  const deadline = setTimeout(() => {
+    for (const socket of connections) socket.destroy();
+  }, deadlineMs);
   try {
     await closed;
   } finally {

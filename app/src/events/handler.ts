@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { ConstraintError, type Database } from "../db/database";
+import { ConstraintError, type Database, DatabaseBusyError, DatabaseUnavailableError } from "../db/database";
 import type { Logger } from "../observability/logger";
 import { applyEvent } from "./effects";
 import { MalformedEventError, parseEvent } from "./event";
@@ -63,7 +63,7 @@ export class EventHandler<Received extends ReceivedRecord> {
         return (await database.transaction((transaction) => apply(transaction, event))) ? "applied" : "duplicate";
       } catch (error) {
         if (isHopeless(error)) return this.#bury(record, error);
-        strikes = (await this.#databaseAnswers()) ? strikes + 1 : 0;
+        strikes = !isRefusedToAll(error) && (await this.#databaseAnswers()) ? strikes + 1 : 0;
         if (strikes >= defaults.strikes) return this.#bury(record, error);
         if (attempt === 1) logger.warn({ ...record.place, reason: String(error) }, "an event could not be handled; trying again");
         await this.#pause(attempt);
@@ -101,6 +101,14 @@ export class EventHandler<Received extends ReceivedRecord> {
     const pause = Math.min(defaults.pauseMostMs, defaults.pauseFirstMs * 2 ** Math.min(10, attempt - 1));
     return delay(pause, undefined, { signal: this.#options.signal });
   }
+}
+
+/**
+ * What the database says to everybody who writes, whatever the record: no primary, a full disk, rows that are held or were moved. It may answer
+ * reads meanwhile.
+ */
+function isRefusedToAll(error: unknown): boolean {
+  return error instanceof DatabaseUnavailableError || error instanceof DatabaseBusyError;
 }
 
 /** Errors that the same record would cause again, whatever the state of the servers. */

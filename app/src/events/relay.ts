@@ -114,9 +114,20 @@ export class OutboxRelay {
     this.#stop.abort();
     this.#wake?.();
     await Promise.race([this.#running, delay(defaults.closeMs, undefined, { ref: false })]);
-    await this.#publisher?.close();
+    await this.#disconnect();
     await this.#running;
-    await this.#lease.release();
+    // One that was still connecting.
+    await this.#disconnect();
+    // The database may be gone by now; then the lease ends by itself.
+    await this.#lease
+      .release()
+      .catch((error: unknown) => this.#logger.debug({ reason: String(error) }, "the lease of the relay was not given back"));
+  }
+
+  async #disconnect(): Promise<void> {
+    const publisher = this.#publisher;
+    this.#publisher = undefined;
+    await publisher?.close().catch((reason: unknown) => this.#logger.debug({ reason: String(reason) }, "closing the producer failed"));
   }
 
   async #run(): Promise<void> {
@@ -150,9 +161,10 @@ export class OutboxRelay {
     }
     // What was read before may have been published by the one who had the lease until now.
     if (!held) rows = await this.#database.all<Row>(PENDING, [defaults.rows]);
-    this.#publisher ??= await this.#connect();
+    if (this.#stop.signal.aborted) return false;
+    const publisher = (this.#publisher ??= await this.#connect());
     const lanes = lanesOf(rows, defaults.inFlight);
-    const outcomes = await Promise.all(lanes.map((lane) => this.#sendLane(this.#publisher, lane)));
+    const outcomes = await Promise.all(lanes.map((lane) => this.#sendLane(publisher, lane)));
     await this.#remove(outcomes.flatMap(({ sent }) => sent));
     const failed = outcomes.find(({ error }) => error !== undefined);
     if (failed !== undefined) throw failed.error;
@@ -173,12 +185,12 @@ export class OutboxRelay {
   }
 
   /** Sends one batch after the other; stops at the first that fails, because what follows must not overtake it. */
-  async #sendLane(publisher: EventPublisher | undefined, rows: readonly Row[]): Promise<{ sent: number[]; error?: unknown }> {
+  async #sendLane(publisher: EventPublisher, rows: readonly Row[]): Promise<{ sent: number[]; error?: unknown }> {
     const sent: number[] = [];
     try {
       for (const batch of batchesOf(rows, defaults.batchBytes)) {
         if (!(await this.#holdLease())) return { sent };
-        await publisher?.send(batch.map(({ companyId, value }) => ({ key: companyId, value })));
+        await publisher.send(batch.map(({ companyId, value }) => ({ key: companyId, value })));
         publishedTotal.inc(batch.length);
         sent.push(...batch.map(({ position }) => position));
       }
@@ -205,9 +217,7 @@ export class OutboxRelay {
         ? (["warn", "events cannot be published; they wait in the outbox"] as const)
         : (["debug", "events cannot be published yet"] as const);
     this.#logger[level]({ reason: String(error) }, message);
-    const publisher = this.#publisher;
-    this.#publisher = undefined;
-    await publisher?.close().catch((reason: unknown) => this.#logger.debug({ reason: String(reason) }, "closing the producer failed"));
+    await this.#disconnect();
     const pause = Math.min(defaults.retryMostMs, defaults.retryFirstMs * 2 ** Math.min(10, this.#failures - 1));
     await delay(pause * (0.5 + Math.random() / 2), undefined, { signal: this.#stop.signal }).catch(() => undefined);
     this.#kicked = true;

@@ -39,6 +39,9 @@ const MOST_STALLS = 1000;
 /** A request about jobs waits this long for the server, ms: its job is accepted already, by its row in the database. */
 const ASK_TIMEOUT_MS = 2000;
 
+/** Leaving waits this long for the server, ms; what could not be handed back is taken over when its lease has run out. */
+const LEAVE_TIMEOUT_MS = 3000;
+
 /** A running job looks this often whether it was cancelled, ms. */
 const CANCEL_POLL_MS = 1000;
 
@@ -52,6 +55,8 @@ export class BullJobQueue implements JobQueue {
   private readonly running = new Set<Attempt>();
   private options: WorkOptions = {};
   private handedBack = 0;
+  /** Nothing is begun any more. */
+  private draining = false;
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -157,6 +162,7 @@ export class BullJobQueue implements JobQueue {
   }
 
   async drain(deadlineMs: number): Promise<number> {
+    this.draining = true;
     // Without waiting for active ones: that has a deadline here.
     await Promise.all(this.workers.map((worker) => worker.pause(true)));
     const deadline = new AbortController();
@@ -168,7 +174,11 @@ export class BullJobQueue implements JobQueue {
     for (const attempt of this.running) attempt.abort("drain");
     const workers = this.workers;
     this.workers = [];
-    await Promise.all(workers.map((worker) => worker.close()));
+    const closed = Promise.all(workers.map((worker) => worker.close())).catch((error: unknown) => this.note(error as Error));
+    // Their connections wait for a server that is away as long as it takes; what is to be closed after them does not.
+    const patience = new AbortController();
+    await Promise.race([closed, delay(LEAVE_TIMEOUT_MS, undefined, { signal: patience.signal }).catch(() => undefined)]);
+    patience.abort();
     return this.handedBack;
   }
 
@@ -211,6 +221,11 @@ export class BullJobQueue implements JobQueue {
 
   private async run(name: QueueName, processor: Processor, job: AnyBullJob, token: string | undefined): Promise<Outcome> {
     const id = job.id ?? "";
+    // BullMQ was waiting for a job when it was paused, and still takes the one that came.
+    if (this.draining) {
+      await this.handBack(name, job, token);
+      throw new WaitingError();
+    }
     if (job.data.cancelled === true) return { cancelled: true };
     const attemptNumber = countedAttempts(job);
     const maxAttempts = job.opts.attempts ?? 1;

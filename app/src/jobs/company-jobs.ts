@@ -82,15 +82,23 @@ export type JobListener = (
 
 interface OwnedRow extends Pick<CompanyJobRow, "id" | "queue" | "priority" | "payload" | "subjectId" | "notBefore"> {
   readonly companyId: string;
+  readonly createdAt: string;
 }
 
-const OWNED = `id, queue, priority, payload, subject_id AS "subjectId", not_before AS "notBefore", company_id AS "companyId"`;
+const OWNED = `id, queue, priority, payload, subject_id AS "subjectId", not_before AS "notBefore", company_id AS "companyId",
+  created_at AS "createdAt"`;
+
+/** Before every job. */
+const FIRST: Pick<OwnedRow, "createdAt" | "id"> = { createdAt: "", id: "" };
 
 /**
  * Jobs of companies. A job is accepted by its row, in the transaction of what it belongs to; putting it into the queue comes after, and again
  * whenever the queue does not know an open job, so neither a queue that is away nor one that lost its memory loses a job.
  */
 export class CompanyJobs {
+  /** The job up to which open ones were compared with the queue. */
+  private compared = FIRST;
+
   constructor(
     private readonly database: Database,
     private readonly queue: JobQueue,
@@ -184,12 +192,10 @@ export class CompanyJobs {
 
   /** Notes how a job ended, once. */
   async settle({ id, state, result, error }: SettledJob): Promise<void> {
-    await this.change(
-      id,
-      "open",
-      { outcome: state, result: result === null ? null : JSON.stringify(result), error, finished: true },
-      state,
-    );
+    const to = { outcome: state, result: result === null ? null : JSON.stringify(result), error, finished: true };
+    if (await this.change(id, "open", to, state)) return;
+    // A dead letter that was retried while it was compared with the queue may have been noted as failed once more.
+    if (state === "completed") await this.change(id, "failed", to, state);
   }
 
   /** A dead letter goes back into the queue: its job is open again. @returns `false` when there is no such dead letter. */
@@ -200,12 +206,20 @@ export class CompanyJobs {
     return this.queue.retry(id);
   }
 
-  /** Compares open jobs with the queue: what it does not know it gets, what ended there is noted. @returns jobs put into the queue. */
+  /**
+   * Compares open jobs with the queue: what it does not know it gets, what ended there is noted. A bounded number at a time, each look going on
+   * where the last one ended: jobs that rightly stay open for long (a delay of a day, a paused queue) would hide all those after them.
+   * @returns jobs put into the queue.
+   */
   async reconcile(now = Date.now()): Promise<number> {
+    const { createdAt, id } = this.compared;
     const rows = await this.database.all<OwnedRow>(
-      `SELECT ${OWNED} FROM company_jobs WHERE outcome = 'open' AND created_at < ? ORDER BY created_at LIMIT ?`,
-      [new Date(now - RECONCILE_AGE_MS).toISOString(), RECONCILE_ROWS],
+      `SELECT ${OWNED} FROM company_jobs WHERE outcome = 'open' AND created_at < ? AND (created_at, id) > (?, ?)
+       ORDER BY created_at, id LIMIT ?`,
+      [new Date(now - RECONCILE_AGE_MS).toISOString(), createdAt, id, RECONCILE_ROWS],
     );
+    // Also when one of these fails: it is looked at again in the next round.
+    this.compared = rows.length < RECONCILE_ROWS ? FIRST : (rows.at(-1) ?? FIRST);
     let added = 0;
     for (const row of rows) {
       const record = await this.queue.get(row.id);
@@ -235,6 +249,7 @@ export class CompanyJobs {
     await this.queue.add(row.queue, parse(row.payload) ?? {}, { id: row.id, priority: row.priority, delayMs });
   }
 
+  /** @returns whether it was in the outcome it is taken from. */
   private async change(
     id: string,
     from: CompanyJobRow["outcome"],
@@ -245,13 +260,15 @@ export class CompanyJobs {
       readonly finished: boolean;
     },
     state: SettledJob["state"] | "open",
-  ): Promise<void> {
+  ): Promise<boolean> {
     const row = await this.database.get<OwnedRow>(`SELECT ${OWNED} FROM company_jobs WHERE id = ? AND outcome = ?`, [id, from]);
-    if (row === undefined) return;
-    await new TenantScope(this.database, row.companyId).transaction(async (inside) => {
+    if (row === undefined) return false;
+    return new TenantScope(this.database, row.companyId).transaction(async (inside) => {
       const { outcome, result, error, finished } = to;
       const changes = { outcome, result, error, finishedAt: finished ? new Date().toISOString() : null };
-      if (await inside.table(companyJobs).update(id, changes, { outcome: from })) await this.listener(inside, row, state);
+      if (!(await inside.table(companyJobs).update(id, changes, { outcome: from }))) return false;
+      await this.listener(inside, row, state);
+      return true;
     });
   }
 

@@ -36,6 +36,8 @@ export class TenantMetricsFlush {
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    // One under way leaves what was counted since it began to the next, which is the last.
+    await this.#running;
     await this.flush();
   }
 

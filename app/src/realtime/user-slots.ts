@@ -1,4 +1,4 @@
-import cluster from "node:cluster";
+import cluster, { type Worker } from "node:cluster";
 import { answerInPrimary, askPrimary } from "../cluster/channel";
 
 const TOPIC = "realtime-slots";
@@ -31,11 +31,14 @@ export function countConnectionsInPrimary(): void {
     return true;
   });
   // A worker that died hands nothing back.
-  cluster.on("exit", (worker) => {
+  const forget = ({ id }: Worker): void => {
     for (const [user, places] of users) {
-      for (const place of places) if (place.startsWith(`${worker.id} `)) leave(user, places, place);
+      for (const place of places) if (place.startsWith(`${id} `)) leave(user, places, place);
     }
-  });
+  };
+  cluster.on("exit", forget);
+  // What it asked last may be read after its exit; from here on there is nothing more to read.
+  cluster.on("disconnect", forget);
 }
 
 /** Places of users for connections, counted over all workers of an instance. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import pino from "pino";
-import type { Database } from "../../../app/src/db/database";
+import { type Database, DatabaseBusyError, DatabaseMovedError, DatabaseUnavailableError } from "../../../app/src/db/database";
 import { createId } from "../../../app/src/db/id";
 import { ACTIVITY_MS, applyEvent, HANDLED_MS, purgeEffects } from "../../../app/src/events/effects";
 import { EventHandler, type HandlerOptions, type ReceivedRecord } from "../../../app/src/events/handler";
@@ -116,6 +116,25 @@ describe("B5 event handler", () => {
       assert.equal(await handler.handle(eventRecord()), "applied");
       assert.equal(letters.length, 0);
     }));
+
+  for (const [what, refusal] of Object.entries({
+    "has no primary or no space": new DatabaseUnavailableError("no space left on its disk", undefined),
+    "is locked by others": new DatabaseBusyError(5000, undefined),
+    "was moved": new DatabaseMovedError(),
+  })) {
+    it(`B5 while the database answers reads but ${what}, an event waits instead of becoming a dead letter`, () =>
+      withAnyDatabase(async (database) => {
+        let refused = 6;
+        const readOnly = Object.assign(Object.create(database) as Database, {
+          transaction: (work: Parameters<Database["transaction"]>[0]) =>
+            refused-- > 0 ? Promise.reject(refusal) : database.transaction(work),
+          ping: () => database.ping(),
+        });
+        const { handler, letters } = handlerOf(readOnly);
+        assert.equal(await handler.handle(eventRecord()), "applied");
+        assert.equal(letters.length, 0);
+      }));
+  }
 
   it("B5 a record is not passed over while the dead-letter topic is away", () =>
     withAnyDatabase(async (database) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import fc from "fast-check";
 import pino from "pino";
-import type { Database } from "../../../app/src/db/database";
+import type { Database, SqlValue } from "../../../app/src/db/database";
 import { Lease } from "../../../app/src/events/lease";
 import { batchesOf, lanesOf, OutboxRelay, type EventPublisher } from "../../../app/src/events/relay";
 import { eventually } from "../../support/services/container";
@@ -84,6 +84,40 @@ describe("B5 outbox relay", () => {
       assert.equal(publishers[leader]!.records.length, 20);
       assert.equal(publishers.flatMap(({ records }) => records).length, 25);
       await Promise.all(relays.map((relay) => relay.close()));
+    }));
+
+  it("B5 closing leaves no connection behind that was still being made, and does not fail when the database is gone", () =>
+    withAnyDatabase(async (database) => {
+      collectEvents(database);
+      await publishOrders(await createCompany(database), 1);
+      const gone = Object.assign(Object.create(database) as Database, {
+        all: <Row extends object>(sql: string, values?: readonly SqlValue[]) => database.all<Row>(sql, values),
+        get: <Row extends object>(sql: string, values?: readonly SqlValue[]) => database.get<Row>(sql, values),
+        run: (sql: string, values?: readonly SqlValue[]) =>
+          sql.startsWith("DELETE FROM leases") ? Promise.reject(new Error("gone")) : database.run(sql, values),
+      });
+      const publisher = new MemoryPublisher();
+      let closed = 0;
+      const counted: EventPublisher = {
+        send: (records) => publisher.send(records),
+        close: () => {
+          closed += 1;
+          return Promise.resolve();
+        },
+      };
+      const connecting: ((connected: EventPublisher) => void)[] = [];
+      const connect = (): Promise<EventPublisher> =>
+        new Promise((resolve) => {
+          connecting.push(resolve);
+        });
+      const relay = new OutboxRelay({ database: gone, logger, owner: "mine", connect, pollMs: 20 });
+      relay.start();
+      await eventually("it connects", () => connecting.length === 1);
+      const closing = relay.close();
+      connecting[0]!(counted);
+      await closing;
+      assert.equal(closed, 1);
+      assert.equal(publisher.records.length, (await outboxSize(database)) === 0 ? 1 : 0);
     }));
 
   it("B5 the lease of a relay that died is taken over once it has run out, by the database's clock", () =>

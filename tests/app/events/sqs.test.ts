@@ -88,6 +88,17 @@ describe("B5 events by SQS", function () {
       await consumer.close();
     }));
 
+  it("B5 a name with characters that SQS refuses arrives as it was written", async () => {
+    const publisher = new SqsPublisher(config());
+    running.push(publisher);
+    const name = "odd \uFFFE and \uFFFF, fine \uFFFD and \u{1F600}";
+    await publisher.send([{ key: "company", value: JSON.stringify({ name }) }]);
+    const [message] = server.messages;
+    assert.ok(message !== undefined);
+    assert.doesNotMatch(message.body, /[\uFFFE\uFFFF]/);
+    assert.deepEqual(JSON.parse(message.body), { name });
+  });
+
   it("B5 a batch of which some are refused fails by name; what was taken is not lost by it", async () => {
     server.partly.set("SendMessageBatch", 2);
     const publisher = new SqsPublisher(config());

@@ -191,6 +191,45 @@ describe("D5 background jobs through the API", function () {
     await app.refusal(404, "GET", `/api/jobs/${lost.body.id}`, { token });
   });
 
+  it("D5 a job that completed is completed, also when it was noted as failed; nothing else changes an outcome", async () => {
+    const { company } = app.container.jobs;
+    const { id } = (await compute(INPUT)).body;
+    const end = { id, queue: "tax-computation", error: null, result: null } as const;
+    await company.settle({ ...end, state: "failed", error: "tried too often" });
+    await company.settle({ ...end, state: "cancelled" });
+    assert.equal((await job(id)).status, "failed");
+    await company.settle({ ...end, state: "completed", result: { taxCents: 1 } });
+    await company.settle({ ...end, state: "failed", error: "too late" });
+    const { status, result, error } = await job(id);
+    assert.deepEqual({ status, result, error }, { status: "completed", result: { taxCents: 1 }, error: null });
+  });
+
+  it("D5 many jobs that rightly wait for long do not keep a lost one from being put into its queue again", async function () {
+    if (testDatabase() !== "sqlite") this.skip();
+    const { company, queue } = app.container.jobs;
+    const { database } = app.container;
+    const waits = await compute({ ...INPUT, delayMs: 86_400_000 });
+    const lost = await compute(INPUT);
+    // As many as one look compares, all older than the lost one, and all known to the queue.
+    for (let number = 0; number < 199; number += 1) {
+      const id = `waits-${String(number).padStart(3, "0")}`;
+      await database.run(
+        `INSERT INTO company_jobs (company_id, id, queue, outcome, priority, payload, subject_id, created_by, not_before, created_at)
+         SELECT company_id, ?, queue, outcome, priority, payload, subject_id, created_by, not_before, '2026-01-01T00:00:00.000Z'
+         FROM company_jobs WHERE id = ?`,
+        [id, waits.body.id],
+      );
+      await queue.add("tax-computation", {}, { id, delayMs: 86_400_000 });
+    }
+    await database.run("UPDATE company_jobs SET created_at = '2026-01-01T00:00:00.000Z' WHERE id = ?", [waits.body.id]);
+    await database.run("DELETE FROM queued_jobs WHERE id = ?", [lost.body.id]);
+    const later = Date.now() + 60_000;
+    assert.equal(await company.reconcile(later), 0, "the first look sees those that wait");
+    assert.equal(await company.reconcile(later), 1, "the next one goes on behind them");
+    assert.equal((await queue.get(lost.body.id))?.state, "waiting");
+    assert.equal(await company.reconcile(later), 0, "and then it begins anew");
+  });
+
   it("D5 /metrics counts jobs by queue and state where they run", async () => {
     app.container.jobs.start();
     const accepted = await compute(INPUT);

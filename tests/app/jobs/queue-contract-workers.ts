@@ -117,6 +117,34 @@ export function workersContract(backend: () => QueueBackend): void {
     assert.deepEqual(attempts, [1, 1]);
   });
 
+  it("D5 a job that arrives while a worker with free places drains is left to others", async () => {
+    const [queue, next] = [await backend().open(), await backend().open()];
+    const { waiting, started, processor } = gate();
+    const late: string[] = [];
+    await works(queue, {
+      [QUEUE]: processor,
+      [OTHER]: (job) => {
+        late.push(job.id);
+        return Promise.resolve({});
+      },
+    });
+    const runs = await queue.add(QUEUE, {});
+    await eventually("it runs", () => waiting.length === 1);
+    const draining = queue.drain(5000);
+    const arrives = await next.add(OTHER, {}, { attempts: 1 });
+    const attempts: number[] = [];
+    await works(next, {
+      [OTHER]: (job) => {
+        attempts.push(job.attempt);
+        return Promise.resolve({});
+      },
+    });
+    await reaches(next, arrives, "completed");
+    waiting[0]?.end({});
+    await draining;
+    assert.deepEqual([started, late, attempts], [[runs], [], [1]]);
+  });
+
   it("D5 several workers share the work, each job runs once", async () => {
     const queues = await Promise.all([backend().open(), backend().open(), backend().open()]);
     const runs = new Map<string, number>();

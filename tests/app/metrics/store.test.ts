@@ -136,6 +136,18 @@ describe("company metrics: roll-ups in the database", () => {
       assert.deepEqual(await counts(), { window: 1, hour: 2, day: 3, week: 3 });
     }));
 
+  it("E7 stopping also writes what was counted while a flush was under way", () =>
+    withDatabase(async (database) => {
+      const metrics = new TenantMetrics(() => NOON);
+      const flush = new TenantMetricsFlush(metrics, database, silent, 60_000, () => NOON);
+      metrics.record("c1", "read", 200, 3);
+      const underWay = flush.flush();
+      metrics.record("c2", "read", 200, 3);
+      await flush.stop();
+      await underWay;
+      assert.equal(await new TenantMetricsStore(database).activeCompanies("day", NOON), 2);
+    }));
+
   it("E7 figures wait while the database is away, and are written once when it is back", () =>
     withDatabase(async (database) => {
       const metrics = new TenantMetrics(() => NOON);
