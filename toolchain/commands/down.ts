@@ -8,7 +8,7 @@ import { belongings, holdsData, removeImages, removeLeftovers, renderBelongings,
 import { findStack, type OpenStack } from "../lib/outputs";
 import { colours } from "../lib/table";
 import { explainFailure } from "../lib/update-failures";
-import { describeLocks, parseLocks } from "../lib/update-locks";
+import { describeLocks, lockHost, parseLocks, processIsAlive } from "../lib/update-locks";
 import { resourceName, stackOnDocker, type ExportedResource, type ExportedStack } from "../lib/update-recovery";
 
 interface DownOptions {
@@ -130,7 +130,7 @@ async function destroy(stack: OpenStack, excluded: readonly string[]): Promise<v
   if (result.cancelled) throw new InterruptedError();
   if (result.code === 0) return;
   const locks = parseLocks(result.complaints);
-  if (locks.length > 0) throw new UserError(describeLocks(stack.name, locks));
+  if (locks.length > 0) throw new UserError(describeLocks(stack.name, locks, processIsAlive, lockHost(stack.managed)));
   const known = explainFailure(result.complaints, {
     stack: stack.name,
     configSet: (key, value) => stack.command("up", "--config", `${key}=${value}`),

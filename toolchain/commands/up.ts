@@ -10,7 +10,7 @@ import { formatDuration } from "../lib/exec";
 import { DEFAULT_STACK, openStack, plannedStack, setConfig, textOutput, type OpenStack } from "../lib/outputs";
 import { colours } from "../lib/table";
 import { explainFailure, type KnownFailure } from "../lib/update-failures";
-import { describeLocks, judgeLock, parseLocks } from "../lib/update-locks";
+import { describeLocks, judgeLock, lockHost, parseLocks, processIsAlive } from "../lib/update-locks";
 import {
   failedResources,
   findOrphans,
@@ -158,7 +158,10 @@ async function update(stack: OpenStack, args: readonly string[]): Promise<Update
   const first = await stack.update(args);
   const locks = parseLocks(first.complaints);
   if (first.code === 0 || locks.length === 0) return first;
-  if (!locks.every((lock) => judgeLock(lock) === "stale")) throw new UserError(describeLocks(stack.name, locks));
+  const here = lockHost(stack.managed);
+  if (!locks.every((lock) => judgeLock(lock, processIsAlive, here) === "stale")) {
+    throw new UserError(describeLocks(stack.name, locks, processIsAlive, here));
+  }
   const processes = locks.map((lock) => lock.pid).join(", ");
   console.log(
     colours.yellow(`\nThe lock is left over from an update that has ended (process ${processes}): removing it and starting again.`),

@@ -30,6 +30,8 @@ export interface OpenStack {
   readonly config: Readonly<Record<string, string>>;
   /** `docker:host` of the stack. */
   readonly dockerHost: string | undefined;
+  /** Whether this clone keeps the state itself; otherwise other machines may work on it as well. */
+  readonly managed: boolean;
   /** Outputs including secret ones; empty before the first update. */
   outputs(): Promise<Readonly<Record<string, unknown>>>;
   /** State with resources and pending operations; secrets stay encrypted. */
@@ -116,6 +118,7 @@ function openExisting(name: string, temporary?: Readonly<Record<string, string>>
     phase: config[`${PROJECT}:phase`] ?? "cluster",
     config,
     dockerHost: config["docker:host"],
+    managed: environment.managed,
     outputs: async () => JSON.parse(await run(["stack", "output", "--json", "--show-secrets"])) as Record<string, unknown>,
     exported,
     onDocker: async () => stackOnDocker(name, await exported()),
