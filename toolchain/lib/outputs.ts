@@ -1,8 +1,8 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parse, parseDocument } from "yaml";
 import type { StackOnDocker } from "./docker-app";
-import { UserError } from "./errors";
+import { UserError, messageOf } from "./errors";
 import { exec, which } from "./exec";
 import { ROOT, STATE_DIR } from "./paths";
 import { pulumiEnvironment } from "./pulumi-env";
@@ -92,9 +92,9 @@ export interface OpenOptions {
 export async function openStack(wanted: string | undefined, options: OpenOptions = {}): Promise<OpenStack> {
   const name = wanted ?? DEFAULT_STACK;
   validateStackName(name);
-  if (options.create === true) await ensureStack(name);
-  else if (!(await stackExists(name))) {
-    throw new UserError(`stack ${name} does not exist`, `Start it with: ${npmCommand(name, "up")}`);
+  if (!(await stackExists(name))) {
+    if (options.create !== true) throw new UserError(`stack ${name} does not exist`, `Start it with: ${npmCommand(name, "up")}`);
+    await ensureStack(name);
   }
   return openExisting(name, options.config);
 }
@@ -150,9 +150,22 @@ function trackedFile(stack: string): string {
 /** Configuration values that are plain text; secrets and structures are left out. */
 export function plainConfig(file: string): Record<string, string> {
   if (!existsSync(file)) return {};
-  const content = parse(readFileSync(file, "utf8")) as { config?: Record<string, unknown> | null } | null;
+  const content = readYaml(file) as { config?: Record<string, unknown> | null } | null;
   const entries = Object.entries(content?.config ?? {}).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value));
   return Object.fromEntries(entries.map(([key, value]) => [key, String(value)]));
+}
+
+/** @throws UserError in one line: the file is the user's own. */
+function readYaml(file: string): unknown {
+  try {
+    return parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw notYaml(file, messageOf(error));
+  }
+}
+
+function notYaml(file: string, reason: string): UserError {
+  return new UserError(`${path.basename(file)} is not valid YAML: ${(reason.split("\n")[0] ?? "").replace(/:$/, "")}`);
 }
 
 /** What has to be known of a stack before it is made, to prepare the machine for it. */
@@ -176,24 +189,52 @@ export function plannedStack(stack: string): PlannedStack {
   };
 }
 
+/** Keys that are taken as secrets alone, as in stacks/config/secrets.ts, which loads Pulumi's SDK. */
+export const SECRET_KEYS: readonly string[] = [
+  "alertWebhookUrl",
+  "databaseUrl",
+  "databaseMigrationUrl",
+  "databaseReadUrl",
+  "redisUrl",
+  "redisLimitsUrl",
+  "kubeconfig",
+];
+
 /**
  * Sets configuration values in `Pulumi.<stack>.yaml`, as `pulumi config set` does; comments and order stay.
  * @param settings `key=value`; a key without a project belongs to this one.
- * @throws UserError when one is not of that form.
+ * @param file @default `Pulumi.<stack>.yaml` of this clone
+ * @throws UserError when one is not of that form, or a secret; then none is set.
  */
-export function setConfig(stack: string, settings: readonly string[]): void {
+export function setConfig(stack: string, settings: readonly string[], file: string = trackedFile(stack)): void {
   validateStackName(stack);
   if (settings.length === 0) return;
-  const file = trackedFile(stack);
   const document = parseDocument(existsSync(file) ? readFileSync(file, "utf8") : "");
+  const [problem] = document.errors;
+  if (problem !== undefined) throw notYaml(file, problem.message);
+  // "config:" with nothing below it.
+  if (document.get("config") === null) document.delete("config");
   for (const setting of settings) {
     const [, key, value] = /^([\w:-]+)=(.*)$/s.exec(setting) ?? [];
     if (key === undefined || value === undefined) {
       throw new UserError(`--config ${JSON.stringify(setting)} is not of the form key=value, for example port=3002`);
     }
+    if (SECRET_KEYS.includes(key.replace(`${PROJECT}:`, ""))) {
+      throw new UserError(
+        `--config ${key} would put a secret into ${path.basename(file)} as plain text; nothing was set`,
+        `eval "$(npm run -s env)"; pulumi config set --secret --stack ${stack} ${key} (it asks for the value)`,
+      );
+    }
     document.setIn(["config", key.includes(":") ? key : `${PROJECT}:${key}`], value);
   }
-  writeFileSync(file, document.toString({ lineWidth: 0 }));
+  // In one step: a full disk must not take the rest of the configuration with it.
+  const draft = `${file}.${process.pid}.new`;
+  try {
+    writeFileSync(draft, document.toString({ lineWidth: 0 }));
+    renameSync(draft, file);
+  } finally {
+    rmSync(draft, { force: true });
+  }
 }
 
 /** A configuration file for a stack that is not meant to stay; the salt comes from where the stack was made. */
@@ -218,5 +259,23 @@ async function stackExists(name: string): Promise<boolean> {
     fix: "Log in again with: pulumi login; or keep the state in this project: pulumi logout",
   });
   const stacks = JSON.parse(stdout) as { readonly name: string }[];
-  return stacks.some((stack) => stack.name === name || stack.name.endsWith(`/${name}`));
+  if (stacks.some((stack) => stack.name === name || stack.name.endsWith(`/${name}`))) return true;
+  refuseOtherBackend(name);
+  return false;
+}
+
+/**
+ * Who logs in elsewhere while a stack runs has its state in this clone and looks for it there: "does not exist" would be half of the truth.
+ * @param directory of the clone's own state
+ * @throws UserError when the clone's own state has that stack, and something in it.
+ */
+export function refuseOtherBackend(name: string, directory: string = STATE_DIR): void {
+  const file = path.join(directory, "state", ".pulumi", "stacks", PROJECT, `${name}.json`);
+  if (!existsSync(file)) return;
+  const state = JSON.parse(readFileSync(file, "utf8")) as { checkpoint?: { latest?: { resources?: readonly unknown[] } | null } };
+  if ((state.checkpoint?.latest?.resources ?? []).length === 0) return;
+  throw new UserError(
+    `the backend that Pulumi is logged in to has no stack ${name}, but this clone's own state (.phased/state) has one with resources`,
+    "To work on that one: pulumi logout, and unset PULUMI_BACKEND_URL and PULUMI_ACCESS_TOKEN. To carry it over: pulumi stack export there, import here",
+  );
 }
