@@ -2,6 +2,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "nod
 import path from "node:path";
 import { parse, parseDocument } from "yaml";
 import type { StackOnDocker } from "./docker-app";
+import { stackDockerHost } from "./docker-context";
 import { UserError, messageOf } from "./errors";
 import { exec, which } from "./exec";
 import { ROOT, STATE_DIR } from "./paths";
@@ -28,7 +29,7 @@ export interface OpenStack {
   readonly phase: string;
   /** Plain configuration values by full key, e.g. `phased-stack:port`. */
   readonly config: Readonly<Record<string, string>>;
-  /** `docker:host` of the stack. */
+  /** The engine that the stack names, by `docker:host` or a Docker context. */
   readonly dockerHost: string | undefined;
   /** Whether this clone keeps the state itself; otherwise other machines may work on it as well. */
   readonly managed: boolean;
@@ -117,7 +118,7 @@ function openExisting(name: string, temporary?: Readonly<Record<string, string>>
     name,
     phase: config[`${PROJECT}:phase`] ?? "cluster",
     config,
-    dockerHost: config["docker:host"],
+    dockerHost: stackDockerHost(config),
     managed: environment.managed,
     outputs: async () => JSON.parse(await run(["stack", "output", "--json", "--show-secrets"])) as Record<string, unknown>,
     exported,
@@ -184,7 +185,7 @@ export function plannedStack(stack: string): PlannedStack {
   const phase = config[`${PROJECT}:phase`];
   return {
     phase: phase === "database" || phase === "cloud" ? phase : "cluster",
-    dockerHost: config["docker:host"],
+    dockerHost: stackDockerHost(config),
     kafka: config[`${PROJECT}:kafka`] === "true",
   };
 }

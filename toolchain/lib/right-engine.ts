@@ -7,7 +7,7 @@ import { dockerObjects, type ExportedStack, stackOnDocker } from "./update-recov
 /** What the refusal says of a stack. */
 interface Asked {
   readonly name: string;
-  /** `docker:host` of the stack. */
+  /** The engine that the stack names. */
   readonly dockerHost: string | undefined;
 }
 
@@ -22,9 +22,9 @@ export async function refuseOtherEngine(docker: Docker, stack: Asked, exported: 
   const count = dockerObjects(exported).length;
   if (count === 0 || (await isOnEngine(docker, stackOnDocker(stack.name, exported)))) return;
   const { host, source } = dockerEndpoint(stack.dockerHost);
-  const because = { "docker:host": "the stack's docker:host", DOCKER_HOST: "DOCKER_HOST", default: "the default" } as const;
+  const because = { "docker:host": "the stack's docker:host or context", DOCKER_HOST: "DOCKER_HOST", default: "the default" } as const;
   throw new UserError(
     `the Docker Engine at ${host} (${because[source]}) has none of the ${count} containers, networks and volumes of stack ${stack.name}; nothing was changed`,
-    `Name the engine that has them: DOCKER_HOST as it was, or docker:host of the stack. If they were all removed there by hand: ${whenGone}`,
+    `Name the engine that has them: DOCKER_HOST or DOCKER_CONTEXT as it was, or docker:host of the stack. If they were all removed there by hand: ${whenGone}`,
   );
 }

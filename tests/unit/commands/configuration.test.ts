@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { SECRET_FIELDS } from "../../../stacks/config/secrets";
+import { stackDockerHost } from "../../../toolchain/lib/docker-context";
 import { UserError } from "../../../toolchain/lib/errors";
 import { plainConfig, refuseOtherBackend, SECRET_KEYS, setConfig } from "../../../toolchain/lib/outputs";
 import { inDirectory } from "../toolchain/support";
@@ -70,5 +72,23 @@ describe("a stack that is looked for in the wrong backend", () => {
         (error) => error instanceof UserError && /has no stack dev, but this clone's own state/.test(error.message),
       );
       refuseOtherBackend("shop", directory);
+    }));
+});
+
+describe("the engine that a stack names", () => {
+  it("is that of its context first, as for the docker plugin, then docker:host", () =>
+    inDirectory((directory) => {
+      const meta = path.join(directory, ".docker", "contexts", "meta", createHash("sha256").update("far").digest("hex"));
+      mkdirSync(meta, { recursive: true });
+      const context = { Endpoints: { docker: { Host: "ssh://deploy@far.example.com" } } };
+      writeFileSync(path.join(meta, "meta.json"), JSON.stringify(context));
+      const HOME = directory;
+      const config = { "docker:host": "unix:///run/other.sock" };
+      assert.equal(stackDockerHost({}, { HOME }), undefined);
+      assert.equal(stackDockerHost(config, { HOME, DOCKER_CONTEXT: "" }), "unix:///run/other.sock");
+      assert.equal(stackDockerHost(config, { HOME, DOCKER_CONTEXT: "default" }), "unix:///run/other.sock");
+      assert.equal(stackDockerHost(config, { HOME, DOCKER_CONTEXT: "far" }), "ssh://deploy@far.example.com");
+      assert.equal(stackDockerHost({ ...config, "docker:context": "far" }, { HOME }), "ssh://deploy@far.example.com");
+      assert.throws(() => stackDockerHost({}, { HOME, DOCKER_CONTEXT: "gone" }), /the Docker context "gone" is not known/);
     }));
 });

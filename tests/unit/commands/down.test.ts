@@ -72,7 +72,7 @@ describe("a Docker Engine that has nothing of a stack", () => {
   it("is not the one that the stack was made on: nothing is deleted or made anew there", async () => {
     await assert.rejects(refuseOtherEngine(engine(), stack, exported, "npm run up -- --refresh"), (error) => {
       assert.ok(error instanceof UserError);
-      assert.match(error.message, /ssh:\/\/deploy@other\.example\.com \(the stack's docker:host\) has none of the 2 /);
+      assert.match(error.message, /ssh:\/\/deploy@other\.example\.com \(the stack's docker:host or context\) has none of the 2 /);
       assert.match(error.hint ?? "", /removed there by hand: npm run up -- --refresh$/);
       return true;
     });
