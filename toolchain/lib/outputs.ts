@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parse, parseDocument } from "yaml";
 import type { StackOnDocker } from "./docker-app";
@@ -228,14 +228,7 @@ export function setConfig(stack: string, settings: readonly string[], file: stri
     }
     document.setIn(["config", key.includes(":") ? key : `${PROJECT}:${key}`], value);
   }
-  // In one step: a full disk must not take the rest of the configuration with it.
-  const draft = `${file}.${process.pid}.new`;
-  try {
-    writeFileSync(draft, document.toString({ lineWidth: 0 }));
-    renameSync(draft, file);
-  } finally {
-    rmSync(draft, { force: true });
-  }
+  writeFileSync(file, document.toString({ lineWidth: 0 }));
 }
 
 /** A configuration file for a stack that is not meant to stay; the salt comes from where the stack was made. */
