@@ -6,10 +6,18 @@ import { reachableDocker } from "../lib/docker";
 import type { StackOnDocker } from "../lib/docker-app";
 import { belongings, holdsData, removeImages, removeLeftovers, renderBelongings, type Belongings } from "../lib/docker-belongings";
 import { findStack, type OpenStack } from "../lib/outputs";
+import { refuseOtherEngine } from "../lib/right-engine";
 import { colours } from "../lib/table";
 import { explainFailure } from "../lib/update-failures";
-import { describeLocks, parseLocks } from "../lib/update-locks";
-import { resourceName, stackOnDocker, type ExportedResource, type ExportedStack } from "../lib/update-recovery";
+import { describeLocks, lockHost, parseLocks, processIsAlive } from "../lib/update-locks";
+import {
+  dockerObjects,
+  remoteStores,
+  resourceName,
+  stackOnDocker,
+  type ExportedResource,
+  type ExportedStack,
+} from "../lib/update-recovery";
 
 interface DownOptions {
   readonly stack?: string;
@@ -48,11 +56,17 @@ async function run(options: DownOptions): Promise<void> {
   }
   const keepData = options.keepData === true;
   const keepImages = options.keepImages === true;
-  const docker = stack.phase === "cloud" ? undefined : await reachableDocker(stack.dockerHost);
   const exported = await stack.exported();
+  // What was deployed counts: the configuration may name another phase by now.
+  const onThisHost = stack.phase !== "cloud" || dockerObjects(exported).length > 0;
+  const docker = onThisHost ? await reachableDocker(stack.dockerHost) : undefined;
   const onDocker = stackOnDocker(name, exported);
   const owned = docker === undefined ? undefined : await belongings(docker, onDocker);
+  const stores = remoteStores(exported);
+  if (keepData) refuseToKeep(stack, stores);
   refuseProtected(exported, stack, keepData);
+  const whenGone = `eval "$(npm run -s env)"; pulumi refresh --yes --stack ${name}; then ${command("down")}`;
+  if (docker !== undefined) await refuseOtherEngine(docker, stack, exported, whenGone);
   const isEmpty = (exported.deployment?.resources ?? []).length === 0;
   if (owned !== undefined && !isNothing(owned)) {
     console.log(`Stack ${colours.bold(name)} on ${stack.dockerHost ?? "this machine's Docker"}; this will be deleted:\n`);
@@ -61,7 +75,7 @@ async function run(options: DownOptions): Promise<void> {
     console.log(`Stack ${name} is already down: it has nothing here.`);
     return;
   }
-  if (options.yes !== true) await confirm(name, owned, keepData);
+  if (options.yes !== true) await confirm(name, owned, keepData, stores);
 
   if (!isEmpty) await destroy(stack, keptResources(exported, keepData));
   if (docker !== undefined && owned !== undefined) await tidyUp(docker, onDocker, owned, { keepData, keepImages });
@@ -85,6 +99,15 @@ function mentionForeign(name: string, foreign: readonly string[]): void {
   for (const what of foreign) console.log(`  ${what}`);
 }
 
+/** @param stores names of what has data elsewhere than on a Docker host @throws UserError: those would be deleted all the same. */
+export function refuseToKeep(stack: Pick<OpenStack, "name" | "command">, stores: readonly string[]): void {
+  if (stores.length === 0) return;
+  throw new UserError(
+    `--keep-data keeps volumes on a Docker host, but stack ${stack.name} has data in ${stores.join(", ")}, which would be deleted; nothing was deleted`,
+    `Take snapshots first (README.md, Teardown), then without --keep-data: ${stack.command("down")}`,
+  );
+}
+
 /** Pulumi would refuse as well, but only after the containers were stopped. */
 function refuseProtected(exported: ExportedStack, stack: OpenStack, keepData: boolean): void {
   const kept = new Set(keptResources(exported, keepData));
@@ -92,9 +115,12 @@ function refuseProtected(exported: ExportedStack, stack: OpenStack, keepData: bo
   if (protectedOnes.length === 0) return;
   const data = protectedOnes.filter((resource) => !isGenerated(resource));
   const names = (data.length > 0 ? data : protectedOnes).map((resource) => resourceName(resource.urn)).join(", ");
+  const letGo = `${stack.command("up", "--config", "protect=false")}, then ${stack.command("down")}`;
+  // Elsewhere than on a Docker host nothing could be kept.
+  const canKeep = remoteStores(exported).length === 0;
   throw new UserError(
     `stack ${stack.name} protects ${names} against deletion; nothing was deleted`,
-    `Keep the data: ${stack.command("down", "--keep-data")}. Or let it go: ${stack.command("up", "--config", "protect=false")}, then ${stack.command("down")}`,
+    canKeep ? `Keep the data: ${stack.command("down", "--keep-data")}. Or let it go: ${letGo}` : `To let it go: ${letGo}`,
   );
 }
 
@@ -114,11 +140,12 @@ function isGenerated({ type }: ExportedResource): boolean {
   return type.startsWith("random:index/");
 }
 
-async function confirm(name: string, owned: Belongings | undefined, keepData: boolean): Promise<void> {
-  const data = keepData ? [] : (owned?.volumes ?? []).filter(holdsData);
+async function confirm(name: string, owned: Belongings | undefined, keepData: boolean, stores: readonly string[]): Promise<void> {
+  const volumes = keepData ? [] : (owned?.volumes ?? []).filter(holdsData).map((volume) => volume.name);
+  const data = [...volumes, ...stores];
   await confirmByName({
     name,
-    warning: data.length > 0 ? `The data in ${data.map((volume) => volume.name).join(", ")} cannot be brought back. ` : "",
+    warning: data.length > 0 ? `The data in ${data.join(", ")} cannot be brought back. ` : "",
     deed: "delete it",
     cannotAsk: `npm run down cannot ask before it deletes stack ${name}${data.length > 0 ? " and its data" : ""}`,
     nothing: "nothing was deleted",
@@ -130,7 +157,7 @@ async function destroy(stack: OpenStack, excluded: readonly string[]): Promise<v
   if (result.cancelled) throw new InterruptedError();
   if (result.code === 0) return;
   const locks = parseLocks(result.complaints);
-  if (locks.length > 0) throw new UserError(describeLocks(stack.name, locks));
+  if (locks.length > 0) throw new UserError(describeLocks(stack.name, locks, processIsAlive, lockHost(stack.managed)));
   const known = explainFailure(result.complaints, {
     stack: stack.name,
     configSet: (key, value) => stack.command("up", "--config", `${key}=${value}`),

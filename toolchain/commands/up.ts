@@ -8,9 +8,10 @@ import { isMeantToRun } from "../lib/docker-status";
 import { portContainer, portHolder, publishes } from "../lib/docker-ports";
 import { formatDuration } from "../lib/exec";
 import { DEFAULT_STACK, openStack, plannedStack, setConfig, textOutput, type OpenStack } from "../lib/outputs";
+import { refuseOtherEngine } from "../lib/right-engine";
 import { colours } from "../lib/table";
 import { explainFailure, type KnownFailure } from "../lib/update-failures";
-import { describeLocks, judgeLock, parseLocks } from "../lib/update-locks";
+import { describeLocks, judgeLock, lockHost, parseLocks, processIsAlive } from "../lib/update-locks";
 import {
   failedResources,
   findOrphans,
@@ -73,9 +74,11 @@ async function run(options: UpOptions, forwarded: readonly string[]): Promise<vo
   const docker = local ? await reachableDocker(stack.dockerHost) : undefined;
   if (docker !== undefined) {
     const exported = await stack.exported();
+    const refreshes = args.some((arg) => arg === "--refresh" || arg === "-r");
+    if (!refreshes) await refuseOtherEngine(docker, stack, exported, stack.command("up", "--refresh"));
     await checkPort(docker, stack, exported);
     await recover(docker, stack, exported);
-    if (!args.includes("--refresh") && (await isBroken(docker, stack, exported))) args.push("--refresh");
+    if (!refreshes && (await isBroken(docker, stack, exported))) args.push("--refresh");
   }
   const result = await update(stack, args);
   if (result.cancelled) throw cancelled(stack);
@@ -126,11 +129,13 @@ async function recover(docker: Docker, stack: OpenStack, exported: ExportedStack
   if (pending.length === 0) return;
   console.log(colours.yellow("The last update was interrupted. Putting right what it left behind:"));
   for (const { operation, urn } of pending) console.log(`  ${operation} ${resourceName(urn)}: outcome unknown`);
+  const before = new Set((await stackContainers(docker, stackOnDocker(stack.name, exported))).map(({ Id }) => Id));
   // First what takes Pulumi's lock: the operations may be those of an update that is running elsewhere right now.
   const result = await update(stack, ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"]);
   if (result.cancelled) throw cancelled(stack);
   if (result.code !== 0) throw await failureOf(result, stack, docker);
-  const orphans = await findOrphans(docker, await stack.onDocker());
+  // The lock is free again: what was not there before may be of an update that has begun since, elsewhere.
+  const orphans = (await findOrphans(docker, await stack.onDocker())).filter(({ id }) => before.has(id));
   for (const { name } of orphans) console.log(`  removing ${name}, which no state knows`);
   await removeOrphans(docker, orphans);
 }
@@ -158,7 +163,10 @@ async function update(stack: OpenStack, args: readonly string[]): Promise<Update
   const first = await stack.update(args);
   const locks = parseLocks(first.complaints);
   if (first.code === 0 || locks.length === 0) return first;
-  if (!locks.every((lock) => judgeLock(lock) === "stale")) throw new UserError(describeLocks(stack.name, locks));
+  const here = lockHost(stack.managed);
+  if (!locks.every((lock) => judgeLock(lock, processIsAlive, here) === "stale")) {
+    throw new UserError(describeLocks(stack.name, locks, processIsAlive, here));
+  }
   const processes = locks.map((lock) => lock.pid).join(", ");
   console.log(
     colours.yellow(`\nThe lock is left over from an update that has ended (process ${processes}): removing it and starting again.`),

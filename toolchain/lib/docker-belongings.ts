@@ -62,6 +62,14 @@ export async function belongings(docker: Docker, stack: StackOnDocker): Promise<
   };
 }
 
+/** Whether anything of what a stack's state knows is on an engine. */
+export async function isOnEngine(docker: Docker, stack: StackOnDocker): Promise<boolean> {
+  if ((await stackContainers(docker, stack)).length > 0) return true;
+  const filters = { label: [`${LABELS.stack}=${stack.name}`] };
+  if ((await docker.listNetworks({ filters })).some(({ Id, Name }) => stack.known.has(Id) || stack.known.has(Name))) return true;
+  return (await docker.listVolumes({ filters })).Volumes.some(({ Name }) => stack.known.has(Name));
+}
+
 async function volumeSizes(docker: Docker): Promise<Map<string, number>> {
   const usage = (await docker.df()) as { Volumes?: { Name: string; UsageData?: { Size: number } }[] | null };
   const known = (usage.Volumes ?? []).flatMap((volume) => {

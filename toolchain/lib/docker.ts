@@ -69,17 +69,21 @@ export async function dockerClient(configured?: string): Promise<Docker> {
   const connection = parseDockerHost(host);
   const certificates = process.env["DOCKER_CERT_PATH"];
   const tls =
-    connection.protocol === "https" && certificates !== undefined && certificates !== ""
-      ? {
-          ca: await readFile(path.join(certificates, "ca.pem")),
-          cert: await readFile(path.join(certificates, "cert.pem")),
-          key: await readFile(path.join(certificates, "key.pem")),
-        }
-      : {};
+    connection.protocol === "https" && certificates !== undefined && certificates !== "" ? await clientCertificate(certificates) : {};
   // docker-modem takes an agent although dockerode's types do not list it.
   const tunnel = host.startsWith("ssh://") ? { agent: sshAgent(host) } : {};
   const options: Docker.DockerOptions = { ...connection, ...tls, ...tunnel };
   return new Docker(options);
+}
+
+async function clientCertificate(directory: string): Promise<{ readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer }> {
+  const read = (name: string): Promise<Buffer> => readFile(path.join(directory, name));
+  try {
+    return { ca: await read("ca.pem"), cert: await read("cert.pem"), key: await read("key.pem") };
+  } catch (error) {
+    const files = "ca.pem, cert.pem and key.pem";
+    throw new UserError(`DOCKER_CERT_PATH is ${JSON.stringify(directory)}, which has to hold ${files}: ${messageOf(error)}`);
+  }
 }
 
 /** Longest wait for an engine to answer a ping; a healthy one needs milliseconds, one behind ssh a second or two. */

@@ -49,7 +49,8 @@ export function installInterruptHandling(): void {
     count += 1;
     if (count >= 3) process.exit(130);
     const busy = children.size > 0 || process.getActiveResourcesInfo().includes("ProcessWrap");
-    for (const forward of children) forward(signal);
+    // Pulumi dies of SIGHUP on the spot and leaves operations nobody knows the outcome of; at SIGTERM it finishes what is under way.
+    for (const forward of children) forward(signal === "SIGHUP" ? "SIGTERM" : signal);
     controller.abort(new InterruptedError());
     if (!busy) setTimeout(() => process.exit(130), GRACE_MS).unref();
     else if (count === 1) process.stderr.write("\ninterrupted: waiting for what is running to stop (Ctrl-C again to insist)\n");

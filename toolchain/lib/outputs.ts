@@ -2,7 +2,8 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parse, parseDocument } from "yaml";
 import type { StackOnDocker } from "./docker-app";
-import { UserError } from "./errors";
+import { stackDockerHost } from "./docker-context";
+import { UserError, messageOf } from "./errors";
 import { exec, which } from "./exec";
 import { ROOT, STATE_DIR } from "./paths";
 import { pulumiEnvironment } from "./pulumi-env";
@@ -28,8 +29,10 @@ export interface OpenStack {
   readonly phase: string;
   /** Plain configuration values by full key, e.g. `phased-stack:port`. */
   readonly config: Readonly<Record<string, string>>;
-  /** `docker:host` of the stack. */
+  /** The engine that the stack names, by `docker:host` or a Docker context. */
   readonly dockerHost: string | undefined;
+  /** Whether this clone keeps the state itself; otherwise other machines may work on it as well. */
+  readonly managed: boolean;
   /** Outputs including secret ones; empty before the first update. */
   outputs(): Promise<Readonly<Record<string, unknown>>>;
   /** State with resources and pending operations; secrets stay encrypted. */
@@ -90,9 +93,9 @@ export interface OpenOptions {
 export async function openStack(wanted: string | undefined, options: OpenOptions = {}): Promise<OpenStack> {
   const name = wanted ?? DEFAULT_STACK;
   validateStackName(name);
-  if (options.create === true) await ensureStack(name);
-  else if (!(await stackExists(name))) {
-    throw new UserError(`stack ${name} does not exist`, `Start it with: ${npmCommand(name, "up")}`);
+  if (!(await stackExists(name))) {
+    if (options.create !== true) throw new UserError(`stack ${name} does not exist`, `Start it with: ${npmCommand(name, "up")}`);
+    await ensureStack(name);
   }
   return openExisting(name, options.config);
 }
@@ -115,7 +118,8 @@ function openExisting(name: string, temporary?: Readonly<Record<string, string>>
     name,
     phase: config[`${PROJECT}:phase`] ?? "cluster",
     config,
-    dockerHost: config["docker:host"],
+    dockerHost: stackDockerHost(config),
+    managed: environment.managed,
     outputs: async () => JSON.parse(await run(["stack", "output", "--json", "--show-secrets"])) as Record<string, unknown>,
     exported,
     onDocker: async () => stackOnDocker(name, await exported()),
@@ -147,9 +151,22 @@ function trackedFile(stack: string): string {
 /** Configuration values that are plain text; secrets and structures are left out. */
 export function plainConfig(file: string): Record<string, string> {
   if (!existsSync(file)) return {};
-  const content = parse(readFileSync(file, "utf8")) as { config?: Record<string, unknown> | null } | null;
+  const content = readYaml(file) as { config?: Record<string, unknown> | null } | null;
   const entries = Object.entries(content?.config ?? {}).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value));
   return Object.fromEntries(entries.map(([key, value]) => [key, String(value)]));
+}
+
+/** @throws UserError in one line: the file is the user's own. */
+function readYaml(file: string): unknown {
+  try {
+    return parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw notYaml(file, messageOf(error));
+  }
+}
+
+function notYaml(file: string, reason: string): UserError {
+  return new UserError(`${path.basename(file)} is not valid YAML: ${(reason.split("\n")[0] ?? "").replace(/:$/, "")}`);
 }
 
 /** What has to be known of a stack before it is made, to prepare the machine for it. */
@@ -168,25 +185,46 @@ export function plannedStack(stack: string): PlannedStack {
   const phase = config[`${PROJECT}:phase`];
   return {
     phase: phase === "database" || phase === "cloud" ? phase : "cluster",
-    dockerHost: config["docker:host"],
+    dockerHost: stackDockerHost(config),
     kafka: config[`${PROJECT}:kafka`] === "true",
   };
 }
 
+/** Keys that are taken as secrets alone, as in stacks/config/secrets.ts, which loads Pulumi's SDK. */
+export const SECRET_KEYS: readonly string[] = [
+  "alertWebhookUrl",
+  "databaseUrl",
+  "databaseMigrationUrl",
+  "databaseReadUrl",
+  "redisUrl",
+  "redisLimitsUrl",
+  "kubeconfig",
+];
+
 /**
  * Sets configuration values in `Pulumi.<stack>.yaml`, as `pulumi config set` does; comments and order stay.
  * @param settings `key=value`; a key without a project belongs to this one.
- * @throws UserError when one is not of that form.
+ * @param file @default `Pulumi.<stack>.yaml` of this clone
+ * @throws UserError when one is not of that form, or a secret; then none is set.
  */
-export function setConfig(stack: string, settings: readonly string[]): void {
+export function setConfig(stack: string, settings: readonly string[], file: string = trackedFile(stack)): void {
   validateStackName(stack);
   if (settings.length === 0) return;
-  const file = trackedFile(stack);
   const document = parseDocument(existsSync(file) ? readFileSync(file, "utf8") : "");
+  const [problem] = document.errors;
+  if (problem !== undefined) throw notYaml(file, problem.message);
+  // "config:" with nothing below it.
+  if (document.get("config") === null) document.delete("config");
   for (const setting of settings) {
     const [, key, value] = /^([\w:-]+)=(.*)$/s.exec(setting) ?? [];
     if (key === undefined || value === undefined) {
       throw new UserError(`--config ${JSON.stringify(setting)} is not of the form key=value, for example port=3002`);
+    }
+    if (SECRET_KEYS.includes(key.replace(`${PROJECT}:`, ""))) {
+      throw new UserError(
+        `--config ${key} would put a secret into ${path.basename(file)} as plain text; nothing was set`,
+        `eval "$(npm run -s env)"; pulumi config set --secret --stack ${stack} ${key} (it asks for the value)`,
+      );
     }
     document.setIn(["config", key.includes(":") ? key : `${PROJECT}:${key}`], value);
   }
@@ -215,5 +253,23 @@ async function stackExists(name: string): Promise<boolean> {
     fix: "Log in again with: pulumi login; or keep the state in this project: pulumi logout",
   });
   const stacks = JSON.parse(stdout) as { readonly name: string }[];
-  return stacks.some((stack) => stack.name === name || stack.name.endsWith(`/${name}`));
+  if (stacks.some((stack) => stack.name === name || stack.name.endsWith(`/${name}`))) return true;
+  refuseOtherBackend(name);
+  return false;
+}
+
+/**
+ * Who logs in elsewhere while a stack runs has its state in this clone and looks for it there: "does not exist" would be half of the truth.
+ * @param directory of the clone's own state
+ * @throws UserError when the clone's own state has that stack, and something in it.
+ */
+export function refuseOtherBackend(name: string, directory: string = STATE_DIR): void {
+  const file = path.join(directory, "state", ".pulumi", "stacks", PROJECT, `${name}.json`);
+  if (!existsSync(file)) return;
+  const state = JSON.parse(readFileSync(file, "utf8")) as { checkpoint?: { latest?: { resources?: readonly unknown[] } | null } };
+  if ((state.checkpoint?.latest?.resources ?? []).length === 0) return;
+  throw new UserError(
+    `the backend that Pulumi is logged in to has no stack ${name}, but this clone's own state (.phased/state) has one with resources`,
+    "To work on that one: pulumi logout, and unset PULUMI_BACKEND_URL and PULUMI_ACCESS_TOKEN. To carry it over: pulumi stack export there, import here",
+  );
 }

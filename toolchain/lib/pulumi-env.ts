@@ -76,7 +76,7 @@ function projectBackend(root: string): string | undefined {
 }
 
 function currentBackend(env: Readonly<Record<string, string | undefined>>): string | undefined {
-  const file = path.join(env["PULUMI_CREDENTIALS_PATH"] ?? pulumiHome(env), "credentials.json");
+  const file = path.join(env["PULUMI_CREDENTIALS_PATH"] || pulumiHome(env), "credentials.json");
   let text: string;
   try {
     text = readFileSync(file, "utf8");

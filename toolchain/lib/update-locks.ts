@@ -18,7 +18,16 @@ export function parseLocks(output: string): StackLock[] {
 /** - `stale`: its process is gone, the lock may be removed. - `held`: its process lives. - `foreign`: made on another machine, nobody here can tell. */
 export type LockState = "stale" | "held" | "foreign";
 
-/** @param isAlive whether a process of this machine runs. */
+/**
+ * The name by which a lock is known to be of this machine. Empty where several machines share the state: two laptops, or two runners of CI, may
+ * have one name, and a process that is not here may be running there.
+ * @param managed whether this clone keeps the state itself
+ */
+export function lockHost(managed: boolean): string {
+  return managed ? hostname() : "";
+}
+
+/** @param isAlive whether a process of this machine runs. @param here name of this machine, see {@link lockHost} */
 export function judgeLock(lock: StackLock, isAlive: (pid: number) => boolean = processIsAlive, here = hostname()): LockState {
   if (lock.host !== here) return "foreign";
   return isAlive(lock.pid) ? "held" : "stale";

@@ -60,6 +60,23 @@ export function knownObjects(stack: ExportedStack): ReadonlySet<string> {
   return new Set(names.filter((name): name is string => typeof name === "string" && name !== ""));
 }
 
+/** URNs of the containers, networks and volumes that the state has and Docker should have. */
+export function dockerObjects(stack: ExportedStack): string[] {
+  const kinds = ["container:Container", "network:Network", "volume:Volume"].map((kind) => `docker:index/${kind}`);
+  const resources = (stack.deployment?.resources ?? []).filter(({ type }) => kinds.includes(type));
+  // Docker itself removes a container with `rm` once its program has ended.
+  return resources.filter(({ id, outputs }) => (id ?? "") !== "" && outputs?.["rm"] !== true).map(({ urn }) => urn);
+}
+
+/** What a stack has its data in, other than volumes of a Docker host: AWS' stores, claims and namespaces of Kubernetes. */
+const STORES =
+  /^aws:(?:rds\/instance|s3\/bucket|elasticache\/replicationGroup|msk\/cluster):|^kubernetes:core\/v1:(?:PersistentVolumeClaim|Namespace)$/;
+
+/** Names of a stack's stores of data that are not on a Docker host. */
+export function remoteStores(stack: ExportedStack): string[] {
+  return (stack.deployment?.resources ?? []).filter(({ type }) => STORES.test(type)).map(({ urn }) => resourceName(urn));
+}
+
 /** A container that an interrupted update made and that is in no state. */
 export interface Orphan {
   readonly id: string;

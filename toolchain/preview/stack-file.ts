@@ -22,6 +22,10 @@ export interface PreviewConfig {
  */
 export function previewConfig(tracked: string, settings: readonly string[]): PreviewConfig {
   const document = parseDocument(tracked);
+  const [problem] = document.errors;
+  if (problem !== undefined) throw new UserError(`the stack's configuration is not valid YAML: ${problem.message.split("\n")[0] ?? ""}`);
+  // "config:" with nothing below it.
+  if (document.get("config") === null) document.delete("config");
   // A file with nothing in it, or comments only.
   if (document.contents === null) document.contents = parseDocument("{}").contents;
   for (const key of ["encryptionsalt", "encryptedkey", "secretsprovider"]) document.delete(key);

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import type { MemberStatus, PostgresStatus } from "../../../components/local/postgres-operator/src/status-types";
-import { keptResources } from "../../../toolchain/commands/down";
 import { refusal } from "../../../toolchain/commands/failover";
 import { announcement } from "../../../toolchain/lib/container-restart";
 import { restartOrder } from "../../../toolchain/lib/postgres-restart";
@@ -52,29 +51,5 @@ describe("npm run restart", () => {
     assert.match(announcement("load-balancer", 1) ?? "", /requests are refused/);
     assert.equal(announcement("etcd", 3), undefined);
     assert.equal(announcement("something", 1), undefined);
-  });
-});
-
-describe("npm run down --keep-data", () => {
-  const resource = (type: string, name: string, service?: string) => ({
-    urn: `urn:pulumi:dev::phased-stack::${type}::${name}`,
-    type,
-    ...(service === undefined ? {} : { outputs: { labels: [{ label: "phased-stack.service", value: service }] } }),
-  });
-  const exported = {
-    deployment: {
-      resources: [
-        resource("docker:index/volume:Volume", "postgres-pg-1-data", "postgres"),
-        resource("docker:index/volume:Volume", "secrets-volume", "secrets"),
-        resource("docker:index/container:Container", "postgres-pg-1", "postgres"),
-        resource("random:index/randomPassword:RandomPassword", "postgres-secrets-app"),
-      ],
-    },
-  };
-
-  it("keeps volumes with data and the passwords that are in them", () => {
-    const kept = keptResources(exported, true).map((urn) => urn.slice(urn.lastIndexOf("::") + 2));
-    assert.deepEqual(kept, ["postgres-pg-1-data", "postgres-secrets-app"]);
-    assert.deepEqual(keptResources(exported, false), []);
   });
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { describeLocks, judgeLock, parseLocks, processIsAlive } from "../../../toolchain/lib/update-locks";
+import { hostname } from "node:os";
+import { describeLocks, judgeLock, lockHost, parseLocks, processIsAlive } from "../../../toolchain/lib/update-locks";
 
 const REFUSAL = `error: the stack is currently locked by 2 lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.
   file:///home/ada/shop/.phased/state/.pulumi/locks/organization/phased-stack/dev/0c1d.json: created by ada@laptop (pid 4711) at 2026-11-21T05:00:00Z
@@ -30,6 +31,21 @@ describe("locks of a stack", () => {
       "foreign",
       "nobody here can tell whether a process on another machine lives",
     );
+  });
+
+  it("none is stale where several machines share the state: two of them may have one name", () => {
+    const lock = { user: "runner", host: hostname(), pid: 4711, since: "2026-11-21T05:00:00Z" };
+    assert.equal(
+      judgeLock(lock, () => false, lockHost(true)),
+      "stale",
+    );
+    assert.equal(
+      judgeLock(lock, () => false, lockHost(false)),
+      "foreign",
+    );
+    const text = describeLocks("prod", [lock], () => false, lockHost(false));
+    assert.doesNotMatch(text, /of this machine/);
+    assert.match(text, /if its machine is gone, remove the lock with: pulumi cancel --yes --stack prod/);
   });
 
   it("a living process is told from a dead one", () => {

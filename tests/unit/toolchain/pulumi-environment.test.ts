@@ -105,6 +105,13 @@ describe("environment for the Pulumi CLI", () => {
       }
     }));
 
+  it("an empty PULUMI_CREDENTIALS_PATH counts as none, as for Pulumi", () =>
+    place((options) => {
+      const login = JSON.stringify({ current: "https://pulumi.example.com" });
+      writeFileSync(path.join(options.env["PULUMI_HOME"] ?? "", "credentials.json"), login);
+      assert.equal(pulumiEnvironment({ ...options, env: { ...options.env, PULUMI_CREDENTIALS_PATH: "" } }).managed, false);
+    }));
+
   it("credentials that are not JSON are told by file and fix", () =>
     place((options) => {
       writeFileSync(path.join(options.env["PULUMI_HOME"] ?? "", "credentials.json"), "{");

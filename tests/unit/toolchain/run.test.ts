@@ -209,4 +209,17 @@ describe("commands", () => {
     assert.match(text, /tidied up/);
     await until(() => !isAlive(pid), 5_000, "the child ends");
   });
+
+  it("a closed connection (SIGHUP) reaches a child as SIGTERM, at which Pulumi finishes what is under way", async () => {
+    const child = spawn(process.execPath, [...TSX, path.join(__dirname, "fixtures", "hung-up.ts")], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let text = "";
+    child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
+    await until(() => text.includes("started"), 15_000, "the child starts");
+    child.kill("SIGHUP");
+    const code = await new Promise((resolve) => child.once("exit", resolve));
+    assert.equal(code, 7, text);
+    assert.match(text, /asked to end/);
+  });
 });
