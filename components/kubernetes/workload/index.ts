@@ -7,10 +7,10 @@ import type { MountedAuthorities } from "../authorities";
 import { type KubernetesArgs, labelsOf, objectName, selectorOf, SERVICE_NAMES, takeoverName } from "../context";
 import { fileVariables, type MountedSecrets } from "../secret-files";
 import { podTemplate } from "./pod";
-import { hpaSpec, podBounds, scaledObjectSpec, type ScalingArgs } from "./scaling";
+import { hpaSpec, podBounds, rolloutSeconds, scaledObjectSpec, type ScalingArgs } from "./scaling";
 
 export { DATA_DIRECTORY, DOCUMENTS_DIRECTORY, workerHeapMb } from "./pod";
-export type { Backlog } from "./scaling";
+export { type Backlog, rolloutSeconds } from "./scaling";
 
 const defaults = {
   /** Seconds without progress after which a rollout has failed: twice what one pod may take. The old pods go on. */
@@ -134,6 +134,7 @@ export class Workload extends pulumi.ComponentResource {
 
   private createDeployment(name: string, args: WorkloadArgs, dependsOn: pulumi.Input<pulumi.Resource>[]): k8s.apps.v1.Deployment {
     const { context, role, secrets } = args;
+    const wait = `${rolloutSeconds(args)}s`;
     const configMap = createEnvironment(`${name}-environment`, { ...args, context }, this);
     const priority = new k8s.scheduling.v1.PriorityClass(
       `${name}-priority`,
@@ -166,7 +167,7 @@ export class Workload extends pulumi.ComponentResource {
             }),
           },
         },
-        { parent: this, dependsOn },
+        { parent: this, dependsOn, customTimeouts: { create: wait, update: wait } },
       ),
     );
   }

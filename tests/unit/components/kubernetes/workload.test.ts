@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { APP_PORT, DRAIN_DELAY_SECONDS, SHUTDOWN_TIMEOUT_SECONDS } from "../../../../components/contract";
 import { Migrations } from "../../../../components/kubernetes/migrations";
 import { SecretFiles } from "../../../../components/kubernetes/secret-files";
-import { Workload, workerHeapMb, type WorkloadArgs } from "../../../../components/kubernetes/workload";
+import { rolloutSeconds, Workload, workerHeapMb, type WorkloadArgs } from "../../../../components/kubernetes/workload";
 import { manifestsOf } from "../../../support/manifests";
 import { Recorder, settled } from "../../../support/pulumi-mocks";
 
@@ -234,6 +234,11 @@ describe("the app on Kubernetes", () => {
     const { spec: pod } = podOf("migrations-job");
     assert.deepEqual([pod.containers[0].args, pod["restartPolicy"], pod["serviceAccountName"]], [["migrate"], "Never", "migrations"]);
     assert.ok(recorder.get("web-deployment").dependencies.some((urn) => urn.endsWith("::migrations-job")));
+  });
+
+  it("waits for as many pods as there may be, which are replaced one after the other", () => {
+    assert.equal(rolloutSeconds({}), 600);
+    assert.equal(rolloutSeconds({ minPods: 20, maxPods: 40 }), 2400);
   });
 
   it("refuses bounds that cannot be", async () => {
