@@ -22,6 +22,12 @@ const defaults = {
   priorities: { web: 1_000_000, jobs: 100_000, consumer: 100_000 },
 } as const;
 
+/**
+ * Where `queueMetrics` becomes keda on a live stack, Pulumi makes the ScaledObject before it deletes the autoscaler there was, and KEDA's webhook
+ * refuses a second one of a Deployment (keda.sh/docs, "Admission Webhooks"). Both are there for a moment only.
+ */
+const KEDA_BESIDE_HPA = { "validations.keda.sh/hpa-ownership": "false" } as const;
+
 export interface WorkloadArgs extends KubernetesArgs, ScalingArgs {
   /** What its pods do (feature A18). */
   readonly role: AppRole;
@@ -176,8 +182,8 @@ export class Workload extends pulumi.ComponentResource {
     const metadata = this.metadata(args);
     const options = { parent: this, dependsOn: [this.deployment] };
     if (args.backlog?.source.kind === "keda") {
-      const spec = scaledObjectSpec(metadata.name, args);
-      return new k8s.apiextensions.CustomResource(name, { apiVersion: "keda.sh/v1alpha1", kind: "ScaledObject", metadata, spec }, options);
+      const scaled = { apiVersion: "keda.sh/v1alpha1", kind: "ScaledObject", spec: scaledObjectSpec(metadata.name, args) };
+      return new k8s.apiextensions.CustomResource(name, { ...scaled, metadata: { ...metadata, annotations: KEDA_BESIDE_HPA } }, options);
     }
     const autoscaler = { metadata, spec: hpaSpec(metadata.name, args) };
     return new k8s.autoscaling.v2.HorizontalPodAutoscaler(...transformed(args.transform?.autoscaler, name, autoscaler, options));

@@ -107,6 +107,8 @@ describe("the app on Kubernetes", () => {
     });
     const scaled = recorder.get("consumer-autoscaler");
     assert.equal(scaled.type, "kubernetes:keda.sh/v1alpha1:ScaledObject");
+    const { annotations } = scaled.inputs["metadata"] as { annotations: object };
+    assert.deepEqual(annotations, { "validations.keda.sh/hpa-ownership": "false" }, "beside the autoscaler it takes over from");
     const { triggers } = scaled.inputs["spec"] as { triggers: { type: string; metadata: object }[] };
     assert.deepEqual(
       triggers.map(({ type }) => type),
