@@ -43,6 +43,8 @@ export interface WorkloadArgs extends KubernetesArgs, ScalingArgs {
   /** Thousandths of a CPU each pod asks for, and MiB it asks for and may have. */
   readonly cpuMilli: number;
   readonly memoryMb: number;
+  /** Secret with the login of the image's registry. @default none: nodes get the image by themselves */
+  readonly imagePullSecret?: string | undefined;
   /** Claim of the volume with uploaded documents. @default none, they are kept elsewhere */
   readonly documentsClaim?: pulumi.Input<string> | undefined;
   /**
