@@ -16,6 +16,7 @@ import { cloudPlan } from "./cloud/sizing/plan";
 import type { CloudPlan } from "./cloud/sizing/types";
 import type { StackConfig } from "./config";
 import { authorityCertificates } from "./kubernetes/authorities";
+import { pairsOf } from "./kubernetes/keys";
 import { appPods } from "./kubernetes/pods";
 import { asSecrets, secretValues, type SecretValues } from "./config/secrets";
 import type { PhaseOutputs } from "./outputs";
@@ -24,6 +25,8 @@ const defaults = {
   documentsGb: 100,
   /** Private addresses (RFC 1918). */
   servicesCidrs: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"],
+  /** A document may have 25 MiB (DOCUMENT_MAX_BYTES), and ingress-nginx takes 1 MiB. Other controllers do not look at it. */
+  ingressAnnotations: { "nginx.ingress.kubernetes.io/proxy-body-size": "32m" },
   /** Letters and digits of generated secrets. */
   secretLength: 48,
   ports: { "postgres:": 5432, "postgresql:": 5432, "redis:": 6379, "rediss:": 6379 } as Readonly<Record<string, number>>,
@@ -58,6 +61,7 @@ export async function kubernetes(config: StackConfig): Promise<PhaseOutputs> {
       clients: config.ingressNamespace === undefined ? [] : [{ namespace: config.ingressNamespace }],
       monitoring: config.monitoringNamespace === undefined ? undefined : { namespace: config.monitoringNamespace },
       services: waysOf(config, given),
+      dnsCidrs: config.dnsCidrs ?? [],
     },
     own,
   );
@@ -92,7 +96,9 @@ export async function kubernetes(config: StackConfig): Promise<PhaseOutputs> {
     const serviceName = workloads.web?.serviceName ?? SERVICE_NAMES.web;
     new Entrance("entrance", { context, host: domainName, entrance, serviceName }, own);
   }
-  if (config.monitoringNamespace !== undefined) new Monitoring("monitoring", { context, adminToken }, own);
+  if (config.monitoringNamespace !== undefined) {
+    new Monitoring("monitoring", { context, adminToken, labels: pairsOf(config.monitoringLabels) }, own);
+  }
 
   return {
     appUrl: urlOf(config, domainName, entrance, context),
@@ -198,8 +204,14 @@ function waysOf({ servicesCidrs: cidrs = defaults.servicesCidrs, kafkaBrokers = 
   ];
 }
 
-function entranceOf({ ingressClass: className, ingressTlsSecret: tlsSecretName, gateway }: StackConfig): EntranceKind | undefined {
-  if (className !== undefined) return { kind: "ingress", className, tlsSecretName };
+function entranceOf({
+  ingressClass: className,
+  ingressTlsSecret: tlsSecretName,
+  ingressAnnotations,
+  gateway,
+}: StackConfig): EntranceKind | undefined {
+  const annotations = { ...defaults.ingressAnnotations, ...pairsOf(ingressAnnotations) };
+  if (className !== undefined) return { kind: "ingress", className, tlsSecretName, annotations };
   const [namespace, name] = gateway?.split("/") ?? [];
   return namespace === undefined || name === undefined ? undefined : { kind: "gateway", gateway: { namespace, name } };
 }

@@ -19,6 +19,7 @@ import { appSecrets, appSettings, type AppParts, rolesOf, servicesOf, usesOf } f
 import { migrationSecrets, migrationVariables } from "./migrations";
 import type { CloudTarget } from "./target";
 import type { StackConfig } from "../config";
+import { pairsOf } from "../kubernetes/keys";
 import { appPods } from "../kubernetes/pods";
 
 /** EKS Auto Mode adds to new pods that they are ready only when the load balancer sends them requests. */
@@ -142,7 +143,8 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
     ],
   });
   if (config.monitoringNamespace !== undefined) {
-    new Monitoring(`${prefix}monitoring`, { context, adminToken: parts.adminToken.generated }, { provider });
+    const labels = pairsOf(config.monitoringLabels);
+    new Monitoring(`${prefix}monitoring`, { context, adminToken: parts.adminToken.generated, labels }, { provider });
   }
   return { cluster, services: {}, migrated: pods.migrations ?? migrated };
 

@@ -41,6 +41,9 @@ export function kubernetesViolations(config: StackConfig, hasKubeconfig: boolean
   if (config.ingressTlsSecret !== undefined && config.ingressClass === undefined) {
     violations.push(`ingressTlsSecret is set, but ingressClass is not; allowed: both or neither. ${fix("ingressClass")}`);
   }
+  if (config.ingressAnnotations !== undefined && config.ingressClass === undefined) {
+    violations.push(`ingressAnnotations is set, but ingressClass is not; allowed: both or neither. ${fix("ingressClass")}`);
+  }
   if (config.events !== "none") {
     violations.push(
       `events is ${config.events}, which AWS has; allowed with cloudRuntime kubernetes: none, and kafkaBrokers for a Kafka of yours. Fix: pulumi config rm events`,
@@ -79,11 +82,16 @@ export function eksViolations(config: StackConfig): string[] {
   return [...violations, ...queueViolations(config)];
 }
 
-function queueViolations({ queueMetrics, prometheusUrl, monitoringNamespace }: StackConfig): string[] {
+function queueViolations({ queueMetrics, prometheusUrl, monitoringNamespace, monitoringLabels }: StackConfig): string[] {
   const violations: string[] = [];
   if (queueMetrics === "keda" && prometheusUrl === undefined) {
     violations.push(
       `queueMetrics is keda, but prometheusUrl is not set; allowed: ${cloudFields.prometheusUrl.allowed}. ${fix("prometheusUrl")}`,
+    );
+  }
+  if (monitoringLabels !== undefined && monitoringNamespace === undefined) {
+    violations.push(
+      `monitoringLabels is set, but monitoringNamespace is not; allowed: both or monitoringNamespace alone. ${fix("monitoringNamespace")}`,
     );
   }
   if (queueMetrics === "keda" && monitoringNamespace === undefined) {

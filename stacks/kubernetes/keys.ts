@@ -2,6 +2,9 @@ import { boolean, filePath, integer, list, oneOf, text } from "../config/fields"
 
 const NAME = /^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/;
 const name = (what: string, example: string) => text(NAME, what, example);
+/** Names with values, as labels and annotations have them: `PREFIX/NAME=VALUE`, a value without commas. */
+const pairs = (what: string, value: string, example: string) =>
+  list(new RegExp(`^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([\\w.-]{0,61}[A-Za-z0-9])?=${value}$`), what, example);
 const cidrs = (what: string, example: string) => list(/^(\d{1,3}\.){3}\d{1,3}\/\d{1,2}$/, what, example);
 
 /** Keys of phase `cloud` with cloudRuntime `eks` or `kubernetes`. */
@@ -24,6 +27,14 @@ export const kubernetesFields = {
   ingressClass: name("the name of an IngressClass (kubectl get ingressclass)", "nginx"),
   /** Secret with certificate and key for the Ingress, in the stack's namespace. @default plain HTTP */
   ingressTlsSecret: name("the name of a Secret of type kubernetes.io/tls", "shop-tls"),
+  /** Annotations of the Ingress, for its controller. @default the size of bodies that documents need, for ingress-nginx */
+  ingressAnnotations: pairs(
+    "NAME=VALUE of annotations, separated by commas, values without commas",
+    "[^,]{1,500}",
+    "cert-manager.io/cluster-issuer=letsencrypt",
+  ),
+  /** With kubernetes: Secret of type kubernetes.io/dockerconfigjson in the stack's namespace, by which nodes get the image. @default none */
+  imagePullSecret: name("the name of a Secret of type kubernetes.io/dockerconfigjson", "registry"),
   /** With kubernetes, instead of ingressClass: Gateway that a route for domainName is added to. */
   gateway: text(/^[a-z0-9-]{1,63}\/[a-z0-9.-]{1,253}$/, "NAMESPACE/NAME of a Gateway (kubectl get gateway -A)", "gateways/public"),
   /** With kubernetes: namespace that requests come from, that of the Ingress controller or the Gateway. */
@@ -34,6 +45,8 @@ export const kubernetesFields = {
   documentsStorageGb: integer({ least: 1, most: 65_536, unit: "GiB", example: 100 }),
   /** With kubernetes: addresses of the services with data. @default private ones */
   servicesCidrs: cidrs("ranges of addresses, separated by commas", "10.20.0.0/16"),
+  /** With kubernetes: addresses of the cluster's DNS where pods do not ask kube-dns in kube-system, such as a NodeLocal DNSCache. @default none */
+  dnsCidrs: cidrs("ranges of addresses, separated by commas", "169.254.20.10/32"),
   /** With kubernetes: brokers of Kafka. @default none: events are kept in the outbox */
   kafkaBrokers: list(/^[\w.-]{1,253}:[1-9]\d{0,4}$/, "host:port of brokers, separated by commas", "kafka-1:9093,kafka-2:9093"),
   /** Whether they speak TLS. @default true */
@@ -46,10 +59,24 @@ export const kubernetesFields = {
   kafkaCaFile: { ...filePath, example: "certificates/kafka-ca.pem" },
   /** Namespace of a Prometheus operator, which is told to read the app's figures. @default none */
   monitoringNamespace: name("the name of a namespace", "monitoring"),
-  /** How autoscalers learn what waits for jobs and consumer. @default none: they go by CPU and memory */
+  /** Labels by which that Prometheus chooses its ServiceMonitors; those of kube-prometheus-stack look for one. @default none */
+  monitoringLabels: pairs(
+    "NAME=VALUE of labels, separated by commas",
+    "[A-Za-z0-9]([\\w.-]{0,61}[A-Za-z0-9])?",
+    "release=kube-prometheus-stack",
+  ),
+  /**
+   * How autoscalers learn what waits for jobs and consumer. With external an adapter serves `jobs_waiting` and `kafka_consumer_lag` as one number
+   * for the namespace: each pod tells of all that waits, so it is the greatest of them, not their sum. @default none: they go by CPU and memory
+   */
   queueMetrics: oneOf(["none", "external", "keda"]),
   /** With queueMetrics keda: where KEDA asks. */
   prometheusUrl: text(/^https?:\/\/[\w.:-]+(\/[\w./-]*)?$/, "the address of a Prometheus", "http://prometheus.monitoring:9090"),
 } as const;
+
+/** What {@link pairs} reads, as an object. */
+export function pairsOf(texts: readonly string[] = []): Readonly<Record<string, string>> {
+  return Object.fromEntries(texts.map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)]));
+}
 
 export type KubernetesKey = keyof typeof kubernetesFields;

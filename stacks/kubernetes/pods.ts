@@ -52,7 +52,7 @@ export function appPods(config: StackConfig, parts: PodParts): AppPods {
     parts.migrations &&
     new Migrations(
       `${prefix}migrations`,
-      { context, image, authorities: parts.authorities, ...parts.migrations },
+      { context, image, authorities: parts.authorities, imagePullSecret: config.imagePullSecret, ...parts.migrations },
       { provider, dependsOn: [...parts.dependsOn] },
     );
   const sizes: Readonly<Record<AppRole, ServicePlan>> = { web: plan.web, jobs: plan.jobs, consumer: plan.consumer };
@@ -69,7 +69,7 @@ export function appPods(config: StackConfig, parts: PodParts): AppPods {
       `${prefix}${role}`,
       {
         ...{ context, role, image, memoryMb, documentsClaim: parts.documentsClaim },
-        ...{ secrets: parts.secrets, authorities: parts.authorities },
+        ...{ secrets: parts.secrets, authorities: parts.authorities, imagePullSecret: config.imagePullSecret },
         // What the system needs of a node is taken from all pods alike.
         cpuMilli: Math.floor((cpu / 1024) * 1000 * (plan.nodes?.podCpuShare ?? 1)),
         ...{ minPods: minTasks, maxPods: maxTasks },

@@ -15,6 +15,7 @@ import { Events } from "../../app/src/events/events";
 import { clientOptions, createProducer, ensureTopics } from "../../app/src/events/kafka";
 import { connectEvents } from "../../app/src/events/outbox";
 import { LagMonitor } from "../../app/src/events/lag";
+import { kafkaBrokers } from "../../app/src/events/metrics";
 import { createCompany, outboxSize, publishOrders } from "../app/events/support";
 import { withDatabase } from "../app/db/support";
 import { TestApp } from "../app/http/support";
@@ -161,6 +162,7 @@ describe("B5 events through Kafka", function () {
       await eventually("everything is published", async () => (await outboxSize(database)) === 0);
       const before = await lag.measure();
       assert.equal(before.length, 12);
+      assert.ok(((await kafkaBrokers.get()).values[0]?.value ?? 0) >= 1, "who looks counts the brokers as well");
       assert.equal(before.filter(({ lag: records }) => records > 0).length, 1, "one company, one partition");
       assert.equal(Math.max(...before.map(({ lag: records }) => records)), 21, "a user and 20 orders");
       events.startConsumer();

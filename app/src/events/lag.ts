@@ -2,7 +2,7 @@ import { Admin, FetchIsolationLevels, ListOffsetTimestamps } from "@platformatic
 import type { Logger } from "../observability/logger";
 import type { KafkaConfig } from "./config";
 import { clientOptions } from "./kafka";
-import { consumerLag } from "./metrics";
+import { consumerLag, kafkaBrokers } from "./metrics";
 
 /** Lag of one partition. */
 export interface PartitionLag {
@@ -49,13 +49,17 @@ export class LagMonitor {
     await this.#admin?.close();
     // Whoever looks from now on says how much it is: what was seen last would stand for ever.
     consumerLag.reset();
+    kafkaBrokers.reset();
   }
 
   /** @throws when Kafka does not answer. */
   async measure(): Promise<PartitionLag[]> {
     const { topic, group, partitions: wanted } = this.#config;
     const admin = this.#requireAdmin();
-    const count = (await admin.metadata({ topics: [topic] })).topics.get(topic)?.partitionsCount ?? wanted;
+    // Asked anew: what the client remembers has brokers that left minutes ago.
+    const { brokers, topics } = await admin.metadata({ topics: [topic], forceUpdate: true });
+    if (!this.#closed) kafkaBrokers.set(brokers.size);
+    const count = topics.get(topic)?.partitionsCount ?? wanted;
     const indexes = Array.from({ length: count }, (_, index) => index);
     const at = async (timestamp: bigint): Promise<ReadonlyMap<number, bigint>> => {
       const partitions = indexes.map((partitionIndex) => ({ partitionIndex, timestamp }));
@@ -91,6 +95,7 @@ export class LagMonitor {
       this.#total = partitions.reduce((sum, { lag }) => sum + lag, 0);
     } catch (error) {
       this.#total = undefined;
+      if (!this.#closed) kafkaBrokers.set(0);
       this.#logger.debug({ reason: String(error) }, "the lag of the consumers is not known");
     } finally {
       this.#looking = false;

@@ -36,3 +36,11 @@ export const consumerLag = new Gauge({
   aggregator: "max",
   registers: [registry],
 });
+
+/** `max`: who looks sees them all, and who does not says 0. */
+export const kafkaBrokers = new Gauge({
+  name: "kafka_brokers",
+  help: "Brokers that take part in the cluster of Kafka, as those processes see it that measure the lag; 0 when none answers.",
+  aggregator: "max",
+  registers: [registry],
+});

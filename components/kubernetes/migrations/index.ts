@@ -26,6 +26,8 @@ export interface MigrationsArgs extends KubernetesArgs {
   readonly secrets: MountedSecrets;
   /** Authorities of one's own. @default none: the app believes those that Node believes */
   readonly authorities?: MountedAuthorities | undefined;
+  /** Secret with the login of the image's registry. @default none: nodes get the image by themselves */
+  readonly imagePullSecret?: string | undefined;
   /** Changes to the child resource before it is created. */
   readonly transform?: { readonly job?: Transform<k8s.batch.v1.JobArgs> };
 }

@@ -10,6 +10,8 @@ const defaults = {
 export interface MonitoringArgs extends KubernetesArgs {
   /** What the app's `/metrics` is opened with. */
   readonly adminToken: pulumi.Input<string>;
+  /** By which a Prometheus chooses what it reads. @default none */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -40,7 +42,7 @@ export class Monitoring extends pulumi.ComponentResource {
       {
         apiVersion: "monitoring.coreos.com/v1",
         kind: "ServiceMonitor",
-        metadata: { name: "app", namespace, labels: labelsOf(context) },
+        metadata: { name: "app", namespace, labels: { ...args.labels, ...labelsOf(context) } },
         spec: {
           selector: { matchLabels: partOf(context) },
           targetLabels: ["app.kubernetes.io/component"],

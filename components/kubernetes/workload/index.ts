@@ -7,10 +7,10 @@ import type { MountedAuthorities } from "../authorities";
 import { type KubernetesArgs, labelsOf, objectName, selectorOf, SERVICE_NAMES, takeoverName } from "../context";
 import { fileVariables, type MountedSecrets } from "../secret-files";
 import { podTemplate } from "./pod";
-import { hpaSpec, podBounds, scaledObjectSpec, type ScalingArgs } from "./scaling";
+import { hpaSpec, podBounds, rolloutSeconds, scaledObjectSpec, type ScalingArgs } from "./scaling";
 
 export { DATA_DIRECTORY, DOCUMENTS_DIRECTORY, workerHeapMb } from "./pod";
-export type { Backlog } from "./scaling";
+export { type Backlog, rolloutSeconds } from "./scaling";
 
 const defaults = {
   /** Seconds without progress after which a rollout has failed: twice what one pod may take. The old pods go on. */
@@ -21,6 +21,12 @@ const defaults = {
   /** Which pods may push out others when nodes are full: requests before work that waits. Below what the system itself has. */
   priorities: { web: 1_000_000, jobs: 100_000, consumer: 100_000 },
 } as const;
+
+/**
+ * Where `queueMetrics` becomes keda on a live stack, Pulumi makes the ScaledObject before it deletes the autoscaler there was, and KEDA's webhook
+ * refuses a second one of a Deployment (keda.sh/docs, "Admission Webhooks"). Both are there for a moment only.
+ */
+const KEDA_BESIDE_HPA = { "validations.keda.sh/hpa-ownership": "false" } as const;
 
 export interface WorkloadArgs extends KubernetesArgs, ScalingArgs {
   /** What its pods do (feature A18). */
@@ -37,6 +43,8 @@ export interface WorkloadArgs extends KubernetesArgs, ScalingArgs {
   /** Thousandths of a CPU each pod asks for, and MiB it asks for and may have. */
   readonly cpuMilli: number;
   readonly memoryMb: number;
+  /** Secret with the login of the image's registry. @default none: nodes get the image by themselves */
+  readonly imagePullSecret?: string | undefined;
   /** Claim of the volume with uploaded documents. @default none, they are kept elsewhere */
   readonly documentsClaim?: pulumi.Input<string> | undefined;
   /**
@@ -134,6 +142,7 @@ export class Workload extends pulumi.ComponentResource {
 
   private createDeployment(name: string, args: WorkloadArgs, dependsOn: pulumi.Input<pulumi.Resource>[]): k8s.apps.v1.Deployment {
     const { context, role, secrets } = args;
+    const wait = `${rolloutSeconds(args)}s`;
     const configMap = createEnvironment(`${name}-environment`, { ...args, context }, this);
     const priority = new k8s.scheduling.v1.PriorityClass(
       `${name}-priority`,
@@ -166,7 +175,7 @@ export class Workload extends pulumi.ComponentResource {
             }),
           },
         },
-        { parent: this, dependsOn },
+        { parent: this, dependsOn, customTimeouts: { create: wait, update: wait } },
       ),
     );
   }
@@ -175,8 +184,8 @@ export class Workload extends pulumi.ComponentResource {
     const metadata = this.metadata(args);
     const options = { parent: this, dependsOn: [this.deployment] };
     if (args.backlog?.source.kind === "keda") {
-      const spec = scaledObjectSpec(metadata.name, args);
-      return new k8s.apiextensions.CustomResource(name, { apiVersion: "keda.sh/v1alpha1", kind: "ScaledObject", metadata, spec }, options);
+      const scaled = { apiVersion: "keda.sh/v1alpha1", kind: "ScaledObject", spec: scaledObjectSpec(metadata.name, args) };
+      return new k8s.apiextensions.CustomResource(name, { ...scaled, metadata: { ...metadata, annotations: KEDA_BESIDE_HPA } }, options);
     }
     const autoscaler = { metadata, spec: hpaSpec(metadata.name, args) };
     return new k8s.autoscaling.v2.HorizontalPodAutoscaler(...transformed(args.transform?.autoscaler, name, autoscaler, options));

@@ -54,6 +54,8 @@ export interface PodArgs {
   readonly serviceAccountName: pulumi.Input<string>;
   /** @default the cluster's */
   readonly priorityClassName?: pulumi.Input<string> | undefined;
+  /** Secret with the login of the image's registry. @default none: nodes get the image by themselves */
+  readonly imagePullSecret?: string | undefined;
   /** Claim of the volume with uploaded documents. @default none, they are kept elsewhere */
   readonly documentsClaim?: pulumi.Input<string> | undefined;
   /** Words after the image's entry point. @default none: the app starts */
@@ -75,6 +77,7 @@ export function podTemplate(args: PodArgs): k8s.types.input.core.v1.PodTemplateS
       serviceAccountName: args.serviceAccountName,
       automountServiceAccountToken: false,
       enableServiceLinks: false,
+      ...(args.imagePullSecret === undefined ? {} : { imagePullSecrets: [{ name: args.imagePullSecret }] }),
       ...(args.priorityClassName === undefined ? {} : { priorityClassName: args.priorityClassName }),
       securityContext: {
         runAsNonRoot: true,

@@ -13,6 +13,10 @@ const defaults = {
   upSeconds: 60,
   /** Seconds between two looks of KEDA. */
   pollSeconds: 15,
+  /** Seconds a new pod takes at a rollout, one after the other: image, start, the load balancer's first checks. */
+  rolloutSecondsPerPod: 60,
+  /** Seconds Pulumi waits for a Deployment by itself. */
+  pulumiWaits: 600,
 } as const;
 
 /** What waits for a role, as a number that somebody else knows. */
@@ -40,6 +44,14 @@ export function podBounds({ minPods = defaults.minPods, maxPods = defaults.maxPo
   readonly maxPods: number;
 } {
   return { minPods, maxPods };
+}
+
+/**
+ * Seconds an update waits for a rollout of all pods there may be. Pods are replaced one at a time, and Pulumi, which waits ten minutes by
+ * itself, would call a rollout of many a failure while it goes on well.
+ */
+export function rolloutSeconds(args: ScalingArgs): number {
+  return Math.max(defaults.pulumiWaits, podBounds(args).maxPods * defaults.rolloutSecondsPerPod);
 }
 
 const BEHAVIOR = {

@@ -207,8 +207,9 @@ function publicFrontend(settings: HaproxySettings): string[] {
  */
 function rateLimits({ apiLimit, chatLimit }: HaproxySettings): string[] {
   return [
-    "    acl is_chat path /api/chat",
-    "    acl is_chat path_beg /api/chat/",
+    // As Express routes: without regard to case.
+    "    acl is_chat path -i /api/chat",
+    "    acl is_chat path_beg -i /api/chat/",
     `    acl is_operator req.hdr(X-Rate-Limit-Bypass) -m str -f ${OPERATOR_TOKEN_FILE}`,
     ...rateLimit("limit_chat", "is_chat !is_operator", chatLimit),
     ...rateLimit("limit_api", "!is_chat !is_operator", apiLimit),

@@ -91,8 +91,9 @@ export function renderRedisConfig({ role, maxMemoryMb }: RedisSettings): string 
     'save ""',
     "appendonly yes",
     "appendfsync everysec",
-    // A rewrite must not make every command wait for its disk traffic.
-    "no-appendfsync-on-rewrite yes",
+    // A rewrite must not make every command of the cache wait for its disk traffic. Without syncs meanwhile a crash of the host takes half a
+    // minute with it, which is too much where jobs are kept.
+    `no-appendfsync-on-rewrite ${role === "cache" ? "yes" : "no"}`,
     // A crash may cut the file off in the middle of a command; without this Redis would refuse to start.
     "aof-load-truncated yes",
     `slowlog-log-slower-than ${defaults.slowLogMicroseconds}`,

@@ -22,6 +22,7 @@ const ANY_CLUSTER = {
   ...{ phase: "cloud", cloudRuntime: "kubernetes", users: "50000", image: IMAGE, kubernetesContext: "production" },
   ...{ domainName: "shop.example.com", ingressClass: "nginx", ingressNamespace: "ingress-nginx", ingressTlsSecret: "shop-tls" },
   ...{ documentsStorageClass: "nfs", kafkaBrokers: "kafka-1:9093", ...SECRETS },
+  ...{ imagePullSecret: "registry", dnsCidrs: "169.254.20.10/32" },
 } as const;
 
 /** The least that a stack for development is told. */
@@ -31,7 +32,10 @@ const LEAST = {
 } as const;
 
 /** Objects of projects beside Kubernetes itself: KEDA's autoscalers, the Prometheus operator's monitor. */
-const OPERATORS = { queueMetrics: "keda", prometheusUrl: "http://prometheus.monitoring:9090", monitoringNamespace: "monitoring" } as const;
+const OPERATORS = {
+  ...{ queueMetrics: "keda", prometheusUrl: "http://prometheus.monitoring:9090" },
+  ...{ monitoringNamespace: "monitoring", monitoringLabels: "release=prometheus" },
+} as const;
 
 const GATEWAY: Changes = { gateway: "gateways/public", ingressClass: undefined, ingressTlsSecret: undefined };
 

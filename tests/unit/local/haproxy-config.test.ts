@@ -58,6 +58,8 @@ describe("haproxy.cfg", () => {
       "http-request deny status 429 default-errorfiles if !is_chat !is_operator { sc0_gpc0_rate(limit_api) ge 200 }",
       "http-request deny status 429 default-errorfiles if !is_chat !is_operator { sc0_gpc1_rate(limit_api) ge 1100 }",
     ]);
+    const chat = publicLines.filter((line) => line.startsWith("acl is_chat "));
+    assert.deepEqual(chat, ["acl is_chat path -i /api/chat", "acl is_chat path_beg -i /api/chat/"], "the app serves /API/Chat as well");
     const off = renderHaproxyConfig({ ...settings, apiLimit: { requestsPerSecond: 0, burst: 0 } });
     assert.ok(!section(off, "frontend public").some((line) => line.includes("limit_api")));
   });

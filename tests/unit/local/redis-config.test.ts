@@ -20,13 +20,14 @@ describe("redis.conf", () => {
       "appendfsync everysec",
       "maxclients 10000",
       "timeout 300",
+      "no-appendfsync-on-rewrite yes",
     ]) {
       assert.ok(cache.includes(line), line);
     }
   });
 
   it("B4 limits and queues: nothing is evicted, and no connection is closed for being quiet", () => {
-    for (const line of ["maxmemory 512mb", "maxmemory-policy noeviction", "timeout 0", "appendonly yes"])
+    for (const line of ["maxmemory 512mb", "maxmemory-policy noeviction", "timeout 0", "appendonly yes", "no-appendfsync-on-rewrite no"])
       assert.ok(limits.includes(line), line);
   });
 

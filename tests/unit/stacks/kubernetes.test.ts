@@ -146,6 +146,32 @@ describe("phase cloud on any Kubernetes cluster", function () {
     assert.match(JSON.stringify(recorder.get("network-policies-allow-clients").inputs), /"kubernetes.io\/metadata.name":"ingress-nginx"/);
   });
 
+  it("fits what a cluster has: a private registry, its own DNS, the labels its Prometheus and its Ingress look for", async () => {
+    const { recorder } = await run({
+      imagePullSecret: "registry",
+      dnsCidrs: "169.254.20.10/32",
+      monitoringNamespace: "monitoring",
+      monitoringLabels: "release=kube-prometheus-stack",
+      ingressAnnotations: "cert-manager.io/cluster-issuer=letsencrypt,nginx.ingress.kubernetes.io/proxy-body-size=64m",
+    });
+    for (const name of ["web-deployment", "jobs-deployment", "migrations-job"]) {
+      const { template } = recorder.get(name).inputs["spec"] as { template: { spec: { imagePullSecrets?: unknown } } };
+      assert.deepEqual(template.spec.imagePullSecrets, [{ name: "registry" }], name);
+    }
+    assert.match(JSON.stringify(recorder.get("network-policies-allow-dns").inputs), /"cidr":"169.254.20.10\/32"/);
+    const metadataOf = (name: string) =>
+      recorder.get(name).inputs["metadata"] as Record<"annotations" | "labels", Record<string, string> | undefined>;
+    assert.equal(metadataOf("monitoring-app").labels?.["release"], "kube-prometheus-stack");
+    const { annotations } = metadataOf("entrance-ingress");
+    assert.equal(annotations?.["cert-manager.io/cluster-issuer"], "letsencrypt");
+    assert.equal(annotations?.["nginx.ingress.kubernetes.io/proxy-body-size"], "64m");
+
+    const plain = (await run()).recorder;
+    const { annotations: usual } = plain.get("entrance-ingress").inputs["metadata"] as { annotations: Record<string, string> };
+    assert.equal(usual["nginx.ingress.kubernetes.io/proxy-body-size"], "32m", "documents of 25 MiB pass");
+    assert.doesNotMatch(JSON.stringify(plain.get("web-deployment").inputs), /imagePullSecrets/);
+  });
+
   it("A18 runs a consumer where there is a Kafka, and is reached by a Gateway where there is one", async () => {
     const { recorder, outputs } = await run({
       kafkaBrokers: "kafka-1:9093,kafka-2:9093",
@@ -199,6 +225,9 @@ describe("phase cloud on any Kubernetes cluster", function () {
       /databaseLogin is iam, which RDS has; allowed with cloudRuntime kubernetes: password/,
     );
     assert.match(await refusal({ events: "sqs" }), /events is sqs, which AWS has; allowed with cloudRuntime kubernetes: none/);
+    const annotated = { ingressAnnotations: "a=b", ingressClass: "", ingressTlsSecret: "" };
+    assert.match(await refusal(annotated), /ingressAnnotations is set, but ingressClass is not/);
+    assert.match(await refusal({ monitoringLabels: "release=prometheus" }), /monitoringLabels is set, but monitoringNamespace is not/);
     assert.match(await refusal({ kubeconfigFile: "/nowhere/config" }), /kubeconfigFile \/nowhere\/config does not exist/);
     assert.match(await refusal({ image: "registry.example.com/app:1" }), /allowed in phase cloud: a reference by digest/);
   });

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { APP_PORT, DRAIN_DELAY_SECONDS, SHUTDOWN_TIMEOUT_SECONDS } from "../../../../components/contract";
 import { Migrations } from "../../../../components/kubernetes/migrations";
 import { SecretFiles } from "../../../../components/kubernetes/secret-files";
-import { Workload, workerHeapMb, type WorkloadArgs } from "../../../../components/kubernetes/workload";
+import { rolloutSeconds, Workload, workerHeapMb, type WorkloadArgs } from "../../../../components/kubernetes/workload";
 import { manifestsOf } from "../../../support/manifests";
 import { Recorder, settled } from "../../../support/pulumi-mocks";
 
@@ -107,6 +107,8 @@ describe("the app on Kubernetes", () => {
     });
     const scaled = recorder.get("consumer-autoscaler");
     assert.equal(scaled.type, "kubernetes:keda.sh/v1alpha1:ScaledObject");
+    const { annotations } = scaled.inputs["metadata"] as { annotations: object };
+    assert.deepEqual(annotations, { "validations.keda.sh/hpa-ownership": "false" }, "beside the autoscaler it takes over from");
     const { triggers } = scaled.inputs["spec"] as { triggers: { type: string; metadata: object }[] };
     assert.deepEqual(
       triggers.map(({ type }) => type),
@@ -234,6 +236,11 @@ describe("the app on Kubernetes", () => {
     const { spec: pod } = podOf("migrations-job");
     assert.deepEqual([pod.containers[0].args, pod["restartPolicy"], pod["serviceAccountName"]], [["migrate"], "Never", "migrations"]);
     assert.ok(recorder.get("web-deployment").dependencies.some((urn) => urn.endsWith("::migrations-job")));
+  });
+
+  it("waits for as many pods as there may be, which are replaced one after the other", () => {
+    assert.equal(rolloutSeconds({}), 600);
+    assert.equal(rolloutSeconds({ minPods: 20, maxPods: 40 }), 2400);
   });
 
   it("refuses bounds that cannot be", async () => {
