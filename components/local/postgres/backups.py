@@ -249,14 +249,22 @@ def watch():
         time.sleep(LOOK_SECONDS)
 
 
+def own_system_id():
+    """This stack's database: where no data can be read here, which is when a restore is wanted, the one that its cluster was. None: it had none."""
+    try:
+        return repository.system_id()
+    except RepositoryError:
+        return Etcd().system_id()
+
+
 def info():
     try:
         found = repository.contents()
         restores = [] if found["missing"] is not None else repository.forks()
-        foreign = repository.has_data() and repository.of_another(found, repository.system_id()) is not None
+        foreign = repository.of_another(found, own_system_id()) is not None
         written = repository.last_written() if foreign else None
         state = {"repository": found["missing"], "backups": found["backups"], "restores": restores, "foreign": foreign, "writtenAt": written}
-    except RepositoryError as error:
+    except (OSError, RepositoryError) as error:
         state = {"repository": str(error), "backups": [], "restores": []}
     print(json.dumps(state), flush=True)
     return 0

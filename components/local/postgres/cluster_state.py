@@ -44,6 +44,12 @@ class Etcd:
     def remove(self):
         self._ask("deleterange", {"key": self._key})
 
+    def system_id(self):
+        """The database that Patroni's cluster is, whether or not a node has its data now; None when there was none yet."""
+        found = self._ask("range", {"key": node.text64(f"/service/{self._scope}/initialize")}).get("kvs")
+        # Empty while the first node makes it.
+        return (base64.b64decode(found[0].get("value", "")).decode() or None) if found else None
+
     def restored(self, system_id):
         """Patroni's cluster is that of this database now, and nothing is known of where it was: all of it, or nothing."""
         key = lambda name: node.text64(f"/service/{self._scope}/{name}")

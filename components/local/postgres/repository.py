@@ -112,10 +112,6 @@ def system_id(directory=None):
     return found.group(1)
 
 
-def has_data():
-    return os.path.exists(os.path.join(DATA, "global", "pg_control"))
-
-
 def of_another(found, own):
     """Why nothing may be written to the repository: it is that of another database. None when it is this one's, or nobody's yet."""
     if found["systemId"] in (None, own):
