@@ -8,6 +8,7 @@ restore SET TIMELINE TIME KEPT   From the backup SET along TIMELINE (a number, o
 discard                          Deletes the data of a node that is to copy the restored one.
 """
 
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ import sys
 import time
 
 import repository
-from cluster_state import Etcd
+from cluster_state import Etcd, PATRONI_CONFIG
 from repository import RepositoryError
 
 DRAFT = f"{repository.DATA}.restored"
@@ -68,11 +69,15 @@ def start():
     os.makedirs(SOCKETS, 0o700, exist_ok=True)
     with open(f"{SOCKETS}/hba.conf", "w", encoding="utf-8") as file:
         file.write("local all postgres trust\n")
+    with open(PATRONI_CONFIG, encoding="utf-8") as file:
+        own = json.load(file)["postgresql"]["parameters"]
     push = f"pgbackrest --stanza={repository.STANZA} --pg1-path={DRAFT} archive-push %p"
     settings = {
         "listen_addresses": "",
         "unix_socket_directories": SOCKETS,
         "hba_file": f"{SOCKETS}/hba.conf",
+        # The backup's may be those of a larger host.
+        "shared_buffers": own["shared_buffers"],
         # There is no standby whose word it could wait for.
         "synchronous_standby_names": "",
         # The new timeline is in the archive before anybody writes to it.
