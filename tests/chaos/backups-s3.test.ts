@@ -12,7 +12,7 @@ import { type BackupPlace, type PatroniGroup, type PatroniNode, startPatroni, st
 const SCHEDULE = { everyHours: 6, fullEveryDays: 7, keepDays: 7 };
 const KEYS = { key: "AKIATEST", keySecret: "se/cr+et=", passphrase: randomBytes(24).toString("hex") };
 
-/** What pgBackRest encrypts begins like this, but for files of backups: bundles, and files of which blocks are kept, begin with the salt itself. */
+/** What pgBackRest encrypts begins like this; but bundles, and files of which only changed blocks are kept, with the salt itself. */
 const ENCRYPTED = Buffer.from("Salted__");
 const WITHOUT_HEADER = /\/bundle\/\d+$|\.pgbi$/;
 

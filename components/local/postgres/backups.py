@@ -91,7 +91,7 @@ class Watch:
         self.schedule, self.etcd = schedule, etcd
         self.primary_since = None
         self.job = None
-        self.state = {"failure": None, "verified": None, "gap": None}
+        self.state = {"failure": None, "verified": None, "gap": None, "place": None}
         self.forks, self.failing_since = [], None
 
     def step(self):
@@ -132,13 +132,26 @@ class Watch:
             problem = repository.of_another(found, repository.system_id())
             if problem is not None:
                 found |= {"backups": [], "archived": None}
-            elif server["timeline"] > max((fork["timeline"] for fork in self.forks), default=1):
-                self.forks = repository.forks()
+            else:
+                self.settle_in(found["backups"])
+                if server["timeline"] > max((fork["timeline"] for fork in self.forks), default=1):
+                    self.forks = repository.forks()
         except RepositoryError as error:
             problem = str(error)
         self.watch_archive(server, found["archived"], now, problem)
         self.work(found["backups"], now, problem)
         self.tell(server, found["backups"], problem)
+
+    def settle_in(self, backups):
+        """
+        In another repository than before, nothing is true that was found out about that one. When it has been used before, the log of the
+        time between is elsewhere: what is archived now follows on nothing, and "latest" would silently end at the hole.
+        """
+        here = repository.place()
+        if self.state["place"] not in (None, here):
+            self.state |= {"failure": None, "verified": None, "gap": repository.last_written() if backups else None}
+            log("the repository is another one than before")
+        self.state["place"] = here
 
     def watch_archive(self, server, archived, now, problem):
         failing = (server["failedAt"] or 0) > (server["archivedAt"] or 0)

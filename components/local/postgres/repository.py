@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 DATA = os.environ.get("PGDATA", "/var/lib/postgresql/data/node")
 SOCKETS = "/var/run/postgresql"
 STANZA = "postgres"
+CONFIG = "/etc/pgbackrest/pgbackrest.conf"
 
 # Of pgBackRest's exit codes: another process of it works on the same.
 LOCKED = 50
@@ -100,6 +101,12 @@ def unreadable(message, encrypted):
     if encrypted and re.match(r"\[\w+\] unable to load info file", message) and re.search(r"^(?:Format|Crypto)Error: ", message, re.MULTILINE):
         return "it cannot be decrypted: this stack's passphrase (backupPassphrase) is not the one it was made with, or it is damaged"
     return answered(message.splitlines()[0], message)
+
+
+def place():
+    """Which repository this node has, and nothing secret."""
+    with open(CONFIG, encoding="utf-8") as file:
+        return " ".join(re.findall(r"^repo1-(?:path|s3-bucket|s3-endpoint)=.*$", file.read(), re.MULTILINE))
 
 
 def system_id(directory=None):

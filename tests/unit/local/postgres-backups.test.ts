@@ -157,6 +157,20 @@ describe("F8 B15 what a node does for backups", function () {
     );
   });
 
+  it("back in a repository of before makes a backup at once: the log of the time between is elsewhere", () => {
+    const segment = `17-1/${"0".repeat(24)}-${"a".repeat(40)}.zst`;
+    pgbackrest({ "repo-ls archive/postgres": JSON.stringify({ [segment]: { type: "file", time: 1767225600 } }) });
+    const verified = { at: "2026-01-01T00:00:00Z", ok: true, message: null };
+    const settled = (place: string | null, backups: readonly object[]): unknown =>
+      evaluate(
+        `[setattr(repository, "place", lambda: "here"), w := backups.Watch({}, None), w.state.update(${python({ place, verified })}), w.settle_in(${python(backups)}), w.state][-1]`,
+      );
+    const known = { failure: null, verified, gap: null, place: "here" };
+    assert.deepEqual([settled(null, [{}]), settled("here", [{}])], [known, known]);
+    assert.deepEqual(settled("elsewhere", [{}]), { ...known, verified: null, gap: "2026-01-01T00:00:00Z" });
+    assert.deepEqual(settled("elsewhere", []), { ...known, verified: null }, "the first backup is made anyway");
+  });
+
   it("tells a restore from a change of the primary by what Postgres noted", () => {
     const files = Object.fromEntries(
       ["00000002", "0000000A"].map((name, index) => [`17-1/${name}.history`, { type: "file", time: 1767225600 + index }]),
