@@ -88,7 +88,7 @@ async function run(options: RestoreOptions): Promise<void> {
     await confirmByName({
       name: stack.name,
       warning: repository.foreign
-        ? "All that is in this stack's Postgres now will be gone, and there is no backup of it. "
+        ? "All that is in this stack's Postgres now will be gone, and there is no backup of it. The stack that made the backups must not run any more. "
         : to === "latest"
           ? ""
           : `What was written after ${to} will be gone from the database. `,

@@ -19,7 +19,7 @@ export interface RestorePlan {
   readonly target: string;
 }
 
-/** A stack that runs archives every minute: within this time of the last segment another one may still be at work. */
+/** A stack with work archives every minute: within this time of the last segment it may still run. One to which nobody writes archives nothing. */
 const STILL_USED_MS = 180_000;
 
 /** Whose backups they are. */
