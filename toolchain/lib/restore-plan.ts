@@ -19,7 +19,7 @@ export interface RestorePlan {
   readonly target: string;
 }
 
-/** A stack with work archives every minute: within this time of the last segment it may still run. One to which nobody writes archives nothing. */
+/** A stack that is written to archives every minute: within this time of the last segment it may still run. An idle one is not seen. */
 const STILL_USED_MS = 180_000;
 
 /** Whose backups they are. */
