@@ -8,6 +8,7 @@ restore SET TIMELINE TIME KEPT   From the backup SET along TIMELINE (a number, o
 discard                          Deletes the data of a node that is to copy the restored one.
 """
 
+import json
 import os
 import re
 import shutil
@@ -16,8 +17,8 @@ import subprocess
 import sys
 import time
 
-import backups
 import repository
+from cluster_state import Etcd, PATRONI_CONFIG
 from repository import RepositoryError
 
 DRAFT = f"{repository.DATA}.restored"
@@ -34,9 +35,6 @@ ROLES = {
     "readonly": "READONLY_PASSWORD",
     "monitor": "MONITOR_PASSWORD",
 }
-
-# What Patroni knows of where the cluster was: with it, a node that is further back would not become primary.
-POSITIONS = ("status", "optime/leader", "sync", "history", "failover", "failsafe")
 
 
 def log(text):
@@ -71,11 +69,15 @@ def start():
     os.makedirs(SOCKETS, 0o700, exist_ok=True)
     with open(f"{SOCKETS}/hba.conf", "w", encoding="utf-8") as file:
         file.write("local all postgres trust\n")
+    with open(PATRONI_CONFIG, encoding="utf-8") as file:
+        own = json.load(file)["postgresql"]["parameters"]
     push = f"pgbackrest --stanza={repository.STANZA} --pg1-path={DRAFT} archive-push %p"
     settings = {
         "listen_addresses": "",
         "unix_socket_directories": SOCKETS,
         "hba_file": f"{SOCKETS}/hba.conf",
+        # The backup's may be those of a larger host.
+        "shared_buffers": own["shared_buffers"],
         # There is no standby whose word it could wait for.
         "synchronous_standby_names": "",
         # The new timeline is in the archive before anybody writes to it.
@@ -159,8 +161,8 @@ def swap(kept):
         os.rename(repository.DATA, kept)
     os.rename(DRAFT, repository.DATA)
     try:
-        backups.Etcd().forget_positions(POSITIONS)
-    except OSError:
+        Etcd().restored(repository.system_id())
+    except (OSError, RepositoryError):
         os.rename(repository.DATA, DRAFT)
         if had_data:
             os.rename(kept, repository.DATA)
