@@ -30,7 +30,7 @@ export async function openDatabase(config: DatabaseConfig, logger: Logger): Prom
   });
   const [first, ...further] = serversOf(config);
   const database = new Sharded([await open(first), ...(await Promise.all(further.map(open)))], postgres.shardsForNew);
-  await database.directory.load();
+  await database.directory.start();
   return database;
 }
 

@@ -3,6 +3,7 @@ import { CommitUnknownError, type Database, type Queries, type TenantDatabase, t
 import type { DomainEvent, NewEvent } from "../events/event";
 import { recordEvent, sinkOf } from "../events/outbox";
 import { doOnce, type OnceKey } from "./once";
+import { companyLock } from "./shards/fence";
 import { homeOf } from "./shards/reach";
 import type { TableDefinition } from "./tables";
 import { TenantTable, type Write } from "./tenant-table";
@@ -119,7 +120,7 @@ export class TenantScope {
           if (changed.size > 0) await observer?.changing(transaction, this.companyId, changed);
           return done;
         },
-        { ...options, ...(once !== undefined && { idempotent: true }), lock: `company ${this.companyId}` },
+        { ...options, ...(once !== undefined && { idempotent: true }), lock: companyLock(this.companyId) },
       )
       .catch(async (error: unknown) => {
         if (error instanceof CommitUnknownError) await observer?.changed(this.companyId, changed);

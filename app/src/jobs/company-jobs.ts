@@ -205,8 +205,11 @@ export class CompanyJobs {
   }
 
   private async reconcileShard(shard: Database, before: string): Promise<number> {
+    // A copy that a move made, or left, says nothing about what is open.
+    const own =
+      this.database.shards === undefined ? "" : `AND company_id NOT IN (SELECT company_id FROM shard_fences WHERE state <> 'leaving')`;
     const rows = await shard.all<OwnedRow>(
-      `SELECT ${OWNED} FROM company_jobs WHERE outcome = 'open' AND created_at < ? ORDER BY created_at LIMIT ?`,
+      `SELECT ${OWNED} FROM company_jobs WHERE outcome = 'open' AND created_at < ? ${own} ORDER BY created_at LIMIT ?`,
       [before, RECONCILE_ROWS],
     );
     let added = 0;

@@ -201,13 +201,24 @@ export class SessionStore {
   async alive(idHashes: readonly string[]): Promise<ReadonlySet<string>> {
     if (idHashes.length === 0) return new Set();
     const marks = idHashes.map(() => "?").join(", ");
-    const sql = `SELECT s.id_hash AS "idHash" FROM sessions s JOIN users u ON u.company_id = s.company_id AND u.id = s.user_id
+    // Beside a fence it may be a copy, of which only the company's own database knows whether it still holds.
+    const fenced =
+      this.#database.shards === undefined
+        ? ""
+        : `, s.company_id AS "companyId", EXISTS (SELECT 1 FROM shard_fences f WHERE f.company_id = s.company_id) AS "fenced"`;
+    const sql = `SELECT s.id_hash AS "idHash"${fenced} FROM sessions s JOIN users u ON u.company_id = s.company_id AND u.id = s.user_id
       WHERE s.id_hash IN (${marks}) AND s.expires_at > ? AND u.status = 'active'`;
     // A shared copy may have been used without the database hearing of it for as long as this.
     const parameters = [...idHashes, this.#iso(-SLIDE_INTERVAL_MS)];
-    const asked = shardsOf(this.#database).map((shard) => shard.all<{ idHash: string }>(sql, parameters));
+    const asked = shardsOf(this.#database).map((shard) =>
+      shard.all<{ idHash: string; companyId?: string; fenced?: 0 | 1 }>(sql, parameters),
+    );
     const answers = await Promise.allSettled(asked);
-    const found = new Set(answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : [])).map(({ idHash }) => idHash));
+    const rows = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+    const holds = await Promise.all(
+      rows.map(async ({ idHash, companyId, fenced: isFenced }) => isFenced !== 1 || (await this.#find(idHash, companyId)) !== undefined),
+    );
+    const found = new Set(rows.filter((_, index) => holds[index]).map(({ idHash }) => idHash));
     const failure = answers.find((answer) => answer.status === "rejected");
     // What was not found may be in the database that did not answer.
     if (failure !== undefined && found.size < idHashes.length) throw failure.reason;
@@ -237,10 +248,13 @@ export class SessionStore {
   }
 
   /** @param companyId of the token; `undefined` of those from when there was one database, which may be in any now. */
-  #find(idHash: string, companyId: string | undefined): Promise<SessionUser | undefined> {
+  async #find(idHash: string, companyId: string | undefined): Promise<SessionUser | undefined> {
     const parameters = [idHash, this.#iso(0)];
-    if (companyId === undefined) return findOnShards(this.#database, (shard) => shard.get<SessionUser>(FIND, parameters));
-    return homeOf(this.#database, companyId).get<SessionUser>(FIND, parameters);
+    if (companyId !== undefined) return homeOf(this.#database, companyId).get<SessionUser>(FIND, parameters);
+    const found = await findOnShards(this.#database, (shard) => shard.get<SessionUser>(FIND, parameters));
+    // While a company moves there is a copy of it, in which what was ended may be there still.
+    if (found === undefined || this.#database.shards === undefined) return found;
+    return homeOf(this.#database, found.companyId).get<SessionUser>(FIND, parameters);
   }
 
   #young(idHash: string): Session | undefined {

@@ -200,8 +200,7 @@ describe("A17 three databases", function () {
   });
 
   it("A17 a process that starts learns where companies are", async () => {
-    const { directory } = await TestShards.open(shards.of("first"), app.directory, { names: ["s2", "s3"] }).then(({ sharded }) => sharded);
-    await directory.load();
+    const { directory } = (await TestShards.open(shards.of("first"), app.directory, { names: ["s2", "s3"] })).sharded;
     for (const name of names) assert.equal(directory.remembered(account(name).companyId)?.name, name);
   });
 

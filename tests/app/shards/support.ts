@@ -103,7 +103,9 @@ export class TestShards {
       await migrate(database, MIGRATIONS);
       each.set(name, new Interruptible(database));
     }
-    return new TestShards(each, forNew);
+    const shards = new TestShards(each, forNew);
+    await shards.sharded.directory.start();
+    return shards;
   }
 
   of(name: string): Database {

@@ -99,6 +99,7 @@ export class ShardedDatabase implements Database {
   }
 
   async close(): Promise<void> {
+    this.directory.stop();
     await Promise.all(this.shards.map(({ database }) => database.close()));
   }
 }
