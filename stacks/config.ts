@@ -5,6 +5,7 @@ import type { Field } from "./config/fields";
 import { fields, type Given, type StackConfig, unusedKeys } from "./config/keys";
 import { closest } from "./config/did-you-mean";
 import { SECRET_FIELDS, secretValues, secretViolations } from "./config/secrets";
+import { shardViolations } from "./config/shards";
 import { authorityViolations } from "./kubernetes/authorities";
 
 export { type Phase, PHASES, type StackConfig } from "./config/keys";
@@ -32,7 +33,7 @@ export function loadConfig(source: ConfigSource = programConfig()): StackConfig 
     ...unknownKeys(source),
     ...crossFieldViolations(config, given, secrets.kubeconfig !== undefined),
     ...secretViolations(source, needsSecrets),
-    ...(needsSecrets ? authorityViolations(config, secrets) : []),
+    ...(needsSecrets ? [...authorityViolations(config, secrets), ...shardViolations(secrets)] : []),
   );
   if (violations.length === 0) {
     tellUnused(given, config);

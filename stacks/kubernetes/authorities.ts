@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { StackConfig } from "../config/keys";
 import { SECRET_FIELDS, type SecretKey, type SecretValues } from "../config/secrets";
+import { namedAddresses } from "../config/shards";
 import { day, parseCertificates, pemBlocks, readPem } from "../lib/pem";
 
 /** Keys that name a file with authorities, and the variable of the app that is given its path in a pod. */
@@ -14,6 +15,11 @@ const MOST_BYTES = 256 * 1024;
 
 const hasSslMode = (address: URL): boolean => !["disable", null].includes(address.searchParams.get("sslmode"));
 
+const DATABASE_KEYS = [
+  ...["databaseUrl", "databaseMigrationUrl", "databaseReadUrl"],
+  ...["databaseShards", "databaseShardsMigration", "databaseShardsRead"],
+] as const satisfies readonly SecretKey[];
+
 /** Addresses the certificates are for, and how an address says that it is encrypted. */
 const ENCRYPTED: Readonly<
   Record<
@@ -21,7 +27,7 @@ const ENCRYPTED: Readonly<
     { readonly keys: readonly SecretKey[]; readonly is: (address: URL) => boolean; readonly how: string }
   >
 > = {
-  databaseCaFile: { keys: ["databaseUrl", "databaseMigrationUrl", "databaseReadUrl"], is: hasSslMode, how: "with ?sslmode=verify-full" },
+  databaseCaFile: { keys: DATABASE_KEYS, is: hasSslMode, how: "with ?sslmode=verify-full" },
   redisCaFile: { keys: ["redisUrl", "redisLimitsUrl"], is: ({ protocol }) => protocol === "rediss:", how: "that begins with rediss://" },
 };
 
@@ -36,7 +42,7 @@ export function authorityViolations(config: CaConfig, given: SecretValues, now =
     if (config[key] === undefined) continue;
     for (const name of keys) {
       const value = given[name];
-      if (value === undefined || !SECRET_FIELDS[name].isValid(value) || is(new URL(value))) continue;
+      if (value === undefined || !SECRET_FIELDS[name].isValid(value) || addressesOf(value).every(is)) continue;
       violations.push(
         `${key} is set, but ${name} has no TLS and nobody would look at a certificate; allowed: an address ${how}. ` +
           `Fix: pulumi config set --secret ${name} ${SECRET_FIELDS[name].example}`,
@@ -49,6 +55,11 @@ export function authorityViolations(config: CaConfig, given: SecretValues, now =
     violations.push(`kafkaCaFile is set, but ${why}; allowed: authorities for brokers that speak TLS. Fix: pulumi config ${fix}`);
   }
   return violations;
+}
+
+/** One address, or those of several databases. */
+function addressesOf(value: string): readonly URL[] {
+  return (namedAddresses(value, false)?.map(({ address }) => address) ?? [value]).map((address) => new URL(address));
 }
 
 function fileViolations(pem: { readonly key: CaKey; readonly file: string }, now: Date, violations: string[]): void {
