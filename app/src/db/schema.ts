@@ -4,7 +4,7 @@ import { prepareQueues, verifyQueues } from "../jobs/service";
 import type { Logger } from "../observability/logger";
 import { type Database, DatabaseUnavailableError } from "./database";
 import { ensureIamLogin, ensureLogin } from "./login";
-import { migrate, type Migration, readMigrations, verifySchema } from "./migrate";
+import { migrate, type Migration, MigrationError, readMigrations, verifySchema } from "./migrate";
 import { openForMigrations, openForTask, type Server, serversOf } from "./open";
 import { FIRST_SHARD } from "./shards/directory";
 import { nameShard, verifyDirectory, verifyShardName } from "./shards/names";
@@ -15,6 +15,12 @@ export interface MigrateOptions {
   readonly makeLogin?: boolean;
   /** Goes on without those of several databases, other than the first, that cannot be reached. @default false */
   readonly mayBeAway?: boolean;
+}
+
+/** What {@link checkSchema} does beside checking. */
+export interface CheckOptions extends Pick<MigrateOptions, "mayBeAway"> {
+  /** Goes on where a newer version has been; what that added is not known here. @default true */
+  readonly mayBeNewer?: boolean;
 }
 
 /**
@@ -50,9 +56,12 @@ async function makeLogins(database: Database, { postgres }: AppConfig, logger: L
  * Makes sure, without changing anything, that all tables are there that this version needs (`MIGRATIONS=external`).
  * @throws MigrationError when they are not.
  */
-export async function checkSchema(config: AppConfig, logger: Logger, options: Pick<MigrateOptions, "mayBeAway"> = {}): Promise<void> {
+export async function checkSchema(config: AppConfig, logger: Logger, options: CheckOptions = {}): Promise<void> {
   await onEachServer(config, logger, options, openForTask, async ({ name, names, database, logger: log }) => {
     const newer = await verifySchema(database, migrationsFor(database));
+    if (options.mayBeNewer === false && newer.length > 0) {
+      throw new MigrationError(`The database has ${newer.join(", ")}, which this version does not know; use a version that does.`);
+    }
     if (names.length > 1) await verifyShardName(database, name);
     if (name === FIRST_SHARD) {
       await verifyDirectory(database, names);

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import path from "node:path";
+import pino from "pino";
 import { ConfigError, loadConfig } from "../../../app/src/config";
 import { serversOf } from "../../../app/src/db/open";
+import { checkSchema, migrateSchema } from "../../../app/src/db/schema";
 import { nameShard, verifyDirectory, verifyShardName } from "../../../app/src/db/shards/names";
+import { SqliteDatabase } from "../../../app/src/db/sqlite";
 import { laterMark, markOnShard, onShard, UNSEEN } from "../../../app/src/db/write-mark";
-import { withDatabase } from "../db/support";
+import { inDirectory, withDatabase } from "../db/support";
 
 const MACHINE = { parallelism: 2, cpuQuota: undefined, memoryLimitMb: undefined };
 const URL_OF_FIRST = "postgres://app@pg1/app";
@@ -88,6 +92,21 @@ describe("A17 which database is which", () => {
       await verifyShardName(database, "s2");
       await assert.rejects(nameShard(database, "s3"), /The database of "s3" of DATABASE_SHARDS says that it is "s2"/);
       await assert.rejects(verifyShardName(database, "first"), /The database of DATABASE_URL says that it is "s2"/);
+    }));
+
+  it("A17 what a newer version made is not known to a move, which refuses then; a start goes on", () =>
+    inDirectory(async (directory) => {
+      const config = loadConfig({ SQLITE_PATH: path.join(directory, "app.db") }, MACHINE);
+      const logger = pino({ level: "silent" });
+      await migrateSchema(config, logger);
+      const database = await SqliteDatabase.open({ file: config.sqlitePath });
+      await database.run("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (9999, '9999_later.sql', '', '')");
+      await database.close();
+      await checkSchema(config, logger);
+      await assert.rejects(
+        checkSchema(config, logger, { mayBeNewer: false }),
+        /The database has 9999_later\.sql, which this version does not know/,
+      );
     }));
 
   it("A17 a start without a database that has companies is refused", () =>

@@ -1,5 +1,5 @@
 import { type Changes, forgetChanges, keysOf, readChanges } from "./capture";
-import { batchesOf, countOf, dropRows, putRows, releaseExchangeable, rowsWithKeys, sumOf } from "./rows";
+import { batchesOf, batchesWithKeys, countOf, dropRows, putRows, releaseExchangeable, sumOf } from "./rows";
 import { MoveError, type MoveSession } from "./session";
 import { type MovedTable, MOVED_TABLES } from "./tables";
 import { type MoveOptions, type MoveProgress, type MoveSessions, MoveStopped } from "./types";
@@ -13,7 +13,7 @@ const defaults = {
 
 /** Carries a company's rows from one database to another while they change, until they are the same. */
 export class CompanyCopy {
-  /** Rows of one batch. */
+  /** Most rows of one batch. */
   readonly batchRows: number;
   readonly #source: MoveSession;
   readonly #target: MoveSession;
@@ -99,8 +99,7 @@ export class CompanyCopy {
         const keys = keysOf(changes, table);
         await releaseExchangeable(target, table, companyId, keys);
         const there = new Set<string>();
-        for (let from = 0; from < keys.length; from += this.batchRows) {
-          const rows = await rowsWithKeys(source, table, companyId, keys.slice(from, from + this.batchRows));
+        for await (const rows of batchesWithKeys(source, table, companyId, keys)) {
           await putRows(target, table, rows);
           for (const { key } of rows) there.add(key);
         }

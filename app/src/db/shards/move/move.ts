@@ -100,12 +100,14 @@ class CompanyMove {
         if (deleted > 0) this.#copy.report({ step: "deleting", table: table.name, rows: all + deleted });
       }
     }
-    await target.run("DELETE FROM shard_moves WHERE company_id = $1", [companyId]);
     // Until then its reads go to the primary: a replica may lack what has just been copied.
     const { replicaLagMs = 0 } = this.#options;
     if (replicaLagMs > 0) this.#copy.report({ step: "waiting for replicas" });
     await delay(Math.max(0, replicaLagMs - (performance.now() - begun)));
-    await this.#clearFence(target);
+    await target.transaction(async () => {
+      await target.run("DELETE FROM shard_moves WHERE company_id = $1", [companyId]);
+      await this.#clearFence(target);
+    });
   }
 
   /** @returns whether a former run had begun */

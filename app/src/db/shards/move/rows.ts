@@ -10,6 +10,10 @@ export interface MovedRow {
 
 const CURSOR = "moved_rows";
 
+/** Rows of a first batch, and of changes read at once; and the text of one batch, characters: a row may hold a document's text. */
+const FIRST_ROWS = 100;
+const BATCH_CHARACTERS = 4_000_000;
+
 /** The company's rows of a table, in the order of their key, batch by batch. Within a transaction. */
 export async function* batchesOf(
   source: MoveSession,
@@ -29,18 +33,28 @@ export async function* batchesOf(
     `DECLARE ${CURSOR} CURSOR FOR SELECT ${selection(table)} FROM ${name} AS t WHERE ${conditions.join(" AND ")} ORDER BY ${order}`,
     parameters.slice(0, key.length === 0 ? 1 : undefined),
   );
-  for (;;) {
-    const rows = await source.all<MovedRow>(`FETCH ${most} FROM ${CURSOR}`);
+  for (let count = Math.min(most, FIRST_ROWS); ;) {
+    const rows = await source.all<MovedRow>(`FETCH ${count} FROM ${CURSOR}`);
     if (rows.length === 0) break;
     yield rows;
+    const characters = rows.reduce((sum, { row }) => sum + row.length, 0);
+    // At most ten times as many as before: the rows that come may be longer than those so far.
+    count = Math.max(1, Math.min(Math.floor((BATCH_CHARACTERS * rows.length) / characters), most, count * 10));
   }
   await source.script(`CLOSE ${CURSOR}`);
 }
 
-/** The company's rows with these keys, as far as they are there. */
-export function rowsWithKeys(source: MoveSession, table: MovedTable, companyId: string, keys: readonly string[]): Promise<MovedRow[]> {
-  const where = keyed(table, companyId, keys);
-  return source.all<MovedRow>(`SELECT ${selection(table)} FROM ${table.name} AS t WHERE ${where.sql}`, where.parameters);
+/** The company's rows with these keys, as far as they are there, batch by batch. */
+export async function* batchesWithKeys(
+  source: MoveSession,
+  table: MovedTable,
+  companyId: string,
+  keys: readonly string[],
+): AsyncGenerator<MovedRow[]> {
+  for (let from = 0; from < keys.length; from += FIRST_ROWS) {
+    const where = keyed(table, companyId, keys.slice(from, from + FIRST_ROWS));
+    yield source.all<MovedRow>(`SELECT ${selection(table)} FROM ${table.name} AS t WHERE ${where.sql}`, where.parameters);
+  }
 }
 
 /** Makes rows with these keys be what they are given as. */

@@ -17,7 +17,7 @@ export interface MoveOptions {
   readonly onProgress?: (progress: MoveProgress) => void;
   /** How far behind a replica of the new database may be that is read, ms; 0 without replicas. @default 0 */
   readonly replicaLagMs?: number;
-  /** Rows of one batch. @default 1000 */
+  /** Most rows of one batch. @default 1000 */
   readonly batchRows?: number;
 }
 
