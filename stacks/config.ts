@@ -27,13 +27,16 @@ export function loadConfig(source: ConfigSource = programConfig()): StackConfig 
   const violations: string[] = [];
   const given = readFields(source, violations);
   const config = withDefaults(given, source.stack);
-  const needsSecrets = config.phase === "cloud" && config.cloudRuntime === "kubernetes";
+  const onKubernetes = config.phase === "cloud" && config.cloudRuntime === "kubernetes";
   const secrets = secretValues(source);
   violations.push(
     ...unknownKeys(source),
     ...crossFieldViolations(config, given, secrets.kubeconfig !== undefined),
-    ...secretViolations(source, needsSecrets),
-    ...(needsSecrets ? [...authorityViolations(config, secrets), ...shardViolations(secrets)] : []),
+    ...secretViolations(source, [
+      ...(onKubernetes ? (["cloudRuntime kubernetes"] as const) : []),
+      ...(config.phase === "database" && config.backupUrl !== undefined ? (["backupUrl"] as const) : []),
+    ]),
+    ...(onKubernetes ? [...authorityViolations(config, secrets), ...shardViolations(secrets)] : []),
   );
   if (violations.length === 0) {
     tellUnused(given, config);
@@ -68,9 +71,9 @@ function readFields(source: ConfigSource, violations: string[]): Given {
     }
     const parsed = field.schema.safeParse(text);
     if (parsed.success) given[key] = parsed.data;
-    // The value of variables is not repeated: somebody may have put a password there.
+    // The value of variables and of addresses is not repeated: somebody may have put a password there.
     else {
-      const shown = key === "appEnvironment" ? "not usable" : JSON.stringify(text);
+      const shown = key === "appEnvironment" || key === "backupUrl" ? "not usable" : JSON.stringify(text);
       violations.push(`${fullKey} is ${shown}; allowed: ${field.allowed}. Fix: ${setCommand(key, field)}`);
     }
   }
@@ -130,6 +133,8 @@ function withDefaults(given: Given, stack: string): StackConfig {
     backupEveryHours: 6,
     backupFullEveryDays: 7,
     backupKeepDays: 7,
+    backupUrl: undefined,
+    backupCaFile: undefined,
     dbPoolSize: undefined,
     redisCacheMb: undefined,
     redisLimitsMb: undefined,

@@ -14,6 +14,7 @@ import { PostgresProxy } from "../components/local/postgres-proxy";
 import { Redis } from "../components/local/redis";
 import { Sqlite } from "../components/local/sqlite";
 import type { StackConfig } from "./config";
+import { backupPlace } from "./local/backup-place";
 import { runningBrokers } from "./local/brokers";
 import { appSecrets, appServices, type Backends, DIRECT_URL_FILE } from "./local/database-services";
 import { OPERATOR_BUNDLES } from "./lib/early";
@@ -54,7 +55,8 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
 
   const etcd = new Etcd("etcd", { ...stateful("etcd"), ...plan.etcd });
   const { durability } = config;
-  const postgresArgs = { ...stateful("postgres"), ...plan.postgres, durability, etcdHosts: etcd.hosts, ...cluster };
+  const place = backupPlace(config, plan.postgres.repository);
+  const postgresArgs = { ...stateful("postgres"), ...plan.postgres, ...place, durability, etcdHosts: etcd.hosts, ...cluster };
   const postgres = new Postgres("postgres", postgresArgs, { dependsOn: [etcd] });
   const { nodeNames: nodes, passwords } = postgres;
   // At the first start beside the nodes. Later after them: a primary that is replaced needs all three to hand over without a failed request.
@@ -134,6 +136,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
     databaseHost: pgbouncer.host,
     databaseReaderHost: postgresProxy.host,
     databasePassword: appPassword,
+    ...(postgres.backupPassphrase !== undefined && { backupPassphrase: postgres.backupPassphrase }),
     redisHost: redisCache.host,
     ...(kafka !== undefined && { kafkaBrokers: addresses(kafka.brokers) }),
     ...monitored,

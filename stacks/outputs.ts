@@ -28,6 +28,8 @@ export interface PhaseOutputs {
   readonly adminToken: pulumi.Input<string>;
   /** Secret. */
   readonly databasePassword?: pulumi.Input<string>;
+  /** What backups outside of the host are encrypted with. Secret. */
+  readonly backupPassphrase?: pulumi.Input<string>;
   /** Of Grafana's user `admin`. Secret. */
   readonly grafanaPassword?: pulumi.Input<string>;
 }
@@ -51,7 +53,8 @@ export function stackOutputs(phase: Phase, given: PhaseOutputs): Record<string, 
     secondDatabaseHost: given.secondDatabaseHost,
     monthlyCostEstimate: given.monthlyCostEstimate,
   };
-  const secret = { adminToken: given.adminToken, databasePassword: given.databasePassword, grafanaPassword: given.grafanaPassword };
+  const { adminToken, databasePassword, backupPassphrase, grafanaPassword } = given;
+  const secret = { adminToken, databasePassword, backupPassphrase, grafanaPassword };
   return {
     ...mapValues(plain, (value) => pulumi.output(value ?? "")),
     ...mapValues(secret, (value) => pulumi.secret(value ?? "")),

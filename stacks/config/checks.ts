@@ -1,5 +1,6 @@
 import { isContractVariable } from "../../components/local/app/environment";
 import { cloudViolations } from "../cloud/checks";
+import { backupViolations } from "../local/backup-repository";
 import { looksSecret } from "./fields";
 import { CLUSTER_APP_MEMORY_MB, type Given, type StackConfig } from "./keys";
 import { tlsViolations } from "../local/tls";
@@ -19,7 +20,7 @@ export function neededMemoryMb(workerCount: number, heapMb: number | undefined):
 
 /** What does not go together, as sentences. What depends on the Docker host is checked later, see host.ts and sizing.ts. */
 export function crossFieldViolations(config: StackConfig, given: Given, hasKubeconfig = false): string[] {
-  const violations = [...tlsViolations(config), ...cloudViolations(config, hasKubeconfig)];
+  const violations = [...tlsViolations(config), ...backupViolations(config), ...cloudViolations(config, hasKubeconfig)];
   const { appEnvironment, workerHeapMb } = config;
   // Elsewhere the memory follows from the workers, in phase database unless it is given.
   const memory = { cluster: config.appMemoryMb ?? CLUSTER_APP_MEMORY_MB, database: config.appMemoryMb ?? Infinity, cloud: Infinity };

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import { LEAST_KAFKA_MB } from "../../components/local/kafka/server-properties";
 import { type CloudKey, cloudFields } from "../cloud/keys";
 import type { Field } from "./fields";
+import { backupUrl } from "../local/backup-repository";
 import { boolean, decimal, filePath, imageReference, integer, ipAddress, oneOf, variables, workers } from "./fields";
 
 /** Phases the product has; see README.md. */
@@ -12,8 +13,8 @@ export type Phase = (typeof PHASES)[number];
 export const CLUSTER_APP_MEMORY_MB = 1024;
 
 /**
- * Every key of the stack configuration below the project's name. None is a secret: what the stack needs of that kind it generates
- * itself, and a key set with `--secret` is refused, because its value would not be kept secret.
+ * Every key of the stack configuration below the project's name but those of secrets.ts. None of these is a secret, and one that is set with
+ * `--secret` is refused, because its value would not be kept secret.
  */
 export const fields = {
   /** Phase of growth. @default cluster */
@@ -87,6 +88,10 @@ export const fields = {
   backupFullEveryDays: integer({ least: 1, most: 90, unit: "days", example: 7 }),
   /** Days of which every moment can be restored; what is older goes after a full backup (F8). @default 7 */
   backupKeepDays: integer({ least: 1, most: 3650, unit: "days", example: 14 }),
+  /** Where backups are instead of a volume on the same host: an object storage that speaks S3 (F8). @default the volume */
+  backupUrl,
+  /** With backupUrl: PEM file of the authorities that sign the storage's certificate. @default those everybody trusts */
+  backupCaFile: { ...filePath, example: "/etc/ssl/storage-ca.pem" },
   /** Connections PgBouncer opens to a Postgres server, for writes and for reads each (C1, D4). @default 4 a CPU, 20 to 100 */
   dbPoolSize: integer({ least: 4, most: 1000, unit: "connections to each Postgres server", example: 20 }),
   /** Most memory for data in the Redis of cache and sessions, MiB (B3). @default planned, at most 4096 */
@@ -141,6 +146,8 @@ type OptionalKey =
   | "jobsMemoryMb"
   | "postgresMemoryMb"
   | "postgresCpus"
+  | "backupUrl"
+  | "backupCaFile"
   | "dbPoolSize"
   | "redisCacheMb"
   | "redisLimitsMb"
@@ -173,6 +180,8 @@ const ONLY_IN: Partial<Record<Key, readonly Phase[]>> = {
   backupEveryHours: ["database"],
   backupFullEveryDays: ["database"],
   backupKeepDays: ["database"],
+  backupUrl: ["database"],
+  backupCaFile: ["database"],
   dbPoolSize: ["database", "cloud"],
   redisCacheMb: ["database"],
   redisLimitsMb: ["database"],

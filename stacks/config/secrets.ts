@@ -27,13 +27,29 @@ const shards = (what: string, unique = true): SecretField => ({
   example: "'s2=postgres://app:PASSWORD@db-2.example.com:5432/app?sslmode=verify-full'",
 });
 
-/** Keys whose values are secret: taken with `--secret` only, and shown by no message. All but one are of cloudRuntime kubernetes. */
+/** One line that may stand in a file of pgBackRest. */
+const line = (most: number) => (value: string) => value.length <= most && /^[!-~]+$/.test(value);
+
+/** Shortest passphrase, characters: whoever has the bucket may try for as long as they like. */
+const LEAST_PASSPHRASE = 20;
+
+/** Keys whose values are secret: taken with `--secret` only, and shown by no message. */
 export const SECRET_FIELDS = {
   /** With monitoring: where alerts are sent, by POST as JSON; services of chat and of pagers have a token in such an address. @default nowhere */
   alertWebhookUrl: {
     isValid: (value) => URL.canParse(value) && ["http:", "https:"].includes(new URL(value).protocol),
     allowed: "an address of http or https that takes alerts as Alertmanager sends them",
     example: "https://alerts.example.com/hooks/TOKEN",
+  },
+  /** With backupUrl: id of the key that may read, write, list and delete there. */
+  backupS3Key: { isValid: line(256), allowed: "the id of an access key, one word", example: "AKIAEXAMPLE" },
+  /** Its secret. */
+  backupS3KeySecret: { isValid: line(1024), allowed: "the secret of that access key, one word", example: "SECRET" },
+  /** With backupUrl: what the backups are encrypted with; for those of another host, the one they were made with. @default generated */
+  backupPassphrase: {
+    isValid: (value) => value.length >= LEAST_PASSPHRASE && line(1024)(value),
+    allowed: `${LEAST_PASSPHRASE} or more letters, digits and signs of ASCII without spaces`,
+    example: "PASSPHRASE",
   },
   /** Postgres as the app uses it: a pooler or the primary, as who reads and writes rows. */
   databaseUrl: postgres("the address of Postgres, with user and password"),
@@ -61,8 +77,11 @@ export const SECRET_FIELDS = {
 
 export type SecretKey = keyof typeof SECRET_FIELDS;
 
-/** What of them a stack cannot do without. */
-const REQUIRED: readonly SecretKey[] = ["databaseUrl", "redisUrl", "redisLimitsUrl"];
+/** Who cannot do without which of them. */
+const REQUIRED = {
+  "cloudRuntime kubernetes": ["databaseUrl", "redisUrl", "redisLimitsUrl"],
+  backupUrl: ["backupS3Key", "backupS3KeySecret"],
+} as const satisfies Record<string, readonly SecretKey[]>;
 
 /** Values by key, as they are: for what has to be known of them, such as a host. Handed on, they have to be marked as secret. */
 export type SecretValues = Readonly<Partial<Record<SecretKey, string>>>;
@@ -73,16 +92,15 @@ export function secretValues({ project, values }: Pick<ConfigSource, "project" |
   return Object.fromEntries(keys.map((key) => [key, values[`${project}:${key}`]]));
 }
 
-/** What of the secret keys is wrong or missing, without their values. @param needed whether the stack's runtime needs them */
-export function secretViolations(source: ConfigSource, needed: boolean): string[] {
+/** What of the secret keys is wrong or missing, without their values. @param users who of the stack's configuration needs some of them */
+export function secretViolations(source: ConfigSource, users: readonly (keyof typeof REQUIRED)[]): string[] {
   const given = secretValues(source);
   return (Object.entries(SECRET_FIELDS) as [SecretKey, SecretField][]).flatMap(([key, { isValid, allowed, example }]): string[] => {
     const fix = `Fix: pulumi config set --secret ${key} ${example}`;
     const value = given[key];
     if (value === undefined) {
-      return needed && REQUIRED.includes(key)
-        ? [`${key} is not set, and cloudRuntime kubernetes needs it; allowed: ${allowed}. ${fix}`]
-        : [];
+      const user = users.find((name) => (REQUIRED[name] as readonly SecretKey[]).includes(key));
+      return user === undefined ? [] : [`${key} is not set, and ${user} needs it; allowed: ${allowed}. ${fix}`];
     }
     if (!source.isSecret(`${source.project}:${key}`)) {
       return [`${key} is set in plain text, where everybody who has the stack's file can read it; allowed: only as a secret. ${fix}`];

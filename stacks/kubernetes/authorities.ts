@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
 import type { StackConfig } from "../config/keys";
 import { SECRET_FIELDS, type SecretKey, type SecretValues } from "../config/secrets";
 import { namedAddresses } from "../config/shards";
-import { day, parseCertificates, pemBlocks, readPem } from "../lib/pem";
+import { authorityFileViolations, readAuthorities } from "../lib/authority-file";
 
 /** Keys that name a file with authorities, and the variable of the app that is given its path in a pod. */
 const VARIABLES = { databaseCaFile: "DATABASE_CA", redisCaFile: "REDIS_CA", kafkaCaFile: "KAFKA_TLS_CA_FILE" } as const;
@@ -11,7 +10,7 @@ type CaKey = keyof typeof VARIABLES;
 type CaConfig = Pick<StackConfig, CaKey | "kafkaBrokers" | "kafkaTls">;
 
 /** All of them are in one ConfigMap, which etcd refuses beyond 1 MiB. */
-const MOST_BYTES = 256 * 1024;
+const LIMITS = { reader: "every pod", mostBytes: 256 * 1024 } as const;
 
 const hasSslMode = (address: URL): boolean => !["disable", null].includes(address.searchParams.get("sslmode"));
 
@@ -36,7 +35,7 @@ export function authorityViolations(config: CaConfig, given: SecretValues, now =
   const violations: string[] = [];
   for (const key of Object.keys(VARIABLES) as CaKey[]) {
     const file = config[key];
-    if (file !== undefined) fileViolations({ key, file }, now, violations);
+    if (file !== undefined) violations.push(...authorityFileViolations({ key, file }, LIMITS, now));
   }
   for (const [key, { keys, is, how }] of Object.entries(ENCRYPTED) as [keyof typeof ENCRYPTED, (typeof ENCRYPTED)["redisCaFile"]][]) {
     if (config[key] === undefined) continue;
@@ -62,34 +61,11 @@ function addressesOf(value: string): readonly URL[] {
   return (namedAddresses(value, false)?.map(({ address }) => address) ?? [value]).map((address) => new URL(address));
 }
 
-function fileViolations(pem: { readonly key: CaKey; readonly file: string }, now: Date, violations: string[]): void {
-  const { key, file } = pem;
-  const certificates = readPem(pem, parseAuthorities, violations);
-  if (certificates === undefined) return;
-  // While an authority is being replaced, the old one and the next one may be there beside the one in use.
-  if (certificates.some(({ from, to }) => from <= now && now <= to)) return;
-  const latest = certificates.reduce((a, b) => (a.to > b.to ? a : b));
-  const when = latest.to < now ? `expired on ${day(latest.to)}` : `is valid from ${day(latest.from)} only`;
-  violations.push(`${key} ${file} ${when}; allowed: an authority that is valid today. Fix: pulumi config set ${key} PATH`);
-}
-
-/** @throws Error for {@link readPem}. */
-function parseAuthorities(text: string): { readonly from: Date; readonly to: Date }[] {
-  if (pemBlocks(text).some((block) => block.includes("PRIVATE KEY-----"))) {
-    throw new Error("holds a private key, which every pod would be given in plain text; allowed: certificates only.");
-  }
-  const certificates = parseCertificates(text, "the certificates of who signs the servers'");
-  if (text.length > MOST_BYTES)
-    throw new Error(`has ${text.length} bytes; allowed: at most ${MOST_BYTES}. Leave out who signs no server of yours.`);
-  return certificates.map(({ validFrom, validTo }) => ({ from: new Date(validFrom), to: new Date(validTo) }));
-}
-
 /** The certificates by variable of the app; those that are set. */
 export function authorityCertificates(config: CaConfig): Readonly<Record<string, string>> {
   const set = (Object.entries(VARIABLES) as [CaKey, string][]).flatMap(([key, variable]) => {
     const file = config[key];
     return file === undefined ? [] : [[variable, file] as const];
   });
-  // Blocks only: what tools write between them is nobody's business.
-  return Object.fromEntries(set.map(([variable, file]) => [variable, `${pemBlocks(readFileSync(file, "utf8")).join("\n")}\n`]));
+  return Object.fromEntries(set.map(([variable, file]) => [variable, readAuthorities(file)]));
 }

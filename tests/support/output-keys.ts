@@ -2,6 +2,7 @@
 export const OUTPUT_KEYS = [
   "adminToken",
   "appUrl",
+  "backupPassphrase",
   "cdnUrl",
   "consoleUrl",
   "databaseHost",

@@ -1,8 +1,10 @@
-import { createHash, createHmac, randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
-import busboy from "busboy";
+import type { Issued } from "./certificates";
+import { formRefusal, readForm } from "./s3-form";
 
 interface StoredObject {
   readonly content: Buffer;
@@ -24,14 +26,25 @@ export interface SeenRequest {
   readonly range: string | undefined;
 }
 
+export interface S3ServerOptions {
+  /** Address to listen on. @default 127.0.0.1 */
+  readonly host?: string;
+  /** @default a free one */
+  readonly port?: number;
+  /** @default plain HTTP */
+  readonly tls?: Issued;
+  /** Entries of a page of a list. @default 2, so that whoever asks has to go on */
+  readonly page?: number;
+}
+
 /** Least size of a part but the last, as S3 has it. */
 const LEAST_PART_BYTES = 5 * 1024 ** 2;
 
 const etagOf = (content: Buffer): string => `"${createHash("md5").update(content).digest("hex")}"`;
 
 /**
- * As much of S3 as the app uses, in this process: objects, ranges, copies, multipart uploads, signed forms and lists of one bucket, strongly
- * consistent. It checks signatures of forms only. What it says of S3 is what S3's documentation says; a test against a real server is to confirm it
+ * As much of S3 as the app and pgBackRest use, in this process: objects, ranges, copies, multipart uploads, signed forms and lists of one
+ * bucket, strongly consistent. It checks signatures of forms only. What it says of S3 is what S3's documentation says; a test against a real server is to confirm it
  * (PHASED_TEST_S3_ENDPOINT).
  */
 export class S3Server {
@@ -51,20 +64,28 @@ export class S3Server {
   /** Bytes of an object after which a GET is silent; `undefined`: it goes on to the end. */
   silentAfter: number | undefined;
 
-  private constructor(private readonly server: Server) {}
+  private constructor(
+    private readonly server: Server,
+    readonly options: S3ServerOptions,
+  ) {}
 
-  static async start(): Promise<S3Server> {
-    const server = createServer();
-    const started = new S3Server(server);
+  static async start(options: S3ServerOptions = {}): Promise<S3Server> {
+    const { host = "127.0.0.1", port = 0, tls } = options;
+    const server = tls === undefined ? createServer() : createTlsServer({ cert: tls.certificate, key: tls.key });
+    const started = new S3Server(server, options);
     server.on("request", (request, response) => {
       started.answer(request, response).catch((error: unknown) => response.writeHead(500).end(String(error)));
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => server.listen(port, host, resolve));
     return started;
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    return `${this.options.tls === undefined ? "http" : "https"}://${this.options.host ?? "127.0.0.1"}:${this.port}`;
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
   }
 
   async stop(): Promise<void> {
@@ -85,9 +106,10 @@ export class S3Server {
     const body = await buffer(request);
     this.seen.push(seen);
     const fault = await this.fault(seen);
-    if (fault !== undefined) refuse(response, fault, "InternalError");
+    if (fault !== undefined) refuse(response, fault, fault === 403 ? "AccessDenied" : "InternalError");
     else if (bucket !== this.bucket) refuse(response, 404, "NoSuchBucket");
     else if (request.headers["content-encoding"]?.includes("aws-chunked") === true) refuse(response, 501, "NotImplemented");
+    else if (query.has("delete")) this.deleteAll(body, response);
     else if (seen.method === "POST" && seen.key === "") await this.form(body, request.headers, response);
     else if (query.has("uploads") || query.has("uploadId")) this.multipart(seen, body, response);
     else if (query.get("list-type") === "2") this.list(query, response);
@@ -133,7 +155,7 @@ export class S3Server {
     // Of the whole only.
     const asksChecksum = headers["x-amz-checksum-mode"] === "ENABLED" && found.checksum !== undefined && from === undefined;
     response.writeHead(from === undefined ? 200 : 206, {
-      ...{ "Content-Length": content.length, ETag: etagOf(found.content) },
+      ...{ "Content-Length": content.length, ETag: etagOf(found.content), "Last-Modified": found.modified.toUTCString() },
       ...(asksChecksum && { "x-amz-checksum-sha256": found.checksum }),
       ...Object.fromEntries(Object.entries(found.metadata ?? {}).map(([name, value]) => [`x-amz-meta-${name}`, value])),
     });
@@ -147,7 +169,7 @@ export class S3Server {
     const origin = headers.origin;
     if (origin !== undefined && origin === this.pages) response.setHeader("Access-Control-Allow-Origin", origin);
     const { fields, file } = await readForm(body, headers);
-    const refusal = this.refusalOf(fields, file);
+    const refusal = formRefusal(fields, file, { bucket: this.bucket, secret: this.secret, now: Date.now() + this.ahead });
     if (refusal !== undefined) {
       refuse(response, refusal.startsWith("Access") ? 403 : 400, refusal);
       return;
@@ -156,35 +178,6 @@ export class S3Server {
     const metadata = [...fields].flatMap(([name, value]) => (name.startsWith("x-amz-meta-") ? [[name.slice(11), value]] : []));
     this.store(fields.get("key") ?? "", file, { checksum, metadata: Object.fromEntries(metadata) as Record<string, string> });
     response.writeHead(204, { ETag: etagOf(file) }).end();
-  }
-
-  private refusalOf(fields: ReadonlyMap<string, string>, file: Buffer): string | undefined {
-    const encoded = fields.get("policy") ?? "";
-    const [, date = "", region = "", service = ""] = (fields.get("x-amz-credential") ?? "").split("/");
-    const key = [date, region, service, "aws4_request"].reduce<Buffer | string>((own, part) => hmac(own, part), `AWS4${this.secret}`);
-    if (hmac(key, encoded).toString("hex") !== fields.get("x-amz-signature")) return "AccessDenied: signature";
-    const policy = JSON.parse(Buffer.from(encoded, "base64").toString()) as Policy;
-    if (new Date(policy.expiration).getTime() < Date.now() + this.ahead) return "AccessDenied: expired";
-    const covered = new Set(["policy", "x-amz-signature"]);
-    for (const condition of policy.conditions) {
-      if (Array.isArray(condition) && condition[0] === "content-length-range") {
-        const [, least, most] = condition as [string, number, number];
-        if (file.length < least) return "EntityTooSmall";
-        if (file.length > most) return "EntityTooLarge";
-        continue;
-      }
-      const [kind, name, value] = Array.isArray(condition)
-        ? (condition as [string, string, string])
-        : (["eq", ...Object.entries(condition)[0]!] as [string, string, string]);
-      const field = name.replace(/^\$/, "").toLowerCase();
-      covered.add(field);
-      const given = field === "bucket" ? this.bucket : (fields.get(field) ?? "");
-      if (kind === "eq" ? given !== value : !given.startsWith(value)) return `AccessDenied: ${field}`;
-    }
-    const extra = [...fields.keys()].find((field) => !covered.has(field));
-    if (extra !== undefined) return `AccessDenied: extra input field ${extra}`;
-    const checksum = fields.get("x-amz-checksum-sha256");
-    return checksum === undefined || checksum === createHash("sha256").update(file).digest("base64") ? undefined : "BadDigest";
   }
 
   private multipart({ method, key, query }: SeenRequest, body: Buffer, response: ServerResponse): void {
@@ -216,18 +209,38 @@ export class S3Server {
     }
     this.uploads.delete(id);
     if (method === "DELETE") response.writeHead(204).end();
-    else xml(response, `<CompleteMultipartUploadResult><Key>${key}</Key></CompleteMultipartUploadResult>`);
+    else {
+      const { content } = this.objects.get(key)!;
+      xml(response, `<CompleteMultipartUploadResult><Key>${key}</Key><ETag>${etagOf(content)}</ETag></CompleteMultipartUploadResult>`);
+    }
   }
 
-  /** In pages of two, so that whoever asks has to go on. */
+  private deleteAll(body: Buffer, response: ServerResponse): void {
+    for (const [, key = ""] of body.toString().matchAll(/<Key>([^<]+)<\/Key>/g)) this.objects.delete(key);
+    xml(response, "<DeleteResult></DeleteResult>");
+  }
+
+  /** In pages. With a delimiter, what has it after the prefix is one entry up to there. */
   private list(query: URLSearchParams, response: ServerResponse): void {
-    const after = query.get("continuation-token") ?? "";
-    const keys = [...this.objects.keys()].filter((key) => key.startsWith(query.get("prefix") ?? "") && key > after).sort();
-    const page = keys.slice(0, 2);
-    const contents = page.map(
-      (key) => `<Contents><Key>${key}</Key><LastModified>${this.objects.get(key)?.modified.toISOString()}</LastModified></Contents>`,
-    );
-    const more = keys.length > page.length;
+    const [after, prefix, delimiter] = ["continuation-token", "prefix", "delimiter"].map((name) => query.get(name) ?? "") as [
+      string,
+      string,
+      string,
+    ];
+    const found = [...this.objects.keys()].filter((key) => key.startsWith(prefix));
+    const entryOf = (key: string): string => {
+      const end = delimiter === "" ? -1 : key.indexOf(delimiter, prefix.length);
+      return end === -1 ? key : key.slice(0, end + delimiter.length);
+    };
+    const entries = [...new Set(found.map(entryOf))].filter((entry) => entry > after).sort();
+    const page = entries.slice(0, this.options.page ?? 2);
+    const contents = page.map((entry) => {
+      const object = this.objects.get(entry);
+      if (object === undefined) return `<CommonPrefixes><Prefix>${entry}</Prefix></CommonPrefixes>`;
+      const { modified, content } = object;
+      return `<Contents><Key>${entry}</Key><LastModified>${modified.toISOString()}</LastModified><Size>${content.length}</Size></Contents>`;
+    });
+    const more = entries.length > page.length;
     const next = more ? `<NextContinuationToken>${page.at(-1)}</NextContinuationToken>` : "";
     xml(response, `<ListBucketResult><IsTruncated>${more}</IsTruncated>${contents.join("")}${next}</ListBucketResult>`);
   }
@@ -235,26 +248,6 @@ export class S3Server {
   private store(key: string, content: Buffer, more: Pick<StoredObject, "checksum" | "metadata"> = {}): void {
     this.objects.set(key, { content, modified: new Date(), ...more });
   }
-}
-
-interface Policy {
-  readonly expiration: string;
-  readonly conditions: readonly (readonly unknown[] | Readonly<Record<string, string>>)[];
-}
-
-const hmac = (key: Buffer | string, text: string): Buffer => createHmac("sha256", key).update(text).digest();
-
-/** Fields by name in small letters, and the content. */
-async function readForm(body: Buffer, headers: IncomingMessage["headers"]): Promise<{ fields: Map<string, string>; file: Buffer }> {
-  const parser = busboy({ headers });
-  const fields = new Map<string, string>();
-  let file: Promise<Buffer> = Promise.resolve(Buffer.alloc(0));
-  parser.on("field", (name, value) => fields.set(name.toLowerCase(), value));
-  parser.on("file", (_name, content) => {
-    file = buffer(content);
-  });
-  await new Promise((resolve, reject) => parser.on("close", resolve).on("error", reject).end(body));
-  return { fields, file: await file };
 }
 
 function xml(response: ServerResponse, body: string): void {

@@ -16,7 +16,7 @@ import {
   restorePostgres,
   type RepositoryState,
 } from "../lib/postgres-restore";
-import { restorePlan } from "../lib/restore-plan";
+import { checkOwner, restorePlan } from "../lib/restore-plan";
 import { colours } from "../lib/table";
 
 interface RestoreOptions {
@@ -24,6 +24,7 @@ interface RestoreOptions {
   readonly to?: string;
   readonly yes?: boolean;
   readonly keepOld?: boolean;
+  readonly fromRepository?: boolean;
 }
 
 /** `npm run restore`: Postgres as it was at a moment in the past (F8). */
@@ -35,6 +36,7 @@ export function register(program: Command): void {
     .option("--to <time>", "the moment, in ISO 8601 with a zone, or latest: all that is in the archive")
     .option("-y, --yes", "do not ask")
     .option("--keep-old", "keep the data of before, in a directory beside the restored ones")
+    .option("--from-repository", "take over the database of another stack, whose backups are where this stack's are to be (backupUrl)")
     .addHelpText(
       "after",
       `
@@ -42,10 +44,14 @@ Postgres is stopped, and the app answers requests that need it with 503, until t
 ones: whatever fails before, Ctrl-C as well, ends with Postgres as it was. Only Postgres is restored: not Redis, Kafka or uploaded files.
 What was written since stays in the archive, so that another restore can bring it back.
 
+On a new host: bring up a stack with the backupUrl and the backupPassphrase of the one that is lost. It touches the backups of the other
+database only when it is told to take that over, with --from-repository; then it goes on where that ended, and its own data are gone.
+
 Examples:
   npm run restore -- --to 2026-01-31T12:00:00Z
   npm run restore -- --to 2026-01-31T13:00:00+01:00 --keep-old
-  npm run restore -- --to latest --yes`,
+  npm run restore -- --to latest --yes
+  npm run restore -- --to latest --from-repository`,
     )
     .action(run);
 }
@@ -71,12 +77,21 @@ async function run(options: RestoreOptions): Promise<void> {
   if (repository.repository !== null) {
     throw new UserError(`the repository of the backups cannot be used: ${repository.repository}`, "docs/runbooks/backups-failing.md");
   }
+  checkOwner(repository, to, options.fromRepository === true, Date.now());
   const plan = restorePlan(repository, to, Date.now());
-  console.log(`Postgres of stack ${colours.bold(stack.name)} goes back to ${to}, from backup ${plan.set}.`);
+  console.log(
+    repository.foreign
+      ? `Stack ${colours.bold(stack.name)} takes over the database of the backups as it was at ${to}, from backup ${plan.set}.`
+      : `Postgres of stack ${colours.bold(stack.name)} goes back to ${to}, from backup ${plan.set}.`,
+  );
   if (options.yes !== true) {
     await confirmByName({
       name: stack.name,
-      warning: to === "latest" ? "" : `What was written after ${to} will be gone from the database. `,
+      warning: repository.foreign
+        ? "All that is in this stack's Postgres now will be gone, and there is no backup of it. "
+        : to === "latest"
+          ? ""
+          : `What was written after ${to} will be gone from the database. `,
       deed: "restore it",
       cannotAsk: `npm run restore cannot ask before it restores stack ${stack.name}`,
       nothing: "nothing was changed",

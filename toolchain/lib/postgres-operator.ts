@@ -63,6 +63,14 @@ export const repositorySchema = z.object({
   restores: z.array(forkSchema),
 });
 
+/** The first of them, with what only a restore asks. */
+export const repositoryInfoSchema = repositorySchema.extend({
+  /** Whether it is of another database than this node's. */
+  foreign: z.boolean().default(false),
+  /** If so, when log was last archived in it. */
+  writtenAt: z.string().nullable().default(null),
+});
+
 const backupsSchema = repositorySchema.extend({
   at: z.string(),
   node: z.string(),

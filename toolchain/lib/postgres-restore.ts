@@ -5,7 +5,7 @@ import { execIn, LABELS, lastLogLines } from "./docker";
 import { containerName, SERVICES } from "./docker-app";
 import { InterruptedError, UserError, messageOf } from "./errors";
 import { interrupted } from "./interrupt";
-import { repositorySchema } from "./postgres-operator";
+import { repositoryInfoSchema } from "./postgres-operator";
 import type { RestorePlan } from "./restore-plan";
 import { colours } from "./table";
 
@@ -22,7 +22,7 @@ const POLL_MS = 500;
 /** A backup after the restore may have to wait for another one. */
 const BACKUP_WITHIN_MS = 24 * 3_600_000;
 
-export type RepositoryState = z.infer<typeof repositorySchema>;
+export type RepositoryState = z.infer<typeof repositoryInfoSchema>;
 
 /** The container of a node. @throws UserError when there is none. */
 export function postgresNode(containers: readonly Docker.ContainerInfo[], name: string): Docker.ContainerInfo {
@@ -51,7 +51,7 @@ export async function readRepositoryBeside(docker: Docker, node: Docker.Containe
 }
 
 function parseRepository(text: string): RepositoryState {
-  const state = repositorySchema.safeParse(JSON.parse(text));
+  const state = repositoryInfoSchema.safeParse(JSON.parse(text));
   if (!state.success) throw new Error(`what the repository holds is not understood: ${z.prettifyError(state.error)}`);
   return state.data;
 }

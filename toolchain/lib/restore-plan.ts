@@ -19,6 +19,43 @@ export interface RestorePlan {
   readonly target: string;
 }
 
+/** A stack that runs archives every minute: within this time of the last segment another one may still be at work. */
+const STILL_USED_MS = 180_000;
+
+/** Whose backups they are. */
+export interface RepositoryOwner {
+  /** Of another database than the stack's. */
+  readonly foreign: boolean;
+  readonly writtenAt: string | null;
+}
+
+/**
+ * Whether they may be restored: those of another database only when that is wanted, and when nobody else goes on with it. Two stacks with one
+ * database would both add to the repository, each what the other does not have.
+ * @param to is repeated in what repairs it
+ * @param now in ms
+ * @throws UserError when not.
+ */
+export function checkOwner({ foreign, writtenAt }: RepositoryOwner, to: string, fromRepository: boolean, now: number): void {
+  if (!foreign) {
+    if (fromRepository) throw new UserError("--from-repository: the backups are this stack's own already", `npm run restore -- --to ${to}`);
+    return;
+  }
+  if (!fromRepository) {
+    throw new UserError(
+      "the repository has the backups of another database than this stack's, whose data would be replaced by it",
+      `npm run restore -- --to ${to} --from-repository`,
+    );
+  }
+  const ageMs = writtenAt === null ? Infinity : now - Date.parse(writtenAt);
+  if (ageMs < STILL_USED_MS) {
+    throw new UserError(
+      `somebody archived log in the repository ${Math.max(0, Math.round(ageMs / 1000))} s ago: the stack whose backups these are still runs`,
+      `bring it down, and try again ${STILL_USED_MS / 60_000} minutes later`,
+    );
+  }
+}
+
 const EXAMPLE = "2026-01-31T12:00:00Z or 2026-01-31T13:00:00.5+01:00";
 
 /**

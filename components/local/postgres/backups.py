@@ -20,10 +20,10 @@ from datetime import datetime
 import node
 import repository
 from backup_jobs import Job, backup, log, verification_problem, verify
+from cluster_state import Etcd
 from repository import LOCKED, RepositoryError, iso
 
 SCHEDULE = os.environ.get("BACKUP_SCHEDULE", "/etc/pgbackrest/schedule.json")
-PATRONI_CONFIG = os.environ.get("PATRONI_CONFIG", "/etc/patroni/patroni.yml")
 
 # Between two looks, and for how long a new cluster is left alone before its first backup: it is being filled.
 LOOK_SECONDS = 10
@@ -84,44 +84,6 @@ def archiver():
     return json.loads(result.stdout)
 
 
-class Etcd:
-    """Where the state is kept that the next primary goes on with, and the operator reads."""
-
-    def __init__(self):
-        with open(PATRONI_CONFIG, encoding="utf-8") as file:
-            config = json.load(file)
-        self._hosts = config["etcd3"]["hosts"]
-        self._scope = config["scope"]
-        self._key = node.text64(f"/phased-stack/{self._scope}/backups")
-
-    def _ask(self, operation, body):
-        failure = None
-        for host in self._hosts:
-            try:
-                status, text = node.call(f"http://{host}/v3/kv/{operation}", body)
-                if status == 200:
-                    return json.loads(text)
-                failure = f"{status} {text}"
-            except OSError as error:
-                failure = error
-        raise OSError(f"etcd does not answer: {failure}")
-
-    def read(self):
-        found = self._ask("range", {"key": self._key}).get("kvs")
-        return json.loads(node.base64.b64decode(found[0]["value"])) if found else {}
-
-    def write(self, state):
-        self._ask("put", {"key": self._key, "value": node.text64(json.dumps(state, separators=(",", ":")))})
-
-    def remove(self):
-        self._ask("deleterange", {"key": self._key})
-
-    def forget_positions(self, names):
-        """Deletes these of the keys of Patroni's cluster, all or none."""
-        deletes = [{"request_delete_range": {"key": node.text64(f"/service/{self._scope}/{name}")}} for name in names]
-        self._ask("txn", {"success": deletes})
-
-
 class Watch:
     """What a primary does for the backups. All of it is found again by the next one."""
 
@@ -148,7 +110,8 @@ class Watch:
         done = [name[:-5] for name in os.listdir(os.path.join(directory, "archive_status")) if re.fullmatch(r"[0-9A-F]{24}\.done", name)]
         present = [name for name in done if os.path.exists(os.path.join(directory, name))]
         try:
-            if not repository.contents()["backups"]:
+            found = repository.contents()
+            if not found["backups"] or repository.of_another(found, repository.system_id()) is not None:
                 return
             for name in leftovers(present, repository.archived_segments(), archiver()["timeline"]):
                 repository.ask("archive-push", os.path.join(directory, name))
@@ -166,7 +129,10 @@ class Watch:
                 repository.ask("--no-online", "stanza-create")
                 log("the repository was made")
                 found = repository.contents()
-            if server["timeline"] > max((fork["timeline"] for fork in self.forks), default=1):
+            problem = repository.of_another(found, repository.system_id())
+            if problem is not None:
+                found |= {"backups": [], "archived": None}
+            elif server["timeline"] > max((fork["timeline"] for fork in self.forks), default=1):
                 self.forks = repository.forks()
         except RepositoryError as error:
             problem = str(error)
@@ -285,7 +251,9 @@ def info():
     try:
         found = repository.contents()
         restores = [] if found["missing"] is not None else repository.forks()
-        state = {"repository": found["missing"], "backups": found["backups"], "restores": restores}
+        foreign = repository.has_data() and repository.of_another(found, repository.system_id()) is not None
+        written = repository.last_written() if foreign else None
+        state = {"repository": found["missing"], "backups": found["backups"], "restores": restores, "foreign": foreign, "writtenAt": written}
     except RepositoryError as error:
         state = {"repository": str(error), "backups": [], "restores": []}
     print(json.dumps(state), flush=True)

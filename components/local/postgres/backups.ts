@@ -1,3 +1,5 @@
+import { type S3Repository, s3Options } from "./s3-repository";
+
 /** When backups of a cluster are made, and how long they are kept. */
 export interface BackupSettings {
   /** Hours after the last backup at which the next one is made: of what has changed since (incremental). */
@@ -8,7 +10,7 @@ export interface BackupSettings {
   readonly keepDays: number;
 }
 
-/** Where every node has the repository: a volume that all of them share. */
+/** Where every node has the repository, unless it is elsewhere: a volume that all of them share. */
 export const BACKUP_DIRECTORY = "/var/lib/pgbackrest";
 
 /**
@@ -16,6 +18,12 @@ export const BACKUP_DIRECTORY = "/var/lib/pgbackrest";
  * makes a backup, and 9 while it archives a segment of the log. It shares the container's limit with Postgres.
  */
 export const BACKUP_MB = 40;
+
+/**
+ * The same with the repository in S3, where each process has TLS and the part it uploads: 10 for pgBackRest, 29 for its other process that
+ * reads the database, and 25 while it archives a segment; 59 together were the most.
+ */
+export const S3_BACKUP_MB = 72;
 
 const defaults = {
   /** Without a schedule nothing is made, and so nothing deleted; pgBackRest warns when it is told nothing. */
@@ -33,14 +41,14 @@ export const ARCHIVE_SETTINGS = {
 } as const;
 
 /**
- * Configuration of pgBackRest 2.55 in every node. It has no secret.
+ * Configuration of pgBackRest 2.55 in every node. It has no secret: keys come as a file, see s3-repository.ts.
  *
  * The log waits for a repository that does not take it, at most a gigabyte: then it is dropped, because a full disk would stop the primary.
  * That is noticed, and the next backup begins anew; see backups.py.
  */
-export function renderPgbackrestConfig(settings: BackupSettings | undefined): string {
+export function renderPgbackrestConfig(settings: BackupSettings | undefined, repository?: S3Repository): string {
   const lines = {
-    "repo1-path": BACKUP_DIRECTORY,
+    ...(repository === undefined ? { "repo1-path": BACKUP_DIRECTORY } : s3Options(repository)),
     // By time: two full backups in a row do not drive out those of a week.
     "repo1-retention-full-type": "time",
     "repo1-retention-full": settings?.keepDays ?? defaults.keepDays,

@@ -6,10 +6,11 @@ import { listed } from "../../transform";
 import { hardened, labels, transformed, type Transform } from "../common";
 import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
-import { SecretFiles } from "../secret-files";
 import { BACKUP_DIRECTORY, type BackupSettings, renderBackupSchedule, renderPgbackrestConfig } from "./backups";
 import { PATRONI_STOP_SIGNAL, patroniEnvironment, type PatroniSettings, renderPatroniConfig } from "./patroni";
-import { PASSWORD_NAMES, passwordFiles, type PasswordName, type SharedPassword } from "./roles";
+import { passwordFiles, type SharedPassword } from "./roles";
+import { REPOSITORY_CERTIFICATES_FILE, type S3Repository } from "./s3-repository";
+import { backupPassphrase, postgresSecrets, type PostgresSecrets, type RepositoryKeys } from "./secrets";
 
 export { BACKUP_DIRECTORY, type BackupSettings } from "./backups";
 export {
@@ -25,6 +26,8 @@ export {
   type PatroniSettings,
 } from "./patroni";
 export { PASSWORD_NAMES, PASSWORD_VARIABLES, passwordFiles, type PasswordName } from "./roles";
+export { renderRepositoryKeys, REPOSITORY_KEYS_FILE, type S3Repository, type S3RepositoryKeys } from "./s3-repository";
+export type { RepositoryKeys } from "./secrets";
 export {
   LEAST_CONNECTIONS,
   LEAST_MEMORY_MB,
@@ -66,6 +69,13 @@ export interface PostgresArgs {
    * A change replaces the nodes one after the other. @default none are made
    */
   readonly backups?: BackupSettings | undefined;
+  /**
+   * Where backups and the log are, instead of the volume, which stays. A change replaces the nodes one after the other; what was made before
+   * stays where it is. @default the volume
+   */
+  readonly repository?: S3Repository | undefined;
+  /** With {@link repository}: what opens it. New keys reach the nodes without a restart. Without a passphrase one is generated. */
+  readonly repositoryKeys?: RepositoryKeys | undefined;
   /** Refuse to delete the data and its backups: Pulumi's `protect`, and the volumes stay on the host even when the stack is destroyed. */
   readonly protect: boolean;
   /** Name of the network to be on. */
@@ -109,8 +119,10 @@ export class Postgres extends pulumi.ComponentResource {
   readonly nodeNames: readonly string[];
   /** Passwords by role, marked secret; `patroni` is that of Patroni's REST API. */
   readonly passwords: Readonly<Record<SharedPassword, pulumi.Output<string>>>;
+  /** With `repository`: what its content is encrypted with, marked secret. */
+  readonly backupPassphrase: pulumi.Output<string> | undefined;
   private readonly image: Image;
-  private readonly secrets: SecretFiles<PasswordName>;
+  private readonly secrets: PostgresSecrets;
   private readonly volumes: readonly docker.Volume[];
   private readonly backupVolume: docker.Volume;
   private readonly containers: readonly docker.Container[];
@@ -125,9 +137,12 @@ export class Postgres extends pulumi.ComponentResource {
     }
     this.nodeNames = Array.from({ length: args.nodes }, (_, index) => `pg-${index + 1}`);
     this.image = this.createImage(name, args);
-    const secrets = { generate: PASSWORD_NAMES, image: this.image.reference, protect: args.protect };
-    this.secrets = new SecretFiles(`${name}-secrets`, secrets, { parent: this });
+    const { repository, repositoryKeys: keys, protect } = args;
+    if ((repository === undefined) !== (keys === undefined))
+      throw new Error(`${name}: give both of repository and repositoryKeys, or neither`);
+    this.secrets = postgresSecrets(`${name}-secrets`, { keys, image: this.image.reference, protect, parent: this });
     const { superuser, owner, app, readonly, monitor, patroni } = this.secrets.values;
+    this.backupPassphrase = backupPassphrase(this.secrets, keys);
     this.passwords = { superuser, owner, app, readonly, monitor, patroni };
     const volumes = new Map(this.nodeNames.map((node) => [node, this.createVolume(`${name}-${node}-data`, args, args.transform?.volume)]));
     this.backupVolume = this.createVolume(`${name}-backups`, args, args.transform?.backupVolume);
@@ -140,7 +155,7 @@ export class Postgres extends pulumi.ComponentResource {
   /** The resources this component is made of; volumes and containers in the order of {@link nodeNames}. */
   get nodes(): {
     readonly image: Image;
-    readonly secrets: SecretFiles<PasswordName>;
+    readonly secrets: PostgresSecrets;
     readonly volumes: readonly docker.Volume[];
     readonly backupVolume: docker.Volume;
     readonly containers: readonly docker.Container[];
@@ -245,9 +260,13 @@ export function postgresContext(settings: PatroniSettings): ContextFile[] {
   return [
     own("Dockerfile"),
     own("entrypoint.sh", true),
-    ...["node.py", "backups.py", "backup_jobs.py", "repository.py", "restore.py", "privileges.sql"].map((name) => own(name)),
+    ...["node.py", "backups.py", "backup_jobs.py", "cluster_state.py", "repository.py", "restore.py", "privileges.sql"].map((name) =>
+      own(name),
+    ),
     made("patroni.yml", renderPatroniConfig(settings)),
-    made("pgbackrest.conf", renderPgbackrestConfig(settings.backups)),
+    made("pgbackrest.conf", renderPgbackrestConfig(settings.backups, settings.repository)),
+    // Empty where Debian's own authorities are meant: the Dockerfile is the same for all.
+    made(REPOSITORY_CERTIFICATES_FILE, settings.repository?.certificates ?? ""),
     made("schedule.json", renderBackupSchedule(settings.backups)),
   ];
 }

@@ -1,5 +1,6 @@
 import { ETCD_PORT } from "../etcd";
-import { ARCHIVE_SETTINGS, BACKUP_MB, type BackupSettings } from "./backups";
+import { ARCHIVE_SETTINGS, BACKUP_MB, type BackupSettings, S3_BACKUP_MB } from "./backups";
+import type { S3Repository } from "./s3-repository";
 import { LEAST_MEMORY_MB, postgresSettings, type PostgresSettings, type PostgresSizing } from "./settings";
 
 /** Port of Postgres in every node. */
@@ -33,6 +34,8 @@ export interface PatroniSettings extends PostgresSizing {
   readonly durability?: "strict" | "available";
   /** Backups, and an archive of the log with which the database can be restored to any moment. @default none */
   readonly backups?: BackupSettings | undefined;
+  /** Where they are. @default a volume that the nodes share */
+  readonly repository?: S3Repository | undefined;
 }
 
 /**
@@ -95,8 +98,9 @@ export function patroniSharedConfig(settings: PatroniSettings) {
 }
 
 /** Of a container's memory, what Postgres may use. */
-function serverSettings({ memoryMb, maxConnections, backups }: PatroniSettings): PostgresSettings {
-  const others = PATRONI_MB + (backups === undefined ? 0 : BACKUP_MB);
+function serverSettings({ memoryMb, maxConnections, backups, repository }: PatroniSettings): PostgresSettings {
+  const backupMb = repository === undefined ? BACKUP_MB : S3_BACKUP_MB;
+  const others = PATRONI_MB + (backups === undefined ? 0 : backupMb);
   if (memoryMb < LEAST_MEMORY_MB + others) {
     const whom = backups === undefined ? "Postgres and Patroni" : "Postgres, Patroni and backups";
     throw new RangeError(`memoryMb: ${memoryMb} MiB are too little for ${whom}; give at least ${LEAST_MEMORY_MB + others}.`);

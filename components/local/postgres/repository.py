@@ -13,6 +13,9 @@ STANZA = "postgres"
 # Of pgBackRest's exit codes: another process of it works on the same.
 LOCKED = 50
 
+# Of one connection, after which it is tried again, nine times in all; what only looks has to end within a minute.
+IO_SECONDS = 5
+
 # Of `info`: what a stanza may be beside 0, all is well.
 MISSING = (1, 3)
 NO_BACKUP = 2
@@ -46,16 +49,25 @@ def command(*words):
 
 def reason_of(text):
     """The first of pgBackRest's complaints, in one line; or the last thing that was said."""
-    errors = re.findall(r"ERROR: \[\d+\]: (.*)", text)
+    errors = re.findall(r"ERROR: \[\d+\]: (.*(?:(?<=valid repository:)\n.*)?)", text)
     lines = [line.strip() for line in text.strip().splitlines()]
-    return (errors or lines[-1:] or ["no reason given"])[0][:300]
+    return answered((errors or lines[-1:] or ["no reason given"])[0], text)
+
+
+def answered(complaint, text):
+    """A complaint in one line, with what the server of an object storage answered, which comes after many lines of its request."""
+    answer = re.search(r"<Code>([^<]+)</Code>(?:\s*<Message>([^<]+)</Message>)?", text)
+    line = re.sub(r"\s+", " ", re.sub(r"^\[\w+\] ", "", complaint))
+    return (line if answer is None else f"{line.rstrip(':')}: {', '.join(filter(None, answer.groups()))}")[:300]
 
 
 def ask(*words, timeout=60):
     """Standard output of a command of pgBackRest that only reads. Its end is waited for so many seconds."""
     try:
-        # What it complains of comes in the same stream as what it says: warnings would spoil JSON.
-        result = subprocess.run(command("--log-level-console=off", "--log-level-stderr=error", *words), capture_output=True, text=True, timeout=timeout)
+        # What it complains of comes in the same stream as what it says: warnings would spoil JSON. A server that is away is given up in time.
+        quiet = ("--log-level-console=off", "--log-level-stderr=error", f"--io-timeout={IO_SECONDS}")
+        # What was decrypted with another passphrase is no text.
+        result = subprocess.run(command(*quiet, *words), capture_output=True, text=True, errors="replace", timeout=timeout)
     except subprocess.TimeoutExpired as error:
         raise RepositoryError(f"pgbackrest {words[-1]} did not end within {timeout} s") from error
     if result.returncode != 0:
@@ -65,17 +77,53 @@ def ask(*words, timeout=60):
 
 def contents():
     """Backups as pgBackRest has them, oldest first, and whether the stanza is there. @raises RepositoryError when it cannot be read."""
-    stanzas = json.loads(ask("--output=json", "info"))
+    stanzas = json.loads(ask("--output=json", "info"), strict=False)
     stanza = stanzas[0] if stanzas else {"status": {"code": 1, "message": "missing stanza"}}
     status = stanza["status"]
     if status["code"] in MISSING:
-        return {"missing": status["message"], "backups": [], "archived": None}
+        return {"missing": status["message"], "backups": [], "archived": None, "systemId": None}
     if status["code"] not in (0, NO_BACKUP):
         told = [repo["status"]["message"] for repo in stanza.get("repo", []) if repo["status"]["code"] != 0]
-        raise RepositoryError((told or [status["message"]])[0].splitlines()[0][:300])
+        raise RepositoryError(unreadable((told or [status["message"]])[0], stanza.get("cipher", "none") != "none"))
     backups = [describe(backup) for backup in stanza.get("backup", []) if not backup.get("error")]
     archives = [archive["max"] for archive in stanza.get("archive", []) if archive.get("max")]
-    return {"missing": None, "backups": backups, "archived": archives[-1] if archives else None}
+    owners = [str(database["system-id"]) for database in stanza.get("db", [])]
+    return {
+        "missing": None,
+        "backups": backups,
+        "archived": archives[-1] if archives else None,
+        "systemId": owners[-1] if owners else None,
+    }
+
+
+def unreadable(message, encrypted):
+    if encrypted and re.match(r"\[\w+\] unable to load info file", message) and re.search(r"^(?:Format|Crypto)Error: ", message, re.MULTILINE):
+        return "it cannot be decrypted: this stack's passphrase (backupPassphrase) is not the one it was made with, or it is damaged"
+    return answered(message.splitlines()[0], message)
+
+
+def system_id(directory=None):
+    """What a database has from its first day on, and every copy of it; of this node's data. @raises RepositoryError when there are none."""
+    words = ["pg_controldata", "--pgdata", directory or DATA]
+    result = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    found = re.search(r"^Database system identifier:\s+(\d+)$", result.stdout, re.MULTILINE)
+    if found is None:
+        raise RepositoryError(f"this node has no data that could be looked at: {result.stderr.strip()[:200]}")
+    return found.group(1)
+
+
+def has_data():
+    return os.path.exists(os.path.join(DATA, "global", "pg_control"))
+
+
+def of_another(found, own):
+    """Why nothing may be written to the repository: it is that of another database. None when it is this one's, or nobody's yet."""
+    if found["systemId"] in (None, own):
+        return None
+    return (
+        f"it has the backups of another database (system identifier {found['systemId']}, this one's is {own}), and nothing is added to them; "
+        "npm run restore -- --to latest --from-repository makes it this stack's, or choose another place for its own (backupUrl)"
+    )
 
 
 def describe(backup):
@@ -99,6 +147,11 @@ def archived_files(pattern):
 def archived_segments():
     """Names of the segments that are in the archive."""
     return {found.group(1) for path in archived_files("[0-9A-F]{24}") if (found := SEGMENT.search(path))}
+
+
+def last_written():
+    """When somebody archived last, by the repository's clock."""
+    return iso(max(archived_files("[0-9A-F]{24}").values(), default=0))
 
 
 def forks():

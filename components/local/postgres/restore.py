@@ -16,8 +16,8 @@ import subprocess
 import sys
 import time
 
-import backups
 import repository
+from cluster_state import Etcd
 from repository import RepositoryError
 
 DRAFT = f"{repository.DATA}.restored"
@@ -34,9 +34,6 @@ ROLES = {
     "readonly": "READONLY_PASSWORD",
     "monitor": "MONITOR_PASSWORD",
 }
-
-# What Patroni knows of where the cluster was: with it, a node that is further back would not become primary.
-POSITIONS = ("status", "optime/leader", "sync", "history", "failover", "failsafe")
 
 
 def log(text):
@@ -159,8 +156,8 @@ def swap(kept):
         os.rename(repository.DATA, kept)
     os.rename(DRAFT, repository.DATA)
     try:
-        backups.Etcd().forget_positions(POSITIONS)
-    except OSError:
+        Etcd().restored(repository.system_id())
+    except (OSError, RepositoryError):
         os.rename(repository.DATA, DRAFT)
         if had_data:
             os.rename(kept, repository.DATA)

@@ -5,6 +5,7 @@ import { type BackupSettings, patroniConfig } from "../../../components/local/po
 import { proxyMemoryMb } from "../../../components/local/postgres-proxy";
 import { redisContainerMb } from "../../../components/local/redis";
 import { neededMemoryMb } from "../../config/checks";
+import { backupRepository } from "../backup-repository";
 import type { DockerHost } from "../preflight";
 import { divide, leastTotal, type Share } from "../../lib/share";
 import { appWorkers } from "./pools";
@@ -155,9 +156,10 @@ export function backupSettings(config: SizingConfig): BackupSettings | undefined
  * @throws RunError when the user gave it less.
  */
 export function leastPostgresMb(config: SizingConfig, maxConnections: number): number {
+  const repository = backupRepository(config);
   const carries = (memoryMb: number): boolean => {
     try {
-      patroniConfig({ etcdHosts: ["etcd-1"], memoryMb, maxConnections, backups: backupSettings(config) });
+      patroniConfig({ etcdHosts: ["etcd-1"], memoryMb, maxConnections, backups: backupSettings(config), repository });
       return true;
     } catch (error) {
       if (error instanceof RangeError) return false;

@@ -5,6 +5,7 @@ import { proxyMemoryMb } from "../../../components/local/postgres-proxy";
 import { redisContainerMb } from "../../../components/local/redis";
 import type { DockerHost } from "../preflight";
 import { leastTotal } from "../../lib/share";
+import { backupRepository } from "../backup-repository";
 import {
   backupSettings,
   brokerMemoryMb,
@@ -58,6 +59,7 @@ export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "me
       cpus: config.postgresCpus,
       maxConnections,
       backups: backupSettings(config),
+      repository: backupRepository(config),
     },
     etcd: { members: config.etcdMembers === "3" ? 3 : 1, memoryMb: FIXED_MB.etcd },
     pgbouncer: { settings, memoryMb: FIXED_MB.pgbouncer, cpus: one },

@@ -1,4 +1,4 @@
-import type { BackupSettings } from "../../../components/local/postgres";
+import type { BackupSettings, S3Repository } from "../../../components/local/postgres";
 import type { PgbouncerSettings } from "../../../components/local/pgbouncer";
 import type { StackConfig } from "../../config/keys";
 
@@ -21,6 +21,7 @@ export type SizingConfig = Pick<
   | "backupEveryHours"
   | "backupFullEveryDays"
   | "backupKeepDays"
+  | "backupUrl"
   | "dbPoolSize"
   | "redisCacheMb"
   | "redisLimitsMb"
@@ -53,7 +54,12 @@ export interface Plan {
   readonly totalMb: number;
   readonly app: Limits & AppPools & { readonly instances: number; readonly workers: number };
   readonly jobs: Limits & AppPools;
-  readonly postgres: Limits & { readonly nodes: number; readonly maxConnections: number; readonly backups: BackupSettings | undefined };
+  readonly postgres: Limits & {
+    readonly nodes: number;
+    readonly maxConnections: number;
+    readonly backups: BackupSettings | undefined;
+    readonly repository: S3Repository | undefined;
+  };
   readonly etcd: Limits & { readonly members: 1 | 3 };
   readonly pgbouncer: Limits & { readonly settings: PgbouncerSettings };
   readonly postgresProxy: Limits & { readonly maxConnections: number };

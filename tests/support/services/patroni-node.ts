@@ -12,6 +12,9 @@ import {
   POSTGRES_DATA_DIRECTORY,
   POSTGRES_PORT,
   postgresContext,
+  renderRepositoryKeys,
+  REPOSITORY_KEYS_FILE,
+  type S3RepositoryKeys,
 } from "../../../components/local/postgres";
 import { dockerCommand, type ServiceContainer, serviceImage, startService } from "./container";
 
@@ -45,11 +48,17 @@ export interface NodeOptions {
   readonly volume: string;
   /** Docker volume with the repository, which all nodes share. */
   readonly backupVolume: string;
+  /** Docker volume with its secrets, which a container beside it may have as well. */
+  readonly secretsVolume: string;
   readonly passwords: Passwords;
+  /** With `settings.repository`: what opens it. */
+  readonly repositoryKeys?: S3RepositoryKeys | undefined;
 }
 
 /** Starts a node as the stack does it; ready once it is healthy. */
-export async function startNode({ settings, network, name, volume, backupVolume, passwords }: NodeOptions): Promise<PatroniNode> {
+export async function startNode(options: NodeOptions): Promise<PatroniNode> {
+  const { settings, network, name, volume, backupVolume, secretsVolume, passwords, repositoryKeys: keys } = options;
+  const opened = keys === undefined ? [] : [{ path: `${SECRETS}/${REPOSITORY_KEYS_FILE}`, content: renderRepositoryKeys(keys) }];
   const environment = { ...patroniEnvironment(name), ...passwordFiles(SECRETS) };
   const service = await startService({
     kind: `patroni-${name}`,
@@ -58,14 +67,14 @@ export async function startNode({ settings, network, name, volume, backupVolume,
     create: [
       ...["--network", network, "--network-alias", name, "--publish", `127.0.0.1::${PATRONI_PORT}`],
       ...["--volume", `${volume}:${POSTGRES_DATA_DIRECTORY}`, "--volume", `${backupVolume}:${BACKUP_DIRECTORY}`],
+      ...["--volume", `${secretsVolume}:${SECRETS}`],
       ...["--memory", `${settings.memoryMb}m`, "--shm-size", "64m", "--stop-signal", PATRONI_STOP_SIGNAL],
       ...["--read-only", "--tmpfs", "/tmp", "--tmpfs", "/var/run/postgresql:uid=10002,gid=10002,mode=2775"],
       ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--dns-opt", "ndots:1", "--dns-search", "."],
       ...Object.entries(environment).flatMap(([key, value]) => ["--env", `${key}=${value}`]),
     ],
-    volumes: [SECRETS],
     command: ["patroni"],
-    files: PASSWORD_NAMES.map((file) => ({ path: `${SECRETS}/${file}`, content: passwords[file] })),
+    files: [...PASSWORD_NAMES.map((file) => ({ path: `${SECRETS}/${file}`, content: passwords[file] })), ...opened],
     // On a busy machine copying the primary, and starting on the copy, takes a minute.
     readyDeadlineMs: 180_000,
     ready: async ({ container }) =>

@@ -6,6 +6,8 @@ import {
   type PasswordName,
   type PatroniSettings,
   postgresContext,
+  type S3Repository,
+  type S3RepositoryKeys,
 } from "../../../components/local/postgres";
 import { dockerCommand, eventually, type ServiceContainer, serviceImage, serviceName, startService } from "./container";
 import { type Passwords, type PatroniNode, startNode } from "./patroni-node";
@@ -31,6 +33,12 @@ export interface PatroniGroup {
   remove(): Promise<void>;
 }
 
+/** An object storage, and what opens it. */
+export interface BackupPlace {
+  readonly repository: S3Repository;
+  readonly keys: S3RepositoryKeys;
+}
+
 export const PATRONI_MEMORY_MB = 448;
 export const PATRONI_MAX_CONNECTIONS = 60;
 
@@ -40,9 +48,11 @@ const STOP_SECONDS = 60;
 /**
  * Starts a cluster from the project's own images, configured as the stack does it; ready when every node has its role.
  * @param backups when they are made. @default none are
+ * @param place where they are. @default a volume
  */
-export async function startPatroni(count = 2, backups?: BackupSettings): Promise<PatroniGroup> {
-  const settings = { etcdHosts: ["etcd-1"], memoryMb: PATRONI_MEMORY_MB, maxConnections: PATRONI_MAX_CONNECTIONS, backups };
+export async function startPatroni(count = 2, backups?: BackupSettings, place?: BackupPlace): Promise<PatroniGroup> {
+  const { repository, keys: repositoryKeys } = place ?? {};
+  const settings = { etcdHosts: ["etcd-1"], memoryMb: PATRONI_MEMORY_MB, maxConnections: PATRONI_MAX_CONNECTIONS, backups, repository };
   // Built once, before several nodes want it at the same time.
   const [etcdImage] = [await serviceImage("etcd", etcdContext()), await serviceImage("postgres", postgresContext(settings))];
   const network = serviceName("patroni-network");
@@ -57,14 +67,19 @@ export async function startPatroni(count = 2, backups?: BackupSettings): Promise
     await Promise.all([...volumes.values()].map((volume) => dockerCommand(["volume", "rm", volume])));
     await dockerCommand(["network", "rm", network]);
   };
-  const backupVolume = serviceName("patroni-backups");
-  await dockerCommand(["volume", "create", "--label", `phased-stack.stack=${backupVolume}`, backupVolume]);
-  volumes.set("backups", backupVolume);
+  /** Made when it is asked for the first time. */
+  const volumeOf = async (what: string): Promise<string> => {
+    const known = volumes.get(what);
+    if (known !== undefined) return known;
+    const volume = serviceName(`patroni-${what}`);
+    await dockerCommand(["volume", "create", "--label", `phased-stack.stack=${volume}`, volume]);
+    volumes.set(what, volume);
+    return volume;
+  };
+  const backupVolume = await volumeOf("backups");
   const start = async (name: string, changed: PatroniSettings = settings): Promise<PatroniNode> => {
-    const volume = volumes.get(name) ?? serviceName(`patroni-${name}-data`);
-    if (!volumes.has(name)) await dockerCommand(["volume", "create", "--label", `phased-stack.stack=${volume}`, volume]);
-    volumes.set(name, volume);
-    return startNode({ settings: changed, network, name, volume, backupVolume, passwords });
+    const [volume, secretsVolume] = [await volumeOf(`${name}-data`), await volumeOf(`${name}-secrets`)];
+    return startNode({ settings: changed, network, name, volume, backupVolume, secretsVolume, passwords, repositoryKeys });
   };
   try {
     etcd = await startEtcd(etcdImage, network);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Backup, Fork } from "../../../components/local/postgres-operator/src/status-types";
-import { parseMoment, restorePlan } from "../../../toolchain/lib/restore-plan";
+import { checkOwner, parseMoment, restorePlan } from "../../../toolchain/lib/restore-plan";
 
 const backup = (label: string, time: string, timeline = 1): Backup => ({
   ...{ label, timeline, type: "full", sizeBytes: 1, storedBytes: 1 },
@@ -13,6 +13,29 @@ const fork = (timeline: number, parent: number, at: string, to: string | null): 
 const NOW = Date.parse("2026-01-01T20:00:00Z");
 const plan = (backups: readonly Backup[], restores: readonly Fork[], time: string) =>
   restorePlan({ backups, restores }, time === "latest" ? time : `2026-01-01T${time}Z`, NOW);
+
+describe("F8 whose backups may be restored", () => {
+  const check = (foreign: boolean, wanted: boolean, secondsAgo?: number): void =>
+    checkOwner(
+      { foreign, writtenAt: secondsAgo === undefined ? null : new Date(NOW - secondsAgo * 1000).toISOString() },
+      "latest",
+      wanted,
+      NOW,
+    );
+
+  it("a stack's own without further ado; those of another database only when that is said", () => {
+    check(false, false, 5);
+    assert.throws(() => check(false, true), /--from-repository: the backups are this stack's own already/);
+    assert.throws(() => check(true, false), /the backups of another database than this stack's, whose data would be replaced by it/);
+    check(true, true);
+  });
+
+  it("and nobody may be adding to them: two stacks with one database would both go on", () => {
+    for (const age of [-5, 0, 179])
+      assert.throws(() => check(true, true, age), /archived log in the repository \d+ s ago: the stack .* still runs/);
+    check(true, true, 180);
+  });
+});
 
 describe("F8 the moment to go back to", () => {
   it("is read strictly, to the microsecond, in any zone", () => {

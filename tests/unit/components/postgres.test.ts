@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import * as pulumi from "@pulumi/pulumi";
 import { Etcd, type EtcdArgs } from "../../../components/local/etcd";
 import { patroniSharedConfig, Postgres, type PostgresArgs } from "../../../components/local/postgres";
 import { PASSWORD_NAMES } from "../../../components/local/postgres/roles";
@@ -25,7 +26,7 @@ const FROZEN_URNS = [
   "Postgres$phased-stack:local:Image::postgres-image",
   "Postgres$phased-stack:local:SecretFiles$docker:index/container:Container::postgres-secrets-writer",
   "Postgres$phased-stack:local:SecretFiles$docker:index/volume:Volume::postgres-secrets-volume",
-  ...["app", "monitor", "owner", "patroni", "readonly", "replication", "rewind", "superuser"].map(
+  ...["app", "backup-passphrase", "monitor", "owner", "patroni", "readonly", "replication", "rewind", "superuser"].map(
     (role) => `Postgres$phased-stack:local:SecretFiles$random:index/randomPassword:RandomPassword::postgres-secrets-${role}`,
   ),
   "Postgres$phased-stack:local:SecretFiles::postgres-secrets",
@@ -155,8 +156,10 @@ describe("components of the database", () => {
     it("a secret is in no environment, label or image, and only in what is marked as one", async () => {
       const postgres = new Postgres("postgres", postgresArgs());
       await settled();
-      const passwords = recorder.ofType("random:index/randomPassword:RandomPassword").map(({ name }) => canary(name));
-      assert.equal(passwords.length, 8);
+      const generated = recorder.ofType("random:index/randomPassword:RandomPassword").map(({ name }) => name);
+      // What no repository needs is no file.
+      const passwords = generated.filter((name) => name !== "postgres-secrets-backup-passphrase").map(canary);
+      assert.deepEqual([passwords.length, generated.length], [8, 9]);
       for (const resource of recorder.resources) {
         for (const password of passwords) assert.ok(!resource.plain.includes(password), `${resource.name} shows a password`);
       }
@@ -170,6 +173,55 @@ describe("components of the database", () => {
       assert.ok(environment.includes("OWNER_PASSWORD_FILE=/run/secrets/owner"));
       assert.ok(environment.includes("PATRONI_NAME=pg-2"));
       assert.ok(environment.includes("PATRONI_POSTGRESQL_CONNECT_ADDRESS=pg-2:5432"));
+    });
+
+    describe("with backups in an object storage", () => {
+      const repository = {
+        ...{ bucket: "b", path: "/shop", endpoint: "s3.example.com:9000", region: "us-east-1", uriStyle: "path" as const },
+        certificates: "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+      };
+      const repositoryKeys = { key: "AKIATEST", keySecret: pulumi.secret("hush-hush") };
+
+      it("F8 its keys and the passphrase are one file more, in plain nowhere, and the passphrase can be shown", async () => {
+        const postgres = new Postgres("postgres", { ...postgresArgs(), repository, repositoryKeys });
+        await settled();
+        const passphrase = canary("postgres-secrets-backup-passphrase");
+        const { uploads } = recorder.get("postgres-secrets-writer").inputs as { uploads: { file: string; content: string }[] };
+        const files = new Map(uploads.map(({ file, content }) => [file, content]));
+        assert.equal(
+          files.get("/run/secrets/pgbackrest.conf"),
+          `[global]\nrepo1-s3-key=AKIATEST\nrepo1-s3-key-secret=hush-hush\nrepo1-cipher-pass=${passphrase}\n`,
+        );
+        assert.equal(files.size, PASSWORD_NAMES.length + 1);
+        for (const resource of recorder.resources)
+          for (const secret of ["hush-hush", passphrase]) assert.ok(!resource.plain.includes(secret), `${resource.name} shows ${secret}`);
+        const shown = postgres.backupPassphrase ?? assert.fail("there is none");
+        assert.deepEqual([await valueOf(shown), await isMarkedSecret(shown)], [passphrase, true]);
+      });
+
+      it("F8 every resource of before is the same one: the volume stays, and the passphrase too when it goes back", async () => {
+        new Postgres("postgres", { ...postgresArgs(), nodes: 2, repository, repositoryKeys });
+        new Etcd("etcd", etcdArgs());
+        await settled();
+        assert.deepEqual(recorder.resources.map(({ urn }) => urn).sort(), [...FROZEN_URNS].sort());
+      });
+
+      it("F8 a passphrase that is given is the one that is used", async () => {
+        const given = { ...repositoryKeys, passphrase: pulumi.secret("of-another-host") };
+        const postgres = new Postgres("postgres", { ...postgresArgs(), repository, repositoryKeys: given });
+        await settled();
+        const { uploads } = recorder.get("postgres-secrets-writer").inputs as { uploads: { content: string }[] };
+        assert.ok(uploads.some(({ content }) => content.endsWith("repo1-cipher-pass=of-another-host\n")));
+        assert.equal(await valueOf(postgres.backupPassphrase!), "of-another-host");
+      });
+
+      it("refuses a place without keys, and keys without a place", () => {
+        for (const half of [{ repository }, { repositoryKeys }])
+          assert.throws(
+            () => new Postgres("half", { ...postgresArgs(), ...half }),
+            /give both of repository and repositoryKeys, or neither$/,
+          );
+      });
     });
 
     it("a node has time to hand over and to stop, and writes to nothing but its volume and memory", async () => {
@@ -198,7 +250,15 @@ describe("components of the database", () => {
       const base = version("a", {});
       assert.equal(version("b", { nodes: 5, protect: true, primary: "pg-2", cpus: 1 }), base);
       const backups = { everyHours: 6, fullEveryDays: 7, keepDays: 2 };
+      const repository = { bucket: "b", path: "/", endpoint: "e", region: "r", uriStyle: "host" as const };
+      const [repositoryKeys, other] = [
+        { key: "k", keySecret: "s" },
+        { key: "l", keySecret: "t", passphrase: "u" },
+      ];
+      const stored = version("s", { repository, repositoryKeys });
+      assert.equal(version("t", { repository, repositoryKeys: other }), stored, "a new key is no new image");
       const changes: Partial<PostgresArgs>[] = [
+        ...[{ repository, repositoryKeys }],
         ...[{ maxConnections: 61 }, { memoryMb: 513 }, { durability: "strict" as const }, { etcdHosts: ["x"] }],
         ...[{ backups }, { backups: { ...backups, everyHours: 7 } }, { backups: { ...backups, keepDays: 3 } }],
       ];

@@ -9,6 +9,7 @@ import {
   postgresContext,
   postgresSettings,
   renderPatroniConfig,
+  renderRepositoryKeys,
 } from "../../../components/local/postgres";
 import { oddText, unlessRefused } from "./odd-text";
 
@@ -102,6 +103,46 @@ describe("F2 configuration of Patroni", () => {
     );
   });
 
+  it("F8 with an object storage pgBackRest has its place and no key; it takes more memory, and everything is encrypted", () => {
+    const repository = { bucket: "b", path: "/shop", endpoint: "s3.example.com", region: "eu-central-1", uriStyle: "host" } as const;
+    const backups = { everyHours: 6, fullEveryDays: 7, keepDays: 3 };
+    const files = (more: Partial<PatroniSettings>): Map<string, string> =>
+      new Map(postgresContext({ ...node, backups, ...more }).map((file) => [file.path, Buffer.from(file.content).toString()]));
+    const linesOf = (more: Partial<PatroniSettings>): string[] => files(more).get("pgbackrest.conf")!.split("\n");
+    const [lines, onVolume] = [linesOf({ repository }), linesOf({})];
+    assert.deepEqual(
+      lines.filter((line) => !onVolume.includes(line)),
+      [
+        ...["repo1-type=s3", "repo1-path=/shop", "repo1-s3-bucket=b", "repo1-s3-endpoint=s3.example.com", "repo1-s3-region=eu-central-1"],
+        ...["repo1-s3-uri-style=host", "repo1-cipher-type=aes-256-cbc", "io-timeout=20"],
+      ],
+    );
+    assert.deepEqual(
+      onVolume.filter((line) => !lines.includes(line)),
+      ["repo1-path=/var/lib/pgbackrest"],
+    );
+    const own = { repository: { ...repository, certificates: "PEM\n" } };
+    assert.ok(linesOf(own).includes("repo1-storage-ca-file=/etc/pgbackrest/repository-ca.pem"));
+    assert.deepEqual([files(own).get("repository-ca.pem"), files({ repository }).get("repository-ca.pem")], ["PEM\n", ""]);
+    // Without a schedule it is still where a restore finds it.
+    assert.ok(linesOf({ repository, backups: undefined }).includes("repo1-s3-bucket=b"));
+    const buffers = (more: Partial<PatroniSettings>): unknown =>
+      (patroniConfig({ ...node, ...more }).postgresql.parameters as Readonly<Record<string, string>>)["shared_buffers"];
+    assert.equal(buffers({ backups, repository }), buffers({ memoryMb: node.memoryMb - 72 }));
+    assert.equal(buffers({ repository }), buffers({}), "nobody archives");
+  });
+
+  it("F8 a repository's keys are one line each, and what is not is refused without being shown", () => {
+    const keys = { key: "AKIA", keySecret: "se/cr+et=", passphrase: "p#;[x]" };
+    assert.equal(renderRepositoryKeys(keys), "[global]\nrepo1-s3-key=AKIA\nrepo1-s3-key-secret=se/cr+et=\nrepo1-cipher-pass=p#;[x]\n");
+    for (const bad of ["", "two words", "line\nrepo1-path=/", "é"]) {
+      for (const name of Object.keys(keys))
+        assert.throws(() => renderRepositoryKeys({ ...keys, [name]: bad }), {
+          message: `repository ${name}: not usable; use letters, digits and signs of ASCII without spaces.`,
+        });
+    }
+  });
+
   it("A7 new clusters have checksums, SCRAM everywhere, and are open to their own network only", () => {
     const { bootstrap, postgresql } = patroniConfig(node);
     assert.ok(bootstrap.initdb.includes("data-checksums"));
@@ -143,8 +184,8 @@ describe("F2 configuration of Patroni", () => {
   it("the image has the command that makes the app's user, and the directories the configuration names", () => {
     const files = new Map(postgresContext(node).map((file) => [file.path, Buffer.from(file.content).toString()]));
     assert.deepEqual([...files.keys()].sort(), [
-      ...["Dockerfile", "backup_jobs.py", "backups.py", "entrypoint.sh", "node.py", "patroni.yml", "pgbackrest.conf"],
-      ...["privileges.sql", "repository.py", "restore.py", "schedule.json"],
+      ...["Dockerfile", "backup_jobs.py", "backups.py", "cluster_state.py", "entrypoint.sh", "node.py", "patroni.yml", "pgbackrest.conf"],
+      ...["privileges.sql", "repository-ca.pem", "repository.py", "restore.py", "schedule.json"],
     ]);
     assert.equal(files.get("patroni.yml"), renderPatroniConfig(node));
     const { bootstrap, postgresql } = patroniConfig(node);

@@ -109,6 +109,54 @@ describe("F8 B15 what a node does for backups", function () {
     assert.throws(() => evaluate("repository.contents()"), /RepositoryError: nothing like/);
   });
 
+  it("knows whose backups they are: those of another database are looked at, and nothing is added", () => {
+    const id = "7710949406165626916";
+    // Larger than what JavaScript counts to.
+    const db = `[{"id":1,"system-id":${id}}]`;
+    pgbackrest({ info: `[{"archive":[],"backup":[],"db":${db},"status":{"code":2,"message":"no valid backups"}}]` });
+    const found = evaluate("repository.contents()") as Record<string, unknown>;
+    assert.equal(found["systemId"], id, "every digit");
+    const other = evaluate(`repository.of_another(${python(found)}, "7710950190705442852")`) as string;
+    assert.match(
+      other,
+      /^it has the backups of another database \(system identifier 7710949406165626916, this one's is 7710950190705442852\)/,
+    );
+    assert.match(other, /npm run restore -- --to latest --from-repository/);
+    assert.equal(evaluate(`repository.of_another(${python(found)}, "7710949406165626916")`), null);
+    assert.equal(evaluate(`repository.of_another({"systemId": None}, "1")`), null, "nobody's yet");
+  });
+
+  it("says in one sentence what an object storage answered, and that a passphrase does not fit, whatever bytes come out", () => {
+    const answer = "<?xml version='1.0'?>\n<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>";
+    const http = `HTTP request failed with 404 (Not Found):\n*** Path/Query ***:\nGET /b/\n*** Response Content ***:\n${answer}`;
+    const info = (cipher: string, message: string): string =>
+      JSON.stringify([{ cipher, repo: [{ status: { code: 99, message } }], status: { code: 99, message: "other" } }]);
+    const problem = (cipher: string, message: string): string => {
+      pgbackrest({ info: info(cipher, message) });
+      try {
+        return JSON.stringify(evaluate("repository.contents()"));
+      } catch (error) {
+        return /RepositoryError: (.*)$/m.exec((error as Error).message)?.[1] ?? "";
+      }
+    };
+    const sentence = "HTTP request failed with 404 (Not Found): NoSuchBucket, The specified bucket does not exist";
+    assert.equal(problem("aes-256-cbc", `[ProtocolError] ${http}`), sentence);
+    assert.equal(evaluate(`repository.reason_of(${JSON.stringify(`2026 P00  ERROR: [039]: ${http}`)})`), sentence);
+    const refused = "P00  ERROR: [103]: unable to find a valid repository:\n        repo1: [ArchiveMismatchError] no match\n    HINT: x";
+    assert.equal(
+      evaluate(`repository.reason_of(${JSON.stringify(refused)})`),
+      "unable to find a valid repository: repo1: [ArchiveMismatchError] no match",
+    );
+    const garbage =
+      "[FormatError] unable to load info file '/a' or '/b':\nFormatError: key/value found outside of section at line 1: ~m\u0001";
+    assert.match(problem("aes-256-cbc", garbage), /^it cannot be decrypted: this stack's passphrase \(backupPassphrase\) is not/);
+    assert.match(problem("none", garbage), /^unable to load info file/, "nothing was encrypted");
+    assert.match(
+      problem("aes-256-cbc", "[FileMissingError] unable to load info file '/a':\nFileMissingError: x"),
+      /^unable to load info file/,
+    );
+  });
+
   it("tells a restore from a change of the primary by what Postgres noted", () => {
     const files = Object.fromEntries(
       ["00000002", "0000000A"].map((name, index) => [`17-1/${name}.history`, { type: "file", time: 1767225600 + index }]),

@@ -23,7 +23,7 @@ const secretsOf = (type: string, name: string, passwords: readonly string[]): st
   ...passwords.map((password) => `${local(type)}$${FILES}$${PASSWORD}::${name}-secrets-${password}`),
 ];
 
-const POSTGRES_PASSWORDS = ["app", "monitor", "owner", "patroni", "readonly", "replication", "rewind", "superuser"];
+const POSTGRES_PASSWORDS = ["app", "backup-passphrase", "monitor", "owner", "patroni", "readonly", "replication", "rewind", "superuser"];
 
 /** URNs that both phases have: what changes here is replaced by a switch of phase, and with it the data of phase `cluster`. */
 const SHARED_URNS = [
@@ -147,7 +147,11 @@ describe("phase database", function () {
     };
     for (const [key, value] of Object.entries(wanted)) assert.equal(await valueOf(outputs[key]!), value, key);
     for (const key of OUTPUT_KEYS) {
-      assert.equal(await isMarkedSecret(outputs[key]!), ["adminToken", "databasePassword", "grafanaPassword"].includes(key), key);
+      assert.equal(
+        await isMarkedSecret(outputs[key]!),
+        ["adminToken", "backupPassphrase", "databasePassword", "grafanaPassword"].includes(key),
+        key,
+      );
     }
   });
 
@@ -215,7 +219,9 @@ describe("phase database", function () {
     }
     const seen = recorder.resources.flatMap((resource) => resource.secrets).join("\n");
     // Redis is given the hash of its password only; the app has the URL with it.
-    for (const value of canaries) assert.ok(seen.includes(value), `the scan did not look for ${value}`);
+    // Without backupUrl nobody is given the passphrase.
+    const given = canaries.filter((value) => value !== canary("postgres-secrets-backup-passphrase"));
+    for (const value of given) assert.ok(seen.includes(value), `the scan did not look for ${value}`);
   });
 
   it("only the load balancer is published", async () => {
@@ -367,6 +373,23 @@ describe("phase database", function () {
       assert.ok(!resource.plain.includes(canary("postgres-secrets-monitor")), `${resource.name} shows the password of monitor`);
     const uploads = recorder.get("exporters-secrets-writer").inputs["uploads"] as { file: string; content: string }[];
     assert.ok(uploads.every(({ content }) => content.includes(canary("postgres-secrets-monitor"))));
+  });
+
+  it("F8 with backupUrl nothing is another resource; keys come as secrets, and the passphrase is an output", async () => {
+    const frozen = (await run()).recorder.resources.map(({ urn }) => urn).sort();
+    const keys = { backupS3Key: "AKIATEST", backupS3KeySecret: "hush-hush" };
+    process.env["PULUMI_CONFIG_SECRET_KEYS"] = JSON.stringify(Object.keys(keys).map((key) => `phased-stack:${key}`));
+    const { recorder, outputs } = await run({ backupUrl: "s3://backups/shop?region=eu-central-1", ...keys }).finally(() => {
+      delete process.env["PULUMI_CONFIG_SECRET_KEYS"];
+    });
+    assert.deepEqual(recorder.resources.map(({ urn }) => urn).sort(), frozen);
+    const passphrase = canary("postgres-secrets-backup-passphrase");
+    assert.equal(await valueOf(outputs["backupPassphrase"]!), passphrase);
+    const { uploads } = recorder.get("postgres-secrets-writer").inputs as { uploads: { file: string; content: string }[] };
+    const file = uploads.find((upload) => upload.file === "/run/secrets/pgbackrest.conf");
+    for (const secret of [...Object.values(keys), passphrase]) assert.ok(file?.content.includes(secret), "the nodes are given it");
+    for (const resource of recorder.resources)
+      for (const secret of ["hush-hush", passphrase]) assert.ok(!resource.plain.includes(secret), `${resource.name} shows it`);
   });
 
   it("B9 Grafana's address and the password of its admin are outputs; the password is a file, and in plain nowhere", async () => {

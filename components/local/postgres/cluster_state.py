@@ -1,0 +1,51 @@
+"""What is kept in etcd: the state of the backups, and what Patroni knows of the cluster; used by backups.py and restore.py."""
+
+import base64
+import json
+import os
+
+import node
+
+PATRONI_CONFIG = os.environ.get("PATRONI_CONFIG", "/etc/patroni/patroni.yml")
+
+# What Patroni knows of where the cluster was: with it, a node that is further back would not become primary.
+POSITIONS = ("status", "optime/leader", "sync", "history", "failover", "failsafe")
+
+
+class Etcd:
+    """Where the state is kept that the next primary goes on with, and the operator reads."""
+
+    def __init__(self):
+        with open(PATRONI_CONFIG, encoding="utf-8") as file:
+            config = json.load(file)
+        self._hosts = config["etcd3"]["hosts"]
+        self._scope = config["scope"]
+        self._key = node.text64(f"/phased-stack/{self._scope}/backups")
+
+    def _ask(self, operation, body):
+        failure = None
+        for host in self._hosts:
+            try:
+                status, text = node.call(f"http://{host}/v3/kv/{operation}", body)
+                if status == 200:
+                    return json.loads(text)
+                failure = f"{status} {text}"
+            except OSError as error:
+                failure = error
+        raise OSError(f"etcd does not answer: {failure}")
+
+    def read(self):
+        found = self._ask("range", {"key": self._key}).get("kvs")
+        return json.loads(base64.b64decode(found[0]["value"])) if found else {}
+
+    def write(self, state):
+        self._ask("put", {"key": self._key, "value": node.text64(json.dumps(state, separators=(",", ":")))})
+
+    def remove(self):
+        self._ask("deleterange", {"key": self._key})
+
+    def restored(self, system_id):
+        """Patroni's cluster is that of this database now, and nothing is known of where it was: all of it, or nothing."""
+        key = lambda name: node.text64(f"/service/{self._scope}/{name}")
+        deletes = [{"request_delete_range": {"key": key(name)}} for name in POSITIONS]
+        self._ask("txn", {"success": [*deletes, {"request_put": {"key": key("initialize"), "value": node.text64(system_id)}}]})
