@@ -1,4 +1,5 @@
 import type { Database, Queries } from "./database";
+import { onEachShard } from "./shards/reach";
 
 /** What one user called one request, so that sending it again does nothing twice. */
 export interface OnceKey {
@@ -75,7 +76,9 @@ export async function doOnce<Result>(
 /** Forgets keys that are over their time, of everybody; what is left goes the next time. */
 export async function purgeKeys(database: Database, now = Date.now()): Promise<void> {
   const before = new Date(now - KEY_LIFETIME_MS).toISOString();
-  // Most times there is nothing, and a statement that may write makes others wait for it.
-  if ((await database.get(OLD, [before])) === undefined) return;
-  await database.run(`DELETE FROM idempotency_keys WHERE (company_id, user_id, key) IN (${OLD})`, [before]);
+  await onEachShard(database, async (shard) => {
+    // Most times there is nothing, and a statement that may write makes others wait for it.
+    if ((await shard.get(OLD, [before])) === undefined) return;
+    await shard.run(`DELETE FROM idempotency_keys WHERE (company_id, user_id, key) IN (${OLD})`, [before]);
+  });
 }

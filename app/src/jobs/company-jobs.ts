@@ -1,5 +1,6 @@
 import type { Database } from "../db/database";
 import { createId } from "../db/id";
+import { findOnShards, onEachShard } from "../db/shards/reach";
 import { TenantScope } from "../db/tenant";
 import type { ListDefinition } from "../http/pagination";
 import { HttpProblem } from "../http/problem";
@@ -198,9 +199,18 @@ export class CompanyJobs {
 
   /** Compares open jobs with the queue: what it does not know it gets, what ended there is noted. @returns jobs put into the queue. */
   async reconcile(now = Date.now()): Promise<number> {
-    const rows = await this.database.all<OwnedRow>(
-      `SELECT ${OWNED} FROM company_jobs WHERE outcome = 'open' AND created_at < ? ORDER BY created_at LIMIT ?`,
-      [new Date(now - RECONCILE_AGE_MS).toISOString(), RECONCILE_ROWS],
+    const before = new Date(now - RECONCILE_AGE_MS).toISOString();
+    const added = await onEachShard(this.database, (shard) => this.reconcileShard(shard, before));
+    return added.reduce((sum, count) => sum + count, 0);
+  }
+
+  private async reconcileShard(shard: Database, before: string): Promise<number> {
+    // A copy that a move made, or left, says nothing about what is open.
+    const own =
+      this.database.shards === undefined ? "" : `AND company_id NOT IN (SELECT company_id FROM shard_fences WHERE state <> 'leaving')`;
+    const rows = await shard.all<OwnedRow>(
+      `SELECT ${OWNED} FROM company_jobs WHERE outcome = 'open' AND created_at < ? ${own} ORDER BY created_at LIMIT ?`,
+      [before, RECONCILE_ROWS],
     );
     let added = 0;
     for (const row of rows) {
@@ -219,11 +229,13 @@ export class CompanyJobs {
   /** Deletes jobs that are over for a month. */
   async purge(now = Date.now()): Promise<void> {
     const before = new Date(now - KEEP_MS).toISOString();
-    for (const outcome of JOB_OUTCOMES.filter((each) => each !== "open")) {
-      const old = `SELECT id FROM company_jobs WHERE outcome = ? AND created_at < ? LIMIT ${PURGE_ROWS}`;
-      if ((await this.database.get<{ id: string }>(old, [outcome, before])) === undefined) continue;
-      await this.database.run(`DELETE FROM company_jobs WHERE id IN (${old})`, [outcome, before]);
-    }
+    const old = `SELECT id FROM company_jobs WHERE outcome = ? AND created_at < ? LIMIT ${PURGE_ROWS}`;
+    await onEachShard(this.database, async (shard) => {
+      for (const outcome of JOB_OUTCOMES.filter((each) => each !== "open")) {
+        if ((await shard.get<{ id: string }>(old, [outcome, before])) === undefined) continue;
+        await shard.run(`DELETE FROM company_jobs WHERE id IN (${old})`, [outcome, before]);
+      }
+    });
   }
 
   private async enqueue(row: Pick<CompanyJobRow, "id" | "queue" | "priority" | "payload" | "notBefore">): Promise<void> {
@@ -242,7 +254,8 @@ export class CompanyJobs {
     },
     state: SettledJob["state"] | "open",
   ): Promise<void> {
-    const row = await this.database.get<OwnedRow>(`SELECT ${OWNED} FROM company_jobs WHERE id = ? AND outcome = ?`, [id, from]);
+    const find = `SELECT ${OWNED} FROM company_jobs WHERE id = ? AND outcome = ?`;
+    const row = await findOnShards(this.database, (shard) => shard.get<OwnedRow>(find, [id, from]));
     if (row === undefined) return;
     await new TenantScope(this.database, row.companyId).transaction(async (inside) => {
       const { outcome, result, error, finished } = to;

@@ -6,7 +6,7 @@ import { users } from "../../db/tables";
 import { createUser, getUser, presentUser, updateUser, USER_LIST, type User, type UserChanges } from "../../users/users";
 import { sendCached } from "../cached";
 import { email, name, password, role } from "../fields";
-import { requireCompanyAdmin, tenantOf } from "../middleware/authenticate";
+import { requireCompanyAdmin, sessionOf, tenantOf } from "../middleware/authenticate";
 import { jsonBody } from "../middleware/body";
 import { listPage, parseListRequest } from "../pagination";
 import { contentHeaders, expectedTag } from "../precondition";
@@ -37,6 +37,7 @@ export function userRoutes(container: Container): Router {
   router.post("/", jsonBody(), async (request, response) => {
     const { password: clear, ...user } = validate(newUserSchema, request.body, "The request body");
     const passwordHash = await accounts.hash(clear);
+    await accounts.claimLogin(user.email, sessionOf(request).companyId);
     const created = await tenantOf(request, database).transaction((inside) => createUser(inside, { ...user, passwordHash }));
     sendJson(request, response, 201, created, { location: `/api/users/${created.id}`, ...contentHeaders(created) });
   });
