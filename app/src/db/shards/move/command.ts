@@ -149,10 +149,18 @@ async function exists({ source, target }: MoveSessions, companyId: string): Prom
   return (await source.get(sql, [companyId])) !== undefined || (await target.get(sql, [companyId])) !== undefined;
 }
 
-/** @throws MoveError when another run moves the same company. */
-export async function alone({ target }: Pick<MoveSessions, "target">, companyId: string): Promise<void> {
-  const row = await target.get<{ got: boolean }>("SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS got", [`move of ${companyId}`]);
-  if (row?.got !== true) throw new MoveError("another run is moving this company; wait for it, or end it");
+/**
+ * Locks the company for this run, wherever to: two runs share what triggers note at the old place. In each database on the connection that
+ * writes there, so that a run whose connection was lost cannot go on beside the next one.
+ * @throws MoveError when another run moves the same company.
+ */
+export async function alone({ first, source, target }: Omit<MoveSessions, "holder">, companyId: string): Promise<void> {
+  // One for each database: a second connection to the same one would wait for the first.
+  const sessions = new Map([first, source, target].map((session) => [session.shard, session]));
+  for (const session of sessions.values()) {
+    const row = await session.get<{ got: boolean }>("SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS got", [`move of ${companyId}`]);
+    if (row?.got !== true) throw new MoveError("another run is moving this company; wait for it, or end it");
+  }
 }
 
 async function openSession(config: AppConfig, name: string): Promise<MoveSession> {

@@ -61,14 +61,10 @@ class CompanyMove {
 
   /** Everything up to the new place in the directory. */
   async carry(): Promise<{ rows: number; resumed: boolean; heldMs: number }> {
-    const { first, source, target } = this.#sessions;
+    const { source, target } = this.#sessions;
     const companyId = this.#companyId;
+    await this.#takeOver();
     const resumed = await this.#begin();
-    // A company from before there were several databases has no row, and the decision needs one.
-    await first.run("INSERT INTO company_shards (company_id, shard) VALUES ($1, $2) ON CONFLICT (company_id) DO NOTHING", [
-      companyId,
-      source.shard,
-    ]);
     await captureChanges(source, companyId);
     await this.#copy.copy();
     await this.#copy.catchUp();
@@ -108,6 +104,24 @@ class CompanyMove {
       await target.run("DELETE FROM shard_moves WHERE company_id = $1", [companyId]);
       await this.#clearFence(target);
     });
+  }
+
+  /**
+   * Another version in the directory: a former run that was suspended, and does not know that it is over, decides nothing any more. And a row
+   * for a company from before there were several databases, which the decision needs.
+   */
+  async #takeOver(): Promise<void> {
+    const { first, source } = this.#sessions;
+    const arrival = await source.get<{ source: string }>("SELECT source FROM shard_moves WHERE company_id = $1", [this.#companyId]);
+    if (arrival !== undefined) {
+      throw new MoveError(`the company's move from "${arrival.source}" to "${source.shard}" is not finished; do that first, with --to=${source.shard}`);
+    }
+    const changed = await first.run(
+      `INSERT INTO company_shards (company_id, shard) VALUES ($1, $2)
+       ON CONFLICT (company_id) DO UPDATE SET version = company_shards.version + 1 WHERE company_shards.shard = excluded.shard`,
+      [this.#companyId, source.shard],
+    );
+    if (changed !== 1) throw new MoveError(`the company is not in "${source.shard}" any more; the same command looks again`);
   }
 
   /** @returns whether a former run had begun */
