@@ -1,6 +1,6 @@
 import type { Database } from "../db/database";
 import { createId } from "../db/id";
-import { findOnShards, onEachShard } from "../db/shards/reach";
+import { exceptCopies, findOnShards, onEachShard } from "../db/shards/reach";
 import { TenantScope } from "../db/tenant";
 import type { ListDefinition } from "../http/pagination";
 import { HttpProblem } from "../http/problem";
@@ -205,11 +205,8 @@ export class CompanyJobs {
   }
 
   private async reconcileShard(shard: Database, before: string): Promise<number> {
-    // A copy that a move made, or left, says nothing about what is open.
-    const own =
-      this.database.shards === undefined ? "" : `AND company_id NOT IN (SELECT company_id FROM shard_fences WHERE state <> 'leaving')`;
     const rows = await shard.all<OwnedRow>(
-      `SELECT ${OWNED} FROM company_jobs WHERE outcome = 'open' AND created_at < ? ${own} ORDER BY created_at LIMIT ?`,
+      `SELECT ${OWNED} FROM company_jobs WHERE outcome = 'open' AND created_at < ? ${exceptCopies(this.database)} ORDER BY created_at LIMIT ?`,
       [before, RECONCILE_ROWS],
     );
     let added = 0;
@@ -229,7 +226,7 @@ export class CompanyJobs {
   /** Deletes jobs that are over for a month. */
   async purge(now = Date.now()): Promise<void> {
     const before = new Date(now - KEEP_MS).toISOString();
-    const old = `SELECT id FROM company_jobs WHERE outcome = ? AND created_at < ? LIMIT ${PURGE_ROWS}`;
+    const old = `SELECT id FROM company_jobs WHERE outcome = ? AND created_at < ? ${exceptCopies(this.database)} LIMIT ${PURGE_ROWS}`;
     await onEachShard(this.database, async (shard) => {
       for (const outcome of JOB_OUTCOMES.filter((each) => each !== "open")) {
         if ((await shard.get<{ id: string }>(old, [outcome, before])) === undefined) continue;

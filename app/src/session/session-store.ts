@@ -1,5 +1,5 @@
-import { type Database, DatabaseBusyError, DatabaseUnavailableError } from "../db/database";
-import { findOnShards, homeOf, onEachShard, shardsOf } from "../db/shards/reach";
+import { type Database, DatabaseBusyError, DatabaseUnavailableError, type Queries } from "../db/database";
+import { exceptCopies, findOnShards, homeOf, shardsOf } from "../db/shards/reach";
 import { sessions, type Role } from "../db/tables";
 import { TenantScope } from "../db/tenant";
 import { UnchangedMemo } from "../db/unchanged";
@@ -83,7 +83,6 @@ const FIND = `SELECT s.company_id AS "companyId", s.user_id AS "userId", u.role 
 
 const SLIDE = "UPDATE sessions SET expires_at = ? WHERE id_hash = ? AND expires_at < ?";
 const END = "DELETE FROM sessions WHERE id_hash = ?";
-const PURGE = "DELETE FROM sessions WHERE id_hash IN (SELECT id_hash FROM sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)";
 
 /** How a {@link SessionStore} is put together. */
 export interface SessionStoreOptions {
@@ -100,6 +99,7 @@ export class SessionStore {
   readonly #now: () => number;
   readonly #shared: SharedSessions | undefined;
   readonly #unchanged: UnchangedMemo<Session>;
+  readonly #purge: string;
   #slideAt = Number.NaN;
   #slideNotBefore = -Infinity;
   #slideText = "";
@@ -111,6 +111,8 @@ export class SessionStore {
     this.#now = now;
     this.#shared = shared;
     this.#unchanged = new UnchangedMemo(database, MOST_REMEMBERED);
+    this.#purge = `DELETE FROM sessions WHERE id_hash IN
+      (SELECT id_hash FROM sessions WHERE expires_at <= ? ${exceptCopies(database)} ORDER BY expires_at LIMIT ?)`;
   }
 
   /** Starts a session of an active user; `token` is shown to the client once and stored nowhere. */
@@ -118,7 +120,7 @@ export class SessionStore {
     const { token, idHash } = this.#signer.create(this.#database.ofCompany === undefined ? undefined : companyId);
     const expiresAt = this.#expiry();
     const ended = await homeOf(this.#database, companyId).transaction(async (transaction) => {
-      await transaction.run(PURGE, [this.#iso(0), EXPIRED_PER_LOGIN]);
+      await transaction.run(this.#purge, [this.#iso(0), EXPIRED_PER_LOGIN]);
       const table = new TenantScope(this.#database, companyId, transaction).table(sessions);
       const newest = { where: { userId }, sort: "createdAt", descending: true } as const;
       const tooMany = await table.page({ ...newest, limit: MOST_SESSIONS_PER_USER, offset: MOST_SESSIONS_PER_USER - 1 });
@@ -166,9 +168,14 @@ export class SessionStore {
   async end(token: string): Promise<void> {
     const idHash = this.#signer.verify(token);
     if (idHash === undefined) return;
-    const companyId = this.#signer.companyOf(token);
-    if (companyId === undefined) await onEachShard(this.#database, (shard) => shard.run(END, [idHash]));
-    else await homeOf(this.#database, companyId).run(END, [idHash]);
+    if (this.#database.shards === undefined) await this.#database.run(END, [idHash]);
+    else {
+      // In the company's own database, under its lock: deleted in each, a move could carry it past the one that was asked first.
+      const owner = 'SELECT company_id AS "companyId" FROM sessions WHERE id_hash = ?';
+      const find = (shard: Queries) => shard.get<{ companyId: string }>(owner, [idHash]);
+      const companyId = this.#signer.companyOf(token) ?? (await findOnShards(this.#database, find))?.companyId;
+      if (companyId !== undefined) await homeOf(this.#database, companyId).run(END, [idHash]);
+    }
     await this.forget([idHash]);
   }
 

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Database, Queries } from "../../../app/src/db/database";
 import { patients } from "../../../app/src/db/domain-tables";
 import { readMigrations } from "../../../app/src/db/migrate";
+import { KEY_LIFETIME_MS, purgeKeys } from "../../../app/src/db/once";
 import { moveOptions } from "../../../app/src/db/shards/move/command";
 import { CompanyDatabase } from "../../../app/src/db/shards/company-database";
 import { MOVED_TABLES, OUTBOX, UNMOVED_TABLES } from "../../../app/src/db/shards/move/tables";
@@ -141,6 +142,35 @@ describe("A17 copies that a move makes", () => {
       await give("s2");
       assert.equal((await sessions.find(plain.token))?.companyId, COMPANY);
       assert.deepEqual([...(await sessions.alive([plain.idHash]))], [plain.idHash]);
+    }));
+
+  it("A17 what is over stays in a copy that is being made, which has to be as the rows it comes from; then it goes", () =>
+    withTwoProcesses(async (here) => {
+      const { sharded } = here;
+      const s2 = here.of("s2");
+      const past = new Date(Date.now() - 2 * KEY_LIFETIME_MS).toISOString();
+      await here.of("first").run("INSERT INTO company_shards (company_id, shard) VALUES ('settled', 's2')");
+      for (const id of [COMPANY, "settled"]) {
+        await createCompany(s2, id);
+        const user = `INSERT INTO users (id, company_id, email, name, role, password_hash, created_at, updated_at) VALUES (?, ?, ?, 'U', 'user', '', '', '')`;
+        await s2.run(user, [`u-${id}`, id, `${id}@example.org`]);
+      }
+      const insert = "INSERT INTO sessions (id_hash, company_id, user_id, created_at, expires_at) VALUES ('over', ?, ?, ?, ?)";
+      await s2.run(insert, [COMPANY, `u-${COMPANY}`, past, past]);
+      const key = `INSERT INTO idempotency_keys (company_id, user_id, key, fingerprint, answer, created_at) VALUES (?, 'u', 'k', '', '{}', ?)`;
+      await s2.run(key, [COMPANY, past]);
+      const sessions = new SessionStore(sharded, new TokenSigner("a secret of at least thirty-two characters"));
+      const left = async () => {
+        await sessions.create("settled", "u-settled");
+        await purgeKeys(sharded);
+        const count = async (table: string) =>
+          (await s2.get<{ rows: number }>(`SELECT count(*) AS rows FROM ${table} WHERE company_id = ?`, [COMPANY]))?.rows;
+        return [await count("sessions"), await count("idempotency_keys")];
+      };
+      await s2.run("INSERT INTO shard_fences (company_id, state) VALUES (?, 'arriving')", [COMPANY]);
+      assert.deepEqual(await left(), [1, 1]);
+      await s2.run("DELETE FROM shard_fences");
+      assert.deepEqual(await left(), [0, 0]);
     }));
 
   it("E8 A17 replicas are read, but not for a company that has just arrived", async () => {

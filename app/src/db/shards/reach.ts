@@ -5,6 +5,14 @@ export function homeOf(database: Database, companyId: string): TenantDatabase {
   return database.ofCompany?.(companyId) ?? database;
 }
 
+/**
+ * Condition to be added to what goes over the rows of all companies in one of several databases: not those that a move copies to it, which it
+ * compares with where they come from, or has left there. Empty where there is one.
+ */
+export function exceptCopies({ shards }: Database): string {
+  return shards === undefined ? "" : "AND company_id NOT IN (SELECT company_id FROM shard_fences WHERE state <> 'leaving')";
+}
+
 /** Every database with rows of companies; for what goes over all of them. */
 export function shardsOf(database: Database): readonly Database[] {
   return database.shards?.map((shard) => shard.database) ?? [database];

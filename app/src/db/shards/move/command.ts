@@ -158,7 +158,9 @@ export async function alone({ first, source, target }: Omit<MoveSessions, "holde
   // One for each database: a second connection to the same one would wait for the first.
   const sessions = new Map([first, source, target].map((session) => [session.shard, session]));
   for (const session of sessions.values()) {
-    const row = await session.get<{ got: boolean }>("SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS got", [`move of ${companyId}`]);
+    const row = await session.get<{ got: boolean }>("SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS got", [
+      `move of ${companyId}`,
+    ]);
     if (row?.got !== true) throw new MoveError("another run is moving this company; wait for it, or end it");
   }
 }

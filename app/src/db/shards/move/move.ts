@@ -114,7 +114,9 @@ class CompanyMove {
     const { first, source } = this.#sessions;
     const arrival = await source.get<{ source: string }>("SELECT source FROM shard_moves WHERE company_id = $1", [this.#companyId]);
     if (arrival !== undefined) {
-      throw new MoveError(`the company's move from "${arrival.source}" to "${source.shard}" is not finished; do that first, with --to=${source.shard}`);
+      throw new MoveError(
+        `the company's move from "${arrival.source}" to "${source.shard}" is not finished; do that first, with --to=${source.shard}`,
+      );
     }
     const changed = await first.run(
       `INSERT INTO company_shards (company_id, shard) VALUES ($1, $2)
