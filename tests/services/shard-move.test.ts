@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { loadConfig } from "../../app/src/config";
 import { products } from "../../app/src/db/domain-tables";
+import { alone, closeSessions, openSessions } from "../../app/src/db/shards/move/command";
 import { TenantScope } from "../../app/src/db/tenant";
 import { COMPANY, MoveRig } from "../support/services/company-move";
 import { type PostgresGroup, startPostgres } from "../support/services/postgres";
@@ -37,5 +39,21 @@ describe("A17 a company is moved while it is used", function () {
     const after = await rig.rowsIn("first");
     for (const [table, rows] of Object.entries(before)) assert.ok((after[table] ?? 0) >= rows, `${table}: ${after[table]} of ${rows}`);
     assert.equal((await new TenantScope(rig.processes[0], COMPANY).table(products).find(PRODUCT))?.priceCents, 9_007_199_254_740_991);
+  });
+
+  it("A17 two runs never move one company at the same time, whatever their targets", async () => {
+    const config = loadConfig(rig.environment);
+    const opened = await Promise.all([openSessions(config, "first", "s2"), openSessions(config, "first", "s2")]);
+    // Has nothing in common with the others but the place that the company leaves, as a run to a third database.
+    opened.push(await openSessions(config, "first", "first"));
+    try {
+      const [running, same, elsewhere] = opened;
+      assert.ok(running && same && elsewhere);
+      await alone(running, COMPANY);
+      for (const other of [same, elsewhere]) await assert.rejects(alone(other, COMPANY), /another run is moving this company/);
+      await alone(elsewhere, "another-company");
+    } finally {
+      await Promise.all(opened.map((sessions) => closeSessions(sessions)));
+    }
   });
 });

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import type { LRUCache } from "lru-cache";
 import { latest } from "../../bounded";
 import { type Database, DatabaseUnavailableError } from "../database";
@@ -15,6 +16,9 @@ export interface Shard {
 
 /** Companies whose place a process remembers; about 150 bytes each. */
 const MOST_REMEMBERED = 50_000;
+
+/** A start waits so long for a first look at those after the first, ms. */
+const FIRST_LOOK_MS = 1000;
 
 const PLACE = "SELECT shard FROM company_shards WHERE company_id = ?";
 const PUT = "INSERT INTO company_shards (company_id, shard) VALUES (?, ?) ON CONFLICT (company_id) DO NOTHING";
@@ -39,17 +43,18 @@ export class Directory {
     this.shards = shards;
     this.first = shards[0];
     this.#forNew = shards.filter(({ name }) => forNew.includes(name));
-    this.#watches = new Map(shards.map((shard) => [shard, new ShardWatch(shard, (companyId) => this.forget(companyId))]));
+    this.#watches = new Map(shards.map((shard) => [shard, new ShardWatch(shard, (companyId) => this.#left(shard, companyId))]));
   }
 
   /**
    * Learns the places there are, so that those elsewhere are found while the first database is away, and notices moves from now on. Without
-   * this every place is asked for each time. A further database that is away does not keep this waiting.
+   * this every place is asked for each time. A further database that is away does not keep this waiting for long.
    */
   async start(): Promise<void> {
-    const [first, ...further] = this.#watches.values();
-    for (const watch of further) void watch.start();
-    await first?.start();
+    const [first, ...further] = [...this.#watches.values()].map((watch) => watch.start());
+    await first;
+    // With its first look at a database, a process forgets what it knew of it.
+    await Promise.race([Promise.all(further), delay(FIRST_LOOK_MS, undefined, { ref: false })]);
     const moves = this.#moves;
     const rows = await this.first.database.all<{ companyId: string; shard: string }>(ALL, [MOST_REMEMBERED]);
     if (moves !== this.#moves) return;
@@ -95,6 +100,13 @@ export class Directory {
     this.#moves += 1;
     if (companyId === undefined) this.#places.clear();
     else this.#places.delete(companyId);
+  }
+
+  /** The company, or any, may have left this database; those elsewhere have not. */
+  #left(shard: Shard, companyId: string | undefined): void {
+    this.#moves += 1;
+    if (companyId !== undefined) this.#places.delete(companyId);
+    else for (const [known, place] of [...this.#places.entries()]) if (place === shard) this.#places.delete(known);
   }
 
   /** Gives a new company its place; one that has a place keeps it. To be done before anybody asks for it. */

@@ -9,6 +9,8 @@ const defaults = {
   /** A round of catching up that finds no more than this is the last one. */
   fewChanges: 50,
   mostRounds: 100,
+  /** Rows of a table that are counted while writes are held, at most: it takes longer with each, and a large company could never move. */
+  mostCounted: 100_000,
 } as const;
 
 /** Carries a company's rows from one database to another while they change, until they are the same. */
@@ -19,6 +21,7 @@ export class CompanyCopy {
   readonly #target: MoveSession;
   readonly #companyId: string;
   readonly #options: MoveOptions;
+  readonly #large = new Set<MovedTable>();
 
   constructor({ source, target }: Pick<MoveSessions, "source" | "target">, options: MoveOptions) {
     this.#source = source;
@@ -125,12 +128,19 @@ export class CompanyCopy {
         this.report({ step: "comparing", table: table.name });
         const [wanted, found] = await Promise.all([source, target].map((session) => sumOf(session, table, this.#companyId)));
         if (wanted?.rows !== found?.rows || wanted?.checksum !== found?.checksum) throw differs(table, wanted?.rows, found?.rows);
-        all += Number(wanted?.rows ?? 0);
+        const rows = Number(wanted?.rows ?? 0);
+        if (rows > defaults.mostCounted) this.#large.add(table);
+        all += rows;
       }
       return carried;
     });
     await forgetChanges(source, changes);
     return all;
+  }
+
+  /** Whether the company has so many rows in it, by the comparison, that counting them takes too long while writes are held. */
+  isLarge(table: MovedTable): boolean {
+    return this.#large.has(table);
   }
 
   report(progress: MoveProgress): void {

@@ -2,7 +2,8 @@ import type { MoveSession } from "./session";
 
 /** Where a move is. */
 export interface MoveProgress {
-  readonly step: "copying" | "catching up" | "comparing" | "waiting" | "holding" | "deleting" | "waiting for replicas";
+  readonly step:
+    "copying" | "catching up" | "waiting" | "comparing" | "holding" | "waiting for readers" | "deleting" | "waiting for replicas";
   readonly table?: string;
   /** Rows so far, and about how many there are. */
   readonly rows?: number;
