@@ -18,7 +18,7 @@ export const MOVE_HELP = `Usage: node main.js move-company --company=ID --to=NAM
 
 Moves a company to another of several databases while it is used (DATABASE_SHARDS; "first" is that of DATABASE_URL). Its rows are copied in
 batches and followed as they change; its writes are held for a moment, usually less than half a second, and wait; then it is answered from its new
-place, and the old rows are deleted. Needs the environment of the app, and addresses of the owner of the tables: DATABASE_DIRECT_URL,
+place, and a few seconds later the old rows are deleted. Needs the environment of the app, and addresses of the owner of the tables: DATABASE_DIRECT_URL,
 DATABASE_SHARDS_DIRECT.
 
   --dry-run   tells what would be moved, and changes nothing
