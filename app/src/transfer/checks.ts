@@ -71,8 +71,8 @@ export async function checkUndivided(source: Reader): Promise<void> {
     const table = await source.describe(name);
     const indexOf = (wanted: string | undefined): number => table.columns.findIndex((each) => each.name === wanted);
     const [shard, key] = [indexOf(column), indexOf(table.key[0])];
-    for (let rows = await source.read(table, undefined, SHARD_ROWS); rows.length > 0; ) {
-      const other = rows.find((row) => row[shard] !== FIRST_SHARD)?.[shard];
+    for (let rows = await source.read(table, undefined, SHARD_ROWS); rows.length > 0;) {
+      const other = rows.find((row) => row[shard] !== FIRST_SHARD)?.[shard] ?? undefined;
       if (other !== undefined) {
         throw new TransferError(
           `the source ${source.name} is one of several databases (DATABASE_SHARDS), and companies are in "${other}" too, while a transfer carries one`,

@@ -118,6 +118,21 @@ describe("A17 processes and a company that has moved", function () {
     }));
 });
 
+describe("A17 a database that pauses", function () {
+  this.timeout(30_000);
+
+  it("A17 what a process knows of one database outlives a pause of another one", () =>
+    withTwoProcesses(async (here) => {
+      here.setAway("s2", true);
+      await delay(WATCH_LEASE_MS + 500);
+      here.setAway("s2", false);
+      // It looks every second, and then knows that it missed something.
+      await delay(1500);
+      here.setAway("first", true);
+      assert.equal((await here.sharded.directory.find(COMPANY)).name, "first", "without asking");
+    }));
+});
+
 describe("A17 copies that a move makes", () => {
   it("A17 a session that was ended is ended, although the copy that was left still has it", () =>
     withTwoProcesses(async (here) => {
