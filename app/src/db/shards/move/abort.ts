@@ -17,6 +17,9 @@ export async function abortMove({ first, source, target }: MoveSessions, company
   }
   const known = await target.get("SELECT 1 FROM shard_moves WHERE company_id = $1", [companyId]);
   if (known === undefined) throw new MoveError(`there is no unfinished move of the company to "${target.shard}"`);
+  // A run that was suspended, and does not know that it is over, decides nothing any more: what it copied is deleted.
+  const sql = "UPDATE company_shards SET version = version + 1 WHERE company_id = $1 AND shard <> $2";
+  await first.run(sql, [companyId, target.shard]);
   await endCapture(source, companyId);
   await source.run("DELETE FROM shard_fences WHERE company_id = $1", [companyId]);
   let rows = 0;
