@@ -5,6 +5,7 @@ import type { Field } from "./config/fields";
 import { fields, type Given, type StackConfig, unusedKeys } from "./config/keys";
 import { closest } from "./config/did-you-mean";
 import { SECRET_FIELDS, secretValues, secretViolations } from "./config/secrets";
+import { shardViolations } from "./config/shards";
 import { authorityViolations } from "./kubernetes/authorities";
 
 export { type Phase, PHASES, type StackConfig } from "./config/keys";
@@ -35,7 +36,7 @@ export function loadConfig(source: ConfigSource = programConfig()): StackConfig 
       ...(onKubernetes ? (["cloudRuntime kubernetes"] as const) : []),
       ...(config.phase === "database" && config.backupUrl !== undefined ? (["backupUrl"] as const) : []),
     ]),
-    ...(onKubernetes ? authorityViolations(config, secrets) : []),
+    ...(onKubernetes ? [...authorityViolations(config, secrets), ...shardViolations(secrets)] : []),
   );
   if (violations.length === 0) {
     tellUnused(given, config);

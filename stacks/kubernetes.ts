@@ -18,6 +18,7 @@ import type { StackConfig } from "./config";
 import { authorityCertificates } from "./kubernetes/authorities";
 import { pairsOf } from "./kubernetes/keys";
 import { appPods } from "./kubernetes/pods";
+import { namedAddresses } from "./config/shards";
 import { asSecrets, secretValues, type SecretValues } from "./config/secrets";
 import type { PhaseOutputs } from "./outputs";
 
@@ -157,11 +158,13 @@ function appSecrets(
   const {
     databaseUrl: DATABASE_URL,
     databaseReadUrl: DATABASE_READ_REPLICAS,
+    databaseShards: DATABASE_SHARDS,
+    databaseShardsRead: DATABASE_SHARDS_REPLICAS,
     redisUrl: REDIS_URL,
     redisLimitsUrl: REDIS_LIMITS_URL,
   } = given;
   return {
-    ...asSecrets({ DATABASE_URL, DATABASE_READ_REPLICAS, REDIS_URL, REDIS_LIMITS_URL }),
+    ...asSecrets({ DATABASE_URL, DATABASE_READ_REPLICAS, DATABASE_SHARDS, DATABASE_SHARDS_REPLICAS, REDIS_URL, REDIS_LIMITS_URL }),
     SESSION_SECRET: sessionSecret,
     ADMIN_TOKEN: adminToken,
   };
@@ -169,12 +172,13 @@ function appSecrets(
 
 /** The migration works as the owner, and gives the app's login its rights where that is another one. */
 function migrationSecrets(
-  { databaseMigrationUrl, redisLimitsUrl }: SecretValues,
+  { databaseMigrationUrl, databaseShards, databaseShardsMigration, redisLimitsUrl }: SecretValues,
   databaseUrl: string,
 ): Record<string, pulumi.Input<string>> {
   const appPassword = databaseMigrationUrl === undefined ? undefined : decodeURIComponent(new URL(databaseUrl).password);
   return asSecrets({
     DATABASE_URL: databaseMigrationUrl ?? databaseUrl,
+    DATABASE_SHARDS: databaseShardsMigration ?? databaseShards,
     DATABASE_APP_PASSWORD: appPassword,
     REDIS_LIMITS_URL: redisLimitsUrl,
   });
@@ -198,10 +202,19 @@ function waysOf({ servicesCidrs: cidrs = defaults.servicesCidrs, kafkaBrokers = 
   };
   const kafka = [...new Set(kafkaBrokers.map((broker) => Number(broker.split(":").at(-1))))];
   return [
-    { name: "database", peer: { cidrs }, ports: portsOf(given.databaseUrl, given.databaseMigrationUrl, given.databaseReadUrl) },
+    {
+      ...{ name: "database", peer: { cidrs } },
+      ports: portsOf(given.databaseUrl, given.databaseMigrationUrl, given.databaseReadUrl, ...shardAddresses(given)),
+    },
     { name: "redis", peer: { cidrs }, ports: portsOf(given.redisUrl, given.redisLimitsUrl) },
     ...(kafka.length === 0 ? [] : [{ name: "kafka", peer: { cidrs }, ports: kafka }]),
   ];
+}
+
+/** Of all databases but the first. */
+function shardAddresses({ databaseShards, databaseShardsMigration, databaseShardsRead }: SecretValues): string[] {
+  const lists = [databaseShards, databaseShardsMigration, databaseShardsRead].filter((list) => list !== undefined);
+  return lists.flatMap((list) => namedAddresses(list, false)?.map(({ address }) => address) ?? []);
 }
 
 function entranceOf({

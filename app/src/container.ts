@@ -83,7 +83,7 @@ export interface ContainerOptions {
   /** @default DEFAULT_COST of session/password */
   readonly passwordCost?: PasswordCost;
   /** Puts something in front of the database, such as a count of its statements. */
-  readonly database?: (opened: Database) => Database;
+  readonly database?: (opened: Database) => Database | Promise<Database>;
 }
 
 /**
@@ -99,7 +99,7 @@ export async function prepare(config: AppConfig, logger: Logger = createLogger(c
   for (const file of generated) {
     logger.warn({ file }, "a secret is not configured; using a generated one that is kept in this file");
   }
-  await (config.migrations === "auto" ? migrateSchema : checkSchema)(config, logger);
+  await (config.migrations === "auto" ? migrateSchema : checkSchema)(config, logger, { mayBeAway: true });
   await prepareTopics(config, logger);
 }
 
@@ -125,7 +125,7 @@ export async function createContainer(
   const { sessionSecrets, adminToken } = loadSecrets(config);
   const logger = options.logger ?? createLogger(config, { worker: lifecycle.workerId });
   const opened = await openDatabase(config, logger);
-  const database = options.database?.(opened) ?? opened;
+  const database = (await options.database?.(opened)) ?? opened;
   const poolMonitor = new PoolMonitor(database, logger);
   poolMonitor.start();
   const redis = await connectRedis(config.redis, logger);

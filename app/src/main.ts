@@ -20,6 +20,7 @@ Commands:
   start        run the app (default): one primary process and its workers, or a single process with WORKERS=1
   migrate      bring the database up to date as the owner of its tables, make the app's logins, and end
   seed         make companies for a load test: --companies=N [--seed=N] [--sessions]; what is there already is left alone
+  move-company move a company to another of several databases while it is used: --company=ID --to=NAME [--dry-run] [--abort]
   healthcheck  exit 0 when the instance on this machine is ready for requests, else 1 with the reason
   status       print one JSON line: health and scaling of the instance on this machine
   --help       print this text
@@ -122,9 +123,16 @@ async function seed(words: readonly string[]): Promise<void> {
   await (await import("./seed/command.js")).runSeed(words);
 }
 
+async function moveCompany(words: readonly string[]): Promise<void> {
+  await (await import("./db/shards/move/command.js")).runMove(words);
+}
+
 /** Commands that take no words of their own, and those that do. */
 const commands: Readonly<Record<string, (() => Promise<void>) | undefined>> = { start, migrate, healthcheck, status };
-const commandsWithWords: Readonly<Record<string, ((words: readonly string[]) => Promise<void>) | undefined>> = { seed };
+const commandsWithWords: Readonly<Record<string, ((words: readonly string[]) => Promise<void>) | undefined>> = {
+  seed,
+  "move-company": moveCompany,
+};
 
 /** Takes `--role=NAME` or `--role NAME` out of the command line; what NAME may be is checked with the rest of the configuration. */
 function withoutRole(words: readonly string[]): { readonly words: readonly string[]; readonly role: string | undefined } {
@@ -147,7 +155,8 @@ async function main(): Promise<void> {
   }
   const withWords = Object.hasOwn(commandsWithWords, name) ? commandsWithWords[name] : undefined;
   const command = Object.hasOwn(commands, name) ? commands[name] : withWords && (() => withWords(rest));
-  if (command === undefined) fail(`Unknown command "${name}"; use start, migrate, seed, healthcheck, status or --help.`, EXIT_USAGE);
+  if (command === undefined)
+    fail(`Unknown command "${name}"; use start, migrate, seed, move-company, healthcheck, status or --help.`, EXIT_USAGE);
   if (rest.length > 0 && withWords === undefined) fail(`Command "${name}" takes no arguments, got "${rest.join(" ")}".`, EXIT_USAGE);
   const major = Number(process.versions.node.split(".")[0]);
   if (major < LEAST_NODE) fail(`Node ${process.versions.node} is too old for the app; use Node ${LEAST_NODE} or newer.`, EXIT_USAGE);

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { ConfigSource } from "../config";
+import { namedAddresses } from "./shards";
 
 interface SecretField {
   /** What a value has to look like. */
@@ -19,6 +20,12 @@ const address = (protocols: readonly string[], what: string, example: string): S
 const postgres = (what: string): SecretField =>
   address(["postgres:", "postgresql:"], what, "'postgres://app:PASSWORD@db.example.com:5432/app?sslmode=verify-full'");
 const redis = (what: string): SecretField => address(["redis:", "rediss:"], what, "'rediss://:PASSWORD@redis.example.com:6379'");
+
+const shards = (what: string, unique = true): SecretField => ({
+  isValid: (value) => namedAddresses(value, unique) !== undefined,
+  allowed: `${what}, each with a name of small letters, digits and dashes, separated by commas`,
+  example: "'s2=postgres://app:PASSWORD@db-2.example.com:5432/app?sslmode=verify-full'",
+});
 
 /** One line that may stand in a file of pgBackRest. */
 const line = (most: number) => (value: string) => value.length <= most && /^[!-~]+$/.test(value);
@@ -50,6 +57,12 @@ export const SECRET_FIELDS = {
   databaseMigrationUrl: postgres("the address of the primary, with the owner and its password"),
   /** A server, or a name for several, that answers reads. @default none */
   databaseReadUrl: postgres("the address of a replica, with user and password"),
+  /** Further databases for companies (A17); each is added to the app's DATABASE_SHARDS. @default none: all are in that of databaseUrl */
+  databaseShards: shards("addresses of further databases"),
+  /** Their primaries, as the owner; the same names. @default databaseShards */
+  databaseShardsMigration: shards("addresses of their primaries with the owner"),
+  /** Servers of theirs that answer reads; a name may be there more than once. @default none */
+  databaseShardsRead: shards("addresses of their replicas", false),
   /** Redis for cache, sessions and messages. */
   redisUrl: redis("the address of a Redis that may give up what expires (volatile-lru)"),
   /** Redis for limits and queues. */

@@ -1,5 +1,6 @@
 import type { StackConfig } from "../config/keys";
 import { SECRET_FIELDS, type SecretKey, type SecretValues } from "../config/secrets";
+import { namedAddresses } from "../config/shards";
 import { authorityFileViolations, readAuthorities } from "../lib/authority-file";
 
 /** Keys that name a file with authorities, and the variable of the app that is given its path in a pod. */
@@ -13,6 +14,11 @@ const LIMITS = { reader: "every pod", mostBytes: 256 * 1024 } as const;
 
 const hasSslMode = (address: URL): boolean => !["disable", null].includes(address.searchParams.get("sslmode"));
 
+const DATABASE_KEYS = [
+  ...["databaseUrl", "databaseMigrationUrl", "databaseReadUrl"],
+  ...["databaseShards", "databaseShardsMigration", "databaseShardsRead"],
+] as const satisfies readonly SecretKey[];
+
 /** Addresses the certificates are for, and how an address says that it is encrypted. */
 const ENCRYPTED: Readonly<
   Record<
@@ -20,7 +26,7 @@ const ENCRYPTED: Readonly<
     { readonly keys: readonly SecretKey[]; readonly is: (address: URL) => boolean; readonly how: string }
   >
 > = {
-  databaseCaFile: { keys: ["databaseUrl", "databaseMigrationUrl", "databaseReadUrl"], is: hasSslMode, how: "with ?sslmode=verify-full" },
+  databaseCaFile: { keys: DATABASE_KEYS, is: hasSslMode, how: "with ?sslmode=verify-full" },
   redisCaFile: { keys: ["redisUrl", "redisLimitsUrl"], is: ({ protocol }) => protocol === "rediss:", how: "that begins with rediss://" },
 };
 
@@ -35,7 +41,7 @@ export function authorityViolations(config: CaConfig, given: SecretValues, now =
     if (config[key] === undefined) continue;
     for (const name of keys) {
       const value = given[name];
-      if (value === undefined || !SECRET_FIELDS[name].isValid(value) || is(new URL(value))) continue;
+      if (value === undefined || !SECRET_FIELDS[name].isValid(value) || addressesOf(value).every(is)) continue;
       violations.push(
         `${key} is set, but ${name} has no TLS and nobody would look at a certificate; allowed: an address ${how}. ` +
           `Fix: pulumi config set --secret ${name} ${SECRET_FIELDS[name].example}`,
@@ -48,6 +54,11 @@ export function authorityViolations(config: CaConfig, given: SecretValues, now =
     violations.push(`kafkaCaFile is set, but ${why}; allowed: authorities for brokers that speak TLS. Fix: pulumi config ${fix}`);
   }
   return violations;
+}
+
+/** One address, or those of several databases. */
+function addressesOf(value: string): readonly URL[] {
+  return (namedAddresses(value, false)?.map(({ address }) => address) ?? [value]).map((address) => new URL(address));
 }
 
 /** The certificates by variable of the app; those that are set. */

@@ -70,13 +70,23 @@ describe("the app's command line", function () {
     assert.deepEqual(
       [run(["serve"]), run(["start", "now"]), run(["constructor"])].map(({ status, stderr }) => ({ status, stderr })),
       [
-        { status: 2, stderr: 'Unknown command "serve"; use start, migrate, seed, healthcheck, status or --help.\n' },
+        { status: 2, stderr: 'Unknown command "serve"; use start, migrate, seed, move-company, healthcheck, status or --help.\n' },
         { status: 2, stderr: 'Command "start" takes no arguments, got "now".\n' },
-        { status: 2, stderr: 'Unknown command "constructor"; use start, migrate, seed, healthcheck, status or --help.\n' },
+        { status: 2, stderr: 'Unknown command "constructor"; use start, migrate, seed, move-company, healthcheck, status or --help.\n' },
       ],
     );
     assert.match(run(["--help"]).stdout, /^Usage: node main\.js/);
     assert.equal(run(["status"], { PORT: "http" }).stderr, 'PORT: "http" is not allowed; use a whole number from 1 to 65535.\n');
+  });
+
+  it("A17 move-company says what it does, what is wrong with its words, and that one database has nowhere to move to", () => {
+    assert.match(run(["move-company", "--help"]).stdout, /^Usage: node main\.js move-company --company=ID --to=NAME/);
+    const told = (words: readonly string[]) => (({ status, stderr }) => ({ status, stderr }))(run(["move-company", ...words]));
+    assert.deepEqual(told(["--to=s2"]), { status: 1, stderr: 'move-company: --company: "" is not allowed; use the id of a company.\n' });
+    assert.deepEqual(told(["--company=c", "--to=s2"]), {
+      status: 1,
+      stderr: "move-company: there is one database only; set DATABASE_SHARDS to the others.\n",
+    });
   });
 
   it("start lists every violation of the environment and exits 2, without a stack", async () => {

@@ -193,9 +193,15 @@ export function plannedStack(stack: string): PlannedStack {
 /** Keys that are taken as secrets alone, as in stacks/config/secrets.ts, which loads Pulumi's SDK. */
 export const SECRET_KEYS: readonly string[] = [
   "alertWebhookUrl",
+  "backupS3Key",
+  "backupS3KeySecret",
+  "backupPassphrase",
   "databaseUrl",
   "databaseMigrationUrl",
   "databaseReadUrl",
+  "databaseShards",
+  "databaseShardsMigration",
+  "databaseShardsRead",
   "redisUrl",
   "redisLimitsUrl",
   "kubeconfig",

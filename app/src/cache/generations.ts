@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Database, Queries, SqlValue } from "../db/database";
+import { homeOf } from "../db/shards/reach";
 import { UnchangedMemo } from "../db/unchanged";
 import type { Logger } from "../observability/logger";
 import type { RedisConnection } from "../redis/client";
@@ -84,13 +85,13 @@ export class DatabaseGenerations {
     return primary.stamp(names) === seen.stamp(names);
   }
 
-  async #read(companyId: string, queries: Queries = this.#database): Promise<GenerationSet> {
+  async #read(companyId: string, queries: Queries = homeOf(this.#database, companyId)): Promise<GenerationSet> {
     const rows = await queries.all<{ name: string; generation: string }>(READ, [companyId, MOST_NAMES]);
     return new GenerationSet("d", Object.fromEntries(rows.map(({ name, generation }) => [name, generation])));
   }
 
   /** Gives these names new generations. */
-  async change(companyId: string, names: readonly string[], queries: Queries = this.#database): Promise<void> {
+  async change(companyId: string, names: readonly string[], queries: Queries = homeOf(this.#database, companyId)): Promise<void> {
     // Sorted, so that two transactions never wait for each other's rows.
     const values = [...names].sort().flatMap((name): SqlValue[] => [companyId, name, newGeneration()]);
     const rows = names.map(() => "(?, ?, ?)").join(", ");

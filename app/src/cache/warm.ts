@@ -2,6 +2,7 @@ import { getCompany } from "../companies/companies";
 import type { Container } from "../container";
 import type { Database } from "../db/database";
 import { companies, orders } from "../db/tables";
+import { onReachableShards } from "../db/shards/reach";
 import { TenantScope } from "../db/tenant";
 import { listPage, parseListRequest } from "../http/pagination";
 import { ORDER_LIST } from "../orders/orders";
@@ -9,13 +10,16 @@ import { ORDER_LIST } from "../orders/orders";
 /** Sessions looked at: those used last. One range of the index over their end. */
 const RECENT_SESSIONS = 5000;
 
-const BUSIEST = `SELECT company_id AS "companyId" FROM
+const BUSIEST = `SELECT company_id AS "companyId", count(*) AS "sessions" FROM
     (SELECT company_id FROM sessions ORDER BY expires_at DESC LIMIT ?) AS recent
   GROUP BY company_id ORDER BY count(*) DESC, company_id LIMIT ?`;
 
 /** The companies with the most sessions in use, the busiest first. */
 export async function busiestCompanies(database: Database, most: number): Promise<string[]> {
-  return (await database.all<{ companyId: string }>(BUSIEST, [RECENT_SESSIONS, most])).map(({ companyId }) => companyId);
+  const ask = (shard: Database) => shard.all<{ companyId: string; sessions: number }>(BUSIEST, [RECENT_SESSIONS, most]);
+  const found = (await onReachableShards(database, ask)).flat();
+  if (database.shards !== undefined) found.sort((one, other) => other.sessions - one.sessions);
+  return found.slice(0, most).map(({ companyId }) => companyId);
 }
 
 /**

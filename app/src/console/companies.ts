@@ -1,4 +1,5 @@
 import type { Database } from "../db/database";
+import { onReachableShards } from "../db/shards/reach";
 import type { TenantMetricsStore } from "../observability/tenant-metrics-store";
 import { sumRows } from "../observability/tenant-metrics-store";
 
@@ -23,11 +24,9 @@ export async function busiestCompanies(database: Database, store: TenantMetricsS
   const rows = await store.busiest("hour", now, MOST_SHOWN);
   if (rows.length === 0) return [];
   const ids = rows.map(({ companyId }) => companyId);
-  const known = await database.all<{ id: string; name: string; plan: string }>(
-    `SELECT id AS "id", name AS "name", plan AS "plan" FROM companies WHERE id IN (${ids.map(() => "?").join(", ")})`,
-    ids,
-  );
-  const companies = new Map(known.map((company) => [company.id, company]));
+  const sql = `SELECT id AS "id", name AS "name", plan AS "plan" FROM companies WHERE id IN (${ids.map(() => "?").join(", ")})`;
+  const known = await onReachableShards(database, (shard) => shard.all<{ id: string; name: string; plan: string }>(sql, ids));
+  const companies = new Map(known.flat().map((company) => [company.id, company]));
   return rows.map((row) => {
     const sum = sumRows([row]);
     const company = companies.get(row.companyId);

@@ -68,12 +68,17 @@ export interface ReplicaFigures {
 /** What a database can tell about its connections; an embedded one has none. */
 export interface DatabaseFigures {
   readonly pool: PoolFigures | undefined;
+  /** Of several databases: the pools of those after the first, by name. @default none */
+  readonly shardPools?: Readonly<Record<string, PoolFigures>>;
   readonly replicas: readonly ReplicaFigures[];
   /** Reads that asked for a replica and went to the primary, by reason. */
   readonly fallbacks: { readonly behind: number; readonly unhealthy: number; readonly failed: number };
   /** Attempts that were repeated after a lost connection, or after meeting another transaction. */
   readonly retries: number;
 }
+
+/** Where the rows of one company are reached: a {@link Database} itself, or one of several. */
+export type TenantDatabase = Pick<Database, "all" | "get" | "run" | "transaction" | "reader" | "writeMark" | "maxLagMs">;
 
 /**
  * The database as the app sees it: `db/sqlite.ts` and `db/postgres.ts` implement it. One contract test suite runs against each.
@@ -108,6 +113,16 @@ export interface Database extends Queries {
   changeMark?(): number;
   /** Whether the rows were moved to another database: writes are refused, and readiness ends. Absent where that cannot be. */
   hasMoved?(): boolean;
+  /** Where the rows of this company are, of several databases; absent where there is one. Use `homeOf`. */
+  ofCompany?(companyId: string): TenantDatabase;
+  /** All of several databases, this one first; absent where there is one. Use `shardsOf`. */
+  readonly shards?: readonly { readonly name: string; readonly database: Database }[];
+  /** Gives a new company its place among several databases, before anything of it is written; absent where there is one. */
+  admitCompany?(companyId: string): Promise<void>;
+  /** Keeps an address for a user that the company is about to make; `false` when another company has it. Absent where there is one. */
+  claimLogin?(email: string, companyId: string): Promise<boolean>;
+  /** Companies that may have a user with this address; absent where there is one. */
+  companiesOfLogin?(email: string): Promise<readonly string[]>;
   /** Proves that the database answers; milliseconds it took. */
   ping(): Promise<number>;
   /** Gives back memory that can be rebuilt (statement and page caches). */

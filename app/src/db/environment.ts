@@ -2,6 +2,7 @@ import { z } from "zod";
 import { integer, optionalInteger } from "../config/numbers";
 import type { AppLogin } from "./login";
 import { iamViolation } from "./iam";
+import { SHARD_SECRETS, type ShardAddresses, shardAddresses, shardConfig, shardsForNew, shardVariables } from "./shards/environment";
 import { type Authorities, readAuthorities, tlsViolation, wantsTls } from "./tls";
 
 /** How Postgres is reached (features C1, D4, E1, E8, E12). Durations are milliseconds. */
@@ -12,6 +13,10 @@ export interface PostgresConfig {
   readonly directUrl: string;
   /** DATABASE_READ_REPLICAS: comma-separated URLs, one a server; @default none */
   readonly replicaUrls: readonly string[];
+  /** DATABASE_SHARDS, with DATABASE_SHARDS_DIRECT and DATABASE_SHARDS_REPLICAS: further databases for companies; @default none */
+  readonly shards: readonly ShardAddresses[];
+  /** DATABASE_SHARDS_FOR_NEW: those of all databases that new companies are placed in; @default all */
+  readonly shardsForNew: readonly string[];
   /** DATABASE_CA: who signs the servers' certificates; @default the authorities Node believes */
   readonly authorities: Authorities | undefined;
   /** DATABASE_APP_USER and DATABASE_APP_PASSWORD, the login that the command `migrate` makes for the app; @default none */
@@ -83,6 +88,7 @@ export const databaseVariables = {
     .refine((text) => text.split(",").every((part) => isPostgresUrl(part.trim())))
     .optional()
     .describe(`addresses such as ${ADDRESS}, separated by commas`),
+  ...shardVariables,
   DATABASE_PASSWORD: z.string().max(4096).optional().describe("at most 4096 characters"),
   DATABASE_CA: z
     .string()
@@ -117,6 +123,7 @@ export const DATABASE_SECRETS = [
   "DATABASE_URL",
   "DATABASE_DIRECT_URL",
   "DATABASE_READ_REPLICAS",
+  ...SHARD_SECRETS,
   "DATABASE_PASSWORD",
   "DATABASE_APP_PASSWORD",
 ] as const;
@@ -125,6 +132,8 @@ export const DATABASE_SECRETS = [
 const NEED_URL = [
   "DATABASE_DIRECT_URL",
   "DATABASE_READ_REPLICAS",
+  ...SHARD_SECRETS,
+  "DATABASE_SHARDS_FOR_NEW",
   "DATABASE_PASSWORD",
   "DATABASE_CA",
   "DATABASE_APP_USER",
@@ -166,6 +175,8 @@ export function databaseConfig(env: DatabaseVariables, workers: number, violatio
     url: withPassword(env.DATABASE_URL, password),
     directUrl: withPassword(env.DATABASE_DIRECT_URL ?? env.DATABASE_URL, password),
     replicaUrls: replicaAddresses(env).map((address) => withPassword(address, password)),
+    shards: shardConfig(env, (address) => withPassword(address, password), violations),
+    shardsForNew: shardsForNew(env, violations),
     authorities,
     appLogin: appLogin(env, violations),
     iamUser: iamUser(env, violations),
@@ -200,6 +211,7 @@ function encryption(env: DatabaseVariables, violations: string[]): Authorities |
     DATABASE_READ_REPLICAS: replicaAddresses(env),
   });
   const given = addresses.flatMap(([name, list]) => list.flatMap((address) => (address === undefined ? [] : [{ name, address }])));
+  given.push(...shardAddresses(env));
   for (const { name, address } of given) {
     const problem =
       tlsViolation(address, ca !== undefined) ??

@@ -1,4 +1,5 @@
 import type { Database, Queries } from "./database";
+import { exceptCopies, onEachShard } from "./shards/reach";
 
 /** What one user called one request, so that sending it again does nothing twice. */
 export interface OnceKey {
@@ -42,8 +43,6 @@ export const DROP_SURPLUS = `DELETE FROM idempotency_keys WHERE company_id = ? A
   SELECT created_at FROM idempotency_keys WHERE company_id = ? AND user_id = ?
   ORDER BY created_at DESC, key DESC LIMIT 1 OFFSET ${MOST_KEYS_PER_USER - 1})`;
 
-const OLD = `SELECT company_id, user_id, key FROM idempotency_keys WHERE created_at <= ? ORDER BY created_at LIMIT ${PURGE_ROWS}`;
-
 /**
  * Within a transaction of the company: what `work` resolved with the first time that this key was committed, or what it resolves with
  * now. Those who come with the same key at the same time wait for each other, as all transactions of a company do.
@@ -75,7 +74,11 @@ export async function doOnce<Result>(
 /** Forgets keys that are over their time, of everybody; what is left goes the next time. */
 export async function purgeKeys(database: Database, now = Date.now()): Promise<void> {
   const before = new Date(now - KEY_LIFETIME_MS).toISOString();
-  // Most times there is nothing, and a statement that may write makes others wait for it.
-  if ((await database.get(OLD, [before])) === undefined) return;
-  await database.run(`DELETE FROM idempotency_keys WHERE (company_id, user_id, key) IN (${OLD})`, [before]);
+  const old = `SELECT company_id, user_id, key FROM idempotency_keys WHERE created_at <= ? ${exceptCopies(database)}
+    ORDER BY created_at LIMIT ${PURGE_ROWS}`;
+  await onEachShard(database, async (shard) => {
+    // Most times there is nothing, and a statement that may write makes others wait for it.
+    if ((await shard.get(old, [before])) === undefined) return;
+    await shard.run(`DELETE FROM idempotency_keys WHERE (company_id, user_id, key) IN (${old})`, [before]);
+  });
 }

@@ -3,6 +3,7 @@ import type { Database } from "./database";
 import type { PostgresConfig } from "./environment";
 import { iamPassword } from "./iam";
 import type { PostgresPoolOptions } from "./postgres-pool";
+import { FIRST_SHARD } from "./shards/directory";
 import { SqliteDatabase } from "./sqlite";
 import { postgresAddress } from "./tls";
 
@@ -21,6 +22,37 @@ export interface DatabaseConfig {
 export async function openDatabase(config: DatabaseConfig, logger: Logger): Promise<Database> {
   const { appName, sqlitePath, postgres } = config;
   if (postgres === undefined) return SqliteDatabase.open({ file: sqlitePath });
+  if (postgres.shards.length === 0) return openServer(postgres, appName, logger);
+  const { ShardedDatabase: Sharded } = await import("./shards/sharded.js");
+  const open = async ({ name, config: { postgres: server } }: Server) => ({
+    name,
+    database: await openServer(server ?? postgres, appName, logger),
+  });
+  const [first, ...further] = serversOf(config);
+  const database = new Sharded([await open(first), ...(await Promise.all(further.map(open)))], postgres.shardsForNew);
+  await database.directory.start();
+  return database;
+}
+
+/** What {@link serversOf} tells of one database. */
+export interface Server<Config extends DatabaseConfig = DatabaseConfig> {
+  readonly name: string;
+  /** As if there was no other. */
+  readonly config: Config;
+}
+
+/** Each of several databases by itself, the first one first; the only one where there is one. */
+export function serversOf<Config extends DatabaseConfig>(config: Config): [Server<Config>, ...Server<Config>[]] {
+  const { postgres } = config;
+  if (postgres === undefined) return [{ name: FIRST_SHARD, config }];
+  const further = postgres.shards.map(({ name, ...addresses }) => ({
+    name,
+    config: { ...config, postgres: { ...postgres, ...addresses, shards: [] } },
+  }));
+  return [{ name: FIRST_SHARD, config: { ...config, postgres: { ...postgres, shards: [] } } }, ...further];
+}
+
+async function openServer(postgres: PostgresConfig, appName: string, logger: Logger): Promise<Database> {
   const { poolMax, poolMin, replicaPoolMax, replicaPoolMin } = postgres;
   const database = new (await postgresDatabase())({
     primary: await pool(postgres, appName, logger, postgres.url, poolMax, poolMin),

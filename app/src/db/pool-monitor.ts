@@ -20,7 +20,7 @@ const INTERVAL_MS = 250;
 const WINDOW = 20;
 
 /** What a pool is called, for logs and metrics. */
-export type PoolName = "primary" | `replica-${number}`;
+export type PoolName = "primary" | `replica-${number}` | `shard-${string}`;
 
 /** Watches the pools of one worker: reports when one gets full and when it has room again, and keeps its gauges. */
 export class PoolMonitor {
@@ -72,9 +72,10 @@ export class PoolMonitor {
 }
 
 /** Every pool with its name. */
-export function poolsOf({ pool, replicas }: DatabaseFigures): [name: PoolName, figures: PoolFigures][] {
+export function poolsOf({ pool, shardPools = {}, replicas }: DatabaseFigures): [name: PoolName, figures: PoolFigures][] {
   return [
     ...(pool === undefined ? [] : [["primary", pool] as [PoolName, PoolFigures]]),
+    ...Object.entries(shardPools).map(([name, figures]): [PoolName, PoolFigures] => [`shard-${name}`, figures]),
     ...replicas.map((replica, index): [PoolName, PoolFigures] => [`replica-${index + 1}`, replica.pool]),
   ];
 }

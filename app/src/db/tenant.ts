@@ -1,8 +1,10 @@
 import { observerOf } from "./changes";
-import { CommitUnknownError, type Database, type Queries, type TransactionOptions } from "./database";
+import { CommitUnknownError, type Database, type Queries, type TenantDatabase, type TransactionOptions } from "./database";
 import type { DomainEvent, NewEvent } from "../events/event";
 import { recordEvent, sinkOf } from "../events/outbox";
 import { doOnce, type OnceKey } from "./once";
+import { companyLock } from "./shards/fence";
+import { homeOf } from "./shards/reach";
 import type { TableDefinition } from "./tables";
 import { TenantTable, type Write } from "./tenant-table";
 
@@ -16,6 +18,8 @@ export { TenantTable } from "./tenant-table";
 export class TenantScope {
   readonly #queries: Queries;
   readonly #database: Database;
+  /** Where the company's rows are. */
+  readonly #home: TenantDatabase;
   readonly #published: DomainEvent[] | undefined;
   readonly #changed: Set<string> | undefined;
   /** Answers reads in place of the database. */
@@ -30,18 +34,19 @@ export class TenantScope {
   constructor(
     database: Database,
     readonly companyId: string,
-    queries: Queries = database,
+    queries?: Queries,
     published?: DomainEvent[],
     changed?: Set<string>,
   ) {
     if (companyId === "") throw new Error("A tenant scope needs a company id.");
     this.#database = database;
-    this.#queries = queries;
+    this.#home = homeOf(database, companyId);
+    this.#queries = queries ?? this.#home;
     this.#published = published;
     this.#changed = changed;
   }
 
-  /** A scope whose reads outside of transactions go to `reader`, which {@link Database.reader} gave, and its writes to the database. */
+  /** A scope whose reads outside of transactions go to `reader`, which {@link TenantDatabase.reader} gave, and its writes to the database. */
   static reading(database: Database, companyId: string, reader: Queries): TenantScope {
     const scope = new TenantScope(database, companyId);
     scope.#reader = reader;
@@ -75,7 +80,7 @@ export class TenantScope {
       return work(this.#queries);
     }
     // On its own: the change and what the observer keeps about it are one transaction.
-    if (this.#queries === this.#database) return this.transaction((inside) => inside.#write(table, work));
+    if (this.#queries === this.#home) return this.transaction((inside) => inside.#write(table, work));
     // Inside a transaction that somebody else opened, whose commit is not known here.
     const result = await work(this.#queries);
     await observer.changing(this.#queries, this.companyId, new Set([table]));
@@ -98,7 +103,7 @@ export class TenantScope {
     const changed = new Set<string>();
     let hasRun = false;
     const observer = observerOf(this.#database);
-    const result = await this.#database
+    const result = await this.#home
       .transaction(
         async (transaction) => {
           const earlier = published.splice(0);
@@ -115,7 +120,7 @@ export class TenantScope {
           if (changed.size > 0) await observer?.changing(transaction, this.companyId, changed);
           return done;
         },
-        { ...options, ...(once !== undefined && { idempotent: true }), lock: `company ${this.companyId}` },
+        { ...options, ...(once !== undefined && { idempotent: true }), lock: companyLock(this.companyId) },
       )
       .catch(async (error: unknown) => {
         if (error instanceof CommitUnknownError) await observer?.changed(this.companyId, changed);

@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { Database } from "../db/database";
+import { shardsOf } from "../db/shards/reach";
 import type { Logger } from "../observability/logger";
 import type { KafkaConfig } from "./config";
 import type { EventConsumer } from "./consumer";
 import type { DomainEvent } from "./event";
 import type { LagMonitor } from "./lag";
+import { outboxEvents } from "./metrics";
 import { connectEvents } from "./outbox";
 import { type EventPublisher, OutboxRelay } from "./relay";
 import type { SqsConsumer } from "./sqs-consumer";
@@ -38,11 +40,14 @@ export class Events {
   readonly #options: EventsOptions;
   readonly #clientId: string;
   readonly #listeners = new Set<(event: DomainEvent) => void>();
-  readonly #relay: OutboxRelay | undefined;
+  /** One for each database with an outbox; none when nothing carries events. */
+  readonly #relays: readonly OutboxRelay[];
   #consumer: EventConsumer | SqsConsumer | undefined;
   #lag: LagMonitor | undefined;
   /** While this process publishes. */
   #relayLag: LagMonitor | undefined;
+  /** Events in the outbox of each database, as far as this process has looked. */
+  readonly #waiting: number[] = [];
 
   /** Begins to take part at once: what is in the outbox is published. */
   constructor(options: EventsOptions) {
@@ -50,14 +55,18 @@ export class Events {
     const { database, logger } = options;
     this.#clientId = `${options.appName}-${randomUUID().slice(0, 8)}`;
     const connect = connector(options, this.#clientId, (lag) => (this.#relayLag = lag));
-    if (connect !== undefined) {
-      this.#relay = new OutboxRelay({ database, logger, owner: this.#clientId, connect });
-      this.#relay.start();
-    }
+    this.#relays =
+      connect === undefined
+        ? []
+        : shardsOf(database).map((shard, index) => {
+            const waiting = (events: number): void => this.#tellWaiting(index, events);
+            return new OutboxRelay({ database: shard, logger, owner: this.#clientId, connect, waiting });
+          });
+    for (const relay of this.#relays) relay.start();
     connectEvents(database, {
       outbox: connect !== undefined,
       committed: (event) => {
-        this.#relay?.kick();
+        for (const relay of this.#relays) relay.kick();
         for (const listener of this.#listeners) listener(event);
       },
     });
@@ -87,17 +96,23 @@ export class Events {
   }
 
   status(): EventsStatus {
-    if (this.#relay === undefined) return { status: "disabled", enabled: false, consuming: false, lag: null };
+    if (this.#relays.length === 0) return { status: "disabled", enabled: false, consuming: false, lag: null };
     const consuming = this.#consumer !== undefined;
     const common = { enabled: true, consuming, lag: this.#lag?.total ?? this.#relayLag?.total ?? null };
-    if (!this.#relay.healthy) return { status: "warning", ...common, reason: "Events cannot be published; they wait in the outbox." };
+    if (this.#relays.some(({ healthy }) => !healthy))
+      return { status: "warning", ...common, reason: "Events cannot be published; they wait in the outbox." };
     if (this.#consumer?.healthy === false) return { status: "warning", ...common, reason: "Events cannot be read." };
     return { status: "ok", ...common };
   }
 
   /** Leaves the group and hands the relay over. */
   async close(): Promise<void> {
-    await Promise.all([this.stopConsumer(), this.#relay?.close()]);
+    await Promise.all([this.stopConsumer(), ...this.#relays.map((relay) => relay.close())]);
+  }
+
+  #tellWaiting(index: number, events: number): void {
+    this.#waiting[index] = events;
+    outboxEvents.set(this.#waiting.reduce((sum, each) => sum + each, 0));
   }
 
   async stopConsumer(): Promise<void> {

@@ -27,6 +27,8 @@ export interface RelayOptions {
   readonly pollMs?: number;
   /** @default 15000 */
   readonly leaseMs?: number;
+  /** Told how many events wait, whenever it looked. @default the gauge of the outbox */
+  readonly waiting?: (events: number) => void;
 }
 
 const defaults = {
@@ -77,6 +79,7 @@ export class OutboxRelay {
   readonly #lease: Lease;
   readonly #connect: () => Promise<EventPublisher>;
   readonly #pollMs: number;
+  readonly #waiting: (events: number) => void;
   readonly #stop = new AbortController();
   #publisher: EventPublisher | undefined;
   #wake: (() => void) | undefined;
@@ -91,6 +94,7 @@ export class OutboxRelay {
     this.#logger = options.logger;
     this.#connect = options.connect;
     this.#pollMs = options.pollMs ?? defaults.pollMs;
+    this.#waiting = options.waiting ?? ((events) => outboxEvents.set(events));
     this.#lease = new Lease(options.database, "event-relay", options.owner, options.leaseMs ?? defaults.leaseMs);
   }
 
@@ -173,10 +177,10 @@ export class OutboxRelay {
 
   /** A long outbox is counted at most once a second: counting it costs as much as sending a part of it. */
   async #observe(read: number): Promise<void> {
-    if (read < defaults.rows) outboxEvents.set(read);
+    if (read < defaults.rows) this.#waiting(read);
     else if (performance.now() - this.#countedAt > defaults.countEveryMs) {
       this.#countedAt = performance.now();
-      outboxEvents.set((await this.#database.get<{ count: number }>(COUNT, [defaults.countCap]))?.count ?? 0);
+      this.#waiting((await this.#database.get<{ count: number }>(COUNT, [defaults.countCap]))?.count ?? 0);
     }
   }
 

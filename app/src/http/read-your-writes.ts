@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { Request } from "express";
 import type { Cache } from "../cache/cache";
-import type { Database, Queries, WriteMark } from "../db/database";
+import type { Database, Queries, TenantDatabase, WriteMark } from "../db/database";
+import { homeOf } from "../db/shards/reach";
 import { TenantScope } from "../db/tenant";
 import { isMark, laterMark, UNSEEN } from "../db/write-mark";
 
@@ -41,12 +42,13 @@ const MARGIN_SECONDS = 120;
 /** What the request's company may see, by a replica where that is allowed. The one place where this is decided. */
 export function scopeOf(request: Request, database: Database, companyId: string): TenantScope {
   if (database.maxLagMs === undefined) return new TenantScope(database, companyId);
+  const home = homeOf(database, companyId);
   if (!isRead(request)) {
-    tellWriteMark(request, database);
+    tellWriteMark(request, home);
     return new TenantScope(database, companyId);
   }
   // One for the whole request: of two replicas, the second might see less than the first.
-  request.context.reader ??= readerOf(request, database);
+  request.context.reader ??= readerOf(request, home);
   return TenantScope.reading(database, companyId, request.context.reader);
 }
 
@@ -62,15 +64,16 @@ export async function cachedScopeOf(
   tags: readonly string[],
 ): Promise<TenantScope> {
   if (database.maxLagMs === undefined) return new TenantScope(database, companyId);
+  const home = homeOf(database, companyId);
   const mark = sentMark(request);
-  const reader = database.reader(mark === undefined || isMark(mark) ? mark : undefined);
-  if (reader === database || (await cache.isSeenBy(reader, { companyId }, tags))) return TenantScope.reading(database, companyId, reader);
+  const reader = home.reader(mark === undefined || isMark(mark) ? mark : undefined);
+  if (reader === home || (await cache.isSeenBy(reader, { companyId }, tags))) return TenantScope.reading(database, companyId, reader);
   // Counted with the reads that no replica was far enough for.
-  return TenantScope.reading(database, companyId, database.reader(UNSEEN));
+  return TenantScope.reading(database, companyId, home.reader(UNSEEN));
 }
 
 /** Lets the answer carry the mark of what this request writes, for {@link scopeOf} of the next one. */
-export function tellWriteMark(request: Request, database: Database): void {
+export function tellWriteMark(request: Request, database: TenantDatabase): void {
   const { maxLagMs } = database;
   if (maxLagMs === undefined) return;
   request.context.addHeaders ??= (list, contentType) => {
@@ -92,7 +95,7 @@ function isRead(request: Request): boolean {
   return request.method === "GET" || request.method === "HEAD";
 }
 
-function readerOf(request: Request, database: Database): Queries {
+function readerOf(request: Request, database: TenantDatabase): Queries {
   const mark = sentMark(request);
   if (mark !== undefined && isMark(mark)) return database.reader(mark);
   // Without a mark: a browser has not written for a while, and nobody knows about a program.

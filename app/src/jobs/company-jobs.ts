@@ -1,21 +1,13 @@
 import type { Database } from "../db/database";
 import { createId } from "../db/id";
+import { exceptCopies, findOnShards, onEachShard } from "../db/shards/reach";
 import { TenantScope } from "../db/tenant";
-import type { ListDefinition } from "../http/pagination";
 import { HttpProblem, keyReused } from "../http/problem";
 import type { Logger } from "../observability/logger";
 import { errorText } from "./definitions";
 import { parse } from "./embedded-store";
-import {
-  type JobQueue,
-  type JobRecord,
-  type JobState,
-  type JsonObject,
-  type Priority,
-  QUEUES,
-  type QueueName,
-  type SettledJob,
-} from "./queue";
+import type { JobQueue, JobRecord, SettledJob } from "./queue";
+import { type CompanyJobView, type CompanyPayload, isSame, type NewCompanyJob, present } from "./company-job";
 import { companyJobs, type CompanyJobRow, JOB_OUTCOMES } from "./tables";
 
 /** Open jobs one look compares with the queue at most. */
@@ -28,50 +20,6 @@ const RECONCILE_AGE_MS = 5000;
 const KEEP_MS = 30 * 24 * 3_600_000;
 
 const PURGE_ROWS = 500;
-
-export const JOB_LIST: ListDefinition<CompanyJobRow> = {
-  size: "medium",
-  sorts: ["createdAt"],
-  defaultSort: "-createdAt",
-  filters: { outcome: JOB_OUTCOMES, queue: QUEUES },
-};
-
-export interface NewCompanyJob {
-  readonly queue: QueueName;
-  readonly subjectId: string;
-  readonly createdBy: string;
-  readonly input: JsonObject;
-  readonly priority?: Priority;
-  readonly delayMs?: number;
-  /** The company's own; the same key in the same queue is the same job. */
-  readonly idempotencyKey?: string;
-}
-
-/** What a processor gets as its payload. */
-export interface CompanyPayload {
-  readonly companyId: string;
-  readonly createdBy: string;
-  readonly subjectId: string;
-  readonly input: JsonObject;
-}
-
-/** A job as the API shows it. Times are ISO 8601. */
-export interface CompanyJobView {
-  readonly id: string;
-  readonly queue: QueueName;
-  readonly status: JobState;
-  readonly priority: Priority;
-  readonly subjectId: string;
-  /** Percent. */
-  readonly progress: number;
-  readonly attempts: number | null;
-  readonly maxAttempts: number | null;
-  readonly result: JsonObject | null;
-  readonly error: string | null;
-  readonly createdBy: string;
-  readonly createdAt: string;
-  readonly finishedAt: string | null;
-}
 
 /** Told when a job is over, or open again; in the transaction that notes it. */
 export type JobListener = (
@@ -89,15 +37,15 @@ const OWNED = `id, queue, priority, payload, subject_id AS "subjectId", not_befo
   created_at AS "createdAt"`;
 
 /** Before every job. */
-const FIRST: Pick<OwnedRow, "createdAt" | "id"> = { createdAt: "", id: "" };
+const FIRST = { createdAt: "", id: "" };
 
 /**
  * Jobs of companies. A job is accepted by its row, in the transaction of what it belongs to; putting it into the queue comes after, and again
  * whenever the queue does not know an open job, so neither a queue that is away nor one that lost its memory loses a job.
  */
 export class CompanyJobs {
-  /** The job up to which open ones were compared with the queue. */
-  private compared = FIRST;
+  /** Of each database, the job up to which open ones were compared with the queue. */
+  private readonly compared = new WeakMap<Database, Pick<OwnedRow, "createdAt" | "id">>();
 
   constructor(
     private readonly database: Database,
@@ -212,14 +160,20 @@ export class CompanyJobs {
    * @returns jobs put into the queue.
    */
   async reconcile(now = Date.now()): Promise<number> {
-    const { createdAt, id } = this.compared;
-    const rows = await this.database.all<OwnedRow>(
+    const before = new Date(now - RECONCILE_AGE_MS).toISOString();
+    const added = await onEachShard(this.database, (shard) => this.reconcileShard(shard, before));
+    return added.reduce((sum, count) => sum + count, 0);
+  }
+
+  private async reconcileShard(shard: Database, before: string): Promise<number> {
+    const { createdAt, id } = this.compared.get(shard) ?? FIRST;
+    const rows = await shard.all<OwnedRow>(
       `SELECT ${OWNED} FROM company_jobs WHERE outcome = 'open' AND created_at < ? AND (created_at, id) > (?, ?)
-       ORDER BY created_at, id LIMIT ?`,
-      [new Date(now - RECONCILE_AGE_MS).toISOString(), createdAt, id, RECONCILE_ROWS],
+       ${exceptCopies(this.database)} ORDER BY created_at, id LIMIT ?`,
+      [before, createdAt, id, RECONCILE_ROWS],
     );
     // Also when one of these fails: it is looked at again in the next round.
-    this.compared = rows.length < RECONCILE_ROWS ? FIRST : (rows.at(-1) ?? FIRST);
+    this.compared.set(shard, rows.length < RECONCILE_ROWS ? FIRST : (rows.at(-1) ?? FIRST));
     let added = 0;
     for (const row of rows) {
       const record = await this.queue.get(row.id);
@@ -237,11 +191,13 @@ export class CompanyJobs {
   /** Deletes jobs that are over for a month. */
   async purge(now = Date.now()): Promise<void> {
     const before = new Date(now - KEEP_MS).toISOString();
-    for (const outcome of JOB_OUTCOMES.filter((each) => each !== "open")) {
-      const old = `SELECT id FROM company_jobs WHERE outcome = ? AND created_at < ? LIMIT ${PURGE_ROWS}`;
-      if ((await this.database.get<{ id: string }>(old, [outcome, before])) === undefined) continue;
-      await this.database.run(`DELETE FROM company_jobs WHERE id IN (${old})`, [outcome, before]);
-    }
+    const old = `SELECT id FROM company_jobs WHERE outcome = ? AND created_at < ? ${exceptCopies(this.database)} LIMIT ${PURGE_ROWS}`;
+    await onEachShard(this.database, async (shard) => {
+      for (const outcome of JOB_OUTCOMES.filter((each) => each !== "open")) {
+        if ((await shard.get<{ id: string }>(old, [outcome, before])) === undefined) continue;
+        await shard.run(`DELETE FROM company_jobs WHERE id IN (${old})`, [outcome, before]);
+      }
+    });
   }
 
   private async enqueue(row: Pick<CompanyJobRow, "id" | "queue" | "priority" | "payload" | "notBefore">): Promise<void> {
@@ -261,7 +217,8 @@ export class CompanyJobs {
     },
     state: SettledJob["state"] | "open",
   ): Promise<boolean> {
-    const row = await this.database.get<OwnedRow>(`SELECT ${OWNED} FROM company_jobs WHERE id = ? AND outcome = ?`, [id, from]);
+    const find = `SELECT ${OWNED} FROM company_jobs WHERE id = ? AND outcome = ?`;
+    const row = await findOnShards(this.database, (shard) => shard.get<OwnedRow>(find, [id, from]));
     if (row === undefined) return false;
     return new TenantScope(this.database, row.companyId).transaction(async (inside) => {
       const { outcome, result, error, finished } = to;
@@ -297,30 +254,4 @@ export class CompanyJobs {
       return undefined;
     }
   }
-}
-
-/** Whether the same user asked for the same: a job of somebody else, or of other figures, is no answer to this request. */
-function isSame(known: CompanyJobRow, job: NewCompanyJob): boolean {
-  const { createdBy, priority, payload } = known;
-  const sameInput = JSON.stringify(parse(payload)?.["input"]) === JSON.stringify(job.input);
-  return sameInput && createdBy === job.createdBy && priority === (job.priority ?? "normal");
-}
-
-function present(row: CompanyJobRow, record: JobRecord | undefined): CompanyJobView {
-  const isOpen = row.outcome === "open";
-  return {
-    id: row.id,
-    queue: row.queue,
-    status: row.outcome === "open" ? (record?.state ?? (row.notBefore === null ? "waiting" : "delayed")) : row.outcome,
-    priority: row.priority,
-    subjectId: row.subjectId,
-    progress: row.outcome === "completed" ? 100 : (record?.progress ?? 0),
-    attempts: record?.attemptsStarted ?? null,
-    maxAttempts: record?.maxAttempts ?? null,
-    result: row.result === null ? (isOpen ? (record?.result ?? null) : null) : (parse(row.result) ?? null),
-    error: row.error ?? (isOpen ? (record?.error ?? null) : null),
-    createdBy: row.createdBy,
-    createdAt: row.createdAt,
-    finishedAt: row.finishedAt,
-  };
 }

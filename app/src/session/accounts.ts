@@ -2,11 +2,12 @@ import type { Company } from "../companies/companies";
 import { getCompany } from "../companies/companies";
 import type { Database } from "../db/database";
 import { createId } from "../db/id";
+import { homeOf } from "../db/shards/reach";
 import { companies, users, type UserRow } from "../db/tables";
 import { TenantScope } from "../db/tenant";
 import { HttpProblem } from "../http/problem";
 import type { User } from "../users/users";
-import { createUser, getUser } from "../users/users";
+import { createUser, getUser, loginTaken } from "../users/users";
 import type { PasswordCost } from "./password";
 import { decoyHash, DEFAULT_COST, hashPassword, needsRehash, verifyPassword } from "./password";
 import { endSessions, type Session, type SessionStore } from "./session-store";
@@ -68,6 +69,8 @@ export class Accounts {
     const passwordHash = await this.hash(password);
     const companyId = createId();
     const now = new Date().toISOString();
+    await this.#database.admitCompany?.(companyId);
+    await this.claimLogin(email, companyId);
     const user = await new TenantScope(this.#database, companyId).transaction(async (scope) => {
       await scope
         .table(companies)
@@ -79,7 +82,7 @@ export class Accounts {
 
   /** @throws HttpProblem, the same for an unknown address, a wrong password and a deactivated user, after about the same time. */
   async logIn(email: string, password: string): Promise<SignedIn> {
-    const found = await this.#database.get<LoginRow>(FIND_LOGIN, [email]);
+    const found = await this.#findLogin(email);
     const matches = await verifyPassword(password, found?.passwordHash ?? this.#decoy);
     if (found === undefined || !matches || found.status !== "active") {
       throw new HttpProblem("invalid-credentials", "The e-mail address or the password is wrong.");
@@ -96,7 +99,8 @@ export class Accounts {
    * @throws HttpProblem when the current password is wrong.
    */
   async changePassword({ companyId, userId }: Session, current: string, password: string): Promise<SignedIn> {
-    const found = await this.#database.get<{ readonly passwordHash: string }>(FIND_PASSWORD, [companyId, userId]);
+    const home = homeOf(this.#database, companyId);
+    const found = await home.get<{ readonly passwordHash: string }>(FIND_PASSWORD, [companyId, userId]);
     if (!(await verifyPassword(current, found?.passwordHash ?? this.#decoy))) {
       throw new HttpProblem("invalid-credentials", "The current password is wrong.", {
         errors: [{ field: "currentPassword", allowed: "the password of the account" }],
@@ -118,6 +122,7 @@ export class Accounts {
   async createPlatformAdmin({ name, email, password }: Omit<SignUp, "companyName">): Promise<User> {
     const passwordHash = await this.hash(password);
     const now = new Date().toISOString();
+    await this.claimLogin(email, PLATFORM_COMPANY_ID);
     return new TenantScope(this.#database, PLATFORM_COMPANY_ID).transaction(async (scope) => {
       const table = scope.table(companies);
       if ((await table.find(PLATFORM_COMPANY_ID)) === undefined) {
@@ -126,6 +131,24 @@ export class Accounts {
       }
       return createUser(scope, { email, name, role: "admin", passwordHash, platformAdmin: 1 });
     });
+  }
+
+  /**
+   * To be called before a user is made, outside of its transaction: users of other databases are not seen by the one that is to have it.
+   * @throws HttpProblem when another company has a user of this address.
+   */
+  async claimLogin(email: string, companyId: string): Promise<void> {
+    if ((await this.#database.claimLogin?.(email, companyId)) === false) throw loginTaken(email);
+  }
+
+  /** Of several databases, the first one tells the company. */
+  async #findLogin(email: string): Promise<LoginRow | undefined> {
+    if (this.#database.companiesOfLogin === undefined) return this.#database.get<LoginRow>(FIND_LOGIN, [email]);
+    for (const companyId of await this.#database.companiesOfLogin(email)) {
+      const found = await homeOf(this.#database, companyId).get<LoginRow>(FIND_LOGIN, [email]);
+      if (found?.companyId === companyId) return found;
+    }
+    return undefined;
   }
 
   async #signIn(companyId: string, userId: string): Promise<SignedIn> {

@@ -1,4 +1,5 @@
-import { type Database, DatabaseBusyError, DatabaseUnavailableError } from "../db/database";
+import { type Database, DatabaseBusyError, DatabaseUnavailableError, type Queries } from "../db/database";
+import { exceptCopies, findOnShards, homeOf, shardsOf } from "../db/shards/reach";
 import { sessions, type Role } from "../db/tables";
 import { TenantScope } from "../db/tenant";
 import { UnchangedMemo } from "../db/unchanged";
@@ -82,7 +83,6 @@ const FIND = `SELECT s.company_id AS "companyId", s.user_id AS "userId", u.role 
 
 const SLIDE = "UPDATE sessions SET expires_at = ? WHERE id_hash = ? AND expires_at < ?";
 const END = "DELETE FROM sessions WHERE id_hash = ?";
-const PURGE = "DELETE FROM sessions WHERE id_hash IN (SELECT id_hash FROM sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)";
 
 /** How a {@link SessionStore} is put together. */
 export interface SessionStoreOptions {
@@ -99,6 +99,7 @@ export class SessionStore {
   readonly #now: () => number;
   readonly #shared: SharedSessions | undefined;
   readonly #unchanged: UnchangedMemo<Session>;
+  readonly #purge: string;
   #slideAt = Number.NaN;
   #slideNotBefore = -Infinity;
   #slideText = "";
@@ -110,14 +111,16 @@ export class SessionStore {
     this.#now = now;
     this.#shared = shared;
     this.#unchanged = new UnchangedMemo(database, MOST_REMEMBERED);
+    this.#purge = `DELETE FROM sessions WHERE id_hash IN
+      (SELECT id_hash FROM sessions WHERE expires_at <= ? ${exceptCopies(database)} ORDER BY expires_at LIMIT ?)`;
   }
 
   /** Starts a session of an active user; `token` is shown to the client once and stored nowhere. */
   async create(companyId: string, userId: string): Promise<{ readonly token: string; readonly expiresAt: string }> {
-    const { token, idHash } = this.#signer.create();
+    const { token, idHash } = this.#signer.create(this.#database.ofCompany === undefined ? undefined : companyId);
     const expiresAt = this.#expiry();
-    const ended = await this.#database.transaction(async (transaction) => {
-      await transaction.run(PURGE, [this.#iso(0), EXPIRED_PER_LOGIN]);
+    const ended = await homeOf(this.#database, companyId).transaction(async (transaction) => {
+      await transaction.run(this.#purge, [this.#iso(0), EXPIRED_PER_LOGIN]);
       const table = new TenantScope(this.#database, companyId, transaction).table(sessions);
       const newest = { where: { userId }, sort: "createdAt", descending: true } as const;
       const tooMany = await table.page({ ...newest, limit: MOST_SESSIONS_PER_USER, offset: MOST_SESSIONS_PER_USER - 1 });
@@ -153,7 +156,7 @@ export class SessionStore {
     if (idHash === undefined) return undefined;
     const copy = await this.#shared?.read(idHash);
     if (copy !== undefined && this.#now() - copy.checkedAt < SLIDE_INTERVAL_MS) return copy;
-    const session = await this.#read(idHash);
+    const session = await this.#read(idHash, token);
     if (this.#shared === undefined) return session;
     if (session !== undefined) await this.#shared.write(idHash, { ...session, checkedAt: this.#now() });
     // A copy without its session is from before the session ended.
@@ -165,7 +168,14 @@ export class SessionStore {
   async end(token: string): Promise<void> {
     const idHash = this.#signer.verify(token);
     if (idHash === undefined) return;
-    await this.#database.run(END, [idHash]);
+    if (this.#database.shards === undefined) await this.#database.run(END, [idHash]);
+    else {
+      // In the company's own database, under its lock: deleted in each, a move could carry it past the one that was asked first.
+      const owner = 'SELECT company_id AS "companyId" FROM sessions WHERE id_hash = ?';
+      const find = (shard: Queries) => shard.get<{ companyId: string }>(owner, [idHash]);
+      const companyId = this.#signer.companyOf(token) ?? (await findOnShards(this.#database, find))?.companyId;
+      if (companyId !== undefined) await homeOf(this.#database, companyId).run(END, [idHash]);
+    }
     await this.forget([idHash]);
   }
 
@@ -198,26 +208,43 @@ export class SessionStore {
   async alive(idHashes: readonly string[]): Promise<ReadonlySet<string>> {
     if (idHashes.length === 0) return new Set();
     const marks = idHashes.map(() => "?").join(", ");
-    const sql = `SELECT s.id_hash AS "idHash" FROM sessions s JOIN users u ON u.company_id = s.company_id AND u.id = s.user_id
+    // Beside a fence it may be a copy, of which only the company's own database knows whether it still holds.
+    const fenced =
+      this.#database.shards === undefined
+        ? ""
+        : `, s.company_id AS "companyId", EXISTS (SELECT 1 FROM shard_fences f WHERE f.company_id = s.company_id) AS "fenced"`;
+    const sql = `SELECT s.id_hash AS "idHash"${fenced} FROM sessions s JOIN users u ON u.company_id = s.company_id AND u.id = s.user_id
       WHERE s.id_hash IN (${marks}) AND s.expires_at > ? AND u.status = 'active'`;
     // A shared copy may have been used without the database hearing of it for as long as this.
-    const found = await this.#database.all<{ idHash: string }>(sql, [...idHashes, this.#iso(-SLIDE_INTERVAL_MS)]);
-    return new Set(found.map(({ idHash }) => idHash));
+    const parameters = [...idHashes, this.#iso(-SLIDE_INTERVAL_MS)];
+    const asked = shardsOf(this.#database).map((shard) =>
+      shard.all<{ idHash: string; companyId?: string; fenced?: 0 | 1 }>(sql, parameters),
+    );
+    const answers = await Promise.allSettled(asked);
+    const rows = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+    const holds = await Promise.all(
+      rows.map(async ({ idHash, companyId, fenced: isFenced }) => isFenced !== 1 || (await this.#find(idHash, companyId)) !== undefined),
+    );
+    const found = new Set(rows.filter((_, index) => holds[index]).map(({ idHash }) => idHash));
+    const failure = answers.find((answer) => answer.status === "rejected");
+    // What was not found may be in the database that did not answer.
+    if (failure !== undefined && found.size < idHashes.length) throw failure.reason;
+    return found;
   }
 
-  async #read(idHash: string): Promise<Session | undefined> {
+  async #read(idHash: string, token: string): Promise<Session | undefined> {
     const known = this.#young(idHash);
     if (known !== undefined) return known;
     const slideBelow = this.#slideBelow();
     const session = await this.#unchanged.read(idHash, async () => {
-      const found = await this.#database.get<SessionUser>(FIND, [idHash, this.#iso(0)]);
+      const found = await this.#find(idHash, this.#signer.companyOf(token));
       return found && { ...found, platformAdmin: found.platformAdmin === 1 };
     });
     if (session === undefined || session.expiresAt >= slideBelow) return session;
     if (this.#now() < this.#slideNotBefore) return session;
     const expiresAt = this.#expiry();
     try {
-      await this.#database.run(SLIDE, [expiresAt, idHash, slideBelow]);
+      await homeOf(this.#database, session.companyId).run(SLIDE, [expiresAt, idHash, slideBelow]);
     } catch (error) {
       if (!(error instanceof DatabaseBusyError || error instanceof DatabaseUnavailableError)) throw error;
       // The session was read, so reads go on while writes are held; its end moves with a later request.
@@ -225,6 +252,16 @@ export class SessionStore {
       return session;
     }
     return { ...session, expiresAt, prolonged: true };
+  }
+
+  /** @param companyId of the token; `undefined` of those from when there was one database, which may be in any now. */
+  async #find(idHash: string, companyId: string | undefined): Promise<SessionUser | undefined> {
+    const parameters = [idHash, this.#iso(0)];
+    if (companyId !== undefined) return homeOf(this.#database, companyId).get<SessionUser>(FIND, parameters);
+    const found = await findOnShards(this.#database, (shard) => shard.get<SessionUser>(FIND, parameters));
+    // While a company moves there is a copy of it, in which what was ended may be there still.
+    if (found === undefined || this.#database.shards === undefined) return found;
+    return homeOf(this.#database, found.companyId).get<SessionUser>(FIND, parameters);
   }
 
   #young(idHash: string): Session | undefined {

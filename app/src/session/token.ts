@@ -3,8 +3,11 @@ import { latest } from "../bounded";
 
 const ID_BYTES = 32;
 
-/** A session id and its signature, `id.signature` in base64url; 32 bytes each are 43 characters. */
-const TOKEN = /^([\w-]{43})\.([\w-]{43})$/;
+/**
+ * A session id and its signature, `id.signature` in base64url; 32 bytes each are 43 characters. Between them may be the company, which is
+ * signed as well: where there are several databases, it leads to the one with the session.
+ */
+const TOKEN = /^([\w-]{43})(?:\.([\w-]{1,64}))?\.([\w-]{43})$/;
 
 /** Tokens whose signature was checked and found good, kept so that a busy session is not hashed twice a request; about 300 bytes each. */
 const MOST_VERIFIED = 10_000;
@@ -30,20 +33,28 @@ export class TokenSigner {
     this.#signingKey = first;
   }
 
-  create(): { readonly token: string; readonly idHash: string } {
+  /** @param companyId becomes part of the token, which is longer by it. @default none */
+  create(companyId?: string): { readonly token: string; readonly idHash: string } {
     const id = randomBytes(ID_BYTES).toString("base64url");
-    return { token: `${id}.${sign(this.#signingKey, id).toString("base64url")}`, idHash: hashId(id) };
+    const signed = companyId === undefined ? id : `${id}.${companyId}`;
+    return { token: `${signed}.${sign(this.#signingKey, signed).toString("base64url")}`, idHash: hashId(id) };
+  }
+
+  /** The company in a token that {@link verify} found good; `undefined` when it has none. */
+  companyOf(token: string): string | undefined {
+    return TOKEN.exec(token)?.[2];
   }
 
   /** The hash under which the session is stored, or `undefined` for anything that none of the secrets signed. */
   verify(token: string): string | undefined {
     const known = this.#verified.get(token);
     if (known !== undefined) return known;
-    const [, id, signature] = TOKEN.exec(token) ?? [];
+    const [, id, companyId, signature] = TOKEN.exec(token) ?? [];
     if (id === undefined || signature === undefined) return undefined;
     const given = Buffer.from(signature, "base64url");
+    const signed = companyId === undefined ? id : `${id}.${companyId}`;
     // Every key is tried, so that the time does not tell which one fitted.
-    const fits = this.#keys.map((key) => matches(given, sign(key, id)));
+    const fits = this.#keys.map((key) => matches(given, sign(key, signed)));
     if (!fits.includes(true)) return undefined;
     const idHash = hashId(id);
     this.#verified.set(token, idHash);

@@ -1,5 +1,6 @@
 import { assetDirectory } from "../assets";
 import { type Migration, readMigrations } from "../db/migrate";
+import { FIRST_SHARD } from "../db/shards/directory";
 import { TargetFilledError, TransferError } from "./failure";
 import type { Reader, Table, TableState } from "./store";
 import { CARRIED_TABLES, LEFT_TABLES, OWN_TABLES } from "./tables";
@@ -57,6 +58,30 @@ export async function checkUnlisted(source: Reader, leave: readonly string[]): P
     `the source ${source.name} has tables that are not the app's and would stay behind: ${unlisted.join(", ")}`,
     `If that is meant, say so: ${unlisted.map((name) => `--leave ${name}`).join(" ")}`,
   );
+}
+
+/** What tells that a database is one of several with companies in others, and the column with their name. */
+const SHARD_NAMES = { shard_name: "name", company_shards: "shard" } as const;
+
+const SHARD_ROWS = 5000;
+
+/** @throws TransferError when the source is one of several databases, and what is in the others would stay behind. */
+export async function checkUndivided(source: Reader): Promise<void> {
+  for (const [name, column] of Object.entries(SHARD_NAMES)) {
+    const table = await source.describe(name);
+    const indexOf = (wanted: string | undefined): number => table.columns.findIndex((each) => each.name === wanted);
+    const [shard, key] = [indexOf(column), indexOf(table.key[0])];
+    for (let rows = await source.read(table, undefined, SHARD_ROWS); rows.length > 0;) {
+      const other = rows.find((row) => row[shard] !== FIRST_SHARD)?.[shard] ?? undefined;
+      if (other !== undefined) {
+        throw new TransferError(
+          `the source ${source.name} is one of several databases (DATABASE_SHARDS), and companies are in "${other}" too, while a transfer carries one`,
+          `Move every company to "${FIRST_SHARD}" with "node main.js move-company" first, and transfer the database of DATABASE_URL`,
+        );
+      }
+      rows = await source.read(table, [rows.at(-1)?.[key] ?? null], SHARD_ROWS);
+    }
+  }
 }
 
 /** Tables that hold other rows than a transfer put there. @param copied what it put there; @default nothing */

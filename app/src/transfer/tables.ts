@@ -41,6 +41,12 @@ export const LEFT_TABLES: Readonly<Record<string, string>> = {
   leases: "who held a lease belongs to the deployment that is left; a lease ends by itself",
   queued_jobs: "the queue of the deployment that is left; the app puts every job without an outcome (company_jobs) into its new queue",
   paused_queues: "a pause is of the queue that is left; pause the new one if it is still wanted",
+  company_shards: "where companies are among several databases is of the deployment that is left; what is carried is in one",
+  company_logins: "users are found by their address again where they are carried to",
+  shard_fences: "moves between several databases are of the deployment that is left",
+  shard_moves: "moves between several databases are of the deployment that is left",
+  shard_changes: "moves between several databases are of the deployment that is left",
+  shard_name: "which of several databases one is, is written by its own migrations",
   redis_fence: "not copied but raised above both sides, so that nothing an old Redis still holds is ever believed",
 };
 

@@ -1,4 +1,4 @@
-import { checkEmpty, checkMigrations, checkUnlisted, commonTable } from "./checks";
+import { checkEmpty, checkMigrations, checkUndivided, checkUnlisted, commonTable } from "./checks";
 import { TransferError, TransferStopped } from "./failure";
 import { Meter, type TransferProgress } from "./progress";
 import type { Reader, Table, TableState, TransferState, Writer } from "./store";
@@ -67,6 +67,7 @@ export async function transfer(source: Reader, target: Writer, options: Transfer
   if (source.name === target.name) throw new TransferError(`source and target are the same database, ${source.name}`);
   await checkMigrations(source, "source");
   await checkUnlisted(source, leave);
+  await checkUndivided(source);
   const hasSchema = await checkMigrations(target, "target");
   const before = hasSchema ? await target.state() : undefined;
   if (before?.state === "complete" && before.source === source.name && options.earlier !== "refuse")

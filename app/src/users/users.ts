@@ -52,14 +52,19 @@ export async function createUser(scope: TenantScope, user: NewUser): Promise<Use
     await scope.table(users).insert(row);
   } catch (error) {
     if (error instanceof ConstraintError && error.columns.includes("users.email")) {
-      throw new HttpProblem("conflict", "This e-mail address already has an account.", {
-        errors: [{ field: "email", value: user.email, allowed: "an address without an account" }],
-      });
+      throw loginTaken(user.email);
     }
     throw error;
   }
   await publish(scope, { type: "user.created", payload: { user: { id: row.id, name: row.name, role: row.role } } });
   return presentUser(row);
+}
+
+/** The refusal of an address that a user has. */
+export function loginTaken(email: string): HttpProblem {
+  return new HttpProblem("conflict", "This e-mail address already has an account.", {
+    errors: [{ field: "email", value: email, allowed: "an address without an account" }],
+  });
 }
 
 /** @throws HttpProblem when the company has no such user. */

@@ -8,7 +8,7 @@ import { DOCUMENT_LIST } from "../../../app/src/documents/documents";
 import { EXAM_LIST } from "../../../app/src/exams/exams";
 import { FILING_LIST } from "../../../app/src/filings/filings";
 import type { ListDefinition } from "../../../app/src/http/pagination";
-import { JOB_LIST } from "../../../app/src/jobs/company-jobs";
+import { JOB_LIST } from "../../../app/src/jobs/company-job";
 import { companyJobs } from "../../../app/src/jobs/tables";
 import { ORDER_LIST } from "../../../app/src/orders/orders";
 import { PATIENT_LIST } from "../../../app/src/patients/patients";

@@ -2,16 +2,16 @@ import { setTimeout as delay } from "node:timers/promises";
 import assert from "node:assert/strict";
 import type { Database } from "../../../app/src/db/database";
 import { createId } from "../../../app/src/db/id";
+import { homeOf } from "../../../app/src/db/shards/reach";
 import { TenantScope } from "../../../app/src/db/tenant";
 import type { DomainEvent, NewEvent, PublishedEvent } from "../../../app/src/events/event";
 import { connectEvents, publish } from "../../../app/src/events/outbox";
 import type { EventPublisher, OutboxRecord } from "../../../app/src/events/relay";
 
 /** A company to publish events of. */
-export async function createCompany(database: Database): Promise<TenantScope> {
-  const id = createId();
+export async function createCompany(database: Database, id = createId()): Promise<TenantScope> {
   const now = new Date().toISOString();
-  await database.run(
+  await homeOf(database, id).run(
     "INSERT INTO companies (id, name, plan, last_order_number, created_at, updated_at) VALUES (?, 'Test', 'FREE', 0, ?, ?)",
     [id, now, now],
   );

@@ -7,6 +7,7 @@ import { createApp } from "../../../app/src/app";
 import type { ClusterStatus } from "../../../app/src/cluster/types";
 import { loadConfig } from "../../../app/src/config";
 import { closeContainer, createContainer, prepare, type Container, type Instance } from "../../../app/src/container";
+import type { Database } from "../../../app/src/db/database";
 import { registry } from "../../../app/src/observability/metrics";
 import { listen, type AppServer } from "../../../app/src/server";
 import type { PostgresUrls } from "../../support/services/postgres";
@@ -62,9 +63,13 @@ export class TestApp {
     private started: { readonly container: Container; readonly server: AppServer } | undefined,
   ) {}
 
-  static async start(environment: Readonly<Record<string, string>> = {}): Promise<TestApp> {
+  /** @param database puts something in front of its database. @default nothing */
+  static async start(
+    environment: Readonly<Record<string, string>> = {},
+    database?: (opened: Database, directory: string) => Promise<Database>,
+  ): Promise<TestApp> {
     const app = new TestApp(mkdtempSync(path.join(tmpdir(), "phased-app-")), await freshPostgres(), undefined);
-    await app.run(environment);
+    await app.run(environment, database);
     return app;
   }
 
@@ -83,7 +88,10 @@ export class TestApp {
   }
 
   /** Starts on the same data directory and database, again after {@link stop}. */
-  async run(environment: Readonly<Record<string, string>> = {}): Promise<void> {
+  async run(
+    environment: Readonly<Record<string, string>> = {},
+    database?: (opened: Database, directory: string) => Promise<Database>,
+  ): Promise<void> {
     const config = loadConfig({
       NODE_ENV: "test",
       HOST: "127.0.0.1",
@@ -114,7 +122,10 @@ export class TestApp {
       },
       metricsText: () => registry.metrics(),
     };
-    const container = await createContainer(config, { workerId: 1, clustered: false }, instance, { logger, passwordCost: PASSWORD_COST });
+    const container = await createContainer(config, { workerId: 1, clustered: false }, instance, {
+      ...{ logger, passwordCost: PASSWORD_COST },
+      ...(database !== undefined && { database: (opened: Database) => database(opened, this.directory) }),
+    });
     const server = await listen(container, createApp(container));
     container.state.ready = true;
     this.started = { container, server };

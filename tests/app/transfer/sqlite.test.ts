@@ -177,6 +177,25 @@ describe("F1 A10 a transfer between two databases", () => {
       assert.equal((await run(files, { leave: ["mine"] })).outcome, "complete");
     }));
 
+  it("A17 refuses a source that is one of several databases, until every company is in the first one", () =>
+    withSource(async (files) => {
+      const change = (sql: string) => onDatabase(files.from, (source) => source.transaction((transaction) => transaction.script(sql)));
+      const refused = {
+        message: `the source sqlite:${files.from} is one of several databases (DATABASE_SHARDS), and companies are in "s2" too, while a transfer carries one`,
+        hint: /^Move every company to "first" with "node main.js move-company" first/,
+      };
+      await change("INSERT INTO shard_name (id, name) VALUES (1, 's2')");
+      await assert.rejects(run(files), refused, "one of the others, without the directory");
+      await change("UPDATE shard_name SET name = 'first'");
+      // More than are read at once.
+      await change(`WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 5001)
+        INSERT INTO company_shards (company_id, shard) SELECT printf('c%05d', n), 'first' FROM number`);
+      await change("UPDATE company_shards SET shard = 's2' WHERE company_id = 'c05001'");
+      for (const dryRun of [true, false]) await assert.rejects(run(files, { dryRun }), refused);
+      await change("UPDATE company_shards SET shard = 'first'");
+      assert.equal((await run(files)).outcome, "complete");
+    }));
+
   it("a source that changed while the transfer was interrupted is noticed, and --restart copies it anew", () =>
     withSource(async (files) => {
       await assert.rejects(run(files, {}, failingAt(30, { steps: 0 })), /crash at/);

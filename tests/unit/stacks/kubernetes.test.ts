@@ -107,6 +107,48 @@ describe("phase cloud on any Kubernetes cluster", function () {
     for (const { name, plain } of recorder.resources) assert.doesNotMatch(plain, /canary-value-of-/, name);
   });
 
+  it("A17 further databases for companies reach the app as files, their owners the migration, and pods their ports", async () => {
+    const further = {
+      databaseShards:
+        "s2=postgres://app:canary-value-of-app@pooler-2.example.com:6433/shop, s3=postgres://app:canary-value-of-app@db-3.example.com/shop",
+      databaseShardsMigration:
+        "s2=postgres://owner:canary-value-of-owner-2@db-2.example.com:5434/shop,s3=postgres://owner:canary-value-of-owner-3@db-3.example.com/shop",
+      databaseShardsRead:
+        "s2=postgres://app:canary-value-of-app@r-2a.example.com:5435/shop,s2=postgres://app:canary-value-of-app@r-2b.example.com:5435/shop",
+    };
+    const { recorder } = await run({}, { ...SECRETS, ...further });
+    const valueIn = (name: string, key: string): unknown => (recorder.get(name).inputs["stringData"] as Record<string, unknown>)[key];
+    assert.equal(valueIn("app-secrets-secret", "database_shards"), further.databaseShards);
+    assert.equal(valueIn("app-secrets-secret", "database_shards_replicas"), further.databaseShardsRead);
+    assert.equal(valueIn("migrations-secrets-secret", "database_shards"), further.databaseShardsMigration);
+    assert.doesNotMatch(JSON.stringify(recorder.get("app-secrets-secret").inputs["stringData"]), /owner/);
+    const { data } = recorder.get("web-environment").inputs as { data: Record<string, string> };
+    assert.equal(data["DATABASE_SHARDS_FILE"], "/run/secrets/database_shards");
+    const policies = manifestsYaml(recorder.resources.filter(({ type }) => type.includes("NetworkPolicy")));
+    for (const port of [5432, 6432, 6433, 5434, 5435]) assert.match(policies, new RegExp(`port: ${port}\\b`), `port ${port}`);
+    for (const { name, plain } of recorder.resources) assert.doesNotMatch(plain, /canary-value-of-/, name);
+  });
+
+  it("A17 refuses databases that do not go together, and shows no address", async () => {
+    const shards = { ...SECRETS, databaseShards: "s2=postgres://app:canary-value-of-app@db-2.example.com/shop" };
+    const owners = { ...shards, databaseShardsMigration: "s2=postgres://owner:canary-value-of-owner@db-2.example.com/shop" };
+    const refused = async (secrets: Readonly<Record<string, string>>): Promise<string> => {
+      const told = await refusal({}, secrets);
+      assert.doesNotMatch(told, /canary/);
+      return told;
+    };
+    assert.match(await refused(shards), /databaseMigrationUrl and databaseShardsMigration do not name the owner of every database/);
+    const other = { ...owners, databaseShards: "s2=postgres://app:canary-value-of-x@db-2.example.com/shop" };
+    assert.match(await refused(other), /databaseShards has another login for "s2" than databaseUrl/);
+    for (const databaseShards of ["postgres://app:canary-value-of-app@db-2.example.com/shop", "first=postgres://db-2.example.com/shop"]) {
+      assert.match(await refused({ ...SECRETS, databaseShards }), /databaseShards is not usable; allowed: addresses of further databases/);
+    }
+    const read = { ...owners, databaseShardsRead: "s3=postgres://app:canary-value-of-app@r-3.example.com/shop" };
+    assert.match(await refused(read), /databaseShardsRead has "s3", which is not in databaseShards; allowed: s2\./);
+    const plain = await refusal({ databaseShards: shards.databaseShards }, SECRETS);
+    assert.match(plain, /databaseShards is set in plain text/);
+  });
+
   it("A14 gives authorities of one's own to all pods as files, which the app is told of", () =>
     inDirectory(async (directory) => {
       const file = path.join(directory, "ca.pem");

@@ -1,6 +1,7 @@
 import { Router, type Request } from "express";
 import { z } from "zod";
 import type { Container } from "../../container";
+import { homeOf } from "../../db/shards/reach";
 import { companyReport, metricsSummaryReport, problemsReport } from "../../observability/tenant-metrics-report";
 import { HttpProblem } from "../problem";
 import { sendJson } from "../respond";
@@ -26,7 +27,8 @@ export function adminMetricsRoutes({ database, tenantMetricsFlush }: Pick<Contai
 
   router.get("/company/:id", async (request, response) => {
     refuseQuery(request);
-    const company = await database.get<{ id: string; name: string; plan: string }>(FIND_COMPANY, [pathId(request)]);
+    const id = pathId(request);
+    const company = await homeOf(database, id).get<{ id: string; name: string; plan: string }>(FIND_COMPANY, [id]);
     if (company === undefined) throw new HttpProblem("not-found", "There is no such company.");
     await tenantMetricsFlush.flush();
     sendJson(request, response, 200, await companyReport(database, company, Date.now()));

@@ -3,7 +3,7 @@ import { Router } from "express";
 import { z } from "zod";
 import type { Container } from "../../container";
 import { createId } from "../../db/id";
-import { JOB_LIST, type CompanyJobView } from "../../jobs/company-jobs";
+import { JOB_LIST, type CompanyJobView } from "../../jobs/company-job";
 import { type JobRecord, PRIORITIES, type QueueName, QUEUES } from "../../jobs/queue";
 import { companyJobs } from "../../jobs/tables";
 import { idempotencyKey } from "../create";

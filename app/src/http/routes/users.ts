@@ -38,6 +38,7 @@ export function userRoutes(container: Container): Router {
   router.post("/", jsonBody(), async (request, response) => {
     const { password: clear, ...user } = validate(newUserSchema, request.body, "The request body");
     const passwordHash = await accounts.hash(clear);
+    await accounts.claimLogin(user.email, sessionOf(request).companyId);
     const created = await tenantOf(request, database).transaction((inside) => createUser(inside, { ...user, passwordHash }));
     sendJson(request, response, 201, created, { location: `/api/users/${created.id}`, ...contentHeaders(created) });
   });

@@ -9,7 +9,7 @@ import { type DocumentRow, documents } from "../../documents/tables";
 import { taxComputationRow } from "../../tax/computations";
 import type { OcrSettings } from "../../ocr/recogniser";
 import { FILING_STATUSES, MOST_TAX_CENTS, TAX_YEARS } from "../../tax/schedule";
-import type { CompanyPayload } from "../company-jobs";
+import type { CompanyPayload } from "../company-job";
 import { type Job, type JobContext, PermanentJobError, type Processor, type Processors } from "../queue";
 import { cutText, type ExtractedText } from "../text";
 import type { Threads } from "../threads";
