@@ -220,7 +220,7 @@ export function setConfig(stack: string, settings: readonly string[], file: stri
   const [problem] = document.errors;
   if (problem !== undefined) throw notYaml(file, problem.message);
   // "config:" with nothing below it.
-  if (document.get("config") === null) document.delete("config");
+  if (document.has("config") && document.get("config") === undefined) document.delete("config");
   for (const setting of settings) {
     const [, key, value] = /^([\w:-]+)=(.*)$/s.exec(setting) ?? [];
     if (key === undefined || value === undefined) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import cluster, { type Worker } from "node:cluster";
+import cluster, { Worker } from "node:cluster";
 import { receiveFromWorker } from "../../../app/src/cluster/channel";
 import type { FromPrimary } from "../../../app/src/cluster/ipc";
 import { countConnectionsInPrimary } from "../../../app/src/realtime/user-slots";
@@ -15,7 +15,7 @@ describe("D7 places of users over all workers of an instance", () => {
       return answers[0];
     };
     const answered = (value: boolean): FromPrimary => ({ phased: "channel-answers", answers: [{ id: 1, value }] });
-    const dead = { id: 7 } as Worker;
+    const dead = Object.assign(Object.create(Worker.prototype) as Worker, { id: 7 });
     assert.deepEqual(take(7), answered(true));
     assert.deepEqual(take(8), answered(false));
     cluster.emit("exit", dead, 0, "SIGKILL");
