@@ -15,7 +15,8 @@ import { appSettings, appSource, consoleUrl, imageSource, loadBalancer } from ".
 import type { PhaseOutputs } from "./outputs";
 import { carriesRows, moveAttempt } from "./local/move-attempt";
 import { dockerHost } from "./local/preflight";
-import { currentCluster, postgresVolumes } from "./local/primary";
+import { currentCluster } from "./local/primary";
+import { postgresVolumes } from "./local/volumes";
 
 /** What is given up, and how to say that it is meant. */
 const LEAVING =

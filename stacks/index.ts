@@ -7,10 +7,12 @@ import { type PhaseOutputs, stackOutputs } from "./outputs";
 const phases: Record<Phase, (config: StackConfig) => Promise<PhaseOutputs>> = {
   cluster: async (config) => (await import("./cluster.js")).cluster(config),
   database: async (config) => (await import("./database.js")).database(config),
-  cloud: async (config) =>
-    config.cloudRuntime === "kubernetes"
+  cloud: async (config) => {
+    await (await import("./local/volumes.js")).checkNothingOnDocker();
+    return config.cloudRuntime === "kubernetes"
       ? (await import("./kubernetes.js")).kubernetes(config)
-      : (await import("./cloud.js")).cloud(config),
+      : (await import("./cloud.js")).cloud(config);
+  },
 };
 
 /** The program: validated configuration → the chosen phase (which checks its target first) → the same outputs in every phase. */

@@ -32,25 +32,6 @@ export async function currentCluster(settings: EndpointSettings = programSetting
   }
 }
 
-/**
- * Whether there are volumes of Postgres nodes or of their backups, with or without a container: what phase `cluster` would delete. An engine that
- * does not answer may have them.
- */
-export async function postgresVolumes(settings: EndpointSettings = programSettings()): Promise<boolean> {
-  try {
-    const endpoint = dockerEndpoint(settings);
-    if (isSsh(endpoint)) {
-      const chosen = filters().map((label) => `--filter ${quoted(`label=${label}`)}`);
-      return (await dockerCommand(endpoint, ["docker volume ls --quiet", ...chosen].join(" "))).trim() !== "";
-    }
-    const answer = await dockerRequest(endpoint, `/volumes?filters=${encodeURIComponent(JSON.stringify({ label: filters() }))}`);
-    const { Volumes } = JSON.parse(answer) as { readonly Volumes?: readonly unknown[] | null };
-    return (Volumes ?? []).length > 0;
-  } catch {
-    return true;
-  }
-}
-
 function filters(): string[] {
   return [`phased-stack.project=${pulumi.getProject()}`, `phased-stack.stack=${pulumi.getStack()}`, "phased-stack.service=postgres"];
 }

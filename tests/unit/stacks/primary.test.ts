@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { EndpointSettings } from "../../../stacks/local/docker-endpoint";
-import { checkPrimaryStays, currentCluster, postgresVolumes, primaryIn } from "../../../stacks/local/primary";
+import { checkPrimaryStays, currentCluster, primaryIn } from "../../../stacks/local/primary";
 import { Recorder } from "../../support/pulumi-mocks";
 
 /** An answer of Patroni 4's `GET /cluster`, as a shell sees it. */
@@ -42,9 +42,6 @@ async function engine(nodes: Readonly<Record<string, string | undefined>>): Prom
       labels.push(...(JSON.parse(url.searchParams.get("filters") ?? "{}") as { label: string[] }).label);
       assert.equal(url.searchParams.get("all"), "true");
       send(200, JSON.stringify(Object.keys(nodes).map((Id) => ({ Id, State: Id === "stopped" ? "exited" : "running" }))));
-    } else if (what === "volumes") {
-      labels.push(...(JSON.parse(url.searchParams.get("filters") ?? "{}") as { label: string[] }).label);
-      send(200, JSON.stringify({ Volumes: nodes["a"] === undefined ? null : [{ Name: "postgres-1-data" }] }));
     } else if (what === "containers" && action === "exec") {
       if (nodes[id] === undefined) send(409, "is paused");
       else send(201, JSON.stringify({ Id: `exec-${id}` }));
@@ -98,22 +95,6 @@ describe("who is primary, asked before an update", () => {
     const unknown = { firstStart: false, primary: undefined };
     assert.deepEqual(await currentCluster(docker.settings), unknown);
     assert.deepEqual(await currentCluster(settingsFor("nonsense")), unknown);
-  });
-
-  it("A1 volumes are asked for by the same labels; an engine that does not answer may have some", async () => {
-    for (const [nodes, expected] of [
-      [{ a: "there" }, true],
-      [{}, false],
-    ] as const) {
-      const docker = await engine(nodes);
-      try {
-        assert.equal(await postgresVolumes(docker.settings), expected);
-        assert.deepEqual(docker.labels, ["phased-stack.project=shop", "phased-stack.stack=staging", "phased-stack.service=postgres"]);
-      } finally {
-        await docker.close();
-      }
-      assert.equal(await postgresVolumes(docker.settings), true);
-    }
   });
 
   it("F3 over ssh a shell on the host asks, and the command line survives it", async () => {

@@ -1,0 +1,43 @@
+import * as pulumi from "@pulumi/pulumi";
+import { dockerEndpoint, type EndpointSettings, programSettings } from "./docker-endpoint";
+import { dockerCommand, dockerRequest, isSsh } from "./docker-request";
+
+/**
+ * Whether there are volumes of Postgres nodes or of their backups, with or without a container: what phase `cluster` would delete. An engine that
+ * does not answer may have them.
+ */
+export async function postgresVolumes(settings: EndpointSettings = programSettings()): Promise<boolean> {
+  const volumes = await volumesOf(settings, "phased-stack.service=postgres").catch(() => undefined);
+  return volumes === undefined || volumes.length > 0;
+}
+
+/**
+ * Refuses phase `cloud` for a stack with data on a Docker host: the update would delete its volumes, after making an empty database in the cloud.
+ * An engine that does not answer is no obstacle, for most who deploy to a cloud have none; without it nothing could be deleted either.
+ * @throws RunError before anything is registered.
+ */
+export async function checkNothingOnDocker(settings: EndpointSettings = programSettings()): Promise<void> {
+  const volumes = await volumesOf(settings).catch(() => []);
+  if (volumes.length === 0) return;
+  const shown = volumes.slice(0, 3).join(", ");
+  const more = volumes.length > 3 ? ` and ${volumes.length - 3} more` : "";
+  const stack = pulumi.getStack();
+  throw new pulumi.RunError(
+    `stack ${stack} runs on Docker (volumes ${shown}${more}), and phase cloud would delete its data: rows, documents and backups. ` +
+      `Fix: make another stack for the cloud (pulumi stack init NAME) and carry the rows over (npm run migrate:data); without need of them, end this one first: npm run down -- --stack ${stack}`,
+  );
+}
+
+/** Names of this stack's volumes with these labels, sorted. @throws Error when the engine does not answer. */
+async function volumesOf(settings: EndpointSettings, ...more: readonly string[]): Promise<string[]> {
+  const endpoint = dockerEndpoint(settings);
+  const labels = [`phased-stack.project=${pulumi.getProject()}`, `phased-stack.stack=${pulumi.getStack()}`, ...more];
+  if (isSsh(endpoint)) {
+    const chosen = labels.map((label) => `--filter 'label=${label}'`);
+    const names = await dockerCommand(endpoint, ["docker volume ls --quiet", ...chosen].join(" "));
+    return names.split("\n").filter(Boolean).sort();
+  }
+  const answer = await dockerRequest(endpoint, `/volumes?filters=${encodeURIComponent(JSON.stringify({ label: labels }))}`);
+  const { Volumes } = JSON.parse(answer) as { readonly Volumes?: readonly { readonly Name: string }[] | null };
+  return (Volumes ?? []).map(({ Name }) => Name).sort();
+}
