@@ -49,7 +49,7 @@ describe("F8 B15 backups in an object storage that speaks S3, over TLS", functio
     const repository = { bucket, path: "/shop", endpoint, region: "us-east-1", uriStyle: "path", certificates: tls.certificate } as const;
     place = { repository, keys: KEYS };
     group = await startPatroni(1, SCHEDULE, place);
-    primary = group.nodes[0]!;
+    primary = await streaming(group);
     await primary.sql("CREATE TABLE kept (id serial PRIMARY KEY, note text)", [], "owner");
     await insert("in the full backup");
   });
