@@ -2,6 +2,7 @@ import type { ConnectionOptions } from "node:tls";
 import { parseIntoClientConfig } from "pg-connection-string";
 import { Pool, types, type PoolClient, type QueryResult } from "pg";
 import { PoolExhaustedError, type PoolFigures, type SqlValue } from "./database";
+import { Dialer } from "./dial";
 import { ConnectFailedError, ConnectionLostError, endsConnection, sqlState } from "./postgres-errors";
 
 /** One server (or pooler) and how many connections to it. Times are milliseconds. */
@@ -139,6 +140,7 @@ export class PostgresPool {
       max: options.max,
       min: Math.min(options.min, options.max),
       connectionTimeoutMillis: options.connectTimeoutMs,
+      stream: new Dialer({ longestMs: options.connectTimeoutMs }).socket,
       idleTimeoutMillis: options.idleTimeoutMs,
       maxUses: options.maxUses,
       maxLifetimeSeconds: options.maxLifetimeSeconds,

@@ -137,9 +137,10 @@ export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
     tcp_keepcnt: 3,
     // Milliseconds, unlike the others.
     tcp_user_timeout: 5000,
-    // A name that moves to another address is followed at once: Docker's DNS forgets a container that is gone.
-    dns_max_ttl: 1,
-    dns_nxdomain_ttl: 1,
+    // A name that moves to another address is followed at once: Docker's DNS forgets a container that is gone. Not to look means to send to where nothing
+    // is, which costs a second: TCP asks again no sooner.
+    dns_max_ttl: 0.25,
+    dns_nxdomain_ttl: 0.25,
     // Some drivers send it at the start of a connection; it changes nothing since Postgres 12.
     ignore_startup_parameters: "extra_float_digits",
     log_connections: 0,

@@ -1,0 +1,62 @@
+import { Socket } from "node:net";
+
+/**
+ * First limit for making a TCP connection, ms. Below the second after which a lost SYN is sent again (RFC 6298, 2.1), and above what any two
+ * places on earth need.
+ */
+const FIRST_MS = 400;
+
+/** A connection may take this many times what the last one took. */
+const SPREAD = 4;
+
+export interface DialerOptions {
+  /** Longest limit, ms. */
+  readonly longestMs: number;
+  /** @default 400 */
+  readonly firstMs?: number;
+}
+
+/**
+ * Makes sockets that give up soon. What is sent to a container while it starts again is lost without an answer, and TCP asks again after a
+ * second: whoever asked in that moment would wait longer than the restart takes. Each limit that was too short doubles the next one, so that a slow
+ * network is not taken for none.
+ */
+export class Dialer {
+  readonly #longestMs: number;
+  readonly #firstMs: number;
+  #limitMs: number;
+
+  constructor({ longestMs, firstMs = FIRST_MS }: DialerOptions) {
+    this.#longestMs = longestMs;
+    this.#firstMs = Math.min(firstMs, longestMs);
+    this.#limitMs = this.#firstMs;
+  }
+
+  /** Limit of the next connection, ms. */
+  get limitMs(): number {
+    return this.#limitMs;
+  }
+
+  /** A socket that is about to be connected. It fails with ETIMEDOUT when that takes too long. */
+  readonly socket = (): Socket => {
+    const socket = new Socket();
+    const started = performance.now();
+    const limitMs = this.#limitMs;
+    let isMade = false;
+    const timer = setTimeout(() => {
+      // Of a process that was busy meanwhile the answer may be there already, and is looked at first.
+      setImmediate(() => {
+        if (isMade || socket.destroyed) return;
+        this.#limitMs = Math.min(this.#longestMs, limitMs * 2);
+        socket.destroy(Object.assign(new Error(`no connection within ${limitMs} ms`), { code: "ETIMEDOUT", syscall: "connect" }));
+      });
+    }, limitMs);
+    socket.once("connect", () => {
+      isMade = true;
+      clearTimeout(timer);
+      this.#limitMs = Math.min(this.#longestMs, Math.max(this.#firstMs, SPREAD * (performance.now() - started)));
+    });
+    socket.once("close", () => clearTimeout(timer));
+    return socket;
+  };
+}
