@@ -127,6 +127,20 @@ describe("C1 E1 PgBouncer in transaction mode", function () {
     await database.close();
   });
 
+  it("whoever is in line for a lock behind others that get no connection keeps his place, for longer than one waits for a lock", async () => {
+    const database = await openPostgres(pgbouncer.ownerUrl, { pool: { min: 0, idleTimeoutMs: 1, connectTimeoutMs: 400 }, lockWaitMs: 600 });
+    await database.get("SELECT 1 AS one");
+    await eventually("no connection is left", () => database.figures().pool?.open === 0);
+    await pgbouncer.pause();
+    const inLine = () => database.transaction((transaction) => transaction.get("SELECT 1 AS one"), { lock: "the same" });
+    const line = Promise.all(Array.from({ length: 5 }, inLine));
+    // Each of them is at its head for 400 ms.
+    await Promise.race([line, eventually("all of them were at its head", () => database.figures().retries >= 5)]);
+    await pgbouncer.unpause();
+    assert.deepEqual(await line, Array(5).fill({ one: 1 }));
+    await database.close();
+  });
+
   it("is restarted under requests: reads go on, and nothing that was acknowledged is lost", async () => {
     const database = await openPostgres(pgbouncer.ownerUrl);
     await database.run("CREATE TABLE IF NOT EXISTS kept (id BIGINT PRIMARY KEY)");

@@ -4,6 +4,7 @@ import { Pool, types, type PoolClient, type QueryResult } from "pg";
 import { PoolExhaustedError, type PoolFigures, type SqlValue } from "./database";
 import { Dialer } from "./dial";
 import { ConnectFailedError, ConnectionLostError, endsConnection, sqlState } from "./postgres-errors";
+import { Traffic } from "./traffic";
 
 /** One server (or pooler) and how many connections to it. Times are milliseconds. */
 export interface PostgresPoolOptions {
@@ -73,42 +74,6 @@ export interface PostgresConnection {
   committedAlone(): boolean;
   /** Nothing more can be asked over it. */
   readonly useless: boolean;
-}
-
-/** What the statements of a pool tell about its server. Times are on the clock of `performance.now()`. */
-class Traffic {
-  /** Statements under way. */
-  asking = 0;
-  /** When the server last answered one; what says that there is no server is no answer of it. */
-  answeredAt = 0;
-  /** When it last answered after none of the statements under way had been answered for {@link #silenceMs}. */
-  silenceEndedAt = 0;
-  readonly #silenceMs: number;
-  #askingSince = 0;
-
-  constructor(silenceMs: number) {
-    this.#silenceMs = silenceMs;
-  }
-
-  asked(): void {
-    if (this.asking === 0) this.#askingSince = performance.now();
-    this.asking += 1;
-  }
-
-  answered(): void {
-    const now = performance.now();
-    if (now - Math.max(this.answeredAt, this.#askingSince) >= this.#silenceMs) this.silenceEndedAt = now;
-    this.answeredAt = now;
-  }
-
-  over(): void {
-    this.asking -= 1;
-  }
-
-  /** Whether nothing has been answered for {@link #silenceMs}, although something is asked. */
-  get isSilent(): boolean {
-    return this.asking > 0 && performance.now() - Math.max(this.answeredAt, this.#askingSince) >= this.#silenceMs;
-  }
 }
 
 /**
@@ -221,6 +186,7 @@ export class PostgresPool {
       throw new PoolExhaustedError(`${this.#pool.waitingCount} requests wait for ${max} connections already`, undefined);
     }
     const asked = performance.now();
+    const connected = this.#inUse.size === 0 ? this.#traffic.connects() : undefined;
     try {
       return await this.#pool.connect();
     } catch (error) {
@@ -232,6 +198,8 @@ export class PostgresPool {
       // A closed pool and a wrong password are no matter of trying again.
       if (this.#pool.ending || /^(?:28|3D)/.test(sqlState(error) ?? "")) throw error;
       throw new ConnectFailedError(this.name, error);
+    } finally {
+      connected?.();
     }
   }
 }
