@@ -43,6 +43,8 @@ export class HttpLoad {
   #underWay = 0;
   #turn = 0;
   readonly #companies: string[] = [];
+  /** Who wrote an order that was acknowledged. */
+  readonly #writers = new Map<string, Tenant>();
 
   /**
    * @param writesPerSecond orders a second.
@@ -77,6 +79,20 @@ export class HttpLoad {
   start(): void {
     this.#every(1000 / this.writesPerSecond, () => void this.#write());
     this.#every(1000 / (this.writesPerSecond * defaults.readsPerWrite), () => void this.#read());
+  }
+
+  /** Reads every order back that was acknowledged so far, a few at a time. @returns ids of those that are not answered 200 */
+  async missing(): Promise<string[]> {
+    const left = [...this.#writers].values();
+    const missing: string[] = [];
+    const read = async (): Promise<void> => {
+      for (const [id, { token }] of left) {
+        const { status } = await this.#ask("GET", `/api/orders/${id}`, { authorization: `Bearer ${token}` });
+        if (status !== 200) missing.push(id);
+      }
+    };
+    await Promise.all(Array.from({ length: defaults.companies }, read));
+    return missing;
   }
 
   /** Sends no more and gives up what is under way. */
@@ -132,6 +148,7 @@ export class HttpLoad {
       const { id } = JSON.parse(text) as { id: string };
       const at = Date.now();
       tenant.order ??= id;
+      this.#writers.set(id, tenant);
       this.recorder.acknowledge({ channel: "app", id, at, tookMs: at - sentAt });
     } catch (error) {
       fail(messageOf(error));

@@ -4,6 +4,7 @@ import { cpus, release, totalmem } from "node:os";
 import type { Command } from "commander";
 import type Docker from "dockerode";
 import { registerApp } from "../bench/app/command";
+import { registerPhaseChange } from "../bench/phase-change/command";
 import { registerStack } from "../bench/stack/command";
 import { findCompose, type ComposeCommand } from "../bench/compose-side";
 import { FIGURE_HEAD, benchmarkSection, figureRow, figures, type Surroundings } from "../bench/figures";
@@ -46,6 +47,7 @@ Examples:
     .action(provision);
   registerApp(bench);
   registerStack(bench);
+  registerPhaseChange(bench);
 }
 
 async function provision(options: ProvisionCommandOptions): Promise<void> {
