@@ -20,7 +20,9 @@ describe("A7 chaos: events and their table", () => {
     assert.equal(new Set(ids).size, ids.length);
     for (const id of ids) assert.match(id, /^[a-z]+(-[a-z]+)*$/);
     const gaps = { "postmaster-killed": 3, "primary-stopped": 4, "primary-killed": 5, "primary-cut": 5, "primary-paused": 25 };
-    const flowing = ["replica-killed", "etcd-killed", "pgbouncer-restarted", "proxy-restarted"].map((id) => [id, 2] as const);
+    const flowing = ["replica-killed", "etcd-killed", "pgbouncer-restarted", "proxy-restarted", "old-primary-returns"].map(
+      (id) => [id, 2] as const,
+    );
     for (const [id, seconds] of [...Object.entries(gaps), ...flowing]) {
       assert.equal(EVENTS.find((event) => event.id === id)?.target.gapSeconds, seconds, id);
     }

@@ -83,9 +83,10 @@ const DIVERGED = "chaos_diverged";
 const oldPrimaryReturns: ChaosEvent = {
   id: "old-primary-returns",
   title: "old primary returns with writes of its own (pg_rewind)",
-  target: { gapSeconds: 5 },
+  target: { gapSeconds: 2 },
   returnsUnaware: true,
-  async inject(context) {
+  // How long writes stand still when it is cut off is the event primary-cut.
+  async prepare(context) {
     const before = context.primary();
     await context.targets.disconnect(context.targets.one(before));
     // Committed here only, acknowledged to nobody: the two histories now differ, and only a rewind brings the node back.
@@ -93,6 +94,7 @@ const oldPrimaryReturns: ChaosEvent = {
     await otherPrimary(context, before);
     context.say(`${before} has 1,000 rows that nobody else has`);
   },
+  inject: (context) => context.repairs.run(),
   async verify(context) {
     for (const node of context.targets.nodes) {
       const found = await psql(context, node, `SELECT count(*) FROM pg_class WHERE relname = '${DIVERGED}'`);
