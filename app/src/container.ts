@@ -183,11 +183,11 @@ export async function createContainer(
 
 export async function closeContainer(container: Container): Promise<void> {
   container.eventLoop.stop();
-  await Promise.all([container.events.close(), container.realtime.close()]);
+  // The figures of companies first: what closes after them may have to wait for a database that is away.
+  await Promise.all([container.events.close(), container.realtime.close(), container.tenantMetricsFlush.stop()]);
   await container.jobs.close();
   container.admission.stop();
   container.limits.close();
-  await container.tenantMetricsFlush.stop();
   container.clock.stop();
   container.fence?.close();
   container.cache.close();

@@ -6,6 +6,7 @@ import { type CloudProfile, cloudProfile } from "./profile";
 import { cloudPlan } from "./sizing/plan";
 import type { CloudPlan } from "./sizing/types";
 import type { StackConfig } from "../config";
+import { isBlindPreview } from "../lib/blind-preview";
 import { neededMemoryMb } from "../config/checks";
 
 /** One region: what its components are told, and the provider they are given. */
@@ -30,9 +31,6 @@ export interface CloudTarget {
   readonly profile: CloudProfile;
   readonly plan: CloudPlan;
 }
-
-/** Set for a preview by somebody without a login: the provider then checks nothing. An update ignores it. */
-const WITHOUT_CREDENTIALS = "PHASED_PREVIEW_WITHOUT_CREDENTIALS";
 
 /**
  * The regions with their providers, and the plan. Nothing is asked of AWS: zones, account and sizes come from the configuration.
@@ -119,7 +117,7 @@ function refuseShards({ users, database, cache, limits }: CloudPlan): void {
 
 /** The provider of one region. It works in the configured account and in no other, whatever login it finds. */
 function regionProvider(name: string, { region, accountId }: AwsContext): aws.Provider {
-  const blind = pulumi.runtime.isDryRun() && process.env[WITHOUT_CREDENTIALS] === "true";
+  const blind = isBlindPreview();
   return new aws.Provider(name, {
     region: region as aws.Region,
     ...(blind

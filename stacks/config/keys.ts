@@ -100,7 +100,7 @@ export const fields = {
   redisLimitsMb: integer({ least: 16, most: 1_048_576, unit: "MiB", example: 128 }),
   /** A switch between the phases cluster and database takes the rows along; with an image of your own it never does. @default true */
   moveData: boolean,
-  /** Leaving phase database for phase cluster is meant: rows are copied back, Postgres and Redis go. @default false */
+  /** Leaving phase database for cluster is meant: rows are copied back, Postgres and Redis go; or Docker for phase cloud: volumes go. @default false */
   leaveDatabase: boolean,
   /** Three Kafka brokers, to which the app publishes its events, and a container that reads them (B5). @default false */
   kafka: boolean,
@@ -162,7 +162,7 @@ export type StackConfig = { readonly [K in Exclude<Key, OptionalKey>]: NonNullab
 const ON_A_HOST = [
   ...["appInstances", "appMemoryMb", "appCpus", "appBootSeconds"],
   ...["port", "publishAddress", "tls", "tlsCertificateFile", "tlsKeyFile", "httpRedirectPort"],
-  ...["apiRequestsPerSecond", "apiBurst", "chatRequestsPerSecond", "chatBurst", "maxBodyMb", "moveData", "leaveDatabase"],
+  ...["apiRequestsPerSecond", "apiBurst", "chatRequestsPerSecond", "chatBurst", "maxBodyMb", "moveData"],
   ...["monitoring", "prometheusPort", "alertmanagerPort", "grafanaPort", "metricsRetentionDays", "metricsRetentionMb"],
 ] as const satisfies readonly string[];
 

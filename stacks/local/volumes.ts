@@ -11,20 +11,34 @@ export async function postgresVolumes(settings: EndpointSettings = programSettin
   return volumes === undefined || volumes.length > 0;
 }
 
+/** What an engine that is not there answers with. */
+const NOBODY: readonly (string | undefined)[] = ["ENOENT", "ECONNREFUSED", "EACCES"];
+
 /**
  * Refuses phase `cloud` for a stack with data on a Docker host: the update would delete its volumes, after making an empty database in the cloud.
- * An engine that does not answer is no obstacle, for most who deploy to a cloud have none; without it nothing could be deleted either.
+ * Most who deploy to a cloud have no engine, and one that cannot be looked at is only warned of.
  * @throws RunError before anything is registered.
  */
 export async function checkNothingOnDocker(settings: EndpointSettings = programSettings()): Promise<void> {
-  const volumes = await volumesOf(settings).catch(() => []);
+  const stack = pulumi.getStack();
+  let volumes: readonly string[];
+  try {
+    volumes = await volumesOf(settings);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (NOBODY.includes(code)) return;
+    await pulumi.log.warn(
+      `whether Docker has volumes of stack ${stack}, which phase cloud would delete, could not be looked at: ${message}`,
+    );
+    return;
+  }
   if (volumes.length === 0) return;
   const shown = volumes.slice(0, 3).join(", ");
   const more = volumes.length > 3 ? ` and ${volumes.length - 3} more` : "";
-  const stack = pulumi.getStack();
   throw new pulumi.RunError(
-    `stack ${stack} runs on Docker (volumes ${shown}${more}), and phase cloud would delete its data: rows, documents and backups. ` +
-      `Fix: make another stack for the cloud (pulumi stack init NAME) and carry the rows over (npm run migrate:data); without need of them, end this one first: npm run down -- --stack ${stack}`,
+    `Docker has volumes of stack ${stack} (${shown}${more}), and phase cloud would delete what is in them: rows, documents and backups. ` +
+      "Fix: set the phase back, make another stack for the cloud (pulumi stack init NAME) and carry the rows over (npm run migrate:data). " +
+      "If they may go, or are those of another clone: pulumi config set leaveDatabase true",
   );
 }
 

@@ -16,6 +16,8 @@ const KEYS = { key: "AKIATEST", keySecret: "se/cr+et=", passphrase: randomBytes(
 const ENCRYPTED = Buffer.from("Salted__");
 const WITHOUT_HEADER = /\/bundle\/\d+$|\.pgbi$/;
 
+const restoreCommand = (): string => "npm run restore";
+
 /** Not encrypted, these would begin with what Zstandard writes first. */
 const ZSTD = Buffer.from("28b52ffd", "hex");
 
@@ -143,13 +145,13 @@ describe("F8 B15 backups in an object storage that speaks S3, over TLS", functio
 
     const found = await info();
     assert.equal(found.foreign, true);
-    assert.throws(() => checkOwner(found, "latest", false, Date.now()), /backups of another database/);
+    assert.throws(() => checkOwner(found, restoreCommand, false, Date.now()), /backups of another database/);
     // By the time of the last segment: on a busy machine the nodes may have taken minutes to start.
     const soon = Date.parse(found.writtenAt ?? assert.fail("nobody archived")) + 1000;
-    assert.throws(() => checkOwner(found, "latest", true, soon), /the stack whose backups these are still runs/);
+    assert.throws(() => checkOwner(found, restoreCommand, true, soon), /the stack whose backups these are still runs/);
     server().age(300_000);
     const old = await info();
-    checkOwner(old, "latest", true, Date.now());
+    checkOwner(old, restoreCommand, true, Date.now());
     const infos = await docker.listContainers({ all: true });
     const nodes = group.nodes.map(({ container }) => infos.find(({ Names }) => Names.includes(`/${container}`))!);
     const own = nodes.find(({ Names }) => Names.includes(`/${primary.container}`))!;

@@ -5,7 +5,7 @@ import type { Resource } from "../../policy/graph";
 import program from "../../stacks/index";
 import { graphOf } from "./aws-graph";
 import { awsOutputsIn } from "./aws-outputs";
-import { Recorder, settled } from "./pulumi-mocks";
+import { NO_ENGINE, Recorder, settled } from "./pulumi-mocks";
 
 /** An image that is there already: the app is not bundled for each run. */
 export const IMAGE = `123456789012.dkr.ecr.eu-central-1.amazonaws.com/app@sha256:${"a".repeat(64)}`;
@@ -73,7 +73,10 @@ export function configOf(stack: "dev" | "prod", changes: Changes): Values {
 export async function freshCloudRun(stack: "dev" | "prod", changes: Changes = {}, { name = stack }: RunOptions = {}): Promise<CloudRun> {
   const wanted = configOf(stack, changes);
   const recorder = await Recorder.install("phased-stack", name);
-  pulumi.runtime.setAllConfig(Object.fromEntries(Object.entries(wanted).map(([key, value]) => [`phased-stack:${key}`, value])));
+  pulumi.runtime.setAllConfig({
+    ...NO_ENGINE,
+    ...Object.fromEntries(Object.entries(wanted).map(([key, value]) => [`phased-stack:${key}`, value])),
+  });
   const outputs = await program();
   await settled();
   return { recorder, outputs };

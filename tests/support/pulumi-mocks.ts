@@ -15,6 +15,9 @@ debuggable.debuggablePromise = (promise) => promise;
 const SIGNATURE = "4dabf18193072939515e22adb298388d";
 const SECRET = "1b47061264138c4ac30d75fd1eb44270";
 
+/** Configuration for programs that look for a Docker Engine: they find none, whatever this machine has. */
+export const NO_ENGINE = { "docker:host": "unix:///nonexistent" } as const;
+
 /** One resource the program registered. */
 export interface Registered {
   readonly type: string;

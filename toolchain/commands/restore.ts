@@ -69,7 +69,7 @@ async function run(options: RestoreOptions): Promise<void> {
   if (first === undefined) throw new UserError(`stack ${stack.name} is down: there is nothing to restore into`, stack.command("up"));
 
   const status = await statusOf(docker, containers);
-  if (status?.switchoverRunning === true) throw new UserError("a switchover is under way; nothing was changed", "npm run status");
+  if (status?.switchoverRunning === true) throw new UserError("a switchover is under way; nothing was changed", stack.command("status"));
   // Without a primary any volume will do: it gets what is in the repository.
   const leader = status?.leader ?? undefined;
   const primary = leader === undefined ? first : postgresNode(containers, leader);
@@ -77,7 +77,7 @@ async function run(options: RestoreOptions): Promise<void> {
   if (repository.repository !== null) {
     throw new UserError(`the repository of the backups cannot be used: ${repository.repository}`, "docs/runbooks/backups-failing.md");
   }
-  checkOwner(repository, to, options.fromRepository === true, Date.now());
+  checkOwner(repository, (...words) => stack.command("restore", "--to", to, ...words), options.fromRepository === true, Date.now());
   const plan = restorePlan(repository, to, Date.now());
   console.log(
     repository.foreign

@@ -32,19 +32,24 @@ export interface RepositoryOwner {
 /**
  * Whether they may be restored: those of another database only when that is wanted, and when nobody else goes on with it. Two stacks with one
  * database would both add to the repository, each what the other does not have.
- * @param to is repeated in what repairs it
+ * @param restore the command that restores the same moment of this stack, with these words, for what repairs it
  * @param now in ms
  * @throws UserError when not.
  */
-export function checkOwner({ foreign, writtenAt }: RepositoryOwner, to: string, fromRepository: boolean, now: number): void {
+export function checkOwner(
+  { foreign, writtenAt }: RepositoryOwner,
+  restore: (...words: readonly string[]) => string,
+  fromRepository: boolean,
+  now: number,
+): void {
   if (!foreign) {
-    if (fromRepository) throw new UserError("--from-repository: the backups are this stack's own already", `npm run restore -- --to ${to}`);
+    if (fromRepository) throw new UserError("--from-repository: the backups are this stack's own already", restore());
     return;
   }
   if (!fromRepository) {
     throw new UserError(
       "the repository has the backups of another database than this stack's, whose data would be replaced by it",
-      `npm run restore -- --to ${to} --from-repository`,
+      restore("--from-repository"),
     );
   }
   const ageMs = writtenAt === null ? Infinity : now - Date.parse(writtenAt);

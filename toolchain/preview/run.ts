@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { reachableDocker } from "../lib/docker";
+import { stackDockerHost } from "../lib/docker-context";
 import { UserError } from "../lib/errors";
 import { exec, type ExecResult } from "../lib/exec";
 import { ROOT } from "../lib/paths";
@@ -109,7 +110,7 @@ async function previewIn(
 async function placeholderImage({ values }: PreviewConfig): Promise<string | undefined> {
   if (values["phased-stack:image"] !== undefined) return undefined;
   try {
-    await reachableDocker(values["docker:host"]);
+    await reachableDocker(stackDockerHost(values));
     return undefined;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

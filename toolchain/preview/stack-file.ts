@@ -24,10 +24,10 @@ export function previewConfig(tracked: string, settings: readonly string[]): Pre
   const document = parseDocument(tracked);
   const [problem] = document.errors;
   if (problem !== undefined) throw new UserError(`the stack's configuration is not valid YAML: ${problem.message.split("\n")[0] ?? ""}`);
-  // "config:" with nothing below it.
-  if (document.get("config") === null) document.delete("config");
   // A file with nothing in it, or comments only.
   if (document.contents === null) document.contents = parseDocument("{}").contents;
+  // "config:" with nothing below it.
+  if (document.has("config") && document.get("config") === undefined) document.delete("config");
   for (const key of ["encryptionsalt", "encryptedkey", "secretsprovider"]) document.delete(key);
   const given = configOf(document.toJS());
   const leftOut = Object.keys(given).filter((key) => isEncrypted(given[key]));

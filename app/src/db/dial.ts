@@ -40,17 +40,22 @@ export class Dialer {
   /** A socket that is about to be connected. It fails with ETIMEDOUT when that takes too long. */
   readonly socket = (): Socket => {
     const socket = new Socket();
-    const started = performance.now();
     const limitMs = this.#limitMs;
-    let isMade = false;
-    const timer = setTimeout(() => {
-      // Of a process that was busy meanwhile the answer may be there already, and is looked at first.
-      setImmediate(() => {
-        if (isMade || socket.destroyed) return;
-        this.#limitMs = Math.min(this.#longestMs, limitMs * 2);
-        socket.destroy(Object.assign(new Error(`no connection within ${limitMs} ms`), { code: "ETIMEDOUT", syscall: "connect" }));
-      });
-    }, limitMs);
+    let [started, round, isMade] = [performance.now(), 0, false];
+    const giveUp = (mine: number): void => {
+      if (isMade || socket.destroyed || mine !== round) return;
+      this.#limitMs = Math.min(this.#longestMs, limitMs * 2);
+      socket.destroy(Object.assign(new Error(`no connection within ${limitMs} ms`), { code: "ETIMEDOUT", syscall: "connect" }));
+    };
+    // Of a process that was busy meanwhile the answer may be there already, and is looked at first.
+    const limited = (): NodeJS.Timeout => setTimeout((mine: number) => void setImmediate(giveUp, mine), limitMs, round);
+    let timer = limited();
+    // A name is looked up first, and the answer to that may have waited for this process as well.
+    socket.once("lookup", () => {
+      clearTimeout(timer);
+      [started, round] = [performance.now(), round + 1];
+      timer = limited();
+    });
     socket.once("connect", () => {
       isMade = true;
       clearTimeout(timer);

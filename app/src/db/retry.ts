@@ -12,9 +12,11 @@ export interface RetryOptions {
   readonly random?: () => number;
 }
 
-/** The first pause is at most this long, and the longest; ms. */
+/** The first pause is at most this long, ms. */
 const FIRST_PAUSE_MS = 10;
-const LONGEST_PAUSE_MS = 1000;
+
+/** And the longest, ms. */
+export const LONGEST_PAUSE_MS = 1000;
 
 /** Longest pause before attempt number `retry` (1 is the first repetition), ms: doubles each time up to a second. */
 export function pauseBound(retry: number): number {

@@ -1,3 +1,5 @@
+import { LONGEST_PAUSE_MS } from "./retry";
+
 /** What the statements of a pool tell about its server. Times are on the clock of `performance.now()`. */
 export class Traffic {
   /** Statements under way. */
@@ -11,6 +13,7 @@ export class Traffic {
   readonly #silenceMs: number;
   /** When somebody asked for the first time since the server last answered; `undefined`: nobody has. */
   #unansweredSince: number | undefined;
+  #quietSince = 0;
 
   constructor(silenceMs: number) {
     this.#silenceMs = silenceMs;
@@ -25,7 +28,10 @@ export class Traffic {
   connects(): () => void {
     this.#begin();
     this.#connecting += 1;
-    return () => (this.#connecting -= 1);
+    return () => {
+      this.#connecting -= 1;
+      this.#quietSince = performance.now();
+    };
   }
 
   /** Before {@link over}. */
@@ -38,9 +44,13 @@ export class Traffic {
 
   over(): void {
     this.asking -= 1;
+    this.#quietSince = performance.now();
   }
 
   #begin(): void {
+    // Between two attempts there are pauses, and silence goes on in them; when nobody has asked for longer than that, it is not known.
+    const isQuiet = this.asking + this.#connecting === 0;
+    if (isQuiet && performance.now() - this.#quietSince > LONGEST_PAUSE_MS) this.#unansweredSince = undefined;
     this.#unansweredSince ??= performance.now();
   }
 

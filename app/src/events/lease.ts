@@ -42,7 +42,7 @@ export class Lease {
 
   /** Lets the next one have it at once. */
   async release(): Promise<void> {
-    if (this.#heldUntil === 0) return;
+    if (this.leftMs === 0) return;
     this.#heldUntil = 0;
     await this.#database.run("DELETE FROM leases WHERE name = ? AND owner = ?", [this.#name, this.#owner]);
   }

@@ -1,6 +1,6 @@
-import type { Database } from "../db/database";
+import type { Database, Queries } from "../db/database";
 import { createId } from "../db/id";
-import { exceptCopies, findOnShards, onEachShard } from "../db/shards/reach";
+import { exceptCopies, findOnShards, homeOf, onEachShard } from "../db/shards/reach";
 import { TenantScope } from "../db/tenant";
 import { HttpProblem, keyReused } from "../http/problem";
 import type { Logger } from "../observability/logger";
@@ -138,12 +138,12 @@ export class CompanyJobs {
     return present(row, undefined);
   }
 
-  /** Notes how a job ended, once. */
-  async settle({ id, state, result, error }: SettledJob): Promise<void> {
+  /** Notes how a job ended, once. @param companyId whose it is, where that is known: the other databases are not asked then */
+  async settle({ id, state, result, error }: SettledJob, companyId?: string): Promise<void> {
     const to = { outcome: state, result: result === null ? null : JSON.stringify(result), error, finished: true };
-    if (await this.change(id, "open", to, state)) return;
+    if (await this.change(id, "open", to, state, companyId)) return;
     // A dead letter that was retried while it was compared with the queue may have been noted as failed once more.
-    if (state === "completed") await this.change(id, "failed", to, state);
+    if (state === "completed") await this.change(id, "failed", to, state, companyId);
   }
 
   /** A dead letter goes back into the queue: its job is open again. @returns `false` when there is no such dead letter. */
@@ -181,7 +181,8 @@ export class CompanyJobs {
         await this.enqueue(row);
         added += 1;
       } else if (record.state === "completed" || record.state === "failed" || record.state === "cancelled") {
-        await this.settle({ id: row.id, queue: row.queue, state: record.state, result: record.result, error: record.error });
+        const { state, result, error } = record;
+        await this.settle({ id: row.id, queue: row.queue, state, result, error }, row.companyId);
       }
     }
     if (added > 0) this.logger.warn({ jobs: added }, "open jobs that the queue did not have are in it again");
@@ -216,9 +217,11 @@ export class CompanyJobs {
       readonly finished: boolean;
     },
     state: SettledJob["state"] | "open",
+    companyId?: string,
   ): Promise<boolean> {
     const find = `SELECT ${OWNED} FROM company_jobs WHERE id = ? AND outcome = ?`;
-    const row = await findOnShards(this.database, (shard) => shard.get<OwnedRow>(find, [id, from]));
+    const inOne = (queries: Queries): Promise<OwnedRow | undefined> => queries.get<OwnedRow>(find, [id, from]);
+    const row = await (companyId === undefined ? findOnShards(this.database, inOne) : inOne(homeOf(this.database, companyId)));
     if (row === undefined) return false;
     return new TenantScope(this.database, row.companyId).transaction(async (inside) => {
       const { outcome, result, error, finished } = to;

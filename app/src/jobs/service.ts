@@ -136,13 +136,12 @@ export class JobService {
   private async keepInStep(): Promise<void> {
     const { signal } = this.stopping;
     for (let round = 0; !signal.aborted; round++) {
-      await this.guarded(async () => {
-        await this.company.reconcile();
-        if (round % PURGE_EVERY !== 0) return;
-        await this.company.purge();
-        await purgeKeys(this.options.database);
-        await this.storage.sweep();
-      });
+      await this.guarded(() => this.company.reconcile());
+      if (round % PURGE_EVERY === 0) {
+        await this.guarded(() => this.company.purge());
+        await this.guarded(() => purgeKeys(this.options.database));
+        await this.guarded(() => this.storage.sweep());
+      }
       await pause(RECONCILE_MS, signal);
     }
   }

@@ -49,6 +49,20 @@ describe("E1 making a connection", () => {
     server.close();
   });
 
+  it("E1 by name as well: the lookup of one is not held against the server", async () => {
+    const server = createServer().listen(0, "localhost");
+    await once(server, "listening");
+    const dialer = new Dialer({ firstMs: 200, longestMs: 5000 });
+    const socket = dialer.socket();
+    socket.connect((server.address() as AddressInfo).port, "localhost");
+    const busyUntil = performance.now() + 500;
+    while (performance.now() < busyUntil);
+    await once(socket, "connect");
+    assert.equal(dialer.limitMs, 200);
+    socket.destroy();
+    server.close();
+  });
+
   it("E1 a pool does not wait for a server whose kernel drops what it is sent until TCP asks again", async function () {
     if (process.platform !== "linux") this.skip();
     const deaf = spawn(process.execPath, ["-e", DEAF], { stdio: ["ignore", "pipe", "inherit"] });

@@ -6,7 +6,7 @@ import program from "../../../stacks/index";
 import { issue } from "../certificates";
 import { type Changes, EKS, freshCloudRun, TWO_REGIONS } from "../cloud-program";
 import { type Manifest, manifestsOf } from "../manifests";
-import { Recorder, settled } from "../pulumi-mocks";
+import { NO_ENGINE, Recorder, settled } from "../pulumi-mocks";
 
 const IMAGE = `registry.example.com/team/app@sha256:${"a".repeat(64)}`;
 
@@ -80,7 +80,7 @@ function anyCluster(values: Changes, authorities: readonly string[] = []): Run {
     process.env["PULUMI_CONFIG_SECRET_KEYS"] = JSON.stringify(Object.keys(SECRETS).map((key) => `phased-stack:${key}`));
     const all = { ...values, ...Object.fromEntries(authorities.map((key) => [key, file])) };
     const given = Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined);
-    pulumi.runtime.setAllConfig(Object.fromEntries(given.map(([key, value]) => [`phased-stack:${key}`, value])));
+    pulumi.runtime.setAllConfig({ ...NO_ENGINE, ...Object.fromEntries(given.map(([key, value]) => [`phased-stack:${key}`, value])) });
     try {
       await program();
       await settled();

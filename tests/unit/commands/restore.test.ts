@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Backup, Fork } from "../../../components/local/postgres-operator/src/status-types";
+import { UserError } from "../../../toolchain/lib/errors";
 import { checkOwner, parseMoment, restorePlan } from "../../../toolchain/lib/restore-plan";
 
 const backup = (label: string, time: string, timeline = 1): Backup => ({
@@ -18,7 +19,7 @@ describe("F8 whose backups may be restored", () => {
   const check = (foreign: boolean, wanted: boolean, secondsAgo?: number): void =>
     checkOwner(
       { foreign, writtenAt: secondsAgo === undefined ? null : new Date(NOW - secondsAgo * 1000).toISOString() },
-      "latest",
+      (...words) => ["restore the same", ...words].join(" "),
       wanted,
       NOW,
     );
@@ -26,7 +27,15 @@ describe("F8 whose backups may be restored", () => {
   it("a stack's own without further ado; those of another database only when that is said", () => {
     check(false, false, 5);
     assert.throws(() => check(false, true), /--from-repository: the backups are this stack's own already/);
-    assert.throws(() => check(true, false), /the backups of another database than this stack's, whose data would be replaced by it/);
+    assert.throws(
+      () => check(true, false),
+      (error) => {
+        assert.ok(error instanceof UserError);
+        assert.match(error.message, /the backups of another database than this stack's, whose data would be replaced by it/);
+        assert.equal(error.hint, "restore the same --from-repository");
+        return true;
+      },
+    );
     check(true, true);
   });
 

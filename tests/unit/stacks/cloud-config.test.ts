@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 import program from "../../../stacks/index";
-import { Recorder } from "../../support/pulumi-mocks";
+import { NO_ENGINE, Recorder } from "../../support/pulumi-mocks";
 
 const IMAGE = `123456789012.dkr.ecr.eu-central-1.amazonaws.com/app@sha256:${"a".repeat(64)}`;
 
@@ -15,7 +15,10 @@ const PROD = Object.fromEntries(
 
 async function refusal(config: Record<string, string>, stack = "prod"): Promise<string> {
   const recorder = await Recorder.install("phased-stack", stack);
-  pulumi.runtime.setAllConfig(Object.fromEntries(Object.entries(config).map(([key, value]) => [`phased-stack:${key}`, value])));
+  pulumi.runtime.setAllConfig({
+    ...NO_ENGINE,
+    ...Object.fromEntries(Object.entries(config).map(([key, value]) => [`phased-stack:${key}`, value])),
+  });
   const error: unknown = await program().then(
     () => assert.fail("accepted"),
     (reason: unknown) => reason,

@@ -7,7 +7,7 @@ import { inDirectory } from "../../app/db/support";
 import { issue } from "../../support/certificates";
 import { manifestsOf, manifestsYaml } from "../../support/manifests";
 import { OUTPUT_KEYS } from "../../support/output-keys";
-import { isMarkedSecret, Recorder, settled, valueOf } from "../../support/pulumi-mocks";
+import { isMarkedSecret, NO_ENGINE, Recorder, settled, valueOf } from "../../support/pulumi-mocks";
 
 const SECRETS = {
   databaseUrl: "postgres://app:canary-value-of-app@pooler.example.com:6432/shop?sslmode=verify-full",
@@ -42,7 +42,7 @@ async function run(more: Readonly<Record<string, string>> = {}, secrets: Readonl
   process.env["PULUMI_CONFIG_SECRET_KEYS"] = JSON.stringify(Object.keys(named(secrets)));
   // An empty text stands for a key that is not set.
   const given = Object.entries({ ...PLAIN, ...secrets, ...more }).filter(([, value]) => value !== "");
-  pulumi.runtime.setAllConfig(named(Object.fromEntries(given)));
+  pulumi.runtime.setAllConfig({ ...NO_ENGINE, ...named(Object.fromEntries(given)) });
   try {
     const outputs = await program();
     await settled();
@@ -242,7 +242,7 @@ describe("phase cloud on any Kubernetes cluster", function () {
 
   it("tells everything that is missing at once, and no value that is secret", async () => {
     const recorder = await Recorder.install("phased-stack", "prod");
-    pulumi.runtime.setAllConfig(named({ phase: "cloud", cloudRuntime: "kubernetes" }));
+    pulumi.runtime.setAllConfig({ ...NO_ENGINE, ...named({ phase: "cloud", cloudRuntime: "kubernetes" }) });
     const error = await program().then(
       () => assert.fail("accepted"),
       (reason: unknown) => reason as Error,

@@ -6,8 +6,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { EndpointSettings } from "../../../stacks/local/docker-endpoint";
+import program from "../../../stacks/index";
 import { checkNothingOnDocker, postgresVolumes } from "../../../stacks/local/volumes";
-import { Recorder } from "../../support/pulumi-mocks";
+import { configOf } from "../../support/cloud-program";
+import { Recorder, settled } from "../../support/pulumi-mocks";
 
 const OF_STACK = ["phased-stack.project=shop", "phased-stack.stack=staging"];
 
@@ -62,8 +64,8 @@ describe("data of a stack on a Docker host", () => {
       async (settings, labels) => {
         await assert.rejects(checkNothingOnDocker(settings), (error) => {
           assert.ok(error instanceof pulumi.RunError);
-          assert.match(error.message, /^stack staging runs on Docker \(volumes backups, database, secrets and 1 more\)/);
-          assert.match(error.message, /pulumi stack init NAME.*npm run migrate:data.*npm run down -- --stack staging$/);
+          assert.match(error.message, /^Docker has volumes of stack staging \(backups, database, secrets and 1 more\)/);
+          assert.match(error.message, /pulumi stack init NAME.*npm run migrate:data.*pulumi config set leaveDatabase true$/);
           return true;
         });
         assert.deepEqual(labels, OF_STACK);
@@ -80,6 +82,33 @@ describe("data of a stack on a Docker host", () => {
     await checkNothingOnDocker(settingsFor("nonsense"));
   });
 
+  it("A1 the program asks before it makes anything, and does not ask when leaveDatabase says that they may go", function () {
+    // The whole program of a cloud.
+    this.timeout(120_000);
+    return withEngine(
+      ["database"],
+      async (settings, labels) => {
+        const run = async (more: Readonly<Record<string, string>>): Promise<Recorder> => {
+          const recorder = await Recorder.install("shop", "staging");
+          const values = Object.entries({ ...configOf("dev", { profile: "dev" }), ...more });
+          const config = Object.fromEntries(values.map(([key, value]) => [`shop:${key}`, value]));
+          pulumi.runtime.setAllConfig({ ...config, "docker:host": settings.docker.get("host") ?? "" });
+          await program().catch((error: unknown) => {
+            assert.deepEqual(recorder.names(), []);
+            throw error;
+          });
+          await settled();
+          return recorder;
+        };
+        await assert.rejects(run({}), /Docker has volumes of stack staging \(database\)/);
+        assert.deepEqual(labels, OF_STACK);
+        assert.ok((await run({ leaveDatabase: "true" })).names().length > 0);
+        assert.deepEqual(labels, OF_STACK, "it was not asked again");
+      },
+      () => Promise.resolve(),
+    );
+  });
+
   it("A1 over ssh the host's docker is asked", async () => {
     const directory = mkdtempSync(path.join(tmpdir(), "phased-volumes-"));
     const before = process.env["PATH"];
@@ -93,7 +122,7 @@ describe("data of a stack on a Docker host", () => {
     }
     process.env["PATH"] = `${directory}:${before ?? ""}`;
     try {
-      await assert.rejects(checkNothingOnDocker(settingsFor("ssh://deploy@box")), /\(volumes database\)/);
+      await assert.rejects(checkNothingOnDocker(settingsFor("ssh://deploy@box")), /of stack staging \(database\)/);
       const asked = readFileSync(path.join(directory, "asked"), "utf8").trim().split("\n");
       assert.deepEqual(asked, ["volume", "ls", "--quiet", ...OF_STACK.flatMap((label) => ["--filter", `label=${label}`])]);
     } finally {

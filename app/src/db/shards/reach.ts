@@ -49,10 +49,13 @@ export async function findOnShards<Row>(
   find: (queries: Queries) => Promise<Row | undefined>,
 ): Promise<Row | undefined> {
   if (database.shards === undefined) return find(database);
-  const { found, failure } = await tried(database, find);
-  const row = found.find((each) => each !== undefined);
-  if (row === undefined && failure !== undefined) throw failure.reason;
-  return row;
+  const asked = shardsOf(database).map((shard) => find(shard));
+  // The first one that has it decides: whoever is in a database that answers does not wait for one that is away.
+  const elsewhere = new Error("not in this one");
+  const row = await Promise.any(asked.map(async (each) => (await each) ?? Promise.reject(elsewhere))).catch(() => undefined);
+  if (row !== undefined) return row;
+  for (const outcome of await Promise.allSettled(asked)) if (outcome.status === "rejected") throw outcome.reason;
+  return undefined;
 }
 
 async function tried<Result>(
