@@ -46,7 +46,7 @@ export class Probe {
       await probe.#run(["prepare"]);
       return probe;
     } catch (error) {
-      await container.remove({ force: true });
+      await container.remove({ force: true, v: true });
       throw error;
     }
   }
@@ -78,7 +78,7 @@ export class Probe {
     try {
       await this.#run(["clean-up"]);
     } finally {
-      await this.container.remove({ force: true });
+      await this.container.remove({ force: true, v: true });
       await this.#reading;
     }
   }
@@ -127,7 +127,7 @@ async function removeProbes(targets: Targets): Promise<void> {
   const label = [`${LABELS.stack}=${targets.stack.name}`, `${LABELS.service}=${PROBE_SERVICE}`];
   for (const { Id, NetworkSettings } of await targets.docker.listContainers({ all: true, filters: { label } })) {
     // Of this stack, and not of one with the same name in another clone.
-    if (targets.networkName in NetworkSettings.Networks) await targets.docker.getContainer(Id).remove({ force: true });
+    if (targets.networkName in NetworkSettings.Networks) await targets.docker.getContainer(Id).remove({ force: true, v: true });
   }
 }
 

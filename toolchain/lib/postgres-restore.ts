@@ -215,7 +215,7 @@ async function runBeside(
     return { exitCode, stdout };
   } finally {
     stopOn?.removeEventListener("abort", end);
-    await container.remove({ force: true });
+    await container.remove({ force: true, v: true });
   }
 }
 

@@ -84,7 +84,7 @@ export class StackRig {
       await rig.assertReachable();
       return rig;
     } catch (error) {
-      await Promise.all(made.map(({ container }) => container.remove({ force: true })));
+      await Promise.all(made.map(({ container }) => container.remove({ force: true, v: true })));
       throw error;
     }
   }
@@ -131,7 +131,7 @@ export class StackRig {
 
   /** Removes the stack and everything beside it. */
   async remove(): Promise<void> {
-    await Promise.all([this.peer, this.bench].map(({ container }) => container.remove({ force: true })));
+    await Promise.all([this.peer, this.bench].map(({ container }) => container.remove({ force: true, v: true })));
     await removeStack(this.stack.name);
   }
 
@@ -195,7 +195,7 @@ async function sideContainer(docker: Docker, like: Part, service: string, entryp
     await container.start();
     return await partOf(container, service);
   } catch (error) {
-    await container.remove({ force: true });
+    await container.remove({ force: true, v: true });
     throw error;
   }
 }

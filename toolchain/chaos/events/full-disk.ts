@@ -62,7 +62,7 @@ async function exchange(context: EventContext, node: string): Promise<void> {
   await targets.stop(original);
   repairs.add(`remove the small disk of ${node}`, async () => {
     for (const remove of [
-      () => targets.docker.getContainer(smallName(context)).remove({ force: true }),
+      () => targets.docker.getContainer(smallName(context)).remove({ force: true, v: true }),
       () => targets.docker.getVolume(volume).remove(),
     ]) {
       await remove().catch((error: unknown) => {
