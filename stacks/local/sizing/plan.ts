@@ -19,7 +19,7 @@ import {
   MONITORING_MB,
   redisDataMb,
 } from "./memory";
-import { appPools, appWorkers, pgbouncerSettings } from "./pools";
+import { appPools, appWorkers, pgbouncerSettings, poolSizes } from "./pools";
 import { cannotFit } from "./refusals";
 import type { Limits, Plan, SizingConfig } from "./types";
 
@@ -79,11 +79,28 @@ export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "me
   return { ...plan, totalMb: containersOf(plan).reduce((sum, { count, limits }) => sum + count * limits.memoryMb, 0) };
 }
 
-/** What follows from the configuration before memory is divided. */
-function needs(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">) {
+/**
+ * What follows from the configuration before memory is divided: with as many workers and connections as are best for the host, or as many fewer
+ * as it takes to fit. Each comes with a step of memory, and on a host that is just large enough for the rest that would be too much.
+ */
+function needs(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">): Needs {
+  const [pools, most] = [poolSizes(config, host), appWorkers(config, host)];
+  const least = config.workers === "auto" ? 1 : most;
+  for (let workers = most; ; workers -= 1) {
+    const needed = needsWith(config, host, workers, pools.at(-1) ?? 0);
+    if (isEnough(needed)) {
+      const best = pools.find((pool) => isEnough(needsWith(config, host, workers, pool)));
+      return best === undefined ? needed : needsWith(config, host, workers, best);
+    }
+    if (workers <= least) return needed;
+  }
+}
+
+type Needs = ReturnType<typeof needsWith>;
+
+function needsWith(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">, workers: number, poolSize: number) {
   const budgetMb = memoryBudget(config, host);
-  const workers = appWorkers(config, host);
-  const settings = pgbouncerSettings(config, host, workers);
+  const settings = pgbouncerSettings(config, poolSize, workers);
   const maxConnections = postgresConnections([settings]);
   // While PgBouncer is replaced there are two of them.
   const proxyConnections = 2 * maxConnections;
@@ -93,7 +110,7 @@ function needs(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">
   return { budgetMb, workers, settings, maxConnections, proxyConnections, fixedMb, leastPostgres, shares };
 }
 
-function isEnough({ budgetMb, fixedMb, shares }: Pick<ReturnType<typeof needs>, "budgetMb" | "fixedMb" | "shares">): boolean {
+function isEnough({ budgetMb, fixedMb, shares }: Pick<Needs, "budgetMb" | "fixedMb" | "shares">): boolean {
   return fixedMb + leastTotal(shares) <= budgetMb;
 }
 

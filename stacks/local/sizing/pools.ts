@@ -39,18 +39,23 @@ export function appWorkers({ workers, appInstances, appCpus }: SizingConfig, { c
   return Math.max(1, Math.min(own, fair, carried, defaults.mostWorkers));
 }
 
+/** Connections of a pool, the best number for the host first and then all smaller ones that will do; one where the user chose it. */
+export function poolSizes({ dbPoolSize }: SizingConfig, { cpus, memoryMb }: Host): number[] {
+  if (dbPoolSize !== undefined) return [dbPoolSize];
+  const busy = Math.min(cpus * defaults.connectionsPerCpu, Math.floor(memoryMb / defaults.memoryPerConnectionMb));
+  const best = Math.min(defaults.mostPool, Math.max(defaults.leastPool, busy));
+  return Array.from({ length: best - defaults.leastPool + 1 }, (_, less) => best - less);
+}
+
 /**
  * PgBouncer's pools: how many connections Postgres is asked for.
  * @throws RunError when the app would have more connections to it than it takes.
  */
 export function pgbouncerSettings(
   config: SizingConfig,
-  { cpus, memoryMb }: Host,
+  poolSize: number,
   workers: number,
 ): PgbouncerSettings & { readonly poolSize: number } {
-  const busy = Math.min(cpus * defaults.connectionsPerCpu, Math.floor(memoryMb / defaults.memoryPerConnectionMb));
-  const automatic = Math.min(defaults.mostPool, Math.max(defaults.leastPool, busy));
-  const poolSize = config.dbPoolSize ?? automatic;
   const nodes = Array.from({ length: config.postgresNodes }, (_, index) => `pg-${index + 1}`);
   const { poolMax, replicaPoolMax } = appPools(config, poolSize, workers);
   // All containers of the app, and as many again while they are replaced.

@@ -70,6 +70,15 @@ describe("B13 the plan of phase database", () => {
     );
   });
 
+  it("fits every small host: one that is just large enough gets fewer workers and connections, and is not refused", () => {
+    for (const cpus of [2, 4, 6, 8, 32]) {
+      for (let memoryMb = 3800; memoryMb < 6000; memoryMb += 4) {
+        const made = plan({}, cpus, memoryMb);
+        assert.ok(made.totalMb <= made.budgetMb, `${cpus} CPUs, ${memoryMb} MiB`);
+      }
+    }
+  });
+
   it("a plan that is made holds together whatever the user chose, and what the user chose is in it (property)", () => {
     let made = 0;
     fc.assert(
