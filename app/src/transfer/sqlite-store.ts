@@ -13,6 +13,12 @@ import { canonical, kindOfType, type Value } from "./values";
 /** Longest wait for the write lock of others, ms; the app's own transactions take a few. */
 const LOCK_WAIT_MS = 30_000;
 
+/**
+ * Memory for pages of a file that is filled, KiB. Keys are random, so each batch changes pages all over the file, and those that do not fit are
+ * written again and again: with SQLite's own 2 MB most of the time went there.
+ */
+const WRITE_CACHE_KIB = 131_072;
+
 const BEGIN = { snapshot: "BEGIN; ", held: "BEGIN IMMEDIATE; ", nothing: "" } as const;
 
 /** One SQLite file, read by a connection of its own. */
@@ -149,6 +155,7 @@ export class SqliteWriter extends SqliteReader implements Writer {
   constructor(file: string, dryRun = false) {
     super(file, { ifMissing: dryRun ? "pretend" : "create", begin: "nothing" });
     this.#file = file;
+    this.connection.exec(`PRAGMA cache_size = -${WRITE_CACHE_KIB}`);
   }
 
   async migrate(): Promise<void> {
