@@ -113,6 +113,7 @@ function withDefaults(given: Given, stack: string): StackConfig {
     tlsKeyFile: undefined,
     httpRedirectPort: undefined,
     image: undefined,
+    imagesOf: undefined,
     appEnvironment: {},
     logLevel: "info",
     protect: stack !== "dev",
