@@ -36,7 +36,7 @@ export function loadConfig(source: ConfigSource = programConfig()): StackConfig 
       ...(onKubernetes ? (["cloudRuntime kubernetes"] as const) : []),
       ...(config.phase === "database" && config.backupUrl !== undefined ? (["backupUrl"] as const) : []),
     ]),
-    ...(onKubernetes ? [...authorityViolations(config, secrets), ...shardViolations(secrets)] : []),
+    ...(onKubernetes ? [...authorityViolations(config, secrets), ...shardViolations(secrets, config.databaseShardsForNew)] : []),
   );
   if (violations.length === 0) {
     tellUnused(given, config);
@@ -113,6 +113,7 @@ function withDefaults(given: Given, stack: string): StackConfig {
     tlsKeyFile: undefined,
     httpRedirectPort: undefined,
     image: undefined,
+    imagesOf: undefined,
     appEnvironment: {},
     logLevel: "info",
     protect: stack !== "dev",

@@ -55,7 +55,8 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   // Its SQLite file rests once its rows have moved; uploaded documents stay in use.
   const files = new Sqlite("database", { protect: config.protect });
   const { networkName } = network;
-  const stateless = (name: string) => ({ networkName, platform: host.platform, contextDirectory: contextDirectory(name) });
+  const built = { platform: host.platform, imagesOf: config.imagesOf };
+  const stateless = (name: string) => ({ networkName, ...built, contextDirectory: contextDirectory(name) });
   const stateful = (name: string) => ({ ...stateless(name), protect: config.protect });
 
   const etcd = new Etcd("etcd", { ...stateful("etcd"), ...plan.etcd });

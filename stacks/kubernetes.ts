@@ -139,12 +139,16 @@ function clusterOf({ kubeconfigFile, kubernetesContext: context }: StackConfig, 
   return { ...(file === undefined ? {} : { kubeconfig: file }), ...(context === undefined ? {} : { context }) };
 }
 
-function appVariables({ kafkaBrokers, kafkaTls }: StackConfig, settings: AppSettings): Record<string, string | undefined> {
+function appVariables(
+  { kafkaBrokers, kafkaTls, databaseShardsForNew }: StackConfig,
+  settings: AppSettings,
+): Record<string, string | undefined> {
   refuseContractVariables(settings);
   return {
     ...settingsVariables(settings),
     MIGRATIONS: "external",
     TMPDIR: DATA_DIRECTORY,
+    DATABASE_SHARDS_FOR_NEW: databaseShardsForNew?.join(","),
     KAFKA_BROKERS: kafkaBrokers?.join(","),
     KAFKA_TLS: kafkaBrokers === undefined ? undefined : String(kafkaTls ?? true),
   };

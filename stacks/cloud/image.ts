@@ -23,7 +23,8 @@ export function cloudImage(
   if ("files" in source) {
     const { url: repositoryUrl, arn } = new Registry(`${prefix}registry`, { context, ...registryArgs }, { provider });
     const platform = config.cpuArchitecture === "arm64" ? "linux/arm64" : "linux/amd64";
-    const build = { files: source.files, contextDirectory: contextDirectory("app"), platform, repositoryUrl };
+    const { files, imagesOf } = source;
+    const build = { files, contextDirectory: contextDirectory("app"), platform, repositoryUrl, imagesOf };
     return { image: new Image(name, { source: build }), repositoryArns: [arn] };
   }
   const reference = (prefix === "" ? config.image : (config.secondImage ?? config.image)) ?? "";

@@ -3,7 +3,7 @@ import { LEAST_KAFKA_MB } from "../../components/local/kafka/server-properties";
 import { type CloudKey, cloudFields } from "../cloud/keys";
 import type { Field } from "./fields";
 import { backupUrl } from "../local/backup-repository";
-import { boolean, decimal, filePath, imageReference, integer, ipAddress, oneOf, variables, workers } from "./fields";
+import { boolean, decimal, filePath, imageReference, integer, ipAddress, oneOf, text, variables, workers } from "./fields";
 
 /** Phases the product has; see README.md. */
 export const PHASES = ["cluster", "database", "cloud"] as const;
@@ -48,6 +48,8 @@ export const fields = {
   httpRedirectPort: integer({ least: 1, most: 65_535, unit: "TCP port of the Docker host", example: 80 }),
   /** An own image instead of the bundled app; it has to keep the app contract. @default built from app/ */
   image: imageReference,
+  /** Another word builds the project's images anew, with the packages of that day (B15); it means nothing to anybody. @default none */
+  imagesOf: text(/^[A-Za-z0-9.-]{1,32}$/, "1 to 32 letters, digits, dots and dashes, e.g. the month", "2026-11"),
   /** More plain environment variables for the app. @default none */
   appEnvironment: variables,
   /** Lowest level the app logs. @default info */
@@ -139,6 +141,7 @@ type OptionalKey =
   | "workerHeapMb"
   | "uvThreadpoolSize"
   | "image"
+  | "imagesOf"
   | "tlsCertificateFile"
   | "tlsKeyFile"
   | "httpRedirectPort"

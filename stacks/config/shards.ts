@@ -1,9 +1,10 @@
 import type { SecretValues } from "./secrets";
 
 /** What the app calls the database of `databaseUrl`. */
-const FIRST = "first";
+export const FIRST_SHARD = "first";
 
-const NAME = /^[a-z][a-z0-9-]{0,30}$/;
+/** What one of several databases may be called. */
+export const SHARD_NAME = /^[a-z][a-z0-9-]{0,30}$/;
 
 /** One of several databases: `s2=postgres://…`. */
 export interface NamedAddress {
@@ -17,19 +18,30 @@ export function namedAddresses(text: string, unique = true): readonly NamedAddre
     .split(",")
     .map((part) => ({ name: part.slice(0, Math.max(0, part.indexOf("="))).trim(), address: part.slice(part.indexOf("=") + 1).trim() }));
   const isRight = ({ name, address }: NamedAddress): boolean =>
-    NAME.test(name) && name !== FIRST && /^postgres(ql)?:\/\/[^/]/.test(address) && URL.canParse(address);
+    SHARD_NAME.test(name) && name !== FIRST_SHARD && /^postgres(ql)?:\/\/[^/]/.test(address) && URL.canParse(address);
   if (!list.every(isRight)) return undefined;
   return unique && new Set(list.map(({ name }) => name)).size < list.length ? undefined : list;
 }
 
-/** What does not go together of several databases (A17), without any address. Lists that are none are told of elsewhere. */
-export function shardViolations(given: SecretValues): string[] {
+/**
+ * What does not go together of several databases (A17), without any address. Lists that are none are told of elsewhere.
+ * @param forNew names of those that new companies are placed in. @default all
+ */
+export function shardViolations(given: SecretValues, forNew: readonly string[] = []): string[] {
   const { databaseUrl, databaseMigrationUrl, databaseShards, databaseShardsMigration, databaseShardsRead } = given;
   const violations: string[] = [];
   const list = (text: string | undefined, unique = true): readonly NamedAddress[] =>
     text === undefined ? [] : (namedAddresses(text, unique) ?? []);
   const shards = list(databaseShards);
   const names = shards.map(({ name }) => name);
+  const placed = [FIRST_SHARD, ...names];
+  const nowhere = forNew.find((name) => !placed.includes(name));
+  // Not where databaseShards itself is not usable: its names are not known then.
+  if (nowhere !== undefined && (databaseShards === undefined || shards.length > 0)) {
+    violations.push(
+      `databaseShardsForNew has "${nowhere}", which is not in databaseShards; allowed: ${placed.join(", ")}. Fix: pulumi config set databaseShardsForNew ${placed.join(",")}`,
+    );
+  }
   for (const [key, text] of Object.entries({ databaseShardsMigration, databaseShardsRead })) {
     const unknown = list(text, key !== "databaseShardsRead").find(({ name }) => !names.includes(name));
     if (unknown === undefined) continue;

@@ -1,4 +1,5 @@
 import { boolean, filePath, integer, list, oneOf, text } from "../config/fields";
+import { FIRST_SHARD, SHARD_NAME } from "../config/shards";
 
 const NAME = /^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/;
 const name = (what: string, example: string) => text(NAME, what, example);
@@ -47,6 +48,12 @@ export const kubernetesFields = {
   servicesCidrs: cidrs("ranges of addresses, separated by commas", "10.20.0.0/16"),
   /** With kubernetes: addresses of the cluster's DNS where pods do not ask kube-dns in kube-system, such as a NodeLocal DNSCache. @default none */
   dnsCidrs: cidrs("ranges of addresses, separated by commas", "169.254.20.10/32"),
+  /** With kubernetes and databaseShards: those of the databases that new companies are placed in; others only keep what they have. @default all */
+  databaseShardsForNew: list(
+    SHARD_NAME,
+    `names of databaseShards, or ${FIRST_SHARD} for that of databaseUrl, separated by commas`,
+    FIRST_SHARD,
+  ),
   /** With kubernetes: brokers of Kafka. @default none: events are kept in the outbox */
   kafkaBrokers: list(/^[\w.-]{1,253}:[1-9]\d{0,4}$/, "host:port of brokers, separated by commas", "kafka-1:9093,kafka-2:9093"),
   /** Whether they speak TLS. @default true */

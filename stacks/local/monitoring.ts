@@ -48,8 +48,8 @@ export interface MonitoringArgs {
  * waits for them.
  */
 export function monitoring(args: MonitoringArgs): Pick<PhaseOutputs, "prometheusUrl" | "grafanaUrl" | "grafanaPassword"> {
-  const { config, host, networkName, data, plan } = args;
-  const common = (name: string) => ({ networkName, platform: host.platform, contextDirectory: contextDirectory(name) });
+  const { config, data, plan } = args;
+  const common = (name: string) => commonArgs(args, name);
   const exporters = new Exporters("exporters", { ...common("exporters"), ...plan?.exporters, database: data });
   const webhookUrl = alertWebhook();
   const alertmanager = new Alertmanager("alertmanager", {
@@ -77,11 +77,14 @@ export function monitoring(args: MonitoringArgs): Pick<PhaseOutputs, "prometheus
   return { prometheusUrl: prometheus.url, ...dashboards(args, prometheus) };
 }
 
+/** What each component is told alike. */
+function commonArgs({ config, host, networkName }: MonitoringArgs, name: string) {
+  return { networkName, platform: host.platform, imagesOf: config.imagesOf, contextDirectory: contextDirectory(name) };
+}
+
 /** Grafana, or a sentence why there is none. */
-function dashboards(
-  { config, host, networkName, data, plan, grafana: image }: MonitoringArgs,
-  prometheus: Prometheus,
-): Pick<PhaseOutputs, "grafanaUrl" | "grafanaPassword"> {
+function dashboards(args: MonitoringArgs, prometheus: Prometheus): Pick<PhaseOutputs, "grafanaUrl" | "grafanaPassword"> {
+  const { config, data, plan, grafana: image } = args;
   if (!image.available) {
     void pulumi.log.info(
       `Grafana is left out: the Docker host has no image ${GRAFANA_BASE_IMAGE} and cannot pull it (${image.reason}). ` +
@@ -92,7 +95,7 @@ function dashboards(
   const grafana = new Grafana(
     "grafana",
     {
-      ...{ networkName, platform: host.platform, contextDirectory: contextDirectory("grafana"), ...plan?.grafana },
+      ...{ ...commonArgs(args, "grafana"), ...plan?.grafana },
       dashboards: { database: data !== undefined, kafka: data?.kafka !== undefined },
       prometheus: { host: prometheus.host, port: prometheus.port, intervalSeconds: SCRAPE_INTERVAL_SECONDS },
       port: config.grafanaPort,

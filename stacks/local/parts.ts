@@ -16,12 +16,12 @@ import { loadBalancerTls } from "./tls";
  * The user's own image, or the bundled app's build context.
  * @throws RunError with the compiler's messages when the app does not compile.
  */
-export async function appSource({ image }: StackConfig): Promise<AppSource> {
+export async function appSource({ image, imagesOf }: StackConfig): Promise<AppSource> {
   if (image !== undefined) return { reference: image };
   const files = await bundledApp().catch((error: unknown) => {
     throw new pulumi.RunError(`the app in app/ cannot be bundled: ${error instanceof Error ? error.message : String(error)}`);
   });
-  return { repository: "app", files, contextDirectory: contextDirectory("app") };
+  return { repository: "app", files, contextDirectory: contextDirectory("app"), imagesOf };
 }
 
 export type AppSource = { reference: string } | Omit<BuiltImage, "platform">;
@@ -79,6 +79,7 @@ export function loadBalancer(
     ...loadBalancerTls(config),
     platform: host.platform,
     contextDirectory: contextDirectory("load-balancer"),
+    imagesOf: config.imagesOf,
   };
   return new LoadBalancer("load-balancer", args, opts);
 }

@@ -3,6 +3,7 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import path from "node:path";
 
+import { builtAnew } from "../../components/local/image/built-anew";
 import type { Properties } from "../../toolchain/standins/shared/values";
 import { BASE, DockerSuite, IMAGE, PREFIX, docker, title, unique } from "./docker-support";
 import { PluginError, underTest } from "./harness";
@@ -85,6 +86,20 @@ describe(title("docker.Image"), function () {
     assert.equal(output, "me\n./.dockerignore ./Dockerfile ./a.txt ./link ./sub/b.txt ./sub/keep.log ");
     await suite.plugin.delete(IMAGE, state, image);
     await docker.getImage(name).inspect();
+  });
+
+  it("B15 what RUN gave is kept for the same imagesOf, and made anew for another one", async () => {
+    const dockerfile = { path: "Dockerfile", content: Buffer.from(`FROM ${BASE}\nRUN cat /proc/sys/kernel/random/uuid > /made\n`) };
+    const made = async (word: string): Promise<string> => {
+      const [file] = builtAnew([{ ...dockerfile, executable: false }], word);
+      await write("Dockerfile", Buffer.from(file!.content).toString());
+      const name = `${unique()}:1`;
+      await suite.plugin.create(IMAGE, { ...inputs(name), build: { context, network: "none" } });
+      return (await runIn(name, "cat /made"))[0];
+    };
+    const october = await made("2026-10");
+    assert.equal(await made("2026-10"), october, "the builder keeps nothing: the test would see no difference");
+    assert.notEqual(await made("2026-11"), october);
   });
 
   it("a preview builds nothing, and a name that is to be pushed needs its registry", async () => {

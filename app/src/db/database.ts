@@ -117,6 +117,8 @@ export interface Database extends Queries {
   ofCompany?(companyId: string): TenantDatabase;
   /** All of several databases, this one first; absent where there is one. Use `shardsOf`. */
   readonly shards?: readonly { readonly name: string; readonly database: Database }[];
+  /** The one of {@link shards} with the rows of this company, where that is known without asking; it may have moved since. Absent where there is one. */
+  knownHome?(companyId: string): Database | undefined;
   /** Gives a new company its place among several databases, before anything of it is written; absent where there is one. */
   admitCompany?(companyId: string): Promise<void>;
   /** Keeps an address for a user that the company is about to make; `false` when another company has it. Absent where there is one. */

@@ -41,11 +41,11 @@ export class Events {
   readonly #clientId: string;
   readonly #listeners = new Set<(event: DomainEvent) => void>();
   /** One for each database with an outbox; none when nothing carries events. */
-  readonly #relays: readonly OutboxRelay[];
+  readonly #relays: ReadonlyMap<Database, OutboxRelay>;
   #consumer: EventConsumer | SqsConsumer | undefined;
   #lag: LagMonitor | undefined;
-  /** While this process publishes. */
-  #relayLag: LagMonitor | undefined;
+  /** One for each relay that publishes from this process. */
+  readonly #relayLags = new Set<LagMonitor>();
   /** Events in the outbox of each database, as far as this process has looked. */
   readonly #waiting: number[] = [];
 
@@ -54,19 +54,22 @@ export class Events {
     this.#options = options;
     const { database, logger } = options;
     this.#clientId = `${options.appName}-${randomUUID().slice(0, 8)}`;
-    const connect = connector(options, this.#clientId, (lag) => (this.#relayLag = lag));
-    this.#relays =
-      connect === undefined
-        ? []
-        : shardsOf(database).map((shard, index) => {
-            const waiting = (events: number): void => this.#tellWaiting(index, events);
-            return new OutboxRelay({ database: shard, logger, owner: this.#clientId, connect, waiting });
-          });
-    for (const relay of this.#relays) relay.start();
+    const connect = connector(options, this.#clientId, this.#relayLags);
+    const relayOf = (shard: Database, index: number): OutboxRelay | undefined => {
+      const waiting = (events: number): void => this.#tellWaiting(index, events);
+      return connect && new OutboxRelay({ database: shard, logger, owner: this.#clientId, connect, waiting });
+    };
+    this.#relays = new Map(
+      shardsOf(database).flatMap((shard, index) => {
+        const relay = relayOf(shard, index);
+        return relay === undefined ? [] : [[shard, relay] as const];
+      }),
+    );
+    for (const relay of this.#relays.values()) relay.start();
     connectEvents(database, {
       outbox: connect !== undefined,
       committed: (event) => {
-        for (const relay of this.#relays) relay.kick();
+        this.#kick(event.companyId);
         for (const listener of this.#listeners) listener(event);
       },
     });
@@ -96,10 +99,10 @@ export class Events {
   }
 
   status(): EventsStatus {
-    if (this.#relays.length === 0) return { status: "disabled", enabled: false, consuming: false, lag: null };
+    if (this.#relays.size === 0) return { status: "disabled", enabled: false, consuming: false, lag: null };
     const consuming = this.#consumer !== undefined;
-    const common = { enabled: true, consuming, lag: this.#lag?.total ?? this.#relayLag?.total ?? null };
-    if (this.#relays.some(({ healthy }) => !healthy))
+    const common = { enabled: true, consuming, lag: this.#measured() ?? null };
+    if ([...this.#relays.values()].some(({ healthy }) => !healthy))
       return { status: "warning", ...common, reason: "Events cannot be published; they wait in the outbox." };
     if (this.#consumer?.healthy === false) return { status: "warning", ...common, reason: "Events cannot be read." };
     return { status: "ok", ...common };
@@ -107,7 +110,18 @@ export class Events {
 
   /** Leaves the group and hands the relay over. */
   async close(): Promise<void> {
-    await Promise.all([this.stopConsumer(), ...this.#relays.map((relay) => relay.close())]);
+    await Promise.all([this.stopConsumer(), ...[...this.#relays.values()].map((relay) => relay.close())]);
+  }
+
+  /** Wakes the relay of the company's database: the others would look for nothing. All, where this process does not know which one it is. */
+  #kick(companyId: string): void {
+    const home = this.#options.database.knownHome?.(companyId);
+    for (const [shard, relay] of this.#relays) if (home === undefined || home === shard) relay.kick();
+  }
+
+  /** All of them measure the same group; one that has just begun, or cannot see Kafka, knows nothing. */
+  #measured(): number | undefined {
+    return [this.#lag, ...this.#relayLags].map((lag) => lag?.total).find((total) => total !== undefined);
   }
 
   #tellWaiting(index: number, events: number): void {
@@ -135,33 +149,30 @@ function readingQueue(): typeof import("./sqs-consumer") {
   return require("./sqs-consumer") as typeof import("./sqs-consumer");
 }
 
-/** Is told of the monitor of the lag, and of its end. */
-type Measured = (lag: LagMonitor | undefined) => void;
-
-/** How the relay gets a publisher; `undefined` when nothing carries events. */
+/** How a relay gets a publisher; `undefined` when nothing carries events. @param lags holds the monitor of each that is connected */
 function connector(
   { kafka, sqs, logger }: EventsOptions,
   clientId: string,
-  measured: Measured,
+  lags: Set<LagMonitor>,
 ): (() => Promise<EventPublisher>) | undefined {
   if (sqs !== undefined) return async () => new (await import("./sqs.js")).SqsPublisher(sqs);
-  return kafka === undefined ? undefined : () => connectProducer(kafka, logger, clientId, measured);
+  return kafka === undefined ? undefined : () => connectProducer(kafka, logger, clientId, lags);
 }
 
 /** Who publishes also measures the lag: should no consumer run at all, it is seen nevertheless. */
-async function connectProducer(config: KafkaConfig, logger: Logger, clientId: string, measured: Measured): Promise<EventPublisher> {
+async function connectProducer(config: KafkaConfig, logger: Logger, clientId: string, lags: Set<LagMonitor>): Promise<EventPublisher> {
   const [{ createProducer, ensureTopics }, { LagMonitor: Lag }] = await Promise.all([import("./kafka.js"), import("./lag.js")]);
   await ensureTopics(config, clientId);
   const producer = createProducer(config, clientId);
   const lag = new Lag(config, logger, `${clientId}-lag`);
   lag.start();
-  measured(lag);
+  lags.add(lag);
   return {
     send: async (records) => {
       await producer.send({ messages: records.map((record) => ({ topic: config.topic, ...record })) });
     },
     close: async () => {
-      measured(undefined);
+      lags.delete(lag);
       await Promise.all([producer.close(true), lag.close()]);
     },
   };

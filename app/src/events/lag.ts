@@ -14,6 +14,9 @@ export interface PartitionLag {
 /** Time between two looks, milliseconds. */
 const INTERVAL_MS = 10_000;
 
+/** Those of this process that have begun to look: one for each relay that publishes, and one for a consumer. They share the gauges. */
+const looking = new Set<LagMonitor>();
+
 /** Lag of a consumer group from the offsets themselves, so that it is seen also when no consumer runs. */
 export class LagMonitor {
   readonly #config: KafkaConfig;
@@ -38,6 +41,7 @@ export class LagMonitor {
 
   /** Looks now and then every 10 s. */
   start(): void {
+    looking.add(this);
     this.#timer ??= setInterval(() => void this.#look(), INTERVAL_MS).unref();
     void this.#look();
   }
@@ -45,11 +49,17 @@ export class LagMonitor {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#closed = true;
-    // Not waiting for a look under way: brokers that are away would hold up the end of the process.
-    await this.#admin?.close();
-    // Whoever looks from now on says how much it is: what was seen last would stand for ever.
-    consumerLag.reset();
-    kafkaBrokers.reset();
+    looking.delete(this);
+    try {
+      // Not waiting for a look under way: brokers that are away would hold up the end of the process.
+      await this.#admin?.close();
+    } finally {
+      if (looking.size === 0) {
+        // Whoever looks from now on says how much it is: what was seen last would stand for ever.
+        consumerLag.reset();
+        kafkaBrokers.reset();
+      }
+    }
   }
 
   /** @throws when Kafka does not answer. */

@@ -48,7 +48,10 @@ const defaults = {
   leaseMarginMs: 7500,
   countCap: 100_000,
   countEveryMs: 1000,
-  /** Closing waits so long for batches under way (ms), then ends their connection: what is not acknowledged stays in the outbox. */
+  /**
+   * Closing waits so long for batches under way (ms), then ends their connection: what is not acknowledged stays in the outbox. And so long for
+   * what that needs of the database, which may be away: a statement to it may take longer than the process has.
+   */
   closeMs: 3000,
   deleteChunk: 50,
 } as const;
@@ -113,11 +116,15 @@ export class OutboxRelay {
     this.#wake?.();
   }
 
-  /** Finishes the batches under way, then lets another process take over at once. */
+  /** Finishes the batches under way, then lets another process take over at once. Takes 6 s at most, also when the database does not answer. */
   async close(): Promise<void> {
     this.#stop.abort();
     this.#wake?.();
-    await Promise.race([this.#running, delay(defaults.closeMs, undefined, { ref: false })]);
+    await atMost(this.#running);
+    await atMost(this.#leave());
+  }
+
+  async #leave(): Promise<void> {
     await this.#disconnect();
     await this.#running;
     // One that was still connecting.
@@ -241,6 +248,11 @@ export class OutboxRelay {
     }
     if (this.#kicked && !this.#stop.signal.aborted) await delay(defaults.lingerMs);
   }
+}
+
+/** What takes longer goes on, and ends with the process. */
+async function atMost(work: Promise<void> | undefined): Promise<void> {
+  await Promise.race([work, delay(defaults.closeMs, undefined, { ref: false })]);
 }
 
 /** Distributes rows so that all of one company are in one lane, in their order. Empty lanes are left out. */

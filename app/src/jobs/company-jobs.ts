@@ -157,15 +157,16 @@ export class CompanyJobs {
   /**
    * Compares open jobs with the queue: what it does not know it gets, what ended there is noted. A bounded number at a time, each look going on
    * where the last one ended: jobs that rightly stay open for long (a delay of a day, a paused queue) would hide all those after them.
+   * @param signal ends it before the next job; what was not compared is looked at again.
    * @returns jobs put into the queue.
    */
-  async reconcile(now = Date.now()): Promise<number> {
+  async reconcile(now = Date.now(), signal?: AbortSignal): Promise<number> {
     const before = new Date(now - RECONCILE_AGE_MS).toISOString();
-    const added = await onEachShard(this.database, (shard) => this.reconcileShard(shard, before));
+    const added = await onEachShard(this.database, (shard) => this.reconcileShard(shard, before, signal));
     return added.reduce((sum, count) => sum + count, 0);
   }
 
-  private async reconcileShard(shard: Database, before: string): Promise<number> {
+  private async reconcileShard(shard: Database, before: string, signal: AbortSignal | undefined): Promise<number> {
     const { createdAt, id } = this.compared.get(shard) ?? FIRST;
     const rows = await shard.all<OwnedRow>(
       `SELECT ${OWNED} FROM company_jobs WHERE outcome = 'open' AND created_at < ? AND (created_at, id) > (?, ?)
@@ -176,6 +177,7 @@ export class CompanyJobs {
     this.compared.set(shard, rows.length < RECONCILE_ROWS ? FIRST : (rows.at(-1) ?? FIRST));
     let added = 0;
     for (const row of rows) {
+      if (signal?.aborted === true) break;
       const record = await this.queue.get(row.id);
       if (record === undefined) {
         await this.enqueue(row);

@@ -22,6 +22,9 @@ import { ASK_EVERY_MS, askToRun, stopRunning } from "./runner-election";
 /** Open jobs are compared with the queue this often, ms. */
 const RECONCILE_MS = 5000;
 
+/** A drain waits so long for a comparison under way, ms: the database it asks may be away, and the process has to end. */
+const KEEPING_MS = 3000;
+
 /** Old jobs are deleted every so many comparisons: about once an hour. */
 const PURGE_EVERY = 720;
 
@@ -38,6 +41,7 @@ export class JobService {
   private readonly stopping = new AbortController();
   private loops: Promise<unknown> = Promise.resolve();
   private keeping: Promise<void> = Promise.resolve();
+  private kept: Promise<void> | undefined;
   private readonly report: BacklogReport | undefined;
   private closeThreads: () => Promise<void> = () => Promise.resolve();
   /** Whether this process takes jobs. */
@@ -77,10 +81,12 @@ export class JobService {
   /** Takes no more jobs, waits for those that run up to the deadline, and hands back the rest. */
   async drain(deadlineMs: number): Promise<void> {
     this.stopping.abort();
+    // Once for all drains: closing is another one. What takes longer ends with its database.
+    this.kept ??= Promise.race([this.keeping, delay(KEEPING_MS, undefined, { ref: false })]);
     const handedBack = await this.queue.drain(deadlineMs);
     if (this.running) this.options.logger.info({ handedBack }, "job runner drained");
     await this.loops;
-    await this.keeping;
+    await this.kept;
     await this.closeThreads();
     this.running = false;
   }
@@ -136,8 +142,8 @@ export class JobService {
   private async keepInStep(): Promise<void> {
     const { signal } = this.stopping;
     for (let round = 0; !signal.aborted; round++) {
-      await this.guarded(() => this.company.reconcile());
-      if (round % PURGE_EVERY === 0) {
+      await this.guarded(() => this.company.reconcile(undefined, signal));
+      if (round % PURGE_EVERY === 0 && !this.stopping.signal.aborted) {
         await this.guarded(() => this.company.purge());
         await this.guarded(() => purgeKeys(this.options.database));
         await this.guarded(() => this.storage.sweep());

@@ -143,8 +143,10 @@ export class Gateway {
     const { sessions, tickets } = this.#parts;
     const holder = await this.#whilePending(async () => {
       const found = await tickets.redeem(ticket);
+      if (found === undefined) return undefined;
       // The session may have ended since it got the ticket.
-      return found !== undefined && (await sessions.alive([found.idHash])).has(found.idHash) ? found : undefined;
+      const alive = await sessions.alive([found.idHash], found.session.companyId);
+      return alive.has(found.idHash) ? found : undefined;
     });
     if (holder !== undefined) return { outcome: "accepted", ...holder };
     return denied("unauthenticated", 401, "authentication-required", "The ticket was used, is too old, or never was one; get another one.");

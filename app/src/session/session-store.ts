@@ -204,8 +204,12 @@ export class SessionStore {
     return this.#signer.verify(token);
   }
 
-  /** Which of these sessions have not ended. Looking prolongs none. */
-  async alive(idHashes: readonly string[]): Promise<ReadonlySet<string>> {
+  /**
+   * Which of these sessions have not ended. Looking prolongs none.
+   * @param companyId whose they are, where that is known: of several databases only its own is asked then
+   * @throws what a database said that could not be asked, when one of them was not found in the others.
+   */
+  async alive(idHashes: readonly string[], companyId?: string): Promise<ReadonlySet<string>> {
     if (idHashes.length === 0) return new Set();
     const marks = idHashes.map(() => "?").join(", ");
     // Beside a fence it may be a copy, of which only the company's own database knows whether it still holds.
@@ -217,18 +221,27 @@ export class SessionStore {
       WHERE s.id_hash IN (${marks}) AND s.expires_at > ? AND u.status = 'active'`;
     // A shared copy may have been used without the database hearing of it for as long as this.
     const parameters = [...idHashes, this.#iso(-SLIDE_INTERVAL_MS)];
-    const asked = shardsOf(this.#database).map((shard) =>
-      shard.all<{ idHash: string; companyId?: string; fenced?: 0 | 1 }>(sql, parameters),
+    const found = new Set<string>();
+    const look = async (shard: Queries): Promise<void> => {
+      const rows = await shard.all<{ idHash: string; companyId?: string; fenced?: 0 | 1 }>(sql, parameters);
+      await Promise.all(
+        rows.map(async ({ idHash, companyId: owner, fenced: isFenced }) => {
+          if (isFenced !== 1 || (await this.#find(idHash, owner)) !== undefined) found.add(idHash);
+        }),
+      );
+    };
+    const asked = (companyId === undefined ? shardsOf(this.#database) : [homeOf(this.#database, companyId)]).map(look);
+    const wanted = new Set(idHashes).size;
+    const incomplete = new Error("some are elsewhere, or ended");
+    const complete = asked.map((each) => each.then(() => (found.size < wanted ? Promise.reject(incomplete) : undefined)));
+    // Who is in databases that answer does not wait for one that is away.
+    const isComplete = await Promise.any(complete).then(
+      () => true,
+      () => false,
     );
-    const answers = await Promise.allSettled(asked);
-    const rows = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
-    const holds = await Promise.all(
-      rows.map(async ({ idHash, companyId, fenced: isFenced }) => isFenced !== 1 || (await this.#find(idHash, companyId)) !== undefined),
-    );
-    const found = new Set(rows.filter((_, index) => holds[index]).map(({ idHash }) => idHash));
-    const failure = answers.find((answer) => answer.status === "rejected");
+    if (isComplete) return found;
     // What was not found may be in the database that did not answer.
-    if (failure !== undefined && found.size < idHashes.length) throw failure.reason;
+    for (const outcome of await Promise.allSettled(asked)) if (outcome.status === "rejected") throw outcome.reason;
     return found;
   }
 

@@ -1,6 +1,7 @@
 import path from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { builtAnew } from "../../local/image/built-anew";
 import { type ContextFile, contextTag } from "../../local/image/context-hash";
 import { writeContext } from "../../local/image/write-context";
 import { transformed, type Transform } from "../../transform";
@@ -17,6 +18,8 @@ export interface PushedSource {
   readonly platform: string;
   /** Address of the repository, without a tag. */
   readonly repositoryUrl: pulumi.Input<string>;
+  /** Another word has the image built anew; see {@link builtAnew}. @default none */
+  readonly imagesOf?: string | undefined;
 }
 
 export interface ImageArgs {
@@ -50,8 +53,9 @@ export class Image extends pulumi.ComponentResource {
       this.version = source.reference.slice(source.reference.indexOf("@") + 1);
     } else {
       if (!source.files.some((file) => file.path === "Dockerfile")) throw new Error(`${name}: the build context has no Dockerfile`);
-      this.version = contextTag(source.files);
-      this.image = this.build(name, source, args);
+      const files = builtAnew(source.files, source.imagesOf);
+      this.version = contextTag(files);
+      this.image = this.build(name, { ...source, files }, args);
       this.reference = this.image.repoDigest;
     }
     this.registerOutputs({ reference: this.reference, version: this.version });

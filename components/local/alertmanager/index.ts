@@ -41,6 +41,8 @@ export interface AlertmanagerArgs {
   readonly platform: string;
   /** Directory for the image's build context, relative to the project. */
   readonly contextDirectory: string;
+  /** Word from the configuration that, changed, has the image built anew with the packages of that day; see `builtAnew`. @default none */
+  readonly imagesOf?: string | undefined;
   /** Memory limit in MiB; swap is off. @default 64 */
   readonly memoryMb?: number | undefined;
   /** CPU limit in cores. @default no limit */
@@ -95,9 +97,9 @@ export class Alertmanager extends pulumi.ComponentResource {
   }
 
   private createImage(name: string, args: AlertmanagerArgs): Image {
-    const { contextDirectory, platform } = args;
+    const { contextDirectory, platform, imagesOf } = args;
     const files = alertmanagerContext({ webhook: args.webhookUrl !== undefined });
-    const source = { repository: "alertmanager", files, contextDirectory, platform };
+    const source = { repository: "alertmanager", files, contextDirectory, platform, imagesOf };
     const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
     return new Image(`${name}-image`, { source, ...transform }, { parent: this });
   }

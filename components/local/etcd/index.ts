@@ -34,6 +34,8 @@ export interface EtcdArgs {
   readonly platform: string;
   /** Directory for the image's build context, relative to the project. */
   readonly contextDirectory: string;
+  /** Word from the configuration that, changed, has the image built anew with the packages of that day; see `builtAnew`. @default none */
+  readonly imagesOf?: string | undefined;
   /** Changes to the child resources before they are created. */
   readonly transform?: {
     readonly image?: Transform<docker.ImageArgs>;
@@ -59,8 +61,8 @@ export class Etcd extends pulumi.ComponentResource {
     // A preview may hand in what the configuration says; a mistake there must not become two halves of a cluster.
     if (![1, 3].includes(args.members)) throw new Error(`${name}: members is ${String(args.members)}; allowed: 1 or 3`);
     this.hosts = Array.from({ length: args.members }, (_, index) => `etcd-${index + 1}`);
-    const { contextDirectory, platform } = args;
-    const source = { repository: "etcd", files: etcdContext(), contextDirectory, platform };
+    const { contextDirectory, platform, imagesOf } = args;
+    const source = { repository: "etcd", files: etcdContext(), contextDirectory, platform, imagesOf };
     const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
     this.image = new Image(`${name}-image`, { source, ...transform }, { parent: this });
     let before: docker.Container | undefined;

@@ -36,6 +36,8 @@ export interface ExportersArgs {
   readonly platform: string;
   /** Directory for the image's build context, relative to the project. */
   readonly contextDirectory: string;
+  /** Word from the configuration that, changed, has the image built anew with the packages of that day; see `builtAnew`. @default none */
+  readonly imagesOf?: string | undefined;
   /** Memory limit of each in MiB; swap is off. @default 64 */
   readonly memoryMb?: number | undefined;
   /** CPU limit of each in cores. @default no limit */
@@ -78,8 +80,8 @@ export class Exporters extends pulumi.ComponentResource {
   }
 
   private createImage(name: string, args: ExportersArgs): Image {
-    const { contextDirectory, platform } = args;
-    const source = { repository: "exporters", files: exportersContext(), contextDirectory, platform };
+    const { contextDirectory, platform, imagesOf } = args;
+    const source = { repository: "exporters", files: exportersContext(), contextDirectory, platform, imagesOf };
     const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
     return new Image(`${name}-image`, { source, ...transform }, { parent: this });
   }

@@ -41,6 +41,8 @@ export interface GrafanaArgs {
   readonly platform: string;
   /** Directory for the image's build context, relative to the project. */
   readonly contextDirectory: string;
+  /** Word from the configuration that, changed, has the image built anew with the packages of that day; see `builtAnew`. @default none */
+  readonly imagesOf?: string | undefined;
   /** Memory limit in MiB; swap is off. @default 512 */
   readonly memoryMb?: number | undefined;
   /** CPU limit in cores. @default no limit */
@@ -99,8 +101,8 @@ export class Grafana extends pulumi.ComponentResource {
   }
 
   private createImage(name: string, args: GrafanaArgs): Image {
-    const { contextDirectory, platform } = args;
-    const source = { repository: "grafana", files: grafanaContext(args), contextDirectory, platform };
+    const { contextDirectory, platform, imagesOf } = args;
+    const source = { repository: "grafana", files: grafanaContext(args), contextDirectory, platform, imagesOf };
     const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
     return new Image(`${name}-image`, { source, ...transform }, { parent: this });
   }

@@ -2,6 +2,7 @@ import path from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { transformed, type Transform } from "../common";
+import { builtAnew } from "./built-anew";
 import { type ContextFile, contextTag } from "./context-hash";
 import { writeContext } from "./write-context";
 
@@ -17,6 +18,8 @@ export interface BuiltImage {
   readonly contextDirectory: string;
   /** Platform of the Docker host, e.g. `linux/amd64`. */
   readonly platform: string;
+  /** Another word has the image built anew; see {@link builtAnew}. @default none */
+  readonly imagesOf?: string | undefined;
 }
 
 export interface ImageArgs {
@@ -52,8 +55,9 @@ export class Image extends pulumi.ComponentResource {
       // The name and not the image id: containers then show where they come from. Waits for the pull all the same.
       this.reference = remote.name;
     } else {
-      this.version = contextTag(source.files);
-      const built = this.build(name, source, transform?.image);
+      const files = builtAnew(source.files, source.imagesOf);
+      this.version = contextTag(files);
+      const built = this.build(name, { ...source, files }, transform?.image);
       this.image = built;
       this.reference = built.imageName;
     }

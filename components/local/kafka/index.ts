@@ -66,6 +66,8 @@ export interface KafkaArgs extends Pick<ClusterSettings, "partitions" | "retenti
   readonly platform: string;
   /** Directory for the image's build context, relative to the project. */
   readonly contextDirectory: string;
+  /** Word from the configuration that, changed, has the image built anew with the packages of that day; see `builtAnew`. @default none */
+  readonly imagesOf?: string | undefined;
   /**
    * Brokers that run now, e.g. `kafka-1`: an update replaces those last that run, and starts all together when no majority does.
    * @default not known: one after the other
@@ -134,12 +136,12 @@ export class Kafka extends pulumi.ComponentResource {
   }
 
   private createImage(name: string, args: KafkaArgs): Image {
-    const { contextDirectory, platform, partitions, retentionHours, retentionMb } = args;
+    const { contextDirectory, platform, imagesOf, partitions, retentionHours, retentionMb } = args;
     const files = kafkaContext({ hosts: this.hosts, partitions, retentionHours, retentionMb });
     const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
     return new Image(
       `${name}-image`,
-      { source: { repository: "kafka", files, contextDirectory, platform }, ...transform },
+      { source: { repository: "kafka", files, contextDirectory, platform, imagesOf }, ...transform },
       { parent: this },
     );
   }

@@ -71,6 +71,8 @@ export interface LoadBalancerArgs {
   readonly platform: string;
   /** Directory for the image's build context, relative to the project. */
   readonly contextDirectory: string;
+  /** Word from the configuration that, changed, has the image built anew with the packages of that day; see `builtAnew`. @default none */
+  readonly imagesOf?: string | undefined;
   /** Changes to the child resources before they are created. */
   readonly transform?: {
     readonly image?: Transform<docker.ImageArgs>;
@@ -123,8 +125,8 @@ export class LoadBalancer extends pulumi.ComponentResource {
 
   private createImage(name: string, args: LoadBalancerArgs): Image {
     const files = loadBalancerContext(args);
-    const { contextDirectory, platform } = args;
-    const source = { repository: "load-balancer", files, contextDirectory, platform };
+    const { contextDirectory, platform, imagesOf } = args;
+    const source = { repository: "load-balancer", files, contextDirectory, platform, imagesOf };
     const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
     return new Image(`${name}-image`, { source, ...transform }, { parent: this });
   }

@@ -52,6 +52,8 @@ export interface PgBouncerArgs {
   readonly platform: string;
   /** Directory for the image's build context, relative to the project. */
   readonly contextDirectory: string;
+  /** Word from the configuration that, changed, has the image built anew with the packages of that day; see `builtAnew`. @default none */
+  readonly imagesOf?: string | undefined;
   /** Memory limit in MiB; swap is off. @default 128 */
   readonly memoryMb?: number | undefined;
   /** CPU limit in cores. @default no limit */
@@ -97,8 +99,8 @@ export class PgBouncer extends pulumi.ComponentResource {
   }
 
   private createImage(name: string, args: PgBouncerArgs): Image {
-    const { contextDirectory, platform } = args;
-    const source = { repository: "pgbouncer", files: pgbouncerContext(args.settings), contextDirectory, platform };
+    const { contextDirectory, platform, imagesOf } = args;
+    const source = { repository: "pgbouncer", files: pgbouncerContext(args.settings), contextDirectory, platform, imagesOf };
     const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
     return new Image(`${name}-image`, { source, ...transform }, { parent: this });
   }

@@ -37,6 +37,8 @@ export interface PostgresOperatorArgs extends OperatorSettings {
   readonly platform: string;
   /** Directory for the image's build context, relative to the project. */
   readonly contextDirectory: string;
+  /** Word from the configuration that, changed, has the image built anew with the packages of that day; see `builtAnew`. @default none */
+  readonly imagesOf?: string | undefined;
   /** Memory limit in MiB; swap is off. @default 96 */
   readonly memoryMb?: number | undefined;
   /** CPU limit in cores. @default no limit */
@@ -75,8 +77,8 @@ export class PostgresOperator extends pulumi.ComponentResource {
   }
 
   private createImage(name: string, args: PostgresOperatorArgs): Image {
-    const { contextDirectory, platform } = args;
-    const source = { repository: "postgres-operator", files: args.program, contextDirectory, platform };
+    const { contextDirectory, platform, imagesOf } = args;
+    const source = { repository: "postgres-operator", files: args.program, contextDirectory, platform, imagesOf };
     const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
     return new Image(`${name}-image`, { source, ...transform }, { parent: this });
   }

@@ -47,6 +47,8 @@ export interface PostgresProxyArgs {
   readonly platform: string;
   /** Directory for the image's build context, relative to the project. */
   readonly contextDirectory: string;
+  /** Word from the configuration that, changed, has the image built anew with the packages of that day; see `builtAnew`. @default none */
+  readonly imagesOf?: string | undefined;
   /** Memory limit in MiB; swap is off. @default what the connections need, see `proxyMemoryMb` */
   readonly memoryMb?: number | undefined;
   /** CPU limit in cores. @default no limit */
@@ -89,8 +91,8 @@ export class PostgresProxy extends pulumi.ComponentResource {
   }
 
   private createImage(name: string, args: PostgresProxyArgs): Image {
-    const { contextDirectory, platform } = args;
-    const source = { repository: "postgres-proxy", files: postgresProxyContext(args), contextDirectory, platform };
+    const { contextDirectory, platform, imagesOf } = args;
+    const source = { repository: "postgres-proxy", files: postgresProxyContext(args), contextDirectory, platform, imagesOf };
     const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
     return new Image(`${name}-image`, { source, ...transform }, { parent: this });
   }

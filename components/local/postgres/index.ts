@@ -85,6 +85,8 @@ export interface PostgresArgs {
   readonly platform: string;
   /** Directory for the image's build context, relative to the project. */
   readonly contextDirectory: string;
+  /** Word from the configuration that, changed, has the image built anew with the packages of that day; see `builtAnew`. @default none */
+  readonly imagesOf?: string | undefined;
   /** Host names of the etcd members. */
   readonly etcdHosts: readonly string[];
   /** Node that is primary now, e.g. `pg-2`: it is replaced last, so that every update has one switchover at most. @default none is known */
@@ -166,8 +168,8 @@ export class Postgres extends pulumi.ComponentResource {
   }
 
   private createImage(name: string, args: PostgresArgs): Image {
-    const { contextDirectory, platform } = args;
-    const source = { repository: "postgres", files: postgresContext(args), contextDirectory, platform };
+    const { contextDirectory, platform, imagesOf } = args;
+    const source = { repository: "postgres", files: postgresContext(args), contextDirectory, platform, imagesOf };
     const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
     return new Image(`${name}-image`, { source, ...transform }, { parent: this });
   }

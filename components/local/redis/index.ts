@@ -52,6 +52,8 @@ export interface RedisArgs {
   readonly platform: string;
   /** Directory for the image's build context, relative to the project; one for each server, because they differ. */
   readonly contextDirectory: string;
+  /** Word from the configuration that, changed, has the image built anew with the packages of that day; see `builtAnew`. @default none */
+  readonly imagesOf?: string | undefined;
   /** Changes to the child resources before they are created. */
   readonly transform?: {
     readonly image?: Transform<docker.ImageArgs>;
@@ -103,8 +105,8 @@ export class Redis extends pulumi.ComponentResource {
   }
 
   private createImage(name: string, args: RedisArgs): Image {
-    const { contextDirectory, platform } = args;
-    const source = { repository: "redis", files: redisContext(args), contextDirectory, platform };
+    const { contextDirectory, platform, imagesOf } = args;
+    const source = { repository: "redis", files: redisContext(args), contextDirectory, platform, imagesOf };
     const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
     return new Image(`${name}-image`, { source, ...transform }, { parent: this });
   }

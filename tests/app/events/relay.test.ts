@@ -120,6 +120,29 @@ describe("B5 outbox relay", () => {
       assert.equal(publisher.records.length, (await outboxSize(database)) === 0 ? 1 : 0);
     }));
 
+  it("B5 closing does not wait for a database that does not answer", function () {
+    this.timeout(30_000);
+    return withAnyDatabase(async (database) => {
+      let answer: (rows: never[]) => void = () => undefined;
+      const answered = new Promise<never[]>((resolve) => (answer = resolve));
+      let asked = 0;
+      const silent = Object.assign(Object.create(database) as Database, {
+        all: () => {
+          asked += 1;
+          return answered;
+        },
+      });
+      const relay = relayOf(silent, new MemoryPublisher());
+      await eventually("it asks", () => asked === 1);
+      const from = performance.now();
+      await relay.close();
+      const took = performance.now() - from;
+      assert.ok(took > 2900, `batches under way get 3 s, and had ${took} ms`);
+      assert.ok(took < 15_000, `it took ${took} ms`);
+      answer([]);
+    });
+  });
+
   it("B5 the lease of a relay that died is taken over once it has run out, by the database's clock", () =>
     withAnyDatabase(async (database) => {
       const dead = new Lease(database, "test", "dead", 300);

@@ -191,6 +191,54 @@ describe("D5 background jobs through the API", function () {
     await app.refusal(404, "GET", `/api/jobs/${lost.body.id}`, { token });
   });
 
+  it("D5 comparing with the queue ends between two jobs when the process is to end", async function () {
+    if (testDatabase() !== "sqlite") this.skip();
+    const { company, queue } = app.container.jobs;
+    await compute(INPUT);
+    await compute(INPUT);
+    await app.container.database.run("DELETE FROM queued_jobs");
+    const later = Date.now() + 60_000;
+    const stop = new AbortController();
+    const get = queue.get.bind(queue);
+    queue.get = (id) => {
+      stop.abort();
+      return get(id);
+    };
+    try {
+      assert.equal(await company.reconcile(later, stop.signal), 1);
+      assert.equal(await company.reconcile(later, stop.signal), 0);
+    } finally {
+      queue.get = get;
+    }
+    assert.equal(await company.reconcile(later), 1);
+  });
+
+  it("D5 a drain does not wait for a comparison that gets no answer, and a second one does not wait again", async function () {
+    this.timeout(30_000);
+    const other = await TestApp.start({});
+    try {
+      const { jobs } = other.container;
+      let answer: (added: number) => void = () => undefined;
+      const answered = new Promise<number>((resolve) => (answer = resolve));
+      let asked = false;
+      jobs.company.reconcile = () => {
+        asked = true;
+        return answered;
+      };
+      jobs.start();
+      await eventually("it compares", () => asked);
+      const from = performance.now();
+      await jobs.drain(0);
+      const first = performance.now();
+      assert.ok(first - from > 2900 && first - from < 15_000, `the drain took ${first - from} ms`);
+      await jobs.drain(0);
+      assert.ok(performance.now() - first < 2500, `the second one took ${performance.now() - first} ms`);
+      answer(0);
+    } finally {
+      await other.remove();
+    }
+  });
+
   it("D5 a job that completed is completed, also when it was noted as failed; nothing else changes an outcome", async () => {
     const { company } = app.container.jobs;
     const { id } = (await compute(INPUT)).body;

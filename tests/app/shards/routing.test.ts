@@ -120,6 +120,28 @@ describe("A17 three databases", function () {
     }
   });
 
+  it("A17 sessions that were found wait for no database that does not answer, and those of one company for its own only", async () => {
+    const { sessions } = app.container;
+    const idOf = (name: string): string => sessions.idOf(account(name).token) ?? assert.fail();
+    const answer = shards.hang("s3");
+    try {
+      const both = [idOf("first"), idOf("s2")];
+      assert.deepEqual([...(await sessions.alive(both))].sort(), both.sort());
+      assert.deepEqual([...(await sessions.alive([idOf("s2"), "nobody"], account("s2").companyId))], [idOf("s2")]);
+      let told = false;
+      const incomplete = sessions.alive([idOf("s2"), idOf("s3")]).finally(() => (told = true));
+      await sessions.alive(both);
+      assert.equal(told, false, "one that was not found may be where nobody answers");
+      answer();
+      assert.equal((await incomplete).size, 2);
+    } finally {
+      answer();
+    }
+    shards.setAway("s3", true);
+    assert.equal((await sessions.alive([idOf("first")])).size, 1);
+    await assert.rejects(sessions.alive([idOf("first"), idOf("s3")]), /away/);
+  });
+
   it("A17 an address has one user in all databases, however many ask for it at the same time", async () => {
     const sign = (n: number) =>
       app.request("POST", "/api/auth/signup", {

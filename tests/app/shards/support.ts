@@ -20,9 +20,11 @@ export const COMPANY_TABLES = [
   ...["event_streams", "event_outbox", "cache_generations", "users", "companies"],
 ] as const;
 
-/** A database that can be away: every statement then fails as one of a server that cannot be reached. */
+/** A database that can be away: every statement then fails as one of a server that cannot be reached, or is not answered at all. */
 class Interruptible implements Database {
   away = false;
+  /** What statements wait for. */
+  answering: Promise<void> = Promise.resolve();
   readonly kind: Database["kind"];
 
   constructor(readonly inner: Database) {
@@ -30,19 +32,19 @@ class Interruptible implements Database {
   }
 
   async all<Row extends object>(sql: string, parameters?: readonly SqlValue[]): Promise<Row[]> {
-    return this.#there().all<Row>(sql, parameters);
+    return (await this.#there()).all<Row>(sql, parameters);
   }
 
   async get<Row extends object>(sql: string, parameters?: readonly SqlValue[]): Promise<Row | undefined> {
-    return this.#there().get<Row>(sql, parameters);
+    return (await this.#there()).get<Row>(sql, parameters);
   }
 
   async run(sql: string, parameters?: readonly SqlValue[]): Promise<number> {
-    return this.#there().run(sql, parameters);
+    return (await this.#there()).run(sql, parameters);
   }
 
   async transaction<Result>(work: (transaction: Transaction) => Promise<Result>, options?: TransactionOptions): Promise<Result> {
-    return this.#there().transaction(work, options);
+    return (await this.#there()).transaction(work, options);
   }
 
   reader(): Queries {
@@ -58,7 +60,7 @@ class Interruptible implements Database {
   }
 
   async ping(): Promise<number> {
-    return this.#there().ping();
+    return (await this.#there()).ping();
   }
 
   shrink(): Promise<void> {
@@ -69,7 +71,8 @@ class Interruptible implements Database {
     return this.inner.close();
   }
 
-  #there(): Database {
+  async #there(): Promise<Database> {
+    await this.answering;
     if (this.away) throw new DatabaseUnavailableError("it is away", undefined);
     return this.inner;
   }
@@ -114,6 +117,13 @@ export class TestShards {
 
   setAway(name: string, away: boolean): void {
     this.#known(name).away = away;
+  }
+
+  /** Nothing is answered from now on, until what this returns is called. */
+  hang(name: string): () => void {
+    let answer: () => void = () => undefined;
+    this.#known(name).answering = new Promise((resolve) => (answer = resolve));
+    return answer;
   }
 
   /** Names of those that have rows of a company. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { DRAIN_DELAY_SECONDS, SHUTDOWN_TIMEOUT_SECONDS } from "../../../components/contract";
@@ -128,6 +128,21 @@ describe("local components", () => {
       assert.equal((inputs["build"] as Record<string, unknown>)["platform"], "linux/arm64");
       assert.notEqual(other.version, image.version);
       assert.equal(await valueOf(image.reference), inputs["imageName"]);
+    });
+
+    it("B15 has the same tag as ever without imagesOf, and another with each word; what is built has it after FROM", async () => {
+      const make = (name: string, imagesOf?: string): Image =>
+        new Image(name, {
+          source: { repository: "app", files, contextDirectory: path.join(directory, name), platform: "linux/amd64", imagesOf },
+        });
+      const [unset, october, november] = [make("unset"), make("october", "2026-10"), make("november", "2026-11")];
+      await settled();
+      // A tag on users' hosts: another one here is an update of every container they have.
+      assert.equal(unset.version, "29a6526986bef4cd");
+      assert.equal(new Set([unset.version, october.version, november.version]).size, 3);
+      assert.equal(readFileSync(path.join(directory, "unset/Dockerfile"), "utf8"), "FROM scratch\n");
+      assert.equal(readFileSync(path.join(directory, "november/Dockerfile"), "utf8"), "FROM scratch\nARG IMAGES_OF=2026-11\n");
+      assert.equal(recorder.get("november-build").inputs["imageName"], `localhost/phased-stack/app:${november.version}`);
     });
 
     it("needs a Dockerfile", () => {

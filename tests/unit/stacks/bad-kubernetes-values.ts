@@ -16,6 +16,7 @@ export const BAD_KUBERNETES_VALUES: Readonly<Record<Exclude<KubernetesKey, `${st
   documentsStorageGb: ["0", "65537", "100GB"],
   servicesCidrs: ["10.20.0.0", "10.20.0.0/16, 10.21.0.0/16", ""],
   dnsCidrs: ["169.254.20.10", "dns", ""],
+  databaseShardsForNew: ["S2", "2", "s2, s3", "s2,s2", "s2=postgres://h/d", ""],
   kafkaBrokers: ["kafka-1", "kafka-1:0", "kafka-1:9093;kafka-2:9093", ""],
   kafkaTls: ["yes", "1", ""],
   monitoringNamespace: ["Monitoring", ""],

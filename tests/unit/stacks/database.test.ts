@@ -337,6 +337,36 @@ describe("phase database", function () {
     assert.deepEqual(changed.sort(), expected);
   });
 
+  it("B15 another imagesOf builds every image anew and replaces what runs of it; nothing changes its identity, nor without the key at all", async () => {
+    const large = await programRig(32_768);
+    const all = { phase: "database", kafka: "true", monitoring: "true" };
+    const recorders: Recorder[] = [];
+    try {
+      for (const word of [{}, { imagesOf: "2026-10" }, { imagesOf: "2026-11" }])
+        recorders.push((await large.run({ ...all, ...word })).recorder);
+    } finally {
+      await large.close();
+    }
+    const [unset, october, november] = recorders as [Recorder, Recorder, Recorder];
+    const urnsOf = (recorder: Recorder): string[] => recorder.resources.map(({ urn }) => urn).sort();
+    assert.deepEqual(urnsOf(october), urnsOf(unset));
+    assert.deepEqual(urnsOf(november), urnsOf(unset));
+    const images = unset.ofType(IMAGE);
+    assert.equal(images.length, 14);
+    for (const { name } of images) {
+      const names = [unset, october, november].map((recorder) => recorder.get(name).inputs["imageName"]);
+      assert.equal(new Set(names).size, 3, `${name} has ${names.join(", ")}`);
+    }
+    const stays = (one: Registered): boolean => one.inputs["image"] === october.get(one.name).inputs["image"];
+    assert.deepEqual(
+      november
+        .ofType(CONTAINER)
+        .filter(stays)
+        .map(({ name }) => name),
+      [],
+    );
+  });
+
   it("B5 with Kafka it has brokers and who reads their events, and all else keeps its URN", async () => {
     const { recorder, outputs } = await run({ kafka: "true" });
     assert.deepEqual(recorder.resources.map(({ urn }) => urn).sort(), urns([...FROZEN_URNS, ...KAFKA_URNS]));

@@ -116,7 +116,7 @@ describe("phase cloud on any Kubernetes cluster", function () {
       databaseShardsRead:
         "s2=postgres://app:canary-value-of-app@r-2a.example.com:5435/shop,s2=postgres://app:canary-value-of-app@r-2b.example.com:5435/shop",
     };
-    const { recorder } = await run({}, { ...SECRETS, ...further });
+    const { recorder } = await run({ databaseShardsForNew: "s3,first" }, { ...SECRETS, ...further });
     const valueIn = (name: string, key: string): unknown => (recorder.get(name).inputs["stringData"] as Record<string, unknown>)[key];
     assert.equal(valueIn("app-secrets-secret", "database_shards"), further.databaseShards);
     assert.equal(valueIn("app-secrets-secret", "database_shards_replicas"), further.databaseShardsRead);
@@ -124,6 +124,7 @@ describe("phase cloud on any Kubernetes cluster", function () {
     assert.doesNotMatch(JSON.stringify(recorder.get("app-secrets-secret").inputs["stringData"]), /owner/);
     const { data } = recorder.get("web-environment").inputs as { data: Record<string, string> };
     assert.equal(data["DATABASE_SHARDS_FILE"], "/run/secrets/database_shards");
+    assert.equal(data["DATABASE_SHARDS_FOR_NEW"], "s3,first");
     const policies = manifestsYaml(recorder.resources.filter(({ type }) => type.includes("NetworkPolicy")));
     for (const port of [5432, 6432, 6433, 5434, 5435]) assert.match(policies, new RegExp(`port: ${port}\\b`), `port ${port}`);
     for (const { name, plain } of recorder.resources) assert.doesNotMatch(plain, /canary-value-of-/, name);
@@ -143,6 +144,15 @@ describe("phase cloud on any Kubernetes cluster", function () {
     for (const databaseShards of ["postgres://app:canary-value-of-app@db-2.example.com/shop", "first=postgres://db-2.example.com/shop"]) {
       assert.match(await refused({ ...SECRETS, databaseShards }), /databaseShards is not usable; allowed: addresses of further databases/);
     }
+    const unknown = await refusal({ databaseShardsForNew: "first,s4" }, owners);
+    assert.match(
+      unknown,
+      /databaseShardsForNew has "s4", which is not in databaseShards; allowed: first, s2\. Fix: pulumi config set databaseShardsForNew first,s2/,
+    );
+    assert.match(
+      await refusal({ databaseShardsForNew: "s2" }),
+      /databaseShardsForNew has "s2", which is not in databaseShards; allowed: first\./,
+    );
     const read = { ...owners, databaseShardsRead: "s3=postgres://app:canary-value-of-app@r-3.example.com/shop" };
     assert.match(await refused(read), /databaseShardsRead has "s3", which is not in databaseShards; allowed: s2\./);
     const plain = await refusal({ databaseShards: shards.databaseShards }, SECRETS);

@@ -32,6 +32,10 @@ export class ShardedDatabase implements Database {
     return new CompanyDatabase(this.directory, companyId, this.maxLagMs);
   }
 
+  knownHome(companyId: string): Database | undefined {
+    return this.directory.remembered(companyId)?.database;
+  }
+
   async admitCompany(companyId: string): Promise<void> {
     await this.directory.place(companyId);
   }

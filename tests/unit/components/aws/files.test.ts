@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { keyPolicy, Keys } from "../../../../components/aws/keys";
 import { Registry } from "../../../../components/aws/registry";
 import { Image } from "../../../../components/aws/registry/image";
+import { contextTag } from "../../../../components/local/image/context-hash";
 import { Storage, type StorageArgs } from "../../../../components/aws/storage";
 import { PageFiles } from "../../../../components/aws/storage/page-files";
 import { Recorder, settled, valueOf } from "../../../support/pulumi-mocks";
@@ -98,6 +99,22 @@ describe("A14 Registry", () => {
     assert.equal((inputs["build"] as { platform: string }).platform, "linux/arm64");
     assert.equal(await valueOf(image.reference), `1.dkr.ecr.eu-central-1.amazonaws.com/app@sha256:${"a".repeat(64)}`);
     assert.throws(() => new Image("other", { source: { ...source, files: [] } }), /no Dockerfile/);
+  });
+
+  it("B15 has the tag of its files without imagesOf, and is built and pushed anew under another with it", async () => {
+    const files = [{ path: "Dockerfile", content: Buffer.from("FROM scratch\n"), executable: false }];
+    const make = (name: string, imagesOf?: string): Image => {
+      const contextDirectory = path.join(directory, name);
+      return new Image(name, {
+        source: { files, contextDirectory, platform: "linux/amd64", repositoryUrl: "registry.example.com/app", imagesOf },
+      });
+    };
+    const [unset, november] = [make("unset"), make("november", "2026-11")];
+    await settled();
+    assert.equal(unset.version, contextTag(files));
+    assert.notEqual(november.version, unset.version);
+    assert.equal(recorder.get("november-build").inputs["imageName"], `registry.example.com/app:${november.version}`);
+    assert.match(readFileSync(path.join(directory, "november/Dockerfile"), "utf8"), /^ARG IMAGES_OF=2026-11$/m);
   });
 
   it("an image of one's own is taken by digest only", async () => {
