@@ -13,7 +13,12 @@ import { podRole } from "./pod-role";
 const ADDONS = {
   "metrics-server": {},
   "aws-secrets-store-csi-driver-provider": {},
-  "amazon-cloudwatch-observability": { containerLogs: { enabled: true } },
+  "amazon-cloudwatch-observability": {
+    containerLogs: { enabled: true },
+    // Said, though it is the add-on's own way: alarms go by these figures (observability/pods.ts). Without it there are none of replicas. Tracing,
+    // which would be on beside it, is left out: nothing of the app is instrumented for it.
+    agent: { config: { logs: { metrics_collected: { kubernetes: { enhanced_container_insights: true } } } } },
+  },
 } as const;
 
 /** Who writes logs and figures to CloudWatch: the account the add-on gives its pods. */
