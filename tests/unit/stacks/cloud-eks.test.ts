@@ -147,8 +147,10 @@ describe("phase cloud on EKS", function () {
     const { recorder } = await run("prod", { events: "sqs" });
     const configured = JSON.parse(String(recorder.get("cluster-addons-amazon-cloudwatch-observability").inputs["configurationValues"])) as {
       agent: { config: { logs: { metrics_collected: object } } };
+      manager: { applicationSignals: { autoMonitor: object } };
     };
     assert.deepEqual(configured.agent.config.logs.metrics_collected, { kubernetes: { enhanced_container_insights: true } });
+    assert.deepEqual(configured.manager.applicationSignals.autoMonitor, { monitorAllServices: false }, "nothing is put into the pods");
     for (const [role, deployment] of Object.entries({ web: "app", jobs: "jobs", consumer: "consumer" })) {
       const { name, namespace } = recorder.get(`${role}-deployment`).inputs["metadata"] as { name: string; namespace: string };
       assert.equal(name, deployment);
