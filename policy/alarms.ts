@@ -1,6 +1,6 @@
 import { UNKNOWN, valueOrUnknown, type Graph, type Resource, type Section } from "./graph";
 import { isGiven, items, number, text } from "./read";
-import { AWS } from "./types";
+import { AWS, DEPLOYMENT } from "./types";
 
 /** A metric that has to be watched. */
 export interface Watched {
@@ -36,14 +36,28 @@ function metricsOf(alarm: Resource): Section[] {
 function isAbout({ alarm, metric }: Measured, resource: Resource, graph: Graph): boolean {
   const path = metric === alarm ? "dimensions" : `${metric.at ?? ""}dimensions`;
   const dimensions = valueOrUnknown(alarm, path);
-  if (typeof dimensions !== "object" || dimensions === null) return dimensions === UNKNOWN && graph.targets(alarm, path).includes(resource);
+  if (dimensions === UNKNOWN) return isMadeOf(graph.targets(alarm, path), resource);
+  if (typeof dimensions !== "object" || dimensions === null) return false;
   if (graph.targets(alarm, path).includes(resource)) return true;
+  if (resource.type === DEPLOYMENT) return isOfPods(dimensions, resource);
   // Nodes of a replication group are named after it: GROUP-001, GROUP-0001-001.
   const group = resource.outputs["replicationGroupId"] ?? resource.outputs["id"];
   return (
     resource.type === AWS.cacheReplication &&
     Object.values(dimensions).some((value) => typeof value === "string" && value.startsWith(`${String(group)}-`))
   );
+}
+
+/** Of an alarm for pods that is made of a cluster and says no Deployment, nobody can tell yet which pods it is about: it may be these. */
+function isMadeOf(parts: readonly Resource[], resource: Resource): boolean {
+  const some = (type: string): boolean => parts.some((part) => part.type === type);
+  return parts.includes(resource) || (resource.type === DEPLOYMENT && some(AWS.eksCluster) && !some(DEPLOYMENT));
+}
+
+/** Container Insights knows pods by what made them and where, and neither is an id. */
+function isOfPods(dimensions: object, deployment: Resource): boolean {
+  const { PodName: name, Namespace: namespace } = dimensions as Readonly<Record<string, unknown>>;
+  return name === text(deployment, "metadata.name") && namespace === text(deployment, "metadata.namespace");
 }
 
 /** The alarm goes off above the threshold, which is at most that. */

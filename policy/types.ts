@@ -1,3 +1,6 @@
+/** What runs pods on EKS. */
+export const DEPLOYMENT = "kubernetes:apps/v1:Deployment";
+
 /** Type tokens of @pulumi/aws that rules and proofs know; a test holds them against the package. */
 export const AWS = {
   accessEntry: "aws:eks/accessEntry:AccessEntry",

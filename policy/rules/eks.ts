@@ -2,7 +2,7 @@ import type { Graph, Resource } from "../graph";
 import { flag, isGiven, number, text, texts } from "../read";
 import { hasReferrer, isOneOf, isSet } from "../parts";
 import { rulesOf, type Part } from "../rule";
-import { AWS } from "../types";
+import { AWS, DEPLOYMENT } from "../types";
 
 const LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"];
 /** Oldest minor version under EKS' standard support on the day this was written; older ones cost six times as much for the control plane. */
@@ -65,7 +65,7 @@ const podIdentity: Part = (cluster, graph) => {
 
 function scalers(cluster: Resource, graph: Graph): string[] {
   const installed = graph.resources
-    .filter(({ type }) => type.startsWith("kubernetes:helm.sh/") || type === "kubernetes:apps/v1:Deployment")
+    .filter(({ type }) => type.startsWith("kubernetes:helm.sh/") || type === DEPLOYMENT)
     .map((resource) => (isGiven(resource, "chart") ? text(resource, "chart") : text(resource, "metadata.name")))
     .flatMap((name) => SCALERS.filter((scaler) => name.includes(scaler)));
   return [...(isAutoMode(cluster) ? ["EKS Auto Mode"] : []), ...new Set(installed)];

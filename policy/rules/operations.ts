@@ -5,7 +5,7 @@ import { isSet } from "../parts";
 import { flag, isGiven, items, number, text } from "../read";
 import { STACK, rulesOf, type Part } from "../rule";
 import { isTaggable } from "../taggable";
-import { AWS } from "../types";
+import { AWS, DEPLOYMENT } from "../types";
 
 /** Seconds a replica may be behind (A7, E10). */
 const MOST_LAG_SECONDS = 5;
@@ -23,6 +23,12 @@ const watch =
       graph,
       metrics.map((metric) => (typeof metric === "string" ? { metric } : metric)),
     );
+
+/** Pods of clusters that AWS does not run have no figures in CloudWatch. */
+const watchPods: Part = (resource, ...rest) => {
+  if (rest[0].ofType(AWS.eksCluster).length === 0) return undefined;
+  return watch("pod_cpu_utilization", "pod_memory_utilization_over_pod_limit", "replicas_ready")(resource, ...rest);
+};
 
 const isDeadLetterOf = (queue: Resource, graph: Graph): boolean =>
   graph.ofType(AWS.queue).some((other) => {
@@ -86,6 +92,14 @@ export const operations = rulesOf("operations", {
     types: [AWS.ecsService],
     scope: "graph",
     parts: [watch("CPUUtilization", "MemoryUtilization", "RunningTaskCount")],
+  },
+  "alarms-eks": {
+    title: "Pods that are short of CPU, of memory, or of each other are noticed, in each cluster",
+    remediation:
+      "Add alarms on the metrics named of Container Insights, with the dimensions ClusterName, Namespace and PodName; replicas_ready against replicas_desired.",
+    types: [AWS.eksCluster, DEPLOYMENT],
+    scope: "graph",
+    parts: [watchPods],
   },
   "alarms-rds": {
     title: "A database that is short of CPU, storage or connections is noticed, and a replica that falls behind",

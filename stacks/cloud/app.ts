@@ -1,5 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { Autoscaling, type AutoscalingArgs } from "../../components/aws/autoscaling";
+import type { WatchedPods } from "../../components/aws/observability";
 import { RolloutChecks } from "../../components/aws/rollout";
 import { type Capacity, Cluster, Service, taskEnvironment, taskLogGroup, TaskRoles } from "../../components/aws/service";
 import type { AppRole } from "../../components/local/app";
@@ -12,7 +13,10 @@ import type { StackConfig } from "../config";
 /** What runs the app, as far as alarms go by it. */
 export interface CloudApp {
   readonly cluster: Pick<Cluster, "clusterName">;
+  /** On ECS; none on EKS. */
   readonly services: Readonly<Partial<Record<AppRole, Service>>>;
+  /** On EKS. @default none */
+  readonly pods?: WatchedPods;
   /** What the services of another region wait for. */
   readonly migrated: pulumi.Resource | undefined;
 }

@@ -146,7 +146,9 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
     const labels = pairsOf(config.monitoringLabels);
     new Monitoring(`${prefix}monitoring`, { context, adminToken: parts.adminToken.generated, labels }, { provider });
   }
-  return { cluster, services: {}, migrated: pods.migrations ?? migrated };
+  const deployments = Object.entries(pods.workloads).map(([role, { nodes: made }]) => [role, made.deployment.metadata.name] as const);
+  const watched = { namespace, deployments: Object.fromEntries(deployments) };
+  return { cluster, services: {}, pods: watched, migrated: pods.migrations ?? migrated };
 
   /** A role for pods of the accounts, and what ties it to them. */
   function identify(name: string, accounts: readonly string[], may: Pick<Parameters<typeof taskStatements>[0], "uses"> & SecretArns) {

@@ -37,12 +37,13 @@ type WatchedData = Pick<CloudData, "redisCache" | "redisLimits" | "events"> & {
 /** What alarms watch, by the names CloudWatch knows it by. */
 export function watchedBy({ plan }: CloudTarget, data: WatchedData, { loadBalancer }: Pick<Edge, "loadBalancer">, app: CloudApp): Watched {
   const { database, redisCache, redisLimits, events } = data;
-  const { cluster, services } = app;
+  const { cluster, services, pods } = app;
   const { arnSuffixes } = loadBalancer;
   return {
     loadBalancer: { loadBalancerSuffix: arnSuffixes.loadBalancer, targetGroupSuffix: arnSuffixes.targetGroup },
     clusterName: cluster.clusterName,
     services: Object.fromEntries(Object.entries(services).map(([role, { serviceName }]) => [role, serviceName])),
+    pods,
     database: {
       identifiers: database.identifiers,
       standby: database.standby,

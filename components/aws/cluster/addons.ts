@@ -13,7 +13,13 @@ import { podRole } from "./pod-role";
 const ADDONS = {
   "metrics-server": {},
   "aws-secrets-store-csi-driver-provider": {},
-  "amazon-cloudwatch-observability": { containerLogs: { enabled: true } },
+  "amazon-cloudwatch-observability": {
+    containerLogs: { enabled: true },
+    // Said, though it is the add-on's own way: alarms go by these figures (observability/pods.ts), and there is another way, with other names.
+    agent: { config: { logs: { metrics_collected: { kubernetes: { enhanced_container_insights: true } } } } },
+    // On by itself it would put containers into the pods of every service, which the restricted namespace of the app refuses, and bill by request.
+    manager: { applicationSignals: { autoMonitor: { monitorAllServices: false } } },
+  },
 } as const;
 
 /** Who writes logs and figures to CloudWatch: the account the add-on gives its pods. */

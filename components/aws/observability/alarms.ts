@@ -1,5 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { copyAlarms, type WatchedCopy } from "./copies";
+import { podAlarms, type WatchedPods } from "./pods";
+import { THRESHOLDS } from "./thresholds";
 
 /** A figure of CloudWatch: whose, which, and how it is summed up. */
 export interface Figure {
@@ -30,8 +32,10 @@ export interface AlarmSpec {
 export interface Watched {
   readonly loadBalancer: { readonly loadBalancerSuffix: pulumi.Input<string>; readonly targetGroupSuffix: pulumi.Input<string> };
   readonly clusterName: pulumi.Input<string>;
-  /** Services by role. */
+  /** Services of ECS by role; none on EKS. */
   readonly services: Readonly<Record<string, pulumi.Input<string>>>;
+  /** What runs in a cluster of EKS. @default none, the app runs on ECS */
+  readonly pods?: WatchedPods | undefined;
   readonly database: {
     /** Identifiers, the primary first. */
     readonly identifiers: readonly string[];
@@ -48,20 +52,6 @@ export interface Watched {
   readonly copies?: readonly WatchedCopy[];
 }
 
-/** Feature B8, E10 and cloud.md: from these values on somebody is told. */
-export const THRESHOLDS = {
-  cpuPercent: 80,
-  memoryPercent: 85,
-  errorPercent: 5,
-  p95Seconds: 2,
-  replicaLagSeconds: 5,
-  connectionsPercent: 80,
-  /** Part of the storage that is left; it grows by itself, so less than this means that it did not. */
-  storageLeftPercent: 10,
-  oldestMessageSeconds: 300,
-  brokerDiskPercent: 85,
-} as const;
-
 const BYTES_PER_GB = 1024 ** 3;
 
 /** All alarms of one region. */
@@ -69,6 +59,7 @@ export function alarms(watched: Watched): readonly AlarmSpec[] {
   return [
     ...loadBalancerAlarms(watched),
     ...serviceAlarms(watched),
+    ...podAlarms(watched.clusterName, watched.pods),
     ...databaseAlarms(watched.database),
     ...cacheAlarms(watched.caches),
     ...queueAlarms(watched.queue),

@@ -36,6 +36,7 @@ const HEADINGS: Readonly<Record<string, string | undefined>> = {
   "AWS/ApplicationELB": "Requests",
   "AWS/ECS": "Services",
   "ECS/ContainerInsights": "Services",
+  ContainerInsights: "Services",
   "AWS/RDS": "Postgres",
   "AWS/ElastiCache": "Redis",
   "AWS/SQS": "Events",

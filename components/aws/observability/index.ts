@@ -5,8 +5,10 @@ import { type AwsArgs, physicalName, tagsOf } from "../context";
 import { type AlarmSpec, alarms, type Figure, type Watched } from "./alarms";
 import { dashboardBody } from "./dashboard";
 
-export { type AlarmSpec, alarms, THRESHOLDS, type Watched } from "./alarms";
+export { type AlarmSpec, alarms, type Watched } from "./alarms";
 export { dashboardBody } from "./dashboard";
+export type { WatchedPods } from "./pods";
+export { THRESHOLDS } from "./thresholds";
 
 /** Seconds a value stands for. */
 const PERIOD_SECONDS = 60;

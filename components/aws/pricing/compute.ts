@@ -59,6 +59,20 @@ const cluster: Pricer = ({ inputs }, { resources, table }) => {
   return [line("Container Insights", CLUSTER_METRICS + services * SERVICE_METRICS, "metrics", table.price("cloudwatch.metricMonth"))];
 };
 
+/**
+ * Figures that Container Insights of EKS takes each minute, each one an observation [e]: of a cluster with its control plane, of a node, and of a pod with
+ * its one container (aws/amazon-cloudwatch-agent, translator/translate/otel/exporter/awsemf/kubernetes.go); and pods that each node has beside the app's.
+ */
+const OBSERVED = { cluster: 200, node: 27, pod: 44, podsOfNode: 5 } as const;
+const MINUTES = HOURS * 60;
+
+const addon: Pricer = ({ inputs }, { table, usage: { averageNodes: nodes, averageTasks } }) => {
+  if (textOf(inputs, "addonName") !== "amazon-cloudwatch-observability") return [];
+  const pods = averageTasks.web + averageTasks.jobs + averageTasks.consumer + nodes * OBSERVED.podsOfNode;
+  const observations = (OBSERVED.cluster + nodes * OBSERVED.node + pods * OBSERVED.pod) * MINUTES;
+  return [line("Container Insights", observations / 1e6, "million observations", table.price("cloudwatch.millionObservations"))];
+};
+
 const eksCluster: Pricer = ({ inputs }, { table, usage, resources }) => {
   const lines: CostLine[] = [line("control plane", HOURS, "hours", table.price("eks.clusterHour"))];
   const auto = objectOf(inputs, "computeConfig")["enabled"] === true;
@@ -101,6 +115,7 @@ const lambda: Pricer = ({ inputs }, { table }) => {
 export const COMPUTE: Readonly<Record<string, Pricer>> = {
   "aws:ecs/service:Service": service,
   "aws:ecs/cluster:Cluster": cluster,
+  "aws:eks/addon:Addon": addon,
   "aws:eks/cluster:Cluster": eksCluster,
   "aws:eks/nodeGroup:NodeGroup": nodeGroup,
   "aws:lambda/function:Function": lambda,

@@ -19,7 +19,7 @@ const FREE: Readonly<Record<string, string>> = {
     "vpcPeeringConnection vpcPeeringConnectionAccepter",
   ecr: "lifecyclePolicy registryPolicy registryScanningConfiguration repositoryPolicy",
   ecs: "accountSettingDefault capacityProvider clusterCapacityProviders tag taskDefinition",
-  eks: "accessEntry accessPolicyAssociation addon identityProviderConfig podIdentityAssociation",
+  eks: "accessEntry accessPolicyAssociation identityProviderConfig podIdentityAssociation",
   elasticache: "parameterGroup subnetGroup user userGroup userGroupAssociation",
   iam:
     "group groupMembership groupPolicy groupPolicyAttachment instanceProfile openIdConnectProvider policy policyAttachment role " +

@@ -107,6 +107,8 @@ const table = {
   "cloudwatch.compositeAlarmMonth": [0.5, secondHand, "everywhere"],
   "cloudwatch.dashboardMonth": [3, infracost, "everywhere"],
   "cloudwatch.metricMonth": [0.3, secondHand, "everywhere"],
+  /** Container Insights of EKS with enhanced observability, the first thousand millions a month. */
+  "cloudwatch.millionObservations": [0.21, secondHand, "everywhere"],
 } as const satisfies Record<string, readonly [usd: number, source: PriceSource, scope: Scope]>;
 
 /** What there is a price for, beside classes. */

@@ -141,6 +141,7 @@ export const ROWS: Readonly<Record<string, readonly string[]>> = {
     "alarms-load-balancer",
     "alarms-targets",
     "alarms-ecs",
+    "alarms-eks",
     "alarms-rds",
     "alarms-elasticache",
     "alarms-queues",

@@ -254,4 +254,18 @@ describe("A14 F5 the monthly cost of resources", () => {
     assert.ok(Math.abs(plain!.totalUsd - (73 + nodes + onEks.averageNodes * 20 * 0.08)) < 1e-6);
     assert.ok(Math.abs(auto!.totalUsd - (73 + nodes * 1.12)) < 1e-6);
   });
+
+  it("EKS: Container Insights by what it observes, with the add-on that sends it and no other", () => {
+    const { usage: onEks } = plan(10_000, { cloudRuntime: "eks" });
+    const of = (addonName: string, more: Partial<typeof onEks> = {}): number => {
+      const addon = { type: "aws:eks/addon:Addon", name: "addon", inputs: { addonName } };
+      return monthlyCost([addon], "us-east-1", { ...onEks, ...more }).totalUsd;
+    };
+    const insights = of("amazon-cloudwatch-observability");
+    assert.ok(insights > 5 && insights < 100, `${insights} dollars`);
+    assert.equal(of("metrics-server"), 0);
+    // A node more: its own figures, and those of the five pods it has beside the app's; $ 0.21 for a million.
+    const one = of("amazon-cloudwatch-observability", { averageNodes: onEks.averageNodes + 1 }) - insights;
+    assert.ok(Math.abs(one - (((27 + 5 * 44) * 730 * 60) / 1e6) * 0.21) < 1e-6, `${one} dollars a node`);
+  });
 });

@@ -9,6 +9,17 @@ import { valueOf } from "../../support/pulumi-mocks";
 /** A run on EKS, unless `more` says otherwise. */
 const run = (stack: "dev" | "prod", more: Changes = {}): Promise<CloudRun> => cloudRun(stack, { ...EKS, ...more });
 
+interface Container {
+  readonly resources: Readonly<Record<"requests" | "limits", Readonly<Record<string, string>>>>;
+}
+
+/** The one container of a Deployment's pods. */
+function containersOf(recorder: CloudRun["recorder"], deployment: string): [Container] {
+  const { template } = recorder.get(deployment).inputs["spec"] as { template: { spec: { containers: [Container] } } };
+  assert.equal(template.spec.containers.length, 1, deployment);
+  return template.spec.containers;
+}
+
 async function refusal(more: Record<string, string>, stack: "dev" | "prod" = "prod"): Promise<string> {
   const error: unknown = await freshCloudRun(stack, { ...EKS, ...more }).then(
     () => assert.fail("accepted"),
@@ -130,6 +141,30 @@ describe("phase cloud on EKS", function () {
       dependencies.some((urn) => urn.endsWith("::cluster-to-endpoints")),
       "add-ons pull their images that way",
     );
+  });
+
+  it("A13 watches the pods of each role by the cluster's own name, in figures that the add-on is told to send", async () => {
+    const { recorder } = await run("prod", { events: "sqs" });
+    const configured = JSON.parse(String(recorder.get("cluster-addons-amazon-cloudwatch-observability").inputs["configurationValues"])) as {
+      agent: { config: { logs: { metrics_collected: object } } };
+      manager: { applicationSignals: { autoMonitor: object } };
+    };
+    assert.deepEqual(configured.agent.config.logs.metrics_collected, { kubernetes: { enhanced_container_insights: true } });
+    assert.deepEqual(configured.manager.applicationSignals.autoMonitor, { monitorAllServices: false }, "nothing is put into the pods");
+    for (const [role, deployment] of Object.entries({ web: "app", jobs: "jobs", consumer: "consumer" })) {
+      const { name, namespace } = recorder.get(`${role}-deployment`).inputs["metadata"] as { name: string; namespace: string };
+      assert.equal(name, deployment);
+      const dimensions = { ClusterName: recorder.get("cluster-eks").inputs["name"], Namespace: namespace, PodName: deployment };
+      assert.deepEqual(recorder.get(`operations-${role}-memory`).inputs["dimensions"], dimensions, role);
+      for (const math of [`operations-${role}-cpu`, `operations-${role}-running`]) {
+        const queries = recorder.get(math).inputs["metricQueries"] as { metric?: { dimensions: object } }[];
+        const told = queries.flatMap(({ metric }) => (metric === undefined ? [] : [metric.dimensions]));
+        assert.deepEqual(told, [dimensions, dimensions], math);
+      }
+      const [{ resources }] = containersOf(recorder, `${role}-deployment`);
+      assert.ok(resources.requests["cpu"] && !resources.limits["cpu"], `${role} asks for CPU and has no limit: its alarm is made for that`);
+      assert.ok(resources.limits["memory"], `${role} has a limit of memory, which its alarm goes by`);
+    }
   });
 
   it("is reached from inside of the network only in production, and by named addresses in development", async () => {

@@ -7,6 +7,12 @@ export const RUNTIMES = { ecs: {}, eks: EKS } as const;
 /** The stack after the second region has taken over. */
 export const TAKEN = { ...TWO_REGIONS, writeRegion: TWO_REGIONS.secondRegion };
 
+/** What two regions need with profile dev: a domain is all that is more. */
+export const DEV_TWO_REGIONS = {
+  ...{ secondRegion: TWO_REGIONS.secondRegion, domainName: "dev.example.com", hostedZoneId: "Z0123456789ABCDEFGHIJ" },
+  secondImage: TWO_REGIONS.secondImage,
+} as const;
+
 /** Whether a resource is one of the second region, by its name. */
 export const isSecond = ({ name }: { readonly name: string }): boolean => name.startsWith("second-");
 

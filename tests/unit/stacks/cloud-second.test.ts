@@ -10,14 +10,8 @@ import { difference, golden, identities } from "../../support/golden";
 import { type Recorder, valueOf } from "../../support/pulumi-mocks";
 import { type Holder, lines, reachability } from "../../support/reachability";
 import { assertWellMade } from "../components/aws/support";
-import { isSecond, RUNTIMES, TAKEN } from "./cloud-second-support";
+import { DEV_TWO_REGIONS, isSecond, RUNTIMES, TAKEN } from "./cloud-second-support";
 import { plan } from "./cloud-sizing-support";
-
-/** With profile dev a domain is all that two regions need more. */
-const DEV = {
-  ...{ secondRegion: "us-west-2", domainName: "dev.example.com", hostedZoneId: "Z0123456789ABCDEFGHIJ" },
-  secondImage: `123456789012.dkr.ecr.us-west-2.amazonaws.com/app@sha256:${"a".repeat(64)}`,
-};
 
 for (const [runtime, own] of Object.entries(RUNTIMES)) {
   const both = { ...own, ...TWO_REGIONS };
@@ -87,8 +81,7 @@ for (const [runtime, own] of Object.entries(RUNTIMES)) {
 
     for (const [name, stack, changes] of [
       ["prod", "prod", both],
-      ["dev", "dev", { ...own, ...DEV }],
-      ["prod with queues", "prod", { ...both, events: "sqs" }],
+      ["dev", "dev", { ...own, ...DEV_TWO_REGIONS }],
     ] as const) {
       it(`F5 keep every rule: ${name}`, async () => {
         const { violations, notJudged } = evaluate(await cloudGraph(stack, changes), RULES, profileOf(stack));

@@ -64,6 +64,30 @@ describe("operations of the cloud phase", () => {
     assert.equal(new Set(all).size, all.length, "no name twice");
   });
 
+  it("A14 A18 watch pods on EKS under the names that services on ECS have, by what the cluster's add-on measures", async () => {
+    const pods = { namespace: "shop", deployments: { web: "app", jobs: "jobs" } };
+    const watched = { ...WATCHED, services: {}, pods };
+    assert.deepEqual([...alarms(watched)].map(({ name }) => name).sort(), [...alarms(WATCHED)].map(({ name }) => name).sort());
+    new Observability("operations", { context: CONTEXT, watched, topicArn: "arn:topic" }, withProvider());
+    await settled();
+    const dimensions = { ClusterName: "cluster", Namespace: "shop", PodName: "app" };
+    const mathOf = (name: string): unknown[] => {
+      const [value, ...figures] = recorder.get(name).inputs["metricQueries"] as { expression: string; metric: Record<string, unknown> }[];
+      for (const { metric } of figures) assert.deepEqual([metric["namespace"], metric["dimensions"]], ["ContainerInsights", dimensions]);
+      return [value?.expression, ...figures.map(({ metric }) => metric["metricName"])];
+    };
+    assert.deepEqual(mathOf("operations-web-cpu"), ["100 * a / b", "pod_cpu_utilization", "pod_cpu_reserved_capacity"]);
+    assert.deepEqual(mathOf("operations-web-running"), ["a - b", "replicas_ready", "replicas_desired"]);
+    const { inputs } = recorder.get("operations-web-memory");
+    assert.deepEqual(
+      [inputs["metricName"], inputs["dimensions"], inputs["threshold"]],
+      ["pod_memory_utilization_over_pod_limit", dimensions, 85],
+    );
+    assert.deepEqual((recorder.get("operations-jobs-memory").inputs["dimensions"] as typeof dimensions).PodName, "jobs");
+    assert.match(String(recorder.get("operations-dashboard").inputs["dashboardBody"]), /replicas_ready/);
+    assertWellMade(recorder);
+  });
+
   it("compare two figures by metric math, and one by its percentile", async () => {
     new Observability("operations", { context: CONTEXT, watched: WATCHED, topicArn: "arn:topic" }, withProvider());
     await settled();
