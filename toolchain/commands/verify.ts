@@ -1,6 +1,7 @@
 import path from "node:path";
 import type { Command } from "commander";
 import type Docker from "dockerode";
+import { machine } from "../bench/app/surroundings";
 import { UserError, messageOf } from "../lib/errors";
 import { reachableDocker } from "../lib/docker";
 import { SERVICES, stackContainers } from "../lib/docker-app";
@@ -10,11 +11,12 @@ import { ROOT } from "../lib/paths";
 import { operatorOf, postgresStatus } from "../lib/postgres-operator";
 import { colours } from "../lib/table";
 import { compareWithSingle } from "../load/compare";
-import { reportFile, writeHtml, writeJson } from "../load/files";
+import { reportFile, verifyFile, writeJson, writePage } from "../load/files";
 import { type Profile, PROFILE_OF_PHASE, profileNamed } from "../load/profiles";
 import type { LoadResult } from "../load/result";
 import { type LoadTarget, renderResult, runLoad } from "../load/run";
 import { membersOf } from "../load/target";
+import { renderVerifyHtml } from "../verify/html";
 import { HttpClient } from "../verify/http";
 import { checksOf, makeReport, renderReport, runChecks } from "../verify/run";
 import type { Check, Expected, VerifyContext } from "../verify/types";
@@ -44,7 +46,10 @@ export function register(program: Command): void {
     .option("--no-faults", "leave out what breaks something on purpose (kill -9 of one worker; Redis restarted, Postgres switched over)")
     .option("--load [profile]", "then send a load: the phase's own, or one of npm run load -- --help; adds its targets to the table")
     .option("--compare", "with --load: also the rate that the stack carries ÷ that of one unscaled process (C9)")
-    .option("--report <file>", "with --load: where its report goes (default: .build/load/STACK-PROFILE.html)")
+    .option(
+      "--report <file>",
+      "where the report goes, one page (default: .build/verify/STACK.html, with --load .build/load/STACK-PROFILE.html)",
+    )
     .addHelpText(
       "after",
       `
@@ -53,7 +58,7 @@ this client's allowance at the load balancer for some seconds.
 
 Examples:
   npm run verify
-  npm run verify -- --stack shop --json verify.json
+  npm run verify -- --stack shop --json verify.json --report proof.html
   npm run verify -- --load --compare
   npm run verify -- --only C7 --no-faults`,
     )
@@ -98,12 +103,18 @@ async function run(options: VerifyOptions): Promise<void> {
     throw error;
   });
 
-  const report = makeReport({ stack: stack.name, phase, url, startedAt }, rows);
+  const report = makeReport({ stack: stack.name, phase, url, startedAt, machine: machine().machine }, rows);
   if (!quiet) process.stdout.write(`${terminal ? "" : "\n"}${renderReport(report)}\n`);
+  const file =
+    options.report ?? (profile === undefined ? verifyFile(stack.name) : reportFile({ stack: stack.name, profile: profile.name }));
+  // Before the load, so that it is there whatever becomes of that.
+  writePage(file, renderVerifyHtml(report));
   const target = { stack: stack.name, phase, http, docker: context.docker, ...membersOf(context.containers) };
   const load = await (profile === undefined ? Promise.resolve(undefined) : proveLoad(profile, target, options, say)).finally(() =>
     http.close(),
   );
+  if (load !== undefined) writePage(file, renderVerifyHtml(report, load.load));
+  say(colours.dim(`\nreport: ${options.report ?? path.relative(ROOT, file)}\n`));
   if (quiet) process.stdout.write(`${JSON.stringify({ ...report, ...load }, undefined, 2)}\n`);
   if (options.json !== undefined && !quiet) writeReport(options.json, { ...report, ...load });
   stopIfInterrupted();
@@ -111,18 +122,17 @@ async function run(options: VerifyOptions): Promise<void> {
 }
 
 /** The load that was asked for. @throws UserError for a profile that there is not, and for options that need one. */
-function profileOf({ load, compare, report }: VerifyOptions, phase: string): Profile | undefined {
+function profileOf({ load, compare }: VerifyOptions, phase: string): Profile | undefined {
   if (load !== undefined) return profileNamed(load === true ? (PROFILE_OF_PHASE[phase] ?? "smoke") : load, "--load");
   if (compare !== undefined) throw new UserError("--compare compares under load: add --load");
-  if (report !== undefined) throw new UserError("--report is of a load: add --load");
   return undefined;
 }
 
-/** Sends the load, prints its table and writes its report, which also says what a comparison found. */
+/** Sends the load and prints its table, which also says what a comparison found. */
 async function proveLoad(
   profile: Profile,
   target: LoadTarget,
-  { compare, report, json }: VerifyOptions,
+  { compare, json }: VerifyOptions,
   say: (text: string) => void,
 ): Promise<{ readonly load: LoadResult }> {
   const quiet = json === "-";
@@ -131,9 +141,6 @@ async function proveLoad(
   const gain = compare === true && !sent.interrupted ? [await compareWithSingle(target, quiet)] : [];
   const load = { ...sent, rows: [...sent.rows, ...gain] };
   if (!quiet) process.stdout.write(`\n${renderResult(load)}\n`);
-  const file = report ?? reportFile(load);
-  writeHtml(file, load);
-  say(colours.dim(`\nreport: ${report ?? path.relative(ROOT, file)}\n`));
   return { load };
 }
 

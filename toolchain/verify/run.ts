@@ -35,6 +35,9 @@ export interface Report {
   readonly url: string;
   /** ISO 8601 */
   readonly startedAt: string;
+  /** The one that this ran on: cores, memory, system. */
+  readonly machine: string;
+  /** Of all checks together. */
   readonly seconds: number;
   readonly passed: number;
   readonly failed: number;
@@ -76,7 +79,7 @@ async function outcomeOf(check: Check, context: VerifyContext): Promise<Outcome>
 
 /** Adds the rows up. */
 export function makeReport(
-  head: { readonly stack: string; readonly phase: string; readonly url: string; readonly startedAt: Date },
+  head: { readonly stack: string; readonly phase: string; readonly url: string; readonly startedAt: Date; readonly machine: string },
   rows: readonly Row[],
 ): Report {
   const count = (verdict: Row["verdict"]): number => rows.filter((row) => row.verdict === verdict).length;
@@ -85,6 +88,7 @@ export function makeReport(
     phase: head.phase,
     url: head.url,
     startedAt: head.startedAt.toISOString(),
+    machine: head.machine,
     seconds: rows.reduce((sum, row) => sum + row.seconds, 0),
     passed: count("pass"),
     failed: count("fail"),
