@@ -16,10 +16,11 @@ import { type Profile, PROFILE_OF_PHASE, profileNamed } from "../load/profiles";
 import type { LoadResult } from "../load/result";
 import { type LoadTarget, renderResult, runLoad } from "../load/run";
 import { membersOf } from "../load/target";
+import { expectedOf } from "../verify/expected";
 import { renderVerifyHtml } from "../verify/html";
 import { HttpClient } from "../verify/http";
 import { checksOf, makeReport, renderReport, runChecks } from "../verify/run";
-import type { Check, Expected, VerifyContext } from "../verify/types";
+import type { Check, VerifyContext } from "../verify/types";
 
 /** Phases there are checks for. */
 const PHASES: readonly string[] = ["cluster", "database"];
@@ -194,7 +195,7 @@ async function verifyContext(
     adminToken: textOutput(outputs, "adminToken") ?? "",
     containers,
     operator,
-    expected: expectedOf(stack, phase),
+    expected: expectedOf(stack.config, phase, outputs),
     apps: () => containers(SERVICES.app),
     postgres: async () => postgresStatus(await operator()),
     session() {
@@ -205,24 +206,6 @@ async function verifyContext(
       });
       return session;
     },
-  };
-}
-
-/** Defaults that differ between phases, see stacks/config.ts. */
-const DEFAULT_INSTANCES: Readonly<Record<string, number>> = { database: 3 };
-const DEFAULT_POSTGRES_NODES = 3;
-
-function expectedOf(stack: OpenStack, phase: string): Expected {
-  const number = (key: string): number | undefined => {
-    const value = stack.config[`phased-stack:${key}`];
-    return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
-  };
-  return {
-    phase,
-    appInstances: number("appInstances") ?? DEFAULT_INSTANCES[phase],
-    workers: number("workers"),
-    postgresNodes: phase === "database" ? (number("postgresNodes") ?? DEFAULT_POSTGRES_NODES) : undefined,
-    apiLimit: { perSecond: number("apiRequestsPerSecond") ?? 100, burst: number("apiBurst") ?? 100 },
   };
 }
 

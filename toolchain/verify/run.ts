@@ -2,11 +2,15 @@ import { messageOf } from "../lib/errors";
 import { stopIfInterrupted } from "../lib/interrupt";
 import { colours, renderTable } from "../lib/table";
 import { answerChecks } from "./checks/answers";
+import { backupChecks } from "./checks/backups";
 import { containmentChecks } from "./checks/containment";
 import { endpointChecks } from "./checks/endpoints";
 import { interruptionChecks } from "./checks/interruptions";
+import { kafkaChecks } from "./checks/kafka";
+import { monitoringChecks } from "./checks/monitoring";
 import { postgresChecks } from "./checks/postgres";
 import { processChecks } from "./checks/processes";
+import { replicaLagChecks } from "./checks/replica-lag";
 import { sharedStateChecks } from "./checks/shared-state";
 import { trafficChecks } from "./checks/traffic";
 import type { Check, Outcome, Row, VerifyContext } from "./types";
@@ -16,8 +20,12 @@ export const CHECKS: readonly Check[] = [
   ...endpointChecks,
   ...answerChecks,
   ...containmentChecks,
+  ...monitoringChecks,
   ...postgresChecks,
+  ...replicaLagChecks,
+  ...backupChecks,
   ...sharedStateChecks,
+  ...kafkaChecks,
   ...processChecks,
   ...interruptionChecks,
   ...trafficChecks,

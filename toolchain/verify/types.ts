@@ -39,6 +39,12 @@ export interface Expected {
   readonly workers: number | undefined;
   /** In phase `database`. */
   readonly postgresNodes: number | undefined;
+  /** Brokers of Kafka; 0 without. */
+  readonly brokers: number;
+  /** Whether Prometheus watches it. */
+  readonly monitoring: boolean;
+  /** Whether backups of Postgres are made. */
+  readonly backups: boolean;
   /** The load balancer's limit for one client (B1). */
   readonly apiLimit: PromisedLimit;
 }
