@@ -1,29 +1,25 @@
 import path from "node:path";
 import type { Command } from "commander";
-import type Docker from "dockerode";
 import { machine } from "../bench/app/surroundings";
 import { UserError, messageOf } from "../lib/errors";
-import { reachableDocker } from "../lib/docker";
-import { SERVICES, stackContainers } from "../lib/docker-app";
 import { stopIfInterrupted } from "../lib/interrupt";
 import { openStack, textOutput, type OpenStack } from "../lib/outputs";
 import { ROOT } from "../lib/paths";
-import { operatorOf, postgresStatus } from "../lib/postgres-operator";
 import { colours } from "../lib/table";
 import { compareWithSingle } from "../load/compare";
 import { reportFile, verifyFile, writeJson, writePage } from "../load/files";
 import { type Profile, PROFILE_OF_PHASE, profileNamed } from "../load/profiles";
 import type { LoadResult } from "../load/result";
-import { type LoadTarget, renderResult, runLoad } from "../load/run";
+import { assertLocal, type LoadTarget, renderResult, runLoad } from "../load/run";
 import { membersOf } from "../load/target";
-import { expectedOf } from "../verify/expected";
+import { tokenFor, verifyContext } from "../verify/context";
 import { renderVerifyHtml } from "../verify/html";
 import { HttpClient } from "../verify/http";
 import { checksOf, makeReport, renderReport, runChecks } from "../verify/run";
-import type { Check, VerifyContext } from "../verify/types";
+import type { Check } from "../verify/types";
 
 /** Phases there are checks for. */
-const PHASES: readonly string[] = ["cluster", "database"];
+const PHASES: readonly string[] = ["cluster", "database", "cloud"];
 
 interface VerifyOptions {
   readonly stack?: string;
@@ -54,6 +50,9 @@ export function register(program: Command): void {
     .addHelpText(
       "after",
       `
+In phase cloud it asks the stack's address alone: what would look into containers, break something or use up what others are allowed is left
+out with a sentence.
+
 It signs one company up ("Verification …") and makes orders in it; nothing of other companies is touched. The limit check uses up
 this client's allowance at the load balancer for some seconds.
 
@@ -73,13 +72,16 @@ async function run(options: VerifyOptions): Promise<void> {
   const phase = textOutput(outputs, "phase") ?? stack.phase;
   if (url === undefined) throw new UserError(`stack ${stack.name} is not up: it has no address of the app`, stack.command("up"));
   if (!PHASES.includes(phase)) {
-    throw new UserError(`stack ${stack.name} is in phase ${phase}; verify knows the phases ${PHASES.join(" and ")} so far`);
+    throw new UserError(`stack ${stack.name} is in phase ${phase}; verify knows ${PHASES.join(", ")}`);
   }
   const checks = selectChecks(checksOf(phase), options);
   const profile = profileOf(options, phase);
 
-  const http = new HttpClient(url, textOutput(outputs, "adminToken"));
-  await answering(http, stack);
+  if (profile !== undefined) assertLocal(url);
+
+  // A certificate of the cloud is for the name in the address; over a network that others use it has to be.
+  const http = new HttpClient(url, tokenFor(url, phase, outputs), { checkCertificate: phase === "cloud" });
+  await answering(http, stack, phase);
   const quiet = options.json === "-";
   const say = (text: string): void => {
     if (!quiet) process.stderr.write(text);
@@ -110,10 +112,11 @@ async function run(options: VerifyOptions): Promise<void> {
     options.report ?? (profile === undefined ? verifyFile(stack.name) : reportFile({ stack: stack.name, profile: profile.name }));
   // Before the load, so that it is there whatever becomes of that.
   writePage(file, renderVerifyHtml(report));
-  const target = { stack: stack.name, phase, http, docker: context.docker, ...membersOf(context.containers) };
-  const load = await (profile === undefined ? Promise.resolve(undefined) : proveLoad(profile, target, options, say)).finally(() =>
-    http.close(),
-  );
+  const { docker, containers } = context;
+  const target = docker && { stack: stack.name, phase, http, docker, ...membersOf(containers) };
+  const load = await (
+    profile === undefined || target === undefined ? Promise.resolve(undefined) : proveLoad(profile, target, options, say)
+  ).finally(() => http.close());
   if (load !== undefined) writePage(file, renderVerifyHtml(report, load.load));
   say(colours.dim(`\nreport: ${options.report ?? path.relative(ROOT, file)}\n`));
   if (quiet) process.stdout.write(`${JSON.stringify({ ...report, ...load }, undefined, 2)}\n`);
@@ -158,55 +161,17 @@ function selectChecks(checks: readonly Check[], { only, faults }: VerifyOptions)
 }
 
 /** One request before all others, so that a stack that is down is one sentence and not a table of failures. */
-async function answering(http: HttpClient, stack: OpenStack): Promise<void> {
+async function answering(http: HttpClient, stack: OpenStack, phase: string): Promise<void> {
   try {
     await http.ask("/health", { timeoutMs: 5000 });
   } catch (error) {
     throw new UserError(
       `stack ${stack.name} does not answer (${messageOf(error)})`,
-      `${stack.command("status")}, then ${stack.command("up")}`,
+      phase === "cloud"
+        ? `Try: curl -v ${http.url}/health; a certificate of an authority of your own needs NODE_EXTRA_CA_CERTS=FILE`
+        : `${stack.command("status")}, then ${stack.command("up")}`,
     );
   }
-}
-
-/** Outputs that are marked secret (stacks/outputs.ts) and not empty. */
-function secretsOf(outputs: Readonly<Record<string, unknown>>): string[] {
-  return ["adminToken", "databasePassword"].flatMap((key) => textOutput(outputs, key) ?? []);
-}
-
-async function verifyContext(
-  http: HttpClient,
-  stack: OpenStack,
-  phase: string,
-  outputs: Readonly<Record<string, unknown>>,
-): Promise<VerifyContext & { readonly docker: Docker }> {
-  const docker = await reachableDocker(stack.dockerHost);
-  const onDocker = await stack.onDocker();
-  let session: ReturnType<HttpClient["signUp"]> | undefined;
-  const containers: VerifyContext["containers"] = async (service) => {
-    const all = await stackContainers(docker, onDocker, service);
-    return all.filter(({ State }) => State === "running").map(({ Id }) => docker.getContainer(Id));
-  };
-  const operator: VerifyContext["operator"] = async () => operatorOf(docker, await stackContainers(docker, onDocker));
-  return {
-    http,
-    docker,
-    secrets: secretsOf(outputs),
-    adminToken: textOutput(outputs, "adminToken") ?? "",
-    containers,
-    operator,
-    expected: expectedOf(stack.config, phase, outputs),
-    apps: () => containers(SERVICES.app),
-    postgres: async () => postgresStatus(await operator()),
-    session() {
-      // One that failed is no reason for all later checks to fail.
-      session ??= http.signUp().catch((error: unknown) => {
-        session = undefined;
-        throw error;
-      });
-      return session;
-    },
-  };
 }
 
 function writeReport(file: string, report: unknown): void {

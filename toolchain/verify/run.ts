@@ -3,6 +3,7 @@ import { stopIfInterrupted } from "../lib/interrupt";
 import { colours, renderTable } from "../lib/table";
 import { answerChecks } from "./checks/answers";
 import { backupChecks } from "./checks/backups";
+import { cloudChecks } from "./checks/cloud";
 import { containmentChecks } from "./checks/containment";
 import { endpointChecks } from "./checks/endpoints";
 import { interruptionChecks } from "./checks/interruptions";
@@ -13,12 +14,13 @@ import { processChecks } from "./checks/processes";
 import { replicaLagChecks } from "./checks/replica-lag";
 import { sharedStateChecks } from "./checks/shared-state";
 import { trafficChecks } from "./checks/traffic";
-import type { Check, Outcome, Row, VerifyContext } from "./types";
+import { skip, type Check, type Outcome, type Row, type VerifyContext } from "./types";
 
 /** Every check of every phase; the flood comes last, because it uses this client's allowance up. */
 export const CHECKS: readonly Check[] = [
   ...endpointChecks,
   ...answerChecks,
+  ...cloudChecks,
   ...containmentChecks,
   ...monitoringChecks,
   ...postgresChecks,
@@ -31,9 +33,24 @@ export const CHECKS: readonly Check[] = [
   ...trafficChecks,
 ];
 
-/** Those that make sense in a phase. */
+/**
+ * Those that make sense in a phase. Of those that are of every phase, what cannot be done by the address alone, or must not be done to others,
+ * is left out of phase `cloud` with a sentence.
+ */
 export function checksOf(phase: string): readonly Check[] {
-  return CHECKS.filter(({ phases }) => phases === undefined || phases.includes(phase));
+  const all = CHECKS.filter(({ phases }) => phases === undefined || phases.includes(phase));
+  return phase === "cloud" ? all.map((check) => (check.byUrl === true ? check : leftOut(check))) : all;
+}
+
+function leftOut(check: Check): Check {
+  const { id, title, target, fault, greedy } = check;
+  const why =
+    fault === true
+      ? "not in phase cloud: it breaks something on purpose, and others use the stack"
+      : greedy === true
+        ? "not in phase cloud: it takes from what others on the stack, or behind this address, are allowed"
+        : "not in phase cloud: it looks into containers on a Docker host";
+  return { id, title, target, run: () => Promise.resolve(skip(why)) };
 }
 
 /** The result of `npm run verify`, as `--json` writes it. */
