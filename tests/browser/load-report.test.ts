@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { renderHtml } from "../../toolchain/load/html";
+import { renderVerifyHtml } from "../../toolchain/verify/html";
 import { exampleResult } from "../support/load-result";
+import { exampleReport } from "../support/verify-report";
 import { BrowserOfTests } from "./support";
 
-describe("the report of npm run load", function () {
+describe("the reports of npm run load and verify", function () {
   this.timeout(120_000);
   let browser: BrowserOfTests;
   before(async function () {
@@ -33,6 +35,19 @@ describe("the report of npm run load", function () {
       assert.equal(seen.lines, 9);
       assert.ok(seen.scroll <= width, `${seen.scroll} pixels wide`);
       assert.deepEqual([errors, asked], [[], []]);
+    });
+
+    it(`F6 shows what was proved on ${device}: every column is to be seen without scrolling`, async () => {
+      const { page, errors } = await browser.page({ viewport: { width, height: 900 } });
+      await page.setContent(renderVerifyHtml(exampleReport(), exampleResult()));
+      const seen = await page.evaluate<{ cells: number; right: number; scroll: number }>(`({
+        cells: document.querySelector("tbody").querySelectorAll("td").length,
+        right: Math.max(...[...document.querySelector("tbody").querySelectorAll("td")].map((cell) => cell.getBoundingClientRect().right)),
+        scroll: document.documentElement.scrollWidth,
+      })`);
+      assert.equal(seen.cells, 18);
+      assert.ok(seen.right <= width && seen.scroll <= width, `${seen.right} and ${seen.scroll} of ${width} pixels`);
+      assert.deepEqual(errors, []);
     });
   }
 });

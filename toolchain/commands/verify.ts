@@ -1,26 +1,25 @@
 import path from "node:path";
 import type { Command } from "commander";
-import type Docker from "dockerode";
+import { machine } from "../bench/app/surroundings";
 import { UserError, messageOf } from "../lib/errors";
-import { reachableDocker } from "../lib/docker";
-import { SERVICES, stackContainers } from "../lib/docker-app";
 import { stopIfInterrupted } from "../lib/interrupt";
 import { openStack, textOutput, type OpenStack } from "../lib/outputs";
 import { ROOT } from "../lib/paths";
-import { operatorOf, postgresStatus } from "../lib/postgres-operator";
 import { colours } from "../lib/table";
 import { compareWithSingle } from "../load/compare";
-import { reportFile, writeHtml, writeJson } from "../load/files";
+import { reportFile, verifyFile, writeJson, writePage } from "../load/files";
 import { type Profile, PROFILE_OF_PHASE, profileNamed } from "../load/profiles";
 import type { LoadResult } from "../load/result";
-import { type LoadTarget, renderResult, runLoad } from "../load/run";
+import { assertLocal, type LoadTarget, renderResult, runLoad } from "../load/run";
 import { membersOf } from "../load/target";
+import { tokenFor, verifyContext } from "../verify/context";
+import { renderVerifyHtml } from "../verify/html";
 import { HttpClient } from "../verify/http";
 import { checksOf, makeReport, renderReport, runChecks } from "../verify/run";
-import type { Check, Expected, VerifyContext } from "../verify/types";
+import type { Check } from "../verify/types";
 
 /** Phases there are checks for. */
-const PHASES: readonly string[] = ["cluster", "database"];
+const PHASES: readonly string[] = ["cluster", "database", "cloud"];
 
 interface VerifyOptions {
   readonly stack?: string;
@@ -44,16 +43,22 @@ export function register(program: Command): void {
     .option("--no-faults", "leave out what breaks something on purpose (kill -9 of one worker; Redis restarted, Postgres switched over)")
     .option("--load [profile]", "then send a load: the phase's own, or one of npm run load -- --help; adds its targets to the table")
     .option("--compare", "with --load: also the rate that the stack carries ÷ that of one unscaled process (C9)")
-    .option("--report <file>", "with --load: where its report goes (default: .build/load/STACK-PROFILE.html)")
+    .option(
+      "--report <file>",
+      "where the report goes, one page (default: .build/verify/STACK.html, with --load .build/load/STACK-PROFILE.html)",
+    )
     .addHelpText(
       "after",
       `
+In phase cloud it asks the stack's address alone: what would look into containers, break something or use up what others are allowed is left
+out with a sentence.
+
 It signs one company up ("Verification …") and makes orders in it; nothing of other companies is touched. The limit check uses up
 this client's allowance at the load balancer for some seconds.
 
 Examples:
   npm run verify
-  npm run verify -- --stack shop --json verify.json
+  npm run verify -- --stack shop --json verify.json --report proof.html
   npm run verify -- --load --compare
   npm run verify -- --only C7 --no-faults`,
     )
@@ -67,13 +72,16 @@ async function run(options: VerifyOptions): Promise<void> {
   const phase = textOutput(outputs, "phase") ?? stack.phase;
   if (url === undefined) throw new UserError(`stack ${stack.name} is not up: it has no address of the app`, stack.command("up"));
   if (!PHASES.includes(phase)) {
-    throw new UserError(`stack ${stack.name} is in phase ${phase}; verify knows the phases ${PHASES.join(" and ")} so far`);
+    throw new UserError(`stack ${stack.name} is in phase ${phase}; verify knows ${PHASES.join(", ")}`);
   }
   const checks = selectChecks(checksOf(phase), options);
   const profile = profileOf(options, phase);
 
-  const http = new HttpClient(url, textOutput(outputs, "adminToken"));
-  await answering(http, stack);
+  if (profile !== undefined) assertLocal(url);
+
+  // A certificate of the cloud is for the name in the address; over a network that others use it has to be.
+  const http = new HttpClient(url, tokenFor(url, phase, outputs), { checkCertificate: phase === "cloud" });
+  await answering(http, stack, phase);
   const quiet = options.json === "-";
   const say = (text: string): void => {
     if (!quiet) process.stderr.write(text);
@@ -98,12 +106,19 @@ async function run(options: VerifyOptions): Promise<void> {
     throw error;
   });
 
-  const report = makeReport({ stack: stack.name, phase, url, startedAt }, rows);
+  const report = makeReport({ stack: stack.name, phase, url, startedAt, machine: machine().machine }, rows);
   if (!quiet) process.stdout.write(`${terminal ? "" : "\n"}${renderReport(report)}\n`);
-  const target = { stack: stack.name, phase, http, docker: context.docker, ...membersOf(context.containers) };
-  const load = await (profile === undefined ? Promise.resolve(undefined) : proveLoad(profile, target, options, say)).finally(() =>
-    http.close(),
-  );
+  const file =
+    options.report ?? (profile === undefined ? verifyFile(stack.name) : reportFile({ stack: stack.name, profile: profile.name }));
+  // Before the load, so that it is there whatever becomes of that.
+  writePage(file, renderVerifyHtml(report));
+  const { docker, containers } = context;
+  const target = docker && { stack: stack.name, phase, http, docker, ...membersOf(containers) };
+  const load = await (
+    profile === undefined || target === undefined ? Promise.resolve(undefined) : proveLoad(profile, target, options, say)
+  ).finally(() => http.close());
+  if (load !== undefined) writePage(file, renderVerifyHtml(report, load.load));
+  say(colours.dim(`\nreport: ${options.report ?? path.relative(ROOT, file)}\n`));
   if (quiet) process.stdout.write(`${JSON.stringify({ ...report, ...load }, undefined, 2)}\n`);
   if (options.json !== undefined && !quiet) writeReport(options.json, { ...report, ...load });
   stopIfInterrupted();
@@ -111,18 +126,17 @@ async function run(options: VerifyOptions): Promise<void> {
 }
 
 /** The load that was asked for. @throws UserError for a profile that there is not, and for options that need one. */
-function profileOf({ load, compare, report }: VerifyOptions, phase: string): Profile | undefined {
+function profileOf({ load, compare }: VerifyOptions, phase: string): Profile | undefined {
   if (load !== undefined) return profileNamed(load === true ? (PROFILE_OF_PHASE[phase] ?? "smoke") : load, "--load");
   if (compare !== undefined) throw new UserError("--compare compares under load: add --load");
-  if (report !== undefined) throw new UserError("--report is of a load: add --load");
   return undefined;
 }
 
-/** Sends the load, prints its table and writes its report, which also says what a comparison found. */
+/** Sends the load and prints its table, which also says what a comparison found. */
 async function proveLoad(
   profile: Profile,
   target: LoadTarget,
-  { compare, report, json }: VerifyOptions,
+  { compare, json }: VerifyOptions,
   say: (text: string) => void,
 ): Promise<{ readonly load: LoadResult }> {
   const quiet = json === "-";
@@ -131,9 +145,6 @@ async function proveLoad(
   const gain = compare === true && !sent.interrupted ? [await compareWithSingle(target, quiet)] : [];
   const load = { ...sent, rows: [...sent.rows, ...gain] };
   if (!quiet) process.stdout.write(`\n${renderResult(load)}\n`);
-  const file = report ?? reportFile(load);
-  writeHtml(file, load);
-  say(colours.dim(`\nreport: ${report ?? path.relative(ROOT, file)}\n`));
   return { load };
 }
 
@@ -150,73 +161,17 @@ function selectChecks(checks: readonly Check[], { only, faults }: VerifyOptions)
 }
 
 /** One request before all others, so that a stack that is down is one sentence and not a table of failures. */
-async function answering(http: HttpClient, stack: OpenStack): Promise<void> {
+async function answering(http: HttpClient, stack: OpenStack, phase: string): Promise<void> {
   try {
     await http.ask("/health", { timeoutMs: 5000 });
   } catch (error) {
     throw new UserError(
       `stack ${stack.name} does not answer (${messageOf(error)})`,
-      `${stack.command("status")}, then ${stack.command("up")}`,
+      phase === "cloud"
+        ? `Try: curl -v ${http.url}/health; a certificate of an authority of your own needs NODE_EXTRA_CA_CERTS=FILE`
+        : `${stack.command("status")}, then ${stack.command("up")}`,
     );
   }
-}
-
-/** Outputs that are marked secret (stacks/outputs.ts) and not empty. */
-function secretsOf(outputs: Readonly<Record<string, unknown>>): string[] {
-  return ["adminToken", "databasePassword"].flatMap((key) => textOutput(outputs, key) ?? []);
-}
-
-async function verifyContext(
-  http: HttpClient,
-  stack: OpenStack,
-  phase: string,
-  outputs: Readonly<Record<string, unknown>>,
-): Promise<VerifyContext & { readonly docker: Docker }> {
-  const docker = await reachableDocker(stack.dockerHost);
-  const onDocker = await stack.onDocker();
-  let session: ReturnType<HttpClient["signUp"]> | undefined;
-  const containers: VerifyContext["containers"] = async (service) => {
-    const all = await stackContainers(docker, onDocker, service);
-    return all.filter(({ State }) => State === "running").map(({ Id }) => docker.getContainer(Id));
-  };
-  const operator: VerifyContext["operator"] = async () => operatorOf(docker, await stackContainers(docker, onDocker));
-  return {
-    http,
-    docker,
-    secrets: secretsOf(outputs),
-    adminToken: textOutput(outputs, "adminToken") ?? "",
-    containers,
-    operator,
-    expected: expectedOf(stack, phase),
-    apps: () => containers(SERVICES.app),
-    postgres: async () => postgresStatus(await operator()),
-    session() {
-      // One that failed is no reason for all later checks to fail.
-      session ??= http.signUp().catch((error: unknown) => {
-        session = undefined;
-        throw error;
-      });
-      return session;
-    },
-  };
-}
-
-/** Defaults that differ between phases, see stacks/config.ts. */
-const DEFAULT_INSTANCES: Readonly<Record<string, number>> = { database: 3 };
-const DEFAULT_POSTGRES_NODES = 3;
-
-function expectedOf(stack: OpenStack, phase: string): Expected {
-  const number = (key: string): number | undefined => {
-    const value = stack.config[`phased-stack:${key}`];
-    return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
-  };
-  return {
-    phase,
-    appInstances: number("appInstances") ?? DEFAULT_INSTANCES[phase],
-    workers: number("workers"),
-    postgresNodes: phase === "database" ? (number("postgresNodes") ?? DEFAULT_POSTGRES_NODES) : undefined,
-    apiLimit: { perSecond: number("apiRequestsPerSecond") ?? 100, burst: number("apiBurst") ?? 100 },
-  };
 }
 
 function writeReport(file: string, report: unknown): void {

@@ -10,9 +10,19 @@ export function reportFile({ stack, profile }: Pick<LoadResult, "stack" | "profi
   return path.join(BUILD_DIR, "load", `${stack}-${profile}.html`);
 }
 
+/** Where the report of `npm run verify` goes when nobody says otherwise and no load is sent; the next one writes over it. */
+export function verifyFile(stack: string): string {
+  return path.join(BUILD_DIR, "verify", `${stack}.html`);
+}
+
 /** Writes the page of a run. @throws UserError when it cannot be written. */
 export function writeHtml(file: string, result: LoadResult): void {
-  write("--report", file, renderHtml(result));
+  writePage(file, renderHtml(result));
+}
+
+/** Writes a report. @throws UserError when it cannot be written. */
+export function writePage(file: string, html: string): void {
+  write("--report", file, html);
 }
 
 /** Writes the figures of a run. @throws UserError when they cannot be written. */

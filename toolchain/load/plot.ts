@@ -1,7 +1,7 @@
 /** One line of a plot: points with time in seconds, ascending. */
 export interface Series {
   readonly name: string;
-  /** Number of the colour, 0 to 3, see the style sheet in html.ts. */
+  /** Number of the colour, 0 to 3, see the style sheet in page.ts. */
   readonly colour: number;
   readonly points: readonly (readonly [at: number, value: number])[];
 }

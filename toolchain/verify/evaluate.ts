@@ -30,10 +30,15 @@ const APP_ONLY = [HSTS, "content-security-policy"];
 export interface AnswerOrigin {
   readonly source: "app" | "load balancer";
   readonly tls: boolean;
+  /** It came through servers of a cloud, which add their own names; the app's are still not to be told. @default false */
+  readonly throughOthers?: boolean;
 }
 
+/** Names that a cloud's own servers give themselves: CloudFront, the load balancers of AWS and Google, usual ingress controllers. */
+const OTHERS = /^(cloudfront|awselb\/[\d.]+|nginx|envoy|istio-envoy|traefik|caddy|google frontend)$/i;
+
 /** What is wrong with the headers of an answer: missing security headers, and names or versions of software given away. */
-export function headerViolations(headers: IncomingHttpHeaders, { source, tls }: AnswerOrigin): string[] {
+export function headerViolations(headers: IncomingHttpHeaders, { source, tls, throughOthers = false }: AnswerOrigin): string[] {
   const text = (name: string): string => [headers[name] ?? []].flat().join(", ");
   const missing = Object.entries(SECURITY_HEADERS)
     .filter(([name]) => source === "app" || !APP_ONLY.includes(name))
@@ -43,7 +48,9 @@ export function headerViolations(headers: IncomingHttpHeaders, { source, tls }: 
   const repeated = Object.keys(SECURITY_HEADERS).filter((name) => name !== "content-security-policy" && text(name).includes(", "));
   // RFC 6797, 7.2: never over plain HTTP, where anybody could have written it.
   const promised = tls || text(HSTS) === "" ? [] : [`${HSTS} without TLS`];
-  const leaks = ["x-powered-by", "server", "via"].filter((name) => text(name) !== "");
+  const leaks = ["x-powered-by", "server", "via"]
+    .filter((name) => text(name) !== "")
+    .filter((name) => !(throughOthers && (name === "via" || (name === "server" && OTHERS.test(text(name))))));
   return [
     ...missing,
     ...promised,

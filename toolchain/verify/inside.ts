@@ -50,3 +50,17 @@ export async function addressesOf(containers: readonly Docker.Container[]): Prom
     }),
   );
 }
+
+/**
+ * GET of a server inside its own container, whose image has no HTTP client: bash opens the connection itself.
+ * @returns the body
+ * @throws Error when it does not answer with 200
+ */
+export async function getInside(container: Docker.Container, port: number, path: string): Promise<string> {
+  const script = `exec 3<>/dev/tcp/127.0.0.1/${port} && printf 'GET %s HTTP/1.0\\r\\n\\r\\n' "$0" >&3 && cat <&3`;
+  const { exitCode, stdout, stderr } = await execIn(container, ["bash", "-c", script, path]);
+  if (exitCode !== 0) throw new Error(`port ${port} does not answer: ${stderr.trim().slice(0, 200)}`);
+  const [, head = "", body = ""] = /^(.*?)\r?\n\r?\n(.*)$/s.exec(stdout) ?? [];
+  if (!/^HTTP\/\d\.\d 200\b/.test(head)) throw new Error(`${path} answers ${JSON.stringify(head.split(/\r?\n/, 1)[0] ?? "")}`);
+  return body;
+}

@@ -2,30 +2,55 @@ import { messageOf } from "../lib/errors";
 import { stopIfInterrupted } from "../lib/interrupt";
 import { colours, renderTable } from "../lib/table";
 import { answerChecks } from "./checks/answers";
+import { backupChecks } from "./checks/backups";
+import { cloudChecks } from "./checks/cloud";
 import { containmentChecks } from "./checks/containment";
 import { endpointChecks } from "./checks/endpoints";
 import { interruptionChecks } from "./checks/interruptions";
+import { kafkaChecks } from "./checks/kafka";
+import { monitoringChecks } from "./checks/monitoring";
 import { postgresChecks } from "./checks/postgres";
 import { processChecks } from "./checks/processes";
+import { replicaLagChecks } from "./checks/replica-lag";
 import { sharedStateChecks } from "./checks/shared-state";
 import { trafficChecks } from "./checks/traffic";
-import type { Check, Outcome, Row, VerifyContext } from "./types";
+import { skip, type Check, type Outcome, type Row, type VerifyContext } from "./types";
 
 /** Every check of every phase; the flood comes last, because it uses this client's allowance up. */
 export const CHECKS: readonly Check[] = [
   ...endpointChecks,
   ...answerChecks,
+  ...cloudChecks,
   ...containmentChecks,
+  ...monitoringChecks,
   ...postgresChecks,
+  ...replicaLagChecks,
+  ...backupChecks,
   ...sharedStateChecks,
+  ...kafkaChecks,
   ...processChecks,
   ...interruptionChecks,
   ...trafficChecks,
 ];
 
-/** Those that make sense in a phase. */
+/**
+ * Those that make sense in a phase. Of those that are of every phase, what cannot be done by the address alone, or must not be done to others,
+ * is left out of phase `cloud` with a sentence.
+ */
 export function checksOf(phase: string): readonly Check[] {
-  return CHECKS.filter(({ phases }) => phases === undefined || phases.includes(phase));
+  const all = CHECKS.filter(({ phases }) => phases === undefined || phases.includes(phase));
+  return phase === "cloud" ? all.map((check) => (check.byUrl === true ? check : leftOut(check))) : all;
+}
+
+function leftOut(check: Check): Check {
+  const { id, title, target, fault, greedy } = check;
+  const why =
+    fault === true
+      ? "not in phase cloud: it breaks something on purpose, and others use the stack"
+      : greedy === true
+        ? "not in phase cloud: it takes from what others on the stack, or behind this address, are allowed"
+        : "not in phase cloud: it looks into containers on a Docker host";
+  return { id, title, target, run: () => Promise.resolve(skip(why)) };
 }
 
 /** The result of `npm run verify`, as `--json` writes it. */
@@ -35,6 +60,9 @@ export interface Report {
   readonly url: string;
   /** ISO 8601 */
   readonly startedAt: string;
+  /** The one that this ran on: cores, memory, system. */
+  readonly machine: string;
+  /** Of all checks together. */
   readonly seconds: number;
   readonly passed: number;
   readonly failed: number;
@@ -76,7 +104,7 @@ async function outcomeOf(check: Check, context: VerifyContext): Promise<Outcome>
 
 /** Adds the rows up. */
 export function makeReport(
-  head: { readonly stack: string; readonly phase: string; readonly url: string; readonly startedAt: Date },
+  head: { readonly stack: string; readonly phase: string; readonly url: string; readonly startedAt: Date; readonly machine: string },
   rows: readonly Row[],
 ): Report {
   const count = (verdict: Row["verdict"]): number => rows.filter((row) => row.verdict === verdict).length;
@@ -85,6 +113,7 @@ export function makeReport(
     phase: head.phase,
     url: head.url,
     startedAt: head.startedAt.toISOString(),
+    machine: head.machine,
     seconds: rows.reduce((sum, row) => sum + row.seconds, 0),
     passed: count("pass"),
     failed: count("fail"),

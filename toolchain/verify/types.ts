@@ -18,6 +18,10 @@ export interface Check {
   readonly target: string;
   /** Breaks something on purpose; left out with `--no-faults`. */
   readonly fault?: true;
+  /** Asks nothing but the app's address and disturbs nobody else, so that it is done in phase `cloud` too. */
+  readonly byUrl?: true;
+  /** Takes from what others on the stack, or behind the same address, are allowed. */
+  readonly greedy?: true;
   /** Phases in which it makes sense. @default all */
   readonly phases?: readonly string[];
   run(context: VerifyContext): Promise<Outcome>;
@@ -39,6 +43,12 @@ export interface Expected {
   readonly workers: number | undefined;
   /** In phase `database`. */
   readonly postgresNodes: number | undefined;
+  /** Brokers of Kafka; 0 without. */
+  readonly brokers: number;
+  /** Whether Prometheus watches it. */
+  readonly monitoring: boolean;
+  /** Whether backups of Postgres are made. */
+  readonly backups: boolean;
   /** The load balancer's limit for one client (B1). */
   readonly apiLimit: PromisedLimit;
 }
@@ -47,7 +57,7 @@ export interface Expected {
 export interface VerifyContext {
   readonly http: HttpClient;
   readonly expected: Expected;
-  /** Empty where the stack has none. */
+  /** Empty where the stack has none, or where it would go over a network in the clear. */
   readonly adminToken: string;
   /** Running containers of the app, by name. */
   readonly apps: () => Promise<readonly Docker.Container[]>;

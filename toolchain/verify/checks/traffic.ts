@@ -25,6 +25,7 @@ export const trafficChecks: readonly Check[] = [
     id: "A4",
     title: `500 users, ${CAPACITY_RATE} req/s for ${CAPACITY_SECONDS} s`,
     target: `0 failed, p95 < ${CAPACITY_P95_MS / 1000} s`,
+    greedy: true,
     async run({ http, session }) {
       const { cookie } = await session();
       await createOrder(http, cookie, 0);
@@ -53,6 +54,7 @@ export const trafficChecks: readonly Check[] = [
     id: "B7",
     title: "limits of the app, one address",
     target: "429 with policy and Retry-After",
+    greedy: true,
     async run({ http }) {
       const { components } = (await http.ask("/api/health/full")).json() as { components?: { rateLimiting?: { mode?: string } } };
       const mode = components?.rateLimiting?.mode ?? "unknown";
@@ -65,6 +67,7 @@ export const trafficChecks: readonly Check[] = [
     id: "B1",
     title: "limit of the load balancer, one client",
     target: "100 req/s + burst, then 429 with Retry-After",
+    greedy: true,
     async run({ http, expected }) {
       if (expected.apiLimit.perSecond === 0) return skip("switched off by apiRequestsPerSecond 0");
       if (expected.apiLimit.perSecond > FLOOD_LIMIT)
@@ -78,6 +81,7 @@ export const trafficChecks: readonly Check[] = [
     id: "B1",
     title: "a client that waits as told is served again",
     target: "200 within 15 s",
+    greedy: true,
     async run({ http }) {
       const started = performance.now();
       for (;;) {
