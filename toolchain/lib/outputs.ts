@@ -8,6 +8,7 @@ import { exec, which } from "./exec";
 import { ROOT, STATE_DIR } from "./paths";
 import { pulumiEnvironment } from "./pulumi-env";
 import { configFileFor, ensureStack, validateStackName } from "./stack";
+import { stackDocument } from "./stack-document";
 import { type ExportedStack, stackOnDocker } from "./update-recovery";
 import { capturePreview, type PreviewRun, runUpdate, type UpdateRun } from "./update-run";
 
@@ -216,11 +217,7 @@ export const SECRET_KEYS: readonly string[] = [
 export function setConfig(stack: string, settings: readonly string[], file: string = trackedFile(stack)): void {
   validateStackName(stack);
   if (settings.length === 0) return;
-  const document = parseDocument(existsSync(file) ? readFileSync(file, "utf8") : "");
-  const [problem] = document.errors;
-  if (problem !== undefined) throw notYaml(file, problem.message);
-  // "config:" with nothing below it.
-  if (document.has("config") && document.get("config") === undefined) document.delete("config");
+  const document = stackDocument(existsSync(file) ? readFileSync(file, "utf8") : "", (why) => notYaml(file, why));
   for (const setting of settings) {
     const [, key, value] = /^([\w:-]+)=(.*)$/s.exec(setting) ?? [];
     if (key === undefined || value === undefined) {

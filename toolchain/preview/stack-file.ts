@@ -1,5 +1,6 @@
 import { parseDocument } from "yaml";
 import { UserError } from "../lib/errors";
+import { stackDocument } from "../lib/stack-document";
 
 /** Project of the stack's configuration keys. */
 const PROJECT = "phased-stack";
@@ -21,13 +22,12 @@ export interface PreviewConfig {
  * @throws UserError for a setting of another form
  */
 export function previewConfig(tracked: string, settings: readonly string[]): PreviewConfig {
-  const document = parseDocument(tracked);
-  const [problem] = document.errors;
-  if (problem !== undefined) throw new UserError(`the stack's configuration is not valid YAML: ${problem.message.split("\n")[0] ?? ""}`);
+  const document = stackDocument(
+    tracked,
+    (why) => new UserError(`the stack's configuration is not valid YAML: ${why.split("\n")[0] ?? ""}`),
+  );
   // A file with nothing in it, or comments only.
   if (document.contents === null) document.contents = parseDocument("{}").contents;
-  // "config:" with nothing below it.
-  if (document.has("config") && document.get("config") === undefined) document.delete("config");
   for (const key of ["encryptionsalt", "encryptedkey", "secretsprovider"]) document.delete(key);
   const given = configOf(document.toJS());
   const leftOut = Object.keys(given).filter((key) => isEncrypted(given[key]));

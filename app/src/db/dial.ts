@@ -1,8 +1,8 @@
 import { Socket } from "node:net";
 
 /**
- * First limit for making a TCP connection, ms. Below the second after which a lost SYN is sent again (RFC 6298, 2.1), and above what any two
- * places on earth need.
+ * First limit for making a TCP connection, ms. Below the second after which a lost SYN is sent again (RFC 6298, 2.1), and above a round trip
+ * between servers of one continent; where it takes longer, the limit doubles until it does not.
  */
 const FIRST_MS = 400;
 

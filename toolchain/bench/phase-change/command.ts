@@ -5,7 +5,8 @@ import type Docker from "dockerode";
 import { HttpLoad } from "../../chaos/http-load";
 import { removeStack } from "../../chaos/own-stack";
 import { Recorder } from "../../chaos/recorder";
-import { LABELS, execIn, lastLogLines, reachableDocker } from "../../lib/docker";
+import { execIn, lastLogLines, reachableDocker } from "../../lib/docker";
+import { stackContainers } from "../../lib/docker-app";
 import { UserError } from "../../lib/errors";
 import { freePort } from "../../lib/free-port";
 import { stopIfInterrupted } from "../../lib/interrupt";
@@ -70,7 +71,7 @@ async function phaseChange(options: PhaseChangeOptions): Promise<void> {
     const stack = await inPhase("cluster");
     await up(stack);
     say(`making ${companies} companies`);
-    await fill(await oneOf(docker, name, "app"), companies, say);
+    await fill(await oneOf(docker, stack, "app"), companies, say);
     const outputs = await stack.outputs();
     const recorder = new Recorder(path.join(STATE_DIR, "bench", `${name}.log`));
     const adminToken = textOutput(outputs, "adminToken") ?? "";
@@ -84,7 +85,7 @@ async function phaseChange(options: PhaseChangeOptions): Promise<void> {
     ] as const) {
       say(`${from} → ${to}`);
       const seen = await watch(load, recorder, async () => up(await inPhase(to)));
-      const change = { from, to, ...seen, ...carried(await lastLogLines(await oneOf(docker, name, service), 50)) };
+      const change = { from, to, ...seen, ...carried(await lastLogLines(await oneOf(docker, stack, service), 50)) };
       say(changeRow(change).join(", "));
       changes.push(change);
     }
@@ -134,10 +135,9 @@ async function fill(app: Docker.Container, companies: number, say: (text: string
   if (exitCode !== 0) throw new Error(`filling the database ended with ${exitCode}: ${stderr.slice(-500)}`);
 }
 
-/** A container of a service. */
-async function oneOf(docker: Docker, stack: string, service: string): Promise<Docker.Container> {
-  const label = [`${LABELS.stack}=${stack}`, `${LABELS.service}=${service}`];
-  const [info] = await docker.listContainers({ all: true, filters: { label } });
-  if (info === undefined) throw new Error(`stack ${stack} has no container of ${service}`);
+/** A container of a service, running or not. */
+async function oneOf(docker: Docker, stack: OpenStack, service: string): Promise<Docker.Container> {
+  const [info] = await stackContainers(docker, await stack.onDocker(), service);
+  if (info === undefined) throw new Error(`stack ${stack.name} has no container of ${service}`);
   return docker.getContainer(info.Id);
 }
