@@ -70,7 +70,8 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const postgresProxy = new PostgresProxy("postgres-proxy", { ...stateless("postgres-proxy"), ...plan.postgresProxy, nodes }, afterNodes);
   const { app: appPassword, readonly, monitor, patroni: patroniPassword } = passwords;
   const users = { app: appPassword, readonly, monitor };
-  const pgbouncer = new PgBouncer("pgbouncer", { ...stateless("pgbouncer"), ...plan.pgbouncer, users }, afterNodes);
+  const server = { sockets: postgresProxy.sockets, container: postgresProxy.nodes.container };
+  const pgbouncer = new PgBouncer("pgbouncer", { ...stateless("pgbouncer"), ...plan.pgbouncer, users, server }, afterNodes);
   const watched = { program, etcdHosts: etcd.hosts, nodes, patroniPassword, monitorPassword: monitor, pgbouncer };
   const operator = new PostgresOperator(
     "postgres-operator",

@@ -77,6 +77,20 @@ describe("F2 F3 Postgres behind PgBouncer, proxy and operator", function () {
     assert.ok(status.reaper.healthy && status.reaper.rounds > 0 && status.reaper.reaped === 0);
   });
 
+  it("F2 C7 the proxy is replaced by one with another address: no statement fails, and everything goes through the new one at once", async () => {
+    const reader = plane.client(plane.nodeDatabase("pg-1"));
+    await reader.connect();
+    const load = await underLoad("proxy replaced", async ({ acknowledged }) => {
+      await plane.replaceProxy();
+      const reached = acknowledged.length;
+      await eventually("writes flow through the new proxy", () => acknowledged.length >= reached + 50, 5000);
+    });
+    assert.deepEqual(load.failures, []);
+    const [row] = (await reader.query<{ readonly one: number }>("SELECT 1 AS one")).rows;
+    assert.equal(row?.one, 1, "a single node is reached through the new one as well");
+    await reader.end();
+  });
+
   it("F2 planned switchover under write load: no statement fails, nothing is lost, one primary at a time", async () => {
     await streaming(group);
     const before = (await plane.status()).leader;

@@ -12,13 +12,18 @@ export const PGBOUNCER_MONITOR = "monitor";
 
 /** How PgBouncer is set up. Durations are seconds. */
 export interface PgbouncerSettings {
-  /** Host name of the one server behind it: Postgres, or the HAProxy that knows the primary. Never a list: PgBouncer would take them in turn. */
+  /**
+   * The one server behind it, Postgres or the HAProxy that knows the primary: its host name, or the directory with its sockets. Never a list:
+   * PgBouncer would take them in turn. A name that comes to another address is gone after for up to ten minutes; see `PROXY_SOCKETS`.
+   */
   readonly serverHost: string;
   /**
    * Host names of the servers themselves, at port 5432: each gets a database of its own, {@link nodeDatabase}. Replicas are read one by
    * one, because what one of them has replayed says nothing about another. @default none
    */
   readonly nodes?: readonly string[];
+  /** Ports of `serverHost` that lead to each of {@link nodes}, in their order. @default none: the nodes are asked themselves, at 5432 */
+  readonly nodePorts?: readonly number[];
   /** Connections to each of {@link nodes}. @default the same as poolSize */
   readonly nodePoolSize?: number;
   /** @default 5432 */
@@ -34,6 +39,9 @@ export interface PgbouncerSettings {
 }
 
 const SETTING = /^[\w.-]{1,253}$/;
+
+/** The address of a socket has 107 characters, of which `/.s.PGSQL.65535` takes 15. */
+const DIRECTORY = /^\/[\w./-]{1,90}$/;
 
 /** More than any server of this stack carries. */
 const MOST_CONNECTIONS = 10_000;
@@ -56,6 +64,12 @@ export interface PgbouncerPool {
 export function pgbouncerPool(settings: PgbouncerSettings): PgbouncerPool {
   const { poolSize = 20, reservePoolSize = poolSize < 10 ? 0 : 5, nodePoolSize = poolSize, nodes = [] } = settings;
   return { poolSize, reservePoolSize, nodePoolSize: nodes.length === 0 ? 0 : nodePoolSize };
+}
+
+/** Connections that one PgBouncer may have open at once: to the primary, and to every node by itself. */
+export function pgbouncerConnections(settings: PgbouncerSettings): number {
+  const { poolSize, reservePoolSize, nodePoolSize } = pgbouncerPool(settings);
+  return poolSize + reservePoolSize + (settings.nodes ?? []).length * nodePoolSize;
 }
 
 /** What PgBouncer calls the database on one node, e.g. `app_pg-1`. */
@@ -89,9 +103,10 @@ export function postgresConnections(pgbouncers: readonly PgbouncerSettings[]): n
  * @throws RangeError for a setting that the file could not hold.
  */
 export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
-  const { serverHost, serverPort = 5432, nodes = [], database = "app", maxClients = 2000 } = settings;
+  const { serverHost, serverPort = 5432, nodes = [], nodePorts, database = "app", maxClients = 2000 } = settings;
   const { poolSize, reservePoolSize, nodePoolSize } = pgbouncerPool(settings);
   for (const [name, value] of [["serverHost", serverHost], ["database", database], ...nodes.map((node) => ["nodes", node] as const)]) {
+    if (name === "serverHost" && DIRECTORY.test(value)) continue;
     if (!SETTING.test(value) || value === CONSOLE) {
       throw new RangeError(
         `${name}: ${JSON.stringify(value)} is not allowed; use letters, digits, dots, dashes and underscores, but not "${CONSOLE}".`,
@@ -100,8 +115,12 @@ export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
   }
   const twice = nodes.find((node, index) => nodes.indexOf(node) !== index);
   if (twice !== undefined) throw new RangeError(`nodes: "${twice}" is there twice; name each server once.`);
+  if (nodePorts !== undefined && nodePorts.length !== nodes.length) {
+    throw new RangeError(`nodePorts: [${nodePorts.join(", ")}] is not allowed; give one for each of ${nodes.length} nodes.`);
+  }
   for (const [name, value, least, most] of [
     ["serverPort", serverPort, 1, 65_535],
+    ...(nodePorts ?? []).map((port) => ["nodePorts", port, 1, 65_535] as const),
     ["poolSize", poolSize, 1, MOST_CONNECTIONS],
     ["reservePoolSize", reservePoolSize, 0, MOST_CONNECTIONS],
     ["nodePoolSize", nodes.length === 0 ? 1 : nodePoolSize, 1, MOST_CONNECTIONS],
@@ -137,10 +156,6 @@ export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
     tcp_keepcnt: 3,
     // Milliseconds, unlike the others.
     tcp_user_timeout: 5000,
-    // A name that moves to another address is followed at once: Docker's DNS forgets a container that is gone. Not to look means to send to where nothing
-    // is, which costs a second: TCP asks again no sooner.
-    dns_max_ttl: 0.25,
-    dns_nxdomain_ttl: 0.25,
     // Some drivers send it at the start of a connection; it changes nothing since Postgres 12.
     ignore_startup_parameters: "extra_float_digits",
     log_connections: 0,
@@ -152,7 +167,10 @@ export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
     "[databases]",
     // Dashes and dots are as good as letters here; quotes, which the manual asks for, are a syntax error to 1.24.
     `${database} = host=${serverHost} port=${serverPort} dbname=${database}`,
-    ...nodes.map((node) => `${nodeDatabase(node, database)} = host=${node} port=5432 dbname=${database} ${nodePool}`),
+    ...nodes.map((node, index) => {
+      const server = nodePorts === undefined ? `host=${node} port=5432` : `host=${serverHost} port=${nodePorts[index]}`;
+      return `${nodeDatabase(node, database)} = ${server} dbname=${database} ${nodePool}`;
+    }),
     "",
     "[pgbouncer]",
     ...Object.entries(lines).map(([name, value]) => `${name} = ${value}`),

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { hardened, labels, transformed, type Transform } from "../common";
+import { hardened, labels, transformed, type Transform, type VolumeMount } from "../common";
 import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
 import { pacedCheck } from "../image/paced-check";
@@ -22,6 +22,7 @@ export {
   PGBOUNCER_PORT,
   PGBOUNCER_USERS_PATH,
   nodeDatabase,
+  pgbouncerConnections,
   pgbouncerPool,
   postgresConnections,
   renderPgbouncerConfig,
@@ -46,6 +47,8 @@ export interface PgBouncerArgs {
   readonly settings: PgbouncerSettings;
   /** Users of the database with their passwords, by name. `monitor` may look at the figures of PgBouncer, too. A change replaces the container. */
   readonly users: Readonly<Record<string, pulumi.Input<string>>>;
+  /** The server behind it, where that is reached by sockets: how they are mounted, and what has to run before PgBouncer does. @default none */
+  readonly server?: { readonly sockets: VolumeMount; readonly container: pulumi.Resource } | undefined;
   /** Name of the network to be on. */
   readonly networkName: pulumi.Input<string>;
   /** Platform of the Docker host, e.g. `linux/amd64`. */
@@ -123,7 +126,7 @@ export class PgBouncer extends pulumi.ComponentResource {
   }
 
   private createContainer(name: string, args: PgBouncerArgs): docker.Container {
-    const { memoryMb = defaults.memoryMb, cpus } = args;
+    const { memoryMb = defaults.memoryMb, cpus, server } = args;
     return new docker.Container(
       ...transformed(
         args.transform?.container,
@@ -133,12 +136,12 @@ export class PgBouncer extends pulumi.ComponentResource {
           labels: [...labels("pgbouncer"), { label: "phased-stack.secrets", value: this.secrets.revision }],
           image: this.image.reference,
           networksAdvanced: [{ name: args.networkName, aliases: [defaults.alias] }],
-          volumes: [{ ...this.secrets.mount }],
+          volumes: [{ ...this.secrets.mount }, ...(server === undefined ? [] : [{ ...server.sockets }])],
           wait: true,
           waitTimeout: defaults.bootTimeoutSeconds,
         },
         // Deleted first, as is the provider's default, every client would be refused until the new one is there.
-        { parent: this, deleteBeforeReplace: false },
+        { parent: this, deleteBeforeReplace: false, ...(server !== undefined && { dependsOn: [server.container] }) },
       ),
     );
   }

@@ -6,6 +6,27 @@ export const PRIMARY_PORT = 5000;
 /** Port that leads to replicas that are not far behind, and to the primary when there is none. */
 export const REPLICA_PORT = 5001;
 
+/**
+ * Directory with the sockets on which PgBouncer, on the same host, is served: a volume that both mount. Not by the proxy's name, because its address
+ * changes when it is replaced, and PgBouncer goes to a former one for ten minutes: c-ares since 1.31 keeps answers for as long as their TTL says
+ * (`qcache_max_ttl` in ares_options.c), of Docker's DNS 600 s, whatever PgBouncer's own `dns_max_ttl` is. And a socket that nobody listens on refuses at once,
+ * while what is sent to a container that is just starting again is lost, and TCP repeats it after a second.
+ */
+export const PROXY_SOCKETS = "/run/postgres-proxy";
+
+/** Sockets are called as Postgres' own, after a port: that of the first node; the others follow. */
+const FIRST_NODE_PORT = 5101;
+
+/** Port in the name of the socket that leads to one node, whatever that is now. @param index its place among the nodes, from 0 */
+export function nodePort(index: number): number {
+  return FIRST_NODE_PORT + index;
+}
+
+/** A replacement puts its own socket in the place of the former one's, which then serves those who are connected. */
+function socket(port: number): string {
+  return `    bind ${PROXY_SOCKETS}/.s.PGSQL.${port} mode 666`;
+}
+
 /** Port of health, `/primary` (who it leads to) and Prometheus metrics; inside the network only. */
 export const PROXY_STATUS_PORT = 8404;
 
@@ -15,7 +36,7 @@ export interface PostgresProxySettings {
   readonly nodes: readonly string[];
   /** A replica further behind than this is not read from; MiB. @default 10 */
   readonly maxLagMb?: number | undefined;
-  /** Connections held at once, of each port; more wait. At most {@link MOST_CONNECTIONS}. @default 500 */
+  /** Connections held at once, of each port; twice as many of all, those to single nodes included. More wait. At most {@link MOST_CONNECTIONS}. @default 500 */
   readonly maxConnections?: number | undefined;
 }
 
@@ -60,6 +81,7 @@ export function renderPostgresProxyConfig({ nodes, maxLagMb = 10, maxConnections
     ...resolversSection(),
     ...primarySection(nodes),
     ...replicaSections(nodes, maxLagMb),
+    ...nodeSections(nodes),
     ...statusFrontend(nodes),
   ]
     .join("\n")
@@ -150,6 +172,7 @@ function primarySection(nodes: readonly string[]): string[] {
   return [
     "listen primary",
     `    bind :${PRIMARY_PORT}`,
+    socket(PRIMARY_PORT),
     // A proxy that has just started takes all nodes for primary until it has asked them, and one that was cut off takes itself for it until
     // it has asked etcd. Nobody is led anywhere meanwhile: PgBouncer tries again at once.
     "    tcp-request connection reject if { nbsrv(primary) gt 1 }",
@@ -179,6 +202,16 @@ function replicaSections(nodes: readonly string[], maxLagMb: number): string[] {
     ...nodes.map((node) => server(node, `track primary/${node}`)),
     "",
   ];
+}
+
+/** Each node by itself, for reads: which of them may be asked is for the app to see. One that vanished is noticed by what it does not acknowledge. */
+function nodeSections(nodes: readonly string[]): string[] {
+  return nodes.flatMap((node, index) => [
+    `listen node-${node}`,
+    socket(nodePort(index)),
+    `    server ${node} ${node}:${POSTGRES_PORT} tcp-ut 5s resolvers docker init-addr last,libc,none`,
+    "",
+  ]);
 }
 
 /** One proxy leads to one node at most, as long as Patroni does its work; should it be two, both are named. */

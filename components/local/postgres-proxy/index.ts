@@ -1,6 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { hardened, transformed, type Transform } from "../common";
+import { hardened, labels, transformed, type Transform, type VolumeMount } from "../common";
 import { Image } from "../image";
 import { type ContextFile, readContext } from "../image/context-hash";
 import { pacedCheck } from "../image/paced-check";
@@ -9,6 +9,7 @@ import {
   PRIMARY_PORT,
   PROXY_DRAIN_SECONDS,
   PROXY_STATUS_PORT,
+  PROXY_SOCKETS,
   proxyMemoryMb,
   renderPostgresProxyConfig,
   REPLICA_PORT,
@@ -16,8 +17,10 @@ import {
 
 export {
   MOST_CONNECTIONS,
+  nodePort,
   PRIMARY_PORT,
   PROXY_DRAIN_SECONDS,
+  PROXY_SOCKETS,
   PROXY_STATUS_PORT,
   proxyMemoryMb,
   REPLICA_PORT,
@@ -56,12 +59,14 @@ export interface PostgresProxyArgs {
   /** Changes to the child resources before they are created. */
   readonly transform?: {
     readonly image?: Transform<docker.ImageArgs>;
+    readonly volume?: Transform<docker.VolumeArgs>;
     readonly container?: Transform<docker.ContainerArgs>;
   };
 }
 
 /**
- * HAProxy between PgBouncer and the Postgres nodes: one port that leads to the primary, one to the replicas.
+ * HAProxy between PgBouncer and the Postgres nodes: one port that leads to the primary, one to the replicas, and for PgBouncer sockets in a volume, one
+ * that leads to the primary and one for each node.
  *
  * It keeps nothing, so a replacement is created beside it, has to become healthy, and only then the old one is told to stop: it takes no
  * new connection and keeps those it has for {@link PROXY_DRAIN_SECONDS} seconds, in which the operator has PgBouncer move over.
@@ -75,19 +80,24 @@ export class PostgresProxy extends pulumi.ComponentResource {
   readonly replicaPort: number = REPLICA_PORT;
   /** Port of health and metrics. */
   readonly statusPort: number = PROXY_STATUS_PORT;
+  /** How a container on the same host mounts its sockets. */
+  readonly sockets: VolumeMount;
   private readonly image: Image;
+  private readonly volume: docker.Volume;
   private readonly container: docker.Container;
 
   constructor(name: string, args: PostgresProxyArgs, opts?: pulumi.ComponentResourceOptions) {
     super("phased-stack:local:PostgresProxy", name, {}, opts);
     this.image = this.createImage(name, args);
+    this.volume = this.createVolume(name, args);
+    this.sockets = { volumeName: this.volume.name, containerPath: PROXY_SOCKETS, readOnly: true };
     this.container = this.createContainer(name, args);
     this.registerOutputs({ host: this.host, primaryPort: this.primaryPort, replicaPort: this.replicaPort, statusPort: this.statusPort });
   }
 
   /** The resources this component is made of. */
-  get nodes(): { readonly image: Image; readonly container: docker.Container } {
-    return { image: this.image, container: this.container };
+  get nodes(): { readonly image: Image; readonly volume: docker.Volume; readonly container: docker.Container } {
+    return { image: this.image, volume: this.volume, container: this.container };
   }
 
   private createImage(name: string, args: PostgresProxyArgs): Image {
@@ -95,6 +105,18 @@ export class PostgresProxy extends pulumi.ComponentResource {
     const source = { repository: "postgres-proxy", files: postgresProxyContext(args), contextDirectory, platform, imagesOf };
     const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
     return new Image(`${name}-image`, { source, ...transform }, { parent: this });
+  }
+
+  private createVolume(name: string, { transform }: PostgresProxyArgs): docker.Volume {
+    return new docker.Volume(
+      // Docker cannot relabel a volume: for a new label the provider would replace it, and both containers with it.
+      ...transformed(
+        transform?.volume,
+        `${name}-sockets`,
+        { labels: labels("postgres-proxy") },
+        { parent: this, ignoreChanges: ["labels"] },
+      ),
+    );
   }
 
   private createContainer(name: string, args: PostgresProxyArgs): docker.Container {
@@ -107,6 +129,7 @@ export class PostgresProxy extends pulumi.ComponentResource {
           ...hardened({ service: "postgres-proxy", ...defaults, memoryMb, cpus }),
           image: this.image.reference,
           networksAdvanced: [{ name: args.networkName, aliases: [POSTGRES_PROXY_ALIAS] }],
+          volumes: [{ ...this.sockets, readOnly: false }],
           wait: true,
           waitTimeout: defaults.bootTimeoutSeconds,
         },

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { KAFKA_BROKERS, kafkaHeapMb } from "../../../components/local/kafka";
-import { postgresConnections } from "../../../components/local/pgbouncer";
+import { pgbouncerConnections, postgresConnections } from "../../../components/local/pgbouncer";
 import { proxyMemoryMb } from "../../../components/local/postgres-proxy";
 import { redisContainerMb } from "../../../components/local/redis";
 import type { DockerHost } from "../preflight";
@@ -102,8 +102,8 @@ function needsWith(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memory
   const budgetMb = memoryBudget(config, host);
   const settings = pgbouncerSettings(config, poolSize, workers);
   const maxConnections = postgresConnections([settings]);
-  // While PgBouncer is replaced there are two of them.
-  const proxyConnections = 2 * maxConnections;
+  // While PgBouncer is replaced there are two of them; the proxy holds twice as many connections as one of its ports does.
+  const proxyConnections = Math.max(2 * maxConnections, pgbouncerConnections(settings));
   const fixedMb = fixedMemory(config, proxyConnections);
   const leastPostgres = leastPostgresMb(config, maxConnections);
   const shares = memoryShares(config, workers, leastPostgres);

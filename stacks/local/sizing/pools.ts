@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { PgbouncerSettings } from "../../../components/local/pgbouncer";
-import { POSTGRES_PROXY_ALIAS, PRIMARY_PORT } from "../../../components/local/postgres-proxy";
+import { nodePort, PRIMARY_PORT, PROXY_SOCKETS } from "../../../components/local/postgres-proxy";
 import type { DockerHost } from "../preflight";
 import { tooManyClients } from "./refusals";
 import type { AppPools, SizingConfig } from "./types";
@@ -63,7 +63,8 @@ export function pgbouncerSettings(
   if (clients > defaults.mostClients)
     throw new pulumi.RunError(tooManyClients(config, { workers, poolMax, clients }, defaults.mostClients));
   const maxClients = Math.max(defaults.leastClients, clients);
-  return { serverHost: POSTGRES_PROXY_ALIAS, serverPort: PRIMARY_PORT, nodes, poolSize, nodePoolSize: poolSize, maxClients };
+  const nodePorts = nodes.map((_, index) => nodePort(index));
+  return { serverHost: PROXY_SOCKETS, serverPort: PRIMARY_PORT, nodes, nodePorts, poolSize, nodePoolSize: poolSize, maxClients };
 }
 
 /** Containers that run the app's image: its instances, the one with jobs and, with Kafka, the one that reads events. */

@@ -7,6 +7,7 @@ import {
   PGBOUNCER_PORT,
   PGBOUNCER_USERS_PATH,
   pgbouncerContext,
+  type PgbouncerSettings,
   renderPgbouncerUsers,
 } from "../../../components/local/pgbouncer";
 import {
@@ -17,13 +18,21 @@ import {
   type PostgresStatus,
   SECRET_FILES,
 } from "../../../components/local/postgres-operator";
-import { POSTGRES_PROXY_ALIAS, postgresProxyContext, PRIMARY_PORT } from "../../../components/local/postgres-proxy";
+import {
+  nodePort,
+  POSTGRES_PROXY_ALIAS,
+  postgresProxyContext,
+  PRIMARY_PORT,
+  PROXY_SOCKETS,
+} from "../../../components/local/postgres-proxy";
 import { dockerCommand, type ServiceContainer, serviceImage, startService } from "./container";
 import type { PatroniGroup } from "./patroni";
 
 /** What stands between the app and the Patroni nodes, as the stack has it: PgBouncer → proxy → nodes, and the operator beside them. */
 export interface PostgresPlane {
   readonly proxy: ServiceContainer;
+  /** What `up` does with another image: another proxy beside it with another address, which has to be healthy; then the old one is stopped and removed. */
+  replaceProxy(): Promise<void>;
   readonly pgbouncer: ServiceContainer;
   readonly operator: ServiceContainer;
   /** A client of PgBouncer as the user `app`; by default of the database that leads to the primary. Not connected yet. */
@@ -50,7 +59,7 @@ export async function startPlane(group: PatroniGroup): Promise<PostgresPlane> {
   const { network, password } = group;
   const nodes = group.nodes.map(({ name }) => name);
   const operatorPassword = randomBytes(16).toString("hex");
-  const started: ServiceContainer[] = [];
+  const started: { readonly remove: () => Promise<unknown> }[] = [];
   const start = async (options: Omit<Parameters<typeof startService>[0], "ready">): Promise<ServiceContainer> => {
     const create = ["--network", network, "--network-alias", options.kind, ...HARDENED, ...(options.create ?? [])];
     const service = await startService({ ...options, create, ready: ({ container }) => isHealthy(container) });
@@ -58,21 +67,23 @@ export async function startPlane(group: PatroniGroup): Promise<PostgresPlane> {
     return service;
   };
   const remove = async (): Promise<void> => {
-    await Promise.all(started.map((service) => service.remove()));
+    // The other way round: a volume goes with the last container that has it.
+    for (const service of [...started].reverse()) await service.remove();
   };
   try {
-    const proxy = await start({
-      kind: POSTGRES_PROXY_ALIAS,
-      image: await serviceImage(POSTGRES_PROXY_ALIAS, postgresProxyContext({ nodes })),
-      internalPort: PRIMARY_PORT,
-      create: ["--memory", "96m"],
-    });
+    const image = await serviceImage(POSTGRES_PROXY_ALIAS, postgresProxyContext({ nodes }));
+    const startProxy = (...create: string[]): Promise<ServiceContainer> =>
+      start({ kind: POSTGRES_PROXY_ALIAS, image, internalPort: PRIMARY_PORT, create: ["--memory", "96m", ...create] });
+    // The volume is that of a container which never runs, so that it outlives each of the proxies.
+    const sockets = await dockerCommand(["create", "--label", `phased-stack.stack=${network}`, "--volume", PROXY_SOCKETS, image]);
+    started.push({ remove: () => dockerCommand(["rm", "--volumes", sockets.trim()]) });
+    let proxy = await startProxy("--volumes-from", sockets.trim());
     const users = { app: password("app"), monitor: password("monitor"), [PGBOUNCER_OPERATOR]: operatorPassword };
     const pgbouncer = await start({
       kind: "pgbouncer",
-      image: await serviceImage("pgbouncer", pgbouncerContext({ serverHost: POSTGRES_PROXY_ALIAS, serverPort: PRIMARY_PORT, nodes })),
+      image: await serviceImage("pgbouncer", pgbouncerContext(behindProxy(nodes))),
       internalPort: PGBOUNCER_PORT,
-      create: ["--memory", "64m", "--ulimit", "nofile=16384"],
+      create: ["--memory", "64m", "--ulimit", "nofile=16384", "--volumes-from", `${sockets.trim()}:ro`],
       volumes: [SECRETS],
       files: [{ path: PGBOUNCER_USERS_PATH, content: renderPgbouncerUsers(users) }],
     });
@@ -107,7 +118,15 @@ export async function startPlane(group: PatroniGroup): Promise<PostgresPlane> {
       return client;
     };
     return {
-      proxy,
+      get proxy() {
+        return proxy;
+      },
+      replaceProxy: async () => {
+        const old = proxy;
+        proxy = await startProxy("--volumes-from", sockets.trim());
+        await old.stop();
+        await old.remove();
+      },
       pgbouncer,
       operator,
       ask,
@@ -130,6 +149,11 @@ export async function startPlane(group: PatroniGroup): Promise<PostgresPlane> {
     await remove();
     throw error;
   }
+}
+
+/** As stacks/local/sizing/pools.ts has it. */
+function behindProxy(nodes: readonly string[]): PgbouncerSettings {
+  return { serverHost: PROXY_SOCKETS, serverPort: PRIMARY_PORT, nodes, nodePorts: nodes.map((_, index) => nodePort(index)) };
 }
 
 async function isHealthy(container: string): Promise<boolean> {

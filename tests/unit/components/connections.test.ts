@@ -123,6 +123,15 @@ describe("what connects the app to its services", () => {
       for (const resource of recorder.resources) assert.ok(!resource.plain.includes("canary"), `${resource.name} shows a secret`);
     });
 
+    it("F2 goes to a proxy on its host by sockets, which it may not change, and is made when that runs", async () => {
+      const container = new pulumi.ComponentResource("test:Proxy", "proxy");
+      const sockets = { volumeName: "sockets-1", containerPath: "/run/postgres-proxy", readOnly: true };
+      new PgBouncer("pgbouncer", args({ server: { sockets, container } }));
+      await settled();
+      const { inputs } = recorder.get("pgbouncer-container");
+      assert.deepEqual((inputs["volumes"] as readonly unknown[])[1], sockets);
+    });
+
     it("C7 gives more time to stop than the app's longest statement takes", async () => {
       new PgBouncer("pgbouncer", args());
       await settled();

@@ -109,6 +109,32 @@ describe("A8 pgbouncer.ini", () => {
     );
   });
 
+  it("F2 E8 behind a proxy on its host every server is a socket, and no name can be one that has moved", () => {
+    const settings: PgbouncerSettings = {
+      serverHost: "/run/postgres-proxy",
+      serverPort: 5000,
+      nodes: ["pg-1", "pg-2"],
+      nodePorts: [5101, 5102],
+    };
+    const servers = [...read(renderPgbouncerConfig(settings)).get("databases")!.values()].map((server) =>
+      server.split(" ").slice(0, 2).join(" "),
+    );
+    assert.deepEqual(servers, [
+      "host=/run/postgres-proxy port=5000",
+      "host=/run/postgres-proxy port=5101",
+      "host=/run/postgres-proxy port=5102",
+    ]);
+    assert.throws(
+      () => renderPgbouncerConfig({ ...settings, nodePorts: [5101] }),
+      /^RangeError: nodePorts: \[5101\] is not allowed; give one for each of 2 nodes\.$/,
+    );
+    assert.throws(
+      () => renderPgbouncerConfig({ ...settings, nodePorts: [5101, 0] }),
+      /^RangeError: nodePorts: 0 is not allowed; use a whole number/,
+    );
+    assert.throws(() => renderPgbouncerConfig({ ...base, serverHost: `/${"x".repeat(100)}` }), /^RangeError: serverHost: /);
+  });
+
   it("nobody but the operator administers it, and the monitor only looks", () => {
     const settings = settingsOf(base);
     assert.deepEqual([settings.get("admin_users"), settings.get("stats_users")], ["operator", "monitor"]);

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { hardened } from "../../../components/local/common";
-import { MOST_CONNECTIONS, proxyMemoryMb, renderPostgresProxyConfig } from "../../../components/local/postgres-proxy";
+import {
+  MOST_CONNECTIONS,
+  nodePort,
+  PRIMARY_PORT,
+  PROXY_SOCKETS,
+  proxyMemoryMb,
+  renderPostgresProxyConfig,
+} from "../../../components/local/postgres-proxy";
 
 const nodes = fc.uniqueArray(fc.stringMatching(/^[a-z][a-z0-9]{0,8}-[1-9]$/), { minLength: 1, maxLength: 5 });
 
@@ -36,6 +43,23 @@ describe("A8 configuration of the Postgres proxy", () => {
           assert.ok(section(config, "global").includes(`maxconn ${2 * maxConnections + 100}`));
         },
       ),
+    );
+  });
+
+  it("F2 E8 PgBouncer has a socket that leads to the primary, and one for each node, none of them shared (property)", () => {
+    fc.assert(
+      fc.property(nodes, (names) => {
+        const config = renderPostgresProxyConfig({ nodes: names });
+        const binds = (head: string): string[] => section(config, head).filter((line) => line.startsWith("bind /"));
+        assert.deepEqual(binds("listen primary"), [`bind ${PROXY_SOCKETS}/.s.PGSQL.${PRIMARY_PORT} mode 666`]);
+        for (const [index, name] of names.entries()) {
+          assert.deepEqual(binds(`listen node-${name}`), [`bind ${PROXY_SOCKETS}/.s.PGSQL.${nodePort(index)} mode 666`]);
+          const servers = section(config, `listen node-${name}`).filter((line) => line.startsWith("server "));
+          assert.deepEqual(servers, [`server ${name} ${name}:5432 tcp-ut 5s resolvers docker init-addr last,libc,none`]);
+        }
+        const all = config.split("\n").filter((line) => line.includes("bind "));
+        assert.equal(new Set(all).size, all.length);
+      }),
     );
   });
 

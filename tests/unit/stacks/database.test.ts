@@ -68,6 +68,7 @@ const FROZEN_URNS = [
   ...secretsOf("Postgres", "postgres", POSTGRES_PASSWORDS),
   `${local("Postgres")}::postgres`,
   `${local("PostgresProxy")}$${CONTAINER}::postgres-proxy-container`,
+  `${local("PostgresProxy")}$${VOLUME}::postgres-proxy-sockets`,
   ...imageOf("PostgresProxy", "postgres-proxy"),
   `${local("PostgresProxy")}::postgres-proxy`,
   `${local("PgBouncer")}$${CONTAINER}::pgbouncer-container`,

@@ -57,10 +57,10 @@ export class Pgbouncer {
     return (await Promise.all(addresses.map((address) => this.#isPaused(address)))).includes(true);
   }
 
-  /** Has connections to the proxy closed and made anew as soon as no transaction has them. */
+  /** Has all connections closed, which lead to a proxy, and made anew as soon as no transaction has them. */
   async reconnect(): Promise<void> {
     const addresses = await addressesOf(this.address.host);
-    await Promise.all(addresses.map((address) => this.#ask(address, `RECONNECT "${this.database}"`)));
+    await Promise.all(addresses.map((address) => this.#ask(address, "RECONNECT")));
   }
 
   /** All pools; `undefined` when there is no PgBouncer or it does not answer. */
