@@ -6,6 +6,7 @@ import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import tls from "node:tls";
 import type { Stack } from "@pulumi/pulumi/automation";
+import { PROXY_SOCKETS } from "../../components/local/postgres-proxy";
 import { issue } from "../support/certificates";
 import { containersOf, docker, leftovers, loadBalancerStory, runningIds } from "../support/docker";
 import { DatabaseStack, SERVICES } from "../support/database-stack";
@@ -108,12 +109,17 @@ describe("phase database on real Docker (A7–A12, B1–B4, B13, D12, F2, F3)", 
     const { primary, standbys } = await behind.roles();
     assert.equal(await behind.sql(primary, `SELECT total_cents FROM orders WHERE id = '${order}'`), "1250");
 
-    const pooler = await (await behind.container("pgbouncer")).inspect();
-    const [address] = Object.values(pooler.NetworkSettings.Networks).map(({ IPAddress }) => IPAddress);
+    // Of the project's own containers PgBouncer alone has the proxy's sockets, the way to a single node.
+    const proxy = await (await behind.container("postgres-proxy")).inspect();
+    const [address] = Object.values(proxy.NetworkSettings.Networks).map(({ IPAddress }) => IPAddress);
     const query = "SELECT DISTINCT host(client_addr) FROM pg_stat_activity WHERE usename = 'app'";
-    const direct: string[] = [];
-    for (const node of standbys) direct.push(...(await behind.sql(node, query)).split("\n"));
-    assert.deepEqual([...new Set(direct)], [address], "whoever reads from a standby does so through PgBouncer");
+    const clients: string[] = [];
+    for (const node of standbys) clients.push(...(await behind.sql(node, query)).split("\n"));
+    assert.deepEqual([...new Set(clients)], [address], "whoever reads from a standby does so through the proxy");
+    const holders = (await containersOf(stack.name))
+      .filter(({ Mounts: mounts }) => mounts.some(({ Destination: path }) => path === PROXY_SOCKETS))
+      .map(({ Labels: labels }) => labels["phased-stack.service"]);
+    assert.deepEqual(holders.sort(), ["pgbouncer", "postgres-proxy"], "whoever reaches the proxy's sockets is PgBouncer");
 
     const scans = async (): Promise<number> => {
       const counts = standbys.map((node) =>
