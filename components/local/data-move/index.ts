@@ -5,8 +5,10 @@ import { hardened, transformed, type Transform, type VolumeMount } from "../comm
 const defaults = {
   /** The program holds two batches of at most 4 million characters each; it idles with 2 MiB afterwards. */
   memoryMb: 384,
-  /** Longest time for all rows, s: 20,000 rows a second are 36 million. */
-  limitSeconds: 1800,
+  /** Longest time for all rows, s: a hundred million at the 7,400 a second of `BENCHMARKS.md` (2026-11-22, 2 cores). */
+  limitSeconds: 4 * 3600,
+  /** What the provider needs around the copy: creating the container, its own wait. */
+  marginSeconds: 120,
   /** A batch ends in less, and whatever is cut off is copied anew. */
   stopSeconds: 10,
   tmpMb: 16,
@@ -52,7 +54,7 @@ export class DataMove extends pulumi.ComponentResource {
 
   constructor(name: string, args: DataMoveArgs, opts?: pulumi.ComponentResourceOptions) {
     super("phased-stack:local:DataMove", name, {}, opts);
-    const { memoryMb, limitSeconds, stopSeconds, tmpMb, doneFile } = defaults;
+    const { memoryMb, limitSeconds, marginSeconds, stopSeconds, tmpMb, doneFile } = defaults;
     const [sqlite, postgres] = [`sqlite:${args.sqlitePath}`, `file:${args.postgresUrlFile}`];
     const [from, to] = args.direction === "to-postgres" ? [sqlite, postgres] : [postgres, sqlite];
     const program = `timeout --foreground ${limitSeconds} node transfer.js --move ${args.direction} --from ${from} --to ${to} --done-file ${doneFile}`;
@@ -80,14 +82,18 @@ export class DataMove extends pulumi.ComponentResource {
           networksAdvanced: [{ name: args.networkName }],
           volumes: args.mounts.map((mount) => ({ ...mount })),
           wait: true,
-          waitTimeout: limitSeconds + 60,
+          waitTimeout: limitSeconds + marginSeconds / 2,
         },
         {
           parent: this,
           // Neither another image nor another version of this component is a reason to do again what is done.
-          ignoreChanges: args.attempt.isDone ? ["image", "command", "entrypoints", "healthcheck", "memory", "memorySwap"] : [],
+          ignoreChanges: args.attempt.isDone
+            ? ["image", "command", "entrypoints", "healthcheck", "memory", "memorySwap", "waitTimeout"]
+            : [],
           // Deleting first would delete whoever depends on it as well: the app.
           deleteBeforeReplace: false,
+          // Without it the official provider ends its wait, and with it the update, after 20 minutes, while the copy goes on.
+          customTimeouts: { create: `${limitSeconds + marginSeconds}s` },
         },
       ),
     );

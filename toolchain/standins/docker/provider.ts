@@ -10,7 +10,7 @@ import { configProblems, readConfig, type ProviderConfig } from "./config";
 import { engineLog } from "../shared/engine-log";
 import { handlerFor, type Handler } from "./handlers";
 import { initializationFailed } from "./init-failed";
-import { InitializationError, type Operation } from "./resource";
+import { InitializationError, type Operation, operationTimeout } from "./resource";
 
 /** The version of the official plugin whose behaviour this is. */
 export const VERSION = "5.2.0";
@@ -36,7 +36,8 @@ export function dockerProvider(engineAddress: string | undefined): Provider {
   const operation = async (urn: string, timeoutSeconds: number): Promise<Operation> => {
     if (config === undefined) throw new Error("The docker provider was not configured");
     connection ??= connect(config);
-    const signals = [cancellation.signal, ...(timeoutSeconds > 0 ? [AbortSignal.timeout(timeoutSeconds * 1000)] : [])];
+    const seconds = operationTimeout(typeOf(urn), timeoutSeconds);
+    const signals = [cancellation.signal, ...(seconds === undefined ? [] : [AbortSignal.timeout(seconds * 1000)])];
     return {
       docker: await connection,
       signal: AbortSignal.any(signals),
@@ -123,8 +124,11 @@ function settingsOf(request: proto.ConfigureRequest): Properties {
 }
 
 function handlerOf(urn: string): Handler {
-  const type = urn.split("::")[2]?.split("$").at(-1) ?? "";
-  return handlerFor(type);
+  return handlerFor(typeOf(urn));
+}
+
+function typeOf(urn: string): string {
+  return urn.split("::")[2]?.split("$").at(-1) ?? "";
 }
 
 function failuresOf(failures: readonly { property: string; reason: string }[]): proto.CheckFailure[] {

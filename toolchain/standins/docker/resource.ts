@@ -5,11 +5,20 @@ import type { RegistryLogin } from "./config";
 /** What an operation on a resource may use. */
 export interface Operation {
   readonly docker: Docker;
-  /** Aborted when the engine cancels (Ctrl-C), when the resource's custom timeout is over, and when the plugin ends. */
+  /** Aborted when the engine cancels (Ctrl-C), when its time is over ({@link operationTimeout}), and when the plugin ends. */
   readonly signal: AbortSignal;
   readonly registryAuth: readonly RegistryLogin[];
   /** Shows a line beside the resource; `status` lines disappear with the next. */
   readonly log: (severity: "info" | "warning", message: string, status?: boolean) => void;
+}
+
+/** What Terraform's SDK gives an operation that has no custom timeout (terraform-provider-docker names the same for containers); s. */
+const DEFAULT_TIMEOUT = 20 * 60;
+
+/** For how long an operation may take. @param asked its `customTimeouts`, s; 0: none @returns s; undefined: as long as it takes, as image builds, which are Pulumi's own */
+export function operationTimeout(type: string, asked: number): number | undefined {
+  if (asked > 0) return asked;
+  return type === "docker:index/image:Image" ? undefined : DEFAULT_TIMEOUT;
 }
 
 /** A resource as the state keeps it. */

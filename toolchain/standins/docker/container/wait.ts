@@ -33,7 +33,7 @@ export async function waitHealthy(docker: Docker, id: string, timeoutSeconds: nu
       try {
         await changed;
       } catch (error) {
-        if (signal.aborted) throw await unhealthy(info, container, "the update was cancelled while waiting for it");
+        if (signal.aborted) throw await unhealthy(info, container, interruption(signal));
         if (!timeout.aborted) throw error;
         const last = await container.inspect();
         if (last.State.Health?.Status === "healthy") return;
@@ -47,6 +47,12 @@ export async function waitHealthy(docker: Docker, id: string, timeoutSeconds: nu
   } finally {
     (events as unknown as { destroy(): void }).destroy();
   }
+}
+
+function interruption({ reason }: AbortSignal): string {
+  return reason instanceof DOMException && reason.name === "TimeoutError"
+    ? "the resource's time for this is over (customTimeouts; 20 minutes without)"
+    : "the update was cancelled while waiting for it";
 }
 
 function willRestart({ HostConfig, State }: Docker.ContainerInspectInfo): boolean {
