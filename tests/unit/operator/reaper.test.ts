@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import fc from "fast-check";
-import { parseSync } from "../../../components/local/postgres-operator/src/cluster-state";
+import { isPaused, parseSync } from "../../../components/local/postgres-operator/src/cluster-state";
 import {
   decide,
   NO_SUSPICION,
@@ -17,6 +17,7 @@ const anyRound: fc.Arbitrary<Round> = fc.record({
   leader: fc.option(fc.record({ name: fc.constantFrom("pg-1", "pg-2"), lease: fc.constantFrom("1", "2") }), { nil: undefined }),
   syncStandbys: fc.subarray(["pg-2", "pg-3"]),
   quorum: fc.nat(1),
+  paused: fc.boolean(),
   postgres: anyProbe,
   patroni: anyProbe,
   standbysAlive: fc.nat(2),
@@ -26,6 +27,7 @@ const DEAD: Round = {
   leader: { name: "pg-1", lease: "1" },
   syncStandbys: ["pg-2", "pg-3"],
   quorum: 1,
+  paused: false,
   postgres: "gone",
   patroni: "gone",
   standbysAlive: 2,
@@ -60,8 +62,8 @@ describe("F2 when a dead primary's lease is taken", () => {
           const last = rounds.slice(at + 1 - ROUNDS_TO_REAP, at + 1);
           assert.equal(last.length, ROUNDS_TO_REAP);
           assert.equal(new Set(last.map(({ leader }) => leader?.lease)).size, 1, "another lease is another primary");
-          for (const { leader, postgres, patroni, standbysAlive, quorum } of last) {
-            assert.ok(leader !== undefined && standbysAlive > quorum);
+          for (const { leader, postgres, patroni, standbysAlive, quorum, paused } of last) {
+            assert.ok(leader !== undefined && standbysAlive > quorum && !paused);
             for (const result of [postgres, patroni]) assert.ok(result === "refused" || result === "gone", result);
           }
         }
@@ -85,6 +87,11 @@ describe("F2 when a dead primary's lease is taken", () => {
     assert.deepEqual(reaped(often({ ...DEAD, standbysAlive: 1 })), [], "one of two voters does not know that it has everything");
     assert.deepEqual(reaped(often({ ...DEAD, syncStandbys: [], quorum: 0, standbysAlive: 0 })), []);
   });
+
+  it("F2 not while Patroni is paused: whoever did that stops the primary on purpose", () => {
+    assert.deepEqual(reaped([DEAD, DEAD, { ...DEAD, paused: true }, DEAD, DEAD]), []);
+    assert.deepEqual(reaped([{ ...DEAD, paused: true }, DEAD, DEAD, DEAD]), [3]);
+  });
 });
 
 describe("F2 what the operator reads in etcd", () => {
@@ -95,6 +102,15 @@ describe("F2 what the operator reads in etcd", () => {
     assert.deepEqual(parseSync(undefined, "pg-1"), { syncStandbys: [], quorum: 0 });
     assert.deepEqual(parseSync('{"leader":"pg-1","sync_standby":null}', "pg-1"), { syncStandbys: [], quorum: 0 });
     assert.deepEqual(parseSync('{"leader":"pg-1","sync_standby":"pg-2"}', "pg-1"), { syncStandbys: ["pg-2"], quorum: 0 });
+  });
+});
+
+describe("F2 whether Patroni is paused", () => {
+  it("F2 as patronictl leaves it in etcd; without a cluster nobody has", () => {
+    assert.equal(isPaused('{"ttl":20,"pause":true}'), true);
+    assert.equal(isPaused('{"ttl":20,"pause":false}'), false);
+    assert.equal(isPaused('{"ttl":20}'), false);
+    assert.equal(isPaused(undefined), false);
   });
 });
 

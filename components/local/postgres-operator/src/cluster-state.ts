@@ -16,6 +16,11 @@ export async function readClusterState(etcd: Pick<Etcd, "get">, scope: string): 
   return { leader: { name: leader.value, lease: leader.lease }, ...parseSync(sync?.value, leader.value) };
 }
 
+/** Whether Patroni was told to leave everything as it is. @param text its `/config` key, where `patronictl pause` says so */
+export function isPaused(text: string | undefined): boolean {
+  return text !== undefined && (JSON.parse(text) as Readonly<Record<string, unknown>>)["pause"] === true;
+}
+
 /** Patroni's `/sync` key (`SyncState` of Patroni 4.0), if it was written by this leader. */
 export function parseSync(text: string | undefined, leader: string): Pick<ClusterState, "syncStandbys" | "quorum"> {
   const { leader: by, sync_standby: names, quorum } = (text === undefined ? {} : JSON.parse(text)) as Readonly<Record<string, unknown>>;

@@ -17,6 +17,8 @@ export interface Round {
   readonly syncStandbys: readonly string[];
   /** How many of them Patroni has to see, beside the one that takes over, to be sure that one of them has every acknowledged write. */
   readonly quorum: number;
+  /** Patroni was told to leave everything as it is. */
+  readonly paused: boolean;
   /** Of the leader. */
   readonly postgres: Probe;
   readonly patroni: Probe;
@@ -45,11 +47,12 @@ function isDead({ postgres, patroni }: Round): boolean {
 /**
  * Decides whether the leader's lease is taken from it. Only when all of this holds three rounds in a row, for the same lease: both of its
  * ports are closed or it is gone; commits wait for standbys, so that the old primary, should it live on unseen, gets no acknowledgement any
- * more; and so many of these can be reached from here that one of them may take over, so that it is not this process that is cut off.
+ * more; so many of these can be reached from here that one of them may take over, so that it is not this process that is cut off; and nobody
+ * has paused Patroni to do something by hand.
  */
 export function decide(before: Suspicion, round: Round): { readonly suspicion: Suspicion; readonly reap: boolean } {
-  const { leader, standbysAlive, quorum } = round;
-  if (leader === undefined || !isDead(round) || standbysAlive < quorum + 1) {
+  const { leader, standbysAlive, quorum, paused } = round;
+  if (paused || leader === undefined || !isDead(round) || standbysAlive < quorum + 1) {
     return { suspicion: NO_SUSPICION, reap: false };
   }
   const rounds = before.lease === leader.lease ? before.rounds + 1 : 1;

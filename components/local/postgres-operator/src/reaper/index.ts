@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { readClusterState } from "../cluster-state";
+import { isPaused, readClusterState } from "../cluster-state";
 import type { Etcd } from "../etcd";
 import { log, reasonOf } from "../log";
 import type { Settings } from "../settings";
@@ -77,7 +77,8 @@ export class Reaper {
 
   async #look(): Promise<Round> {
     const { postgres: server, patroni: api, scope } = this.settings;
-    const state = await readClusterState(this.etcd, scope);
+    const [known, config] = await Promise.all([readClusterState(this.etcd, scope), this.etcd.get(`/service/${scope}/config`)]);
+    const state = { ...known, paused: isPaused(config?.value) };
     if (state.leader === undefined) return { ...state, postgres: "timeout", patroni: "timeout", standbysAlive: 0 };
     const [[postgres = "timeout", patroni = "timeout"], standbys] = await Promise.all([
       probe(state.leader.name, [server.port, api.port]),
