@@ -61,15 +61,15 @@ export function cloudNotes(
 
 /** What several databases mean. */
 function shardNotes(
-  { databaseClass, databaseStorageGb }: CloudSizingConfig,
+  { databaseClass }: CloudSizingConfig,
   { users, load, database: { shards, replicas } }: Pick<CloudPlan, "users" | "load" | "database">,
 ): string[] {
   const notes: string[] = [];
   if (leastShards(users, load) > 1) {
     notes.push(`${users} users are more than one primary carries: ${shards} shards, among which the app routes companies (A17)`);
-  } else if (databaseClass === undefined || databaseStorageGb === undefined) {
+  } else if (databaseClass === undefined) {
     notes.push(
-      `${shards} shards, each sized for all companies, because the first has them until they are moved; for less set databaseClass and databaseStorageGb`,
+      `${shards} shards, each sized for all companies, because the first has them until they are moved; then a smaller databaseClass may do`,
     );
   }
   const servers = shards * (1 + replicas);

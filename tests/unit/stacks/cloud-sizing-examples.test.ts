@@ -66,7 +66,7 @@ describe("A14 sizes of phase cloud by example", () => {
     const one = brief({});
     const [, ...rest] = one;
     const note = (count: number): string =>
-      `${count} shards, each sized for all companies, because the first has them until they are moved; for less set databaseClass and databaseStorageGb`;
+      `${count} shards, each sized for all companies, because the first has them until they are moved; then a smaller databaseClass may do`;
     assert.deepEqual(one.at(-1), []);
     assert.deepEqual(brief({ databases: 1 }), one);
     assert.deepEqual(brief({ databases: 2 }), [2, ...rest.slice(0, -2), Number(one[5]) / 2, [note(2)]], "adding one changes no server");
