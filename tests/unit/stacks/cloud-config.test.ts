@@ -80,6 +80,10 @@ describe("configuration of phase cloud", () => {
         /databaseShardsForNew has "s2", and there is one database; allowed: first\. Fix: pulumi config set databaseShardsForNew first/,
       ],
       [
+        { ...base, databases: "20", databaseReplicas: "3", databaseLogin: "iam" },
+        /databaseLogin is iam, and with 20 databases of 3 replicas the app's role would name 80 servers and pools, .*; allowed: at most 70, or password\. Fix: /,
+      ],
+      [
         { ...base, databases: "1", peakRequestsPerSecond: "30000" },
         /databases is 1, and requests write 15000 times a second, of which the storage of one takes 11200; allowed: at least 2\. Fix: pulumi config set databases 2/,
       ],

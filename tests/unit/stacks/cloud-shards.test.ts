@@ -6,7 +6,7 @@ import { Graph, type Resource } from "../../../policy/graph";
 import { profileOf } from "../../../policy/profile";
 import { RULES } from "../../../policy/rules";
 import { cloudCost } from "../../../stacks/cloud/costs";
-import { type Changes, cloudGraph, cloudRun } from "../../support/cloud-program";
+import { type Changes, cloudGraph, cloudRun, freshCloudRun } from "../../support/cloud-program";
 import { difference, golden, identities } from "../../support/golden";
 import { decide, type Request } from "../../support/iam-simulation";
 import type { Recorder } from "../../support/pulumi-mocks";
@@ -202,6 +202,44 @@ for (const [runtime, own] of Object.entries(RUNTIMES) as [keyof typeof RUNTIMES,
     });
   });
 }
+
+describe("A17 several databases, as many as there may be", function () {
+  this.timeout(60_000);
+
+  it("have names that AWS takes, with the longest of project and stack", async () => {
+    const name = "production-frankfur";
+    const { recorder } = await freshCloudRun("prod", { databases: "20" }, { name });
+    const named = (type: string, input: string): string[] => recorder.ofType(type).map(({ inputs }) => String(inputs[input]));
+    const servers = named("aws:rds/instance:Instance", "identifier");
+    assert.equal(servers.length, 60);
+    for (const [names, most] of [
+      [named("aws:lambda/function:Function", "name"), 64],
+      [[...servers, ...named("aws:rds/proxy:Proxy", "name")], 63],
+    ] as const) {
+      assert.ok(names.some((text) => text.includes("database-s20")));
+      for (const text of names) assert.ok(text.length <= most && /^[a-z](-?[a-z0-9]+)*$/.test(text), `${text}: ${text.length}`);
+    }
+  });
+
+  it("fit into the policy of a role that logs in with tokens", async () => {
+    const longest = { databases: "17", databaseReplicas: "3", databaseLogin: "iam", events: "msk" } as const;
+    for (const [changes, role] of [
+      [longest, "app-roles-task-policy"],
+      [{ ...longest, ...RUNTIMES.eks }, "cluster-app-role-policy"],
+    ] as const) {
+      const { recorder } = await cloudRun("prod", changes);
+      const text = JSON.stringify(JSON.parse(String(recorder.get(role).inputs["policy"])));
+      const logins = text.match(/arn:aws:rds-db:[^"]*/g) ?? [];
+      assert.equal(logins.length, 68);
+      // In a region with the longest name, and with ids as RDS gives them.
+      const length =
+        text.length -
+        logins.join("").length +
+        logins.length * "arn:aws:rds-db:ap-southeast-1:123456789012:dbuser:db-ABCDEFGHIJKLMNOPQRSTUVWXYZ/app_iam".length;
+      assert.ok(length <= 10_240, `${role}: ${length} characters`);
+    }
+  });
+});
 
 describe("A17 several databases, watched", function () {
   this.timeout(60_000);
