@@ -63,7 +63,10 @@ export async function cloud(config: StackConfig): Promise<PhaseOutputs> {
     ...{ sessionSecret, adminToken, runsJobs: !taken, pageFiles: files },
     ...{ ways: there?.ways ?? [], farDatabase: there?.farDatabase.home ?? [] },
     redisSite: second && (taken ? "standby" : "active"),
-    ...{ database: there?.access.home ?? data.database, servers: (taken ? there?.standby : undefined) ?? data.database },
+    ...{
+      database: there?.access.home ?? data.database,
+      servers: [(taken ? there?.standby : undefined) ?? data.database, ...data.shards.map(({ database }) => database)],
+    },
   });
   if (second !== undefined) copyFiles(target, { keys, logs, network, groups, storage }, second);
   const standbyApp =

@@ -42,4 +42,5 @@ export { sendJson, sendNothing } from "./http/respond";
 export { Admission } from "./lifecycle/admission";
 export { OverloadGuard, PRIORITIES, type OverloadOptions, type OverloadStats, type Priority } from "./lifecycle/overload";
 export { TenantMetrics, type MetricsDelta, type RouteClass } from "./observability/tenant-metrics";
+export { loginAccount } from "./rate-limit/account-limit";
 export { RateLimits } from "./rate-limit/limiter";

@@ -24,6 +24,12 @@ export type DatabaseAccess = Pick<
   "host" | "primaryHost" | "replicaHosts" | "port" | "databaseName" | "owner" | "user" | "secretArns" | "iam"
 >;
 
+/** One of the databases after the first, as the app is told of it. */
+export interface ShardAccess {
+  readonly name: string;
+  readonly database: DatabaseAccess;
+}
+
 /** What the app is given in phase `cloud`. */
 export interface AppParts {
   readonly network: Network;
@@ -32,8 +38,10 @@ export interface AppParts {
   readonly logs: LogSettings & { readonly kmsKeyArn: pulumi.Input<string> };
   readonly storage: Pick<Storage, "uploads">;
   readonly database: DatabaseAccess;
-  /** Its servers: what migrations, and on EKS pods, wait for. */
-  readonly servers: pulumi.Resource;
+  /** Further databases for companies, with the same login of the app. @default none */
+  readonly shards?: readonly ShardAccess[] | undefined;
+  /** Servers of all: what migrations, and on EKS pods, wait for. */
+  readonly servers: readonly pulumi.Resource[];
   /** Postgres once this region has taken over: a definition of each task is kept ready that uses it. @default none */
   readonly takeover?: DatabaseAccess | undefined;
   readonly redisCache: Cache;
@@ -73,8 +81,8 @@ export function keyOf(secretArn: pulumi.Input<string>, key: string): pulumi.Outp
 }
 
 /** What the app is told of the services. */
-export function servicesOf({ region }: Pick<AwsContext, "region">, parts: AppParts): TaskServices {
-  const { database, redisCache, redisLimits, events, storage, ...own } = parts;
+export function servicesOf({ region }: Pick<AwsContext, "region">, config: StackConfig, parts: AppParts): TaskServices {
+  const { database, shards = [], redisCache, redisLimits, events, storage, ...own } = parts;
   return {
     region,
     database: {
@@ -84,6 +92,8 @@ export function servicesOf({ region }: Pick<AwsContext, "region">, parts: AppPar
       user: database.iam?.user ?? database.user,
       password: database.iam === undefined ? keyOf(database.secretArns.user, "password") : undefined,
       replicaHosts: database.replicaHosts,
+      shards: shards.map(({ name, database: { host, replicaHosts } }) => ({ name, host, replicaHosts })),
+      shardsForNew: config.databaseShardsForNew,
     },
     redis: { cacheUrl: redisCache.urlSecretArn, limitsUrl: redisLimits.urlSecretArn, site: own.redisSite },
     kafka: events instanceof Kafka ? { brokers: events.brokers } : undefined,
@@ -107,9 +117,10 @@ export function appSecrets({ database, redisCache, redisLimits, ...own }: AppPar
 }
 
 /** What the app itself uses of AWS. */
-export function usesOf({ keys, storage, events, database, takeover }: AppParts): TaskRolesArgs["uses"] {
+export function usesOf({ keys, storage, events, database, shards = [], takeover }: AppParts): TaskRolesArgs["uses"] {
   // In a fixed order and each once: the server that takes over is read before.
-  const userArns = [...(database.iam?.userArns ?? []), ...(takeover?.iam?.userArns ?? [])];
+  const all = [database, ...(takeover === undefined ? [] : [takeover]), ...shards.map((shard) => shard.database)];
+  const userArns = all.flatMap(({ iam }) => iam?.userArns ?? []);
   return {
     database: database.iam === undefined ? undefined : { userArns: [...new Set(userArns)] },
     uploads: { bucketArn: storage.uploads.arn, kmsKeyArn: keys.arns.storage },

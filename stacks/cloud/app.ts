@@ -29,7 +29,7 @@ export function cloudApp(config: StackConfig, target: CloudTarget, parts: AppPar
   const logGroups = new Map(
     rolesOf(parts).map((role) => [role, taskLogGroup(`${prefix}${role}-logs`, { context, role, logs: parts.logs }, { provider })]),
   );
-  const services = servicesOf(context, parts);
+  const services = servicesOf(context, config, parts);
   const identity = new TaskRoles(
     `${prefix}app-roles`,
     {
@@ -75,7 +75,7 @@ export function cloudApp(config: StackConfig, target: CloudTarget, parts: AppPar
         ...placed,
         ...{ role, logGroup, capacity, cpu, memoryMb, desiredTasks },
         environment: taskEnvironment(services, settings),
-        takeover: takeover && taskEnvironment(servicesOf(context, { ...parts, database: takeover, redisSite: "active" }), settings),
+        takeover: takeover && taskEnvironment(servicesOf(context, config, { ...parts, database: takeover, redisSite: "active" }), settings),
         executionRoleArn: identity.execution.arn,
         taskRoleArn: identity.task.arn,
         targetGroupArn: role === "web" ? edge.loadBalancer.targetGroupArn : undefined,

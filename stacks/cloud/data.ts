@@ -9,6 +9,7 @@ import type { Network } from "../../components/aws/network";
 import type { SecretReplica } from "../../components/aws/secrets";
 import type { SecurityGroups } from "../../components/aws/security-groups";
 import { writesInSecond } from "./regions";
+import { furtherShards } from "./shards";
 import type { CloudTarget } from "./target";
 import type { StackConfig } from "../config";
 
@@ -28,9 +29,17 @@ export interface DataParts {
   readonly secretReplicas?: readonly SecretReplica[] | undefined;
 }
 
+/** One of the databases after the first, among which companies are divided (A17). */
+export interface Shard {
+  /** What the app calls it. */
+  readonly name: string;
+  readonly database: Database;
+}
+
 /** The services with data. */
 export interface CloudData {
   readonly database: Database;
+  readonly shards: readonly Shard[];
   readonly redisCache: Cache;
   readonly redisLimits: Cache;
   readonly events: Kafka | Queue | undefined;
@@ -51,18 +60,20 @@ export function cloudData(config: StackConfig, target: CloudTarget, parts: DataP
   };
   const { maxConnectionsPercent } = plan.proxy;
   const { backupDays, monitoringSeconds } = profile;
-  const database = new Database(
-    "database",
-    {
-      ...stateful,
-      ...plan.database,
-      ...{ zones, backupDays, monitoringSeconds, securityGroupId: groups.id("database") },
-      ...{ secretReplicas: parts.secretReplicas, succeeded: writesInSecond(config) },
-      iamLogin: config.databaseLogin === "iam",
-      proxy: { securityGroupId: groups.id("proxy"), maxConnectionsPercent, borrowSeconds: BORROW_SECONDS },
-    },
-    { provider },
-  );
+  const postgres = {
+    ...stateful,
+    ...plan.database,
+    ...{ zones, backupDays, monitoringSeconds, securityGroupId: groups.id("database") },
+    ...{ secretReplicas: parts.secretReplicas, succeeded: writesInSecond(config) },
+    iamLogin: config.databaseLogin === "iam",
+    proxy: { securityGroupId: groups.id("proxy"), maxConnectionsPercent, borrowSeconds: BORROW_SECONDS },
+  };
+  const database = new Database("database", postgres, { provider });
+  const { userSecret } = database.nodes;
+  const shards = furtherShards(plan.database.shards).map((name) => ({
+    name,
+    database: new Database(`database-${name}`, { ...postgres, userSecret }, { provider }),
+  }));
   const redis = { ...stateful, securityGroupId: groups.id("cache") };
   const redisCache = new Cache("redis-cache", { ...redis, ...plan.cache, role: "cache", snapshotDays: 0 }, { provider });
   const redisLimits = new Cache(
@@ -70,7 +81,7 @@ export function cloudData(config: StackConfig, target: CloudTarget, parts: DataP
     { ...redis, ...plan.limits, role: "limits", snapshotDays: profile.snapshotDays },
     { provider },
   );
-  return { database, redisCache, redisLimits, events: eventsOf(target, parts, stateful) };
+  return { database, shards, redisCache, redisLimits, events: eventsOf(target, parts, stateful) };
 }
 
 type Stateful = Pick<ConstructorParameters<typeof Kafka>[1], "context" | "kmsKeyArn" | "logs" | "protect">;

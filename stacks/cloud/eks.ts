@@ -16,7 +16,7 @@ import { Namespace } from "../../components/kubernetes/namespace";
 import { NetworkPolicies, type Way } from "../../components/kubernetes/namespace/network-policies";
 import type { CloudApp } from "./app";
 import { appSecrets, appSettings, type AppParts, rolesOf, servicesOf, usesOf } from "./app-parts";
-import { migrationSecrets, migrationVariables } from "./migrations";
+import { migrationSecretArns, migrationSecrets, migrationVariables } from "./migrations";
 import type { CloudTarget } from "./target";
 import type { StackConfig } from "../config";
 import { pairsOf } from "../kubernetes/keys";
@@ -38,7 +38,7 @@ const LINK_LOCAL = "169.254.0.0/16";
 export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppParts): CloudApp {
   const { context: aws, provider: awsProvider, zones, prefix } = target.home;
   const { plan, profile } = target;
-  const { network, groups, keys, logs, edge, database, events } = parts;
+  const { network, groups, keys, logs, edge, events } = parts;
   const { ways = [], farDatabase = [], takeover, migrated } = parts;
   const { nodes: nodesPlan } = plan;
   if (nodesPlan === undefined) throw new Error("the plan has no nodes");
@@ -88,7 +88,7 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
     },
     { provider },
   );
-  const services = servicesOf(aws, parts);
+  const services = servicesOf(aws, config, parts);
   const roles = rolesOf(parts);
   const secretArns = appSecrets(parts);
   const identities = [
@@ -99,7 +99,7 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
     ),
     ...(migrated === undefined
       ? identify("migrations", ["migrations"], {
-          secretArns: [database.secretArns.owner, database.secretArns.user, parts.redisLimits.urlSecretArn],
+          secretArns: migrationSecretArns(parts),
           uses: {},
         })
       : []),
@@ -114,7 +114,8 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
     ...{ prefix, context, provider, plan, roles, image: parts.image.reference },
     settings: { ...appSettings(config, parts.image), trustedProxies: edge.proxies },
     variables: (settings) => taskVariables(services, settings),
-    takeover: takeover && ((settings) => taskVariables(servicesOf(aws, { ...parts, database: takeover, redisSite: "active" }), settings)),
+    takeover:
+      takeover && ((settings) => taskVariables(servicesOf(aws, config, { ...parts, database: takeover, redisSite: "active" }), settings)),
     secrets: secrets("app", taskSecrets(services)).mounted,
     migrations:
       migrated === undefined
@@ -138,7 +139,7 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
       ),
     ],
     dependsOn: [
-      ...[parts.servers, network, nodes, addons, policies, ...ways, ...(parts.pageFiles ?? []), ...identities],
+      ...[...parts.servers, network, nodes, addons, policies, ...ways, ...(parts.pageFiles ?? []), ...identities],
       ...(migrated === undefined ? [] : [migrated]),
     ],
   });

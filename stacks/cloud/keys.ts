@@ -90,6 +90,8 @@ export const cloudFields = {
   /** Fewest and most web tasks. @default planned */
   webMinTasks: integer({ least: 1, most: 5000, unit: "tasks", example: 3 }),
   webMaxTasks: integer({ least: 1, most: 5000, unit: "tasks", example: 30 }),
+  /** Databases that companies are divided among (A17): `first`, `s2`, `s3` … @default planned, 1 as long as one carries the load */
+  databases: integer({ least: 1, most: 20, unit: "databases", example: 2 }),
   /** Class of the database servers. @default planned */
   databaseClass: instanceType("an instance class of RDS", "db.r6g.xlarge"),
   /** Read replicas. @default planned, at least 1; 0 with profile dev */

@@ -1,7 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Migrations, type MigrationsArgs } from "../../components/aws/migrations";
 import { taskLogGroup, TaskRoles } from "../../components/aws/service";
-import { containerEnvironment, DATA_DIRECTORY, DATABASE_AUTHORITIES, databaseUrl } from "../../components/aws/service/environment";
+import {
+  containerEnvironment,
+  DATA_DIRECTORY,
+  DATABASE_AUTHORITIES,
+  databaseUrl,
+  furtherAddresses,
+} from "../../components/aws/service/environment";
 import { type AppParts, keyOf } from "./app-parts";
 import type { CloudTarget } from "./target";
 import type { StackConfig } from "../config";
@@ -15,17 +21,16 @@ type Placement = Pick<MigrationsArgs, "cluster" | "subnetIds" | "securityGroupId
  */
 export function migrate(config: StackConfig, target: CloudTarget, parts: AppParts, placement: Placement): Migrations {
   const { context, provider } = target.home;
-  const { database, logs, keys, redisLimits } = parts;
+  const { logs, keys } = parts;
   const { image, architecture, cluster, subnetIds, securityGroupId } = placement;
   const logGroup = taskLogGroup("migrations-logs", { context, role: "migrations", logs }, { provider });
-  const { owner, user } = database.secretArns;
   const roles = new TaskRoles(
     "migrations-roles",
     {
       context,
       repositoryArns: parts.repositoryArns,
       logGroupArns: [logGroup.arn],
-      secretArns: [owner, user, redisLimits.urlSecretArn],
+      secretArns: migrationSecretArns(parts),
       dataKeyArn: keys.arns.data,
       uses: {},
     },
@@ -43,12 +48,24 @@ export function migrate(config: StackConfig, target: CloudTarget, parts: AppPart
       securityGroupId,
       logs,
     },
-    { provider, dependsOn: [parts.network, parts.servers, ...roles.policies] },
+    { provider, dependsOn: [parts.network, ...parts.servers, ...roles.policies] },
   );
 }
 
-/** What the migration is told, on every runtime. */
-export function migrationVariables(config: StackConfig, { database, image }: AppParts): Record<string, pulumi.Input<string>> {
+/**
+ * What the migration is told, on every runtime. With several databases it is also what `move-company` needs to be told: replicas among it, which
+ * that has to know to wait for them.
+ */
+export function migrationVariables(
+  config: StackConfig,
+  { database, shards = [], image }: AppParts,
+): Record<string, pulumi.Input<string> | undefined> {
+  const { owner: user, port, databaseName: name, replicaHosts } = database;
+  const further = shards.map(({ name: shard, database: { primaryHost: host, replicaHosts: replicas } }) => ({
+    name: shard,
+    host,
+    replicaHosts: replicas,
+  }));
   return {
     NODE_ENV: "production",
     APP_NAME: pulumi.getProject(),
@@ -56,17 +73,30 @@ export function migrationVariables(config: StackConfig, { database, image }: App
     LOG_LEVEL: config.logLevel,
     TMPDIR: DATA_DIRECTORY,
     DATABASE_CA: DATABASE_AUTHORITIES,
-    DATABASE_URL: databaseUrl(database.owner, database.primaryHost, database.port, database.databaseName),
+    DATABASE_URL: databaseUrl(user, database.primaryHost, port, name),
+    ...(shards.length === 0 ? {} : furtherAddresses({ user, port, name, replicaHosts, shards: further })),
     DATABASE_APP_USER: database.user,
     ...(database.iam === undefined ? {} : { DATABASE_IAM_USER: database.iam.user }),
   };
 }
 
-/** The migration's secrets: it works as the owner, and makes the app's login. */
-export function migrationSecrets({ database, redisLimits }: AppParts): Record<string, pulumi.Input<string>> {
+/** The migration's secrets: it works as the owner, who has another password on each server, and makes the app's login. */
+export function migrationSecrets({ database, shards = [], redisLimits }: AppParts): Record<string, pulumi.Input<string>> {
   return {
     DATABASE_PASSWORD: keyOf(database.secretArns.owner, "password"),
+    ...Object.fromEntries(shards.map((shard) => [passwordVariable(shard.name), keyOf(shard.database.secretArns.owner, "password")])),
     DATABASE_APP_PASSWORD: keyOf(database.secretArns.user, "password"),
     REDIS_LIMITS_URL: redisLimits.urlSecretArn,
   };
+}
+
+/** The variable by which the app is told the password of one of several databases (`app/src/db/shards/passwords.ts`). */
+function passwordVariable(shard: string): string {
+  return `DATABASE_SHARD_${shard.toUpperCase()}_PASSWORD`;
+}
+
+/** The secrets it reads. */
+export function migrationSecretArns({ database, shards = [], redisLimits }: AppParts): readonly pulumi.Output<string>[] {
+  const { owner, user } = database.secretArns;
+  return [owner, user, redisLimits.urlSecretArn, ...shards.map((shard) => shard.database.secretArns.owner)];
 }

@@ -32,11 +32,12 @@ export function membersOf({ plan, profile }: CloudTarget, { prefix }: Pick<Regio
 /** Services with data, as far as alarms go by them. */
 type WatchedData = Pick<CloudData, "redisCache" | "redisLimits" | "events"> & {
   readonly database: Pick<Watched["database"], "identifiers" | "standby">;
+  readonly shards?: CloudData["shards"];
 };
 
 /** What alarms watch, by the names CloudWatch knows it by. */
 export function watchedBy({ plan }: CloudTarget, data: WatchedData, { loadBalancer }: Pick<Edge, "loadBalancer">, app: CloudApp): Watched {
-  const { database, redisCache, redisLimits, events } = data;
+  const { database, shards = [], redisCache, redisLimits, events } = data;
   const { cluster, services, pods } = app;
   const { arnSuffixes } = loadBalancer;
   return {
@@ -47,6 +48,7 @@ export function watchedBy({ plan }: CloudTarget, data: WatchedData, { loadBalanc
     database: {
       identifiers: database.identifiers,
       standby: database.standby,
+      shards: shards.map(({ name, database: { identifiers } }) => ({ name, identifiers })),
       allocatedGb: plan.database.allocatedGb,
       maxConnections: plan.database.maxConnections,
     },

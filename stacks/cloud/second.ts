@@ -177,7 +177,7 @@ export function secondApp(
   const { redisCache, redisLimits, standby, access, takeover } = data;
   const app = runtime(config, there, {
     ...{ keys, logs, network, groups, storage, redisCache, redisLimits, takeover, image, repositoryArns },
-    ...{ database: access.second, servers: standby, events: undefined, runsJobs: taken, migrated: home.migrated },
+    ...{ database: access.second, servers: [standby], events: undefined, runsJobs: taken, migrated: home.migrated },
     ...{ ways: data.ways, farDatabase: data.farDatabase.second },
     redisSite: taken ? "active" : "standby",
     ...{ sessionSecret: copied(parts.sessionSecret), adminToken: copied(parts.adminToken) },

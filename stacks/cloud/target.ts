@@ -6,6 +6,7 @@ import { type CloudProfile, cloudProfile } from "./profile";
 import { cloudPlan } from "./sizing/plan";
 import type { CloudPlan } from "./sizing/types";
 import type { StackConfig } from "../config";
+import { refuseShards } from "./shards";
 import { isBlindPreview } from "../lib/blind-preview";
 import { neededMemoryMb } from "../config/checks";
 
@@ -42,10 +43,11 @@ export function cloudTarget(config: StackConfig): CloudTarget {
   if (region === undefined || accountId === undefined || users === undefined) throw new Error("required configuration was not checked");
   const workers = config.workers === "auto" ? undefined : config.workers;
   const plan = cloudPlan({ ...config, users, workers, zones: config.availabilityZones?.length ?? config.zones });
-  refuseShards(plan);
+  refuseRedisShards(plan);
+  refuseShards(config, plan);
   refuseLargeHeap(config.workerHeapMb, plan);
   const home = { project: pulumi.getProject(), stack: pulumi.getStack(), region, accountId };
-  refuseLongNames(home);
+  refuseLongNames(home, plan.database.shards);
   const count = plan.network.zones;
   const zones = config.availabilityZones ?? zoneNames(region, count);
   const first: Region = { context: home, provider: regionProvider("aws", home), zones, prefix: "" };
@@ -95,22 +97,27 @@ function refuseLargeHeap(workerHeapMb: number | undefined, { web, jobs, consumer
 /** Lambda's names have at most 64 characters, and the longest of the stack's own endings has 26. */
 const LONGEST_PREFIX = 36;
 
-function refuseLongNames({ project, stack }: AwsContext): void {
+/** Those of further databases have their name in them: `-s20`. */
+const LONGEST_SHARD = 4;
+
+function refuseLongNames({ project, stack }: AwsContext, shards: number): void {
   const length = `${project}-${stack}`.length;
-  if (length <= LONGEST_PREFIX) return;
+  const most = LONGEST_PREFIX - (shards > 1 ? LONGEST_SHARD : 0);
+  if (length <= most) return;
   throw new pulumi.RunError(
-    `project and stack are called ${project} and ${stack}, ${length} characters with a dash; allowed in phase cloud: at most ${LONGEST_PREFIX}, ` +
+    `project and stack are called ${project} and ${stack}, ${length} characters with a dash; allowed in phase cloud${shards > 1 ? " with several databases" : ""}: at most ${most}, ` +
       "because names in AWS begin with them. Fix: pulumi stack init with a shorter name",
   );
 }
 
-function refuseShards({ users, database, cache, limits }: CloudPlan): void {
-  const parts = { database, cache, limits };
+/** Scripts of limits and queues use several keys at once, which Redis in cluster mode keeps on several servers. */
+function refuseRedisShards({ users, cache, limits }: CloudPlan): void {
+  const parts = { cache, limits };
   for (const [name, { shards }] of Object.entries(parts)) {
     if (shards === 1) continue;
     throw new pulumi.RunError(
       `users is ${users}, for which the plan has ${shards} shards of the ${name}; allowed in this version: what one carries. ` +
-        "Fix: set fewer users, or a larger class (databaseClass, cacheNodeType, limitsNodeType)",
+        "Fix: set fewer users, or peakRequestsPerSecond where less was measured",
     );
   }
 }

@@ -54,6 +54,11 @@ export function kubernetesViolations(config: StackConfig, hasKubeconfig: boolean
       `databaseLogin is ${config.databaseLogin}, which RDS has; allowed with cloudRuntime kubernetes: password, in databaseUrl. Fix: pulumi config rm databaseLogin`,
     );
   }
+  if (config.databases !== undefined) {
+    violations.push(
+      `databases is ${config.databases}, which are made on RDS; allowed with cloudRuntime kubernetes: addresses of further databases of yours, in databaseShards. Fix: pulumi config rm databases`,
+    );
+  }
   return [...violations, ...queueViolations(config)];
 }
 

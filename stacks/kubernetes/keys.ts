@@ -48,10 +48,10 @@ export const kubernetesFields = {
   servicesCidrs: cidrs("ranges of addresses, separated by commas", "10.20.0.0/16"),
   /** With kubernetes: addresses of the cluster's DNS where pods do not ask kube-dns in kube-system, such as a NodeLocal DNSCache. @default none */
   dnsCidrs: cidrs("ranges of addresses, separated by commas", "169.254.20.10/32"),
-  /** With kubernetes and databaseShards: those of the databases that new companies are placed in; others only keep what they have. @default all */
+  /** With databases or databaseShards: those of them that new companies are placed in; others only keep what they have. @default all */
   databaseShardsForNew: list(
     SHARD_NAME,
-    `names of databaseShards, or ${FIRST_SHARD} for that of databaseUrl, separated by commas`,
+    `names of databases (s2, s3 …, or those of databaseShards), or ${FIRST_SHARD} for the first, separated by commas`,
     FIRST_SHARD,
   ),
   /** With kubernetes: brokers of Kafka. @default none: events are kept in the outbox */

@@ -16,6 +16,10 @@ assert.ok(AUTH);
 const LIMIT = AUTH.spec.limit;
 const STRICT = fallbackSpec(AUTH).limit;
 
+/** Wrong passwords of one account that may come at once. */
+const ACCOUNT = resolvePolicies(loadConfig({}).rateLimits, "database").get("account")?.spec.burst;
+assert.ok(ACCOUNT);
+
 /** Workers of every instance here. */
 const WORKERS = 2;
 
@@ -70,6 +74,31 @@ describe("limits shared through Redis", function () {
     await eventually("all use Redis", () => decidedBy("redis", ...instances));
     const urls = instances.map(({ url }) => url);
     assert.deepEqual(await flood(from("198.51.100.1", logins(urls, 1000))), { 400: LIMIT, 429: 1000 - LIMIT });
+  });
+
+  it("D2 three instances: of 300 wrong passwords of one account, each from another address, ten are compared; a right one takes them back", async () => {
+    const instances = await patient(3);
+    await eventually("all use Redis", () => decidedBy("redis", ...instances));
+    const [home] = instances;
+    assert.ok(home);
+    // Each instance has a database of its own here, so the account exists in the first one only: what is counted is the address.
+    const account = { email: "owner@example.org", password: "correct horse battery" };
+    const post = (path: string, body: object): FloodRequest => ({
+      ...{ url: `${home.url}${path}`, method: "POST", body: JSON.stringify(body) },
+      headers: { "content-type": "application/json", "x-forwarded-for": "203.0.113.1" },
+    });
+    assert.equal((await send(post("/api/auth/signup", { companyName: "Company", name: "Owner", ...account }))).status, 201);
+    const wrong = (count: number, email: string, network: string): FloodRequest[] =>
+      Array.from({ length: count }, (_, number) => ({
+        ...post("/api/auth/login", { email, password: "wrong password" }),
+        url: `${instances[number % instances.length]?.url ?? ""}/api/auth/login`,
+        headers: { "content-type": "application/json", "x-forwarded-for": `${network}.${number % 100}.${Math.floor(number / 100)}` },
+      }));
+    assert.deepEqual(await flood(wrong(9, account.email, "10.1")), { 401: 9 });
+    assert.equal((await send(post("/api/auth/login", account))).status, 200);
+    assert.deepEqual(await flood(wrong(300, account.email, "10.2")), { 401: ACCOUNT, 429: 300 - ACCOUNT });
+    assert.equal((await send(post("/api/auth/login", account))).status, 429, "as long as somebody goes on guessing");
+    assert.deepEqual(await flood(wrong(300, "nobody@example.org", "10.3")), { 401: ACCOUNT, 429: 300 - ACCOUNT });
   });
 
   it("D12 F4 Redis dies in the middle of 1,000 attempts: no error, at most its limit and each instance's strict one pass", async () => {

@@ -4,6 +4,7 @@ import { version } from "../../package.json";
 import type { AppConfig } from "../config";
 import { rateLimitConfig } from "../rate-limit/environment";
 import { databaseConfig } from "../db/environment";
+import { shardPasswords } from "../db/shards/passwords";
 import { bucketConfig } from "../documents/config";
 import { kafkaConfig } from "../events/config";
 import { sqsConfig } from "../events/sqs-config";
@@ -46,7 +47,9 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
   // C2: all cores, but one process for a developer who did not ask for more.
   const wanted = env.WORKERS ?? (env.NODE_ENV === "development" ? 1 : "auto");
   const workers = wanted === "auto" ? automaticWorkers(machine) : wanted;
-  const postgres = databaseConfig(env, workers, violations);
+  const read = (name: string): string | undefined => readSecret(environment, name, violations);
+  const passwords = shardPasswords(env, Object.keys(environment), read, violations);
+  const postgres = databaseConfig(env, workers, violations, passwords);
   if (violations.length > 0) throw new ConfigError(violations);
   const resident = residentLimitMb(machine.memoryLimitMb, workers);
   return {
@@ -120,22 +123,28 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
 function readValues(environment: Environment, violations: string[]): Record<string, string | undefined> {
   const values: Record<string, string | undefined> = {};
   for (const name of Object.keys(environmentSchema.shape)) values[name] = present(environment[name]);
-  for (const name of SECRET_NAMES) {
-    const file = present(environment[`${name}_FILE`]);
-    if (file === undefined) continue;
-    if (values[name] !== undefined) {
-      violations.push(`${name}: set both directly and as ${name}_FILE; keep one of them.`);
-      continue;
-    }
-    try {
-      values[name] = present(readFileSync(file, "utf8").replace(/\r?\n$/, ""));
-      if (values[name] === undefined) violations.push(`${name}_FILE: ${file} is empty; write the secret into it.`);
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? String(error);
-      violations.push(`${name}_FILE: cannot read ${file} (${code}); give the path of a readable file with the secret.`);
-    }
-  }
+  for (const name of SECRET_NAMES) values[name] = readSecret(environment, name, violations);
   return values;
+}
+
+/** A variable, or the content of the file that the one with `_FILE` behind names. */
+function readSecret(environment: Environment, name: string, violations: string[]): string | undefined {
+  const value = present(environment[name]);
+  const file = present(environment[`${name}_FILE`]);
+  if (file === undefined) return value;
+  if (value !== undefined) {
+    violations.push(`${name}: set both directly and as ${name}_FILE; keep one of them.`);
+    return value;
+  }
+  try {
+    const content = present(readFileSync(file, "utf8").replace(/\r?\n$/, ""));
+    if (content === undefined) violations.push(`${name}_FILE: ${file} is empty; write the secret into it.`);
+    return content;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    violations.push(`${name}_FILE: cannot read ${file} (${code}); give the path of a readable file with the secret.`);
+    return undefined;
+  }
 }
 
 function present(value: string | undefined): string | undefined {

@@ -150,8 +150,14 @@ export type DatabaseVariables = z.output<z.ZodObject<typeof databaseVariables>> 
 /**
  * Puts the variables together; what does not fit is added to `violations`. `undefined` without DATABASE_URL: the app keeps its data in SQLite.
  * @param workers among whom the connections of the instance are divided.
+ * @param passwords of databases that have one of their own, by name; see `shards/passwords.ts`.
  */
-export function databaseConfig(env: DatabaseVariables, workers: number, violations: string[]): PostgresConfig | undefined {
+export function databaseConfig(
+  env: DatabaseVariables,
+  workers: number,
+  violations: string[],
+  passwords: ReadonlyMap<string, string> = new Map(),
+): PostgresConfig | undefined {
   if (env.DATABASE_URL === undefined) {
     for (const name of NEED_URL) {
       if (env[name] !== undefined) violations.push(`${name}: set without DATABASE_URL; set DATABASE_URL too, or remove the variable.`);
@@ -175,7 +181,7 @@ export function databaseConfig(env: DatabaseVariables, workers: number, violatio
     url: withPassword(env.DATABASE_URL, password),
     directUrl: withPassword(env.DATABASE_DIRECT_URL ?? env.DATABASE_URL, password),
     replicaUrls: replicaAddresses(env).map((address) => withPassword(address, password)),
-    shards: shardConfig(env, (address) => withPassword(address, password), violations),
+    shards: shardConfig(env, (address, shard) => withPassword(address, passwords.get(shard) ?? password), violations),
     shardsForNew: shardsForNew(env, violations),
     authorities,
     appLogin: appLogin(env, violations),

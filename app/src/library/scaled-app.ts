@@ -26,7 +26,10 @@ export interface Scaling {
   readonly logger: Logger;
   /** Two levels: this process, and Redis when REDIS_URL is set. */
   readonly cache: Cache;
-  /** Limits of its own, on top of those that hold anyway: `limits.hold(["strict"], () => key)`. */
+  /**
+   * Limits of its own, on top of those that hold anyway: `limits.hold(["strict"], () => key)`; where it compares passwords itself,
+   * `limits.accounts.attempt(request, loginAccount(email), check)`.
+   */
   readonly limits: RateLimits;
   /** Counters, gauges and histograms registered here appear in `/metrics`, added up over all workers. */
   readonly metrics: Registry;

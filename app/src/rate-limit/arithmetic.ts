@@ -1,4 +1,4 @@
-import type { BucketState, LimitSpec, Penalty } from "./types";
+import type { BucketState, Counted, LimitSpec, Penalty } from "./types";
 
 /** The count of one bucket. `consume-script.ts` keeps the same in Redis; both pass the same tests. Times are milliseconds of one clock. */
 export interface LimitRecord {
@@ -36,10 +36,21 @@ export function fits(record: LimitRecord, spec: LimitSpec, cost: number, now: nu
   return record.resetAt + cost * interval - now <= (spec.burst ?? 1) * interval;
 }
 
-/** Counts `cost` requests. */
+/** Counts `cost` requests; less than 0 takes as many back. What is below nothing after that is nothing when it is next refreshed. */
 export function count(record: LimitRecord, spec: LimitSpec, cost: number): void {
-  if (spec.algorithm === "window") record.count += cost;
+  if (spec.algorithm === "window") record.count = Math.max(0, record.count + cost);
   else record.resetAt += (cost * spec.windowMs) / spec.limit;
+}
+
+/** Goes on from what another store counted, where that is more. */
+export function takeOver(record: LimitRecord, spec: LimitSpec, { used, resetMs }: Counted, now: number): void {
+  if (spec.algorithm === "smooth") {
+    // Never beyond the burst of this limit, which may be the smaller one: nobody waits longer than for one more request.
+    record.resetAt = Math.max(record.resetAt, now + (Math.min(used, spec.burst ?? 1) * spec.windowMs) / spec.limit);
+  } else if (record.count < used) {
+    record.count = used;
+    record.resetAt = now + Math.min(resetMs, spec.windowMs);
+  }
 }
 
 /** Notes a refusal: the last of too many begins a block. Refusals during a block change nothing, or it would never end. */

@@ -13,7 +13,7 @@ export function bucketsOf(policies: readonly LimitPolicy[], keyOf: (policy: Limi
 }
 
 /** Whom limits of a user count. */
-export function userKey({ companyId, userId }: Session): string {
+export function userKey({ companyId, userId }: Pick<Session, "companyId" | "userId">): string {
   return `${companyId}:${userId}`;
 }
 

@@ -48,7 +48,7 @@ for i, b in ipairs(buckets) do
   local changed = false
   if allowed == 1 or b.force then
     changed = true
-    if b.smooth then b.resetAt = b.resetAt + b.cost * b.interval else b.count = b.count + b.cost end
+    if b.smooth then b.resetAt = math.max(now, b.resetAt + b.cost * b.interval) else b.count = math.max(0, b.count + b.cost) end
   end
   if not b.fits and b.strikeLimit > 0 and now >= b.blockedUntil then
     changed = true

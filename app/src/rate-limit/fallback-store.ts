@@ -1,5 +1,5 @@
 import { latest } from "../bounded";
-import type { Bucket, LimitStore, Outcome, StoreKind } from "./types";
+import type { Bucket, Counted, LimitSpec, LimitStore, Outcome, StoreKind } from "./types";
 
 /** Counts of the shared store remembered for the day it goes away. */
 const MOST_REMEMBERED = 10_000;
@@ -58,9 +58,9 @@ export class FallbackStore implements LimitStore {
 
   #remember(buckets: readonly Bucket[], { states }: Outcome): void {
     const now = performance.now();
-    for (const [index, { spec, key, force }] of buckets.entries()) {
+    for (const [index, { spec, key, force, cost = 1 }] of buckets.entries()) {
       const state = states[index];
-      if (state === undefined || force === true || spec.algorithm !== "window") continue;
+      if (state === undefined || (force === true && cost > 0)) continue;
       this.#remembered.set(key, { used: spec.limit - state.remaining, resetAt: now + state.resetMs });
     }
   }
@@ -69,9 +69,18 @@ export class FallbackStore implements LimitStore {
     const now = performance.now();
     return buckets.map((bucket) => {
       const { fallbackSpec, ...rest } = bucket;
-      const known = this.#remembered.get(bucket.key);
-      const atLeast = known !== undefined && known.resetAt > now ? { used: known.used, resetMs: known.resetAt - now } : undefined;
+      const atLeast = counted(this.#remembered.get(bucket.key), bucket.spec, now);
+      // What is taken back must not come again with the next request; the second store knows of it from now on.
+      if (bucket.cost !== undefined && bucket.cost < 0) this.#remembered.delete(bucket.key);
       return { ...rest, spec: fallbackSpec ?? bucket.spec, ...(atLeast !== undefined && { atLeast }) };
     });
   }
+}
+
+/** What is left now of a count that was remembered. */
+function counted(known: Remembered | undefined, spec: LimitSpec, now: number): Counted | undefined {
+  if (known === undefined || known.resetAt <= now) return undefined;
+  const resetMs = known.resetAt - now;
+  // A spread limit gives back one by one; the time until all is back says how many are not.
+  return { used: spec.algorithm === "smooth" ? (resetMs * spec.limit) / spec.windowMs : known.used, resetMs };
 }

@@ -35,6 +35,8 @@ function seconds(milliseconds: number): number {
 
 /** What a refused client is told. */
 export function refusalDetail({ name, scope, spec }: LimitPolicy, retryAfter: number): string {
+  // The same words whether there is such an account.
+  if (scope === "account") return `Too many wrong passwords for this account (limit "${name}"); try again in ${retryAfter} s.`;
   const who = { ip: "from this address", user: "of this user", company: "of this company" }[scope];
   const window = spec.windowMs >= 1000 ? `${spec.windowMs / 1000} s` : `${spec.windowMs} ms`;
   return `More than ${spec.limit} requests in ${window} ${who} (limit "${name}"); try again in ${retryAfter} s.`;

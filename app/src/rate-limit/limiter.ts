@@ -6,6 +6,7 @@ import type { Logger } from "../observability/logger";
 import type { RedisConnection } from "../redis/client";
 import type { Session } from "../session/session-store";
 import { secretsEqual } from "../session/token";
+import { AccountLimit } from "./account-limit";
 import { bucketsFor, bucketsOf, userKey } from "./buckets";
 import { clientAddress } from "./client-address";
 import { AddressGuard, type GuardedClient } from "./guard";
@@ -60,6 +61,8 @@ export class RateLimits {
   readonly policies: ReadonlyMap<PolicyName, LimitPolicy>;
   readonly store: LimitStore;
   readonly guard: AddressGuard;
+  /** Wrong passwords, counted by account. */
+  readonly accounts: AccountLimit;
   readonly #sets = new Map<string, PolicySet>();
   readonly #routeSets = new Map<RouteLimits, Map<PolicyName, PolicySet>>();
   readonly #concurrency: OutcomeCounts = outcomeCounts("concurrency", "guard");
@@ -70,6 +73,7 @@ export class RateLimits {
     this.#log = new SampledLog(options.logger);
     this.policies = resolvePolicies(config, phase);
     this.store = createLimitStore(redis, clustered, this.#log);
+    this.accounts = new AccountLimit(this.policies.get("account"), this.store, this.#log, (request) => this.#isOperator(request));
     const guarded = ["ddos", "ip", "burst", "steady"] as const;
     const policies = guarded.flatMap((name) => this.policies.get(name) ?? []);
     const shared = clustered || redis !== undefined ? this.store : undefined;

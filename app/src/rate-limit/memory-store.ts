@@ -1,6 +1,6 @@
 import type { LRUCache } from "lru-cache";
 import { latest } from "../bounded";
-import { count, describe, emptyRecord, fits, type LimitRecord, refresh, strike } from "./arithmetic";
+import { count, describe, emptyRecord, fits, type LimitRecord, refresh, strike, takeOver } from "./arithmetic";
 import type { Bucket, BucketState, LimitStore, Outcome, StoreKind } from "./types";
 
 /** Counts kept; about 200 bytes each. More clients than that at once are what the load balancer's limits are for. */
@@ -53,10 +53,7 @@ export class MemoryStore implements LimitStore {
       this.#records.set(key, record);
     }
     refresh(record, spec, now);
-    if (atLeast !== undefined && spec.algorithm === "window" && record.count < atLeast.used) {
-      record.count = atLeast.used;
-      record.resetAt = now + Math.min(atLeast.resetMs, spec.windowMs);
-    }
+    if (atLeast !== undefined) takeOver(record, spec, atLeast, now);
     return record;
   }
 }

@@ -26,14 +26,22 @@ export interface Bucket {
   readonly spec: LimitSpec;
   /** Name of the policy and who is counted, such as `api:7f3a`; unique within one call. */
   readonly key: string;
-  /** @default 1 */
+  /** Less than 0, together with `force`, takes back what was counted, at most all of it; a block that was begun stays. @default 1 */
   readonly cost?: number;
   /** Counted whatever the limit says, and never a reason to refuse: dry runs, and counts that were taken elsewhere. @default false */
   readonly force?: boolean;
   /** The limit of a store that counts for this instance alone, while the shared one is away. @default `spec` */
   readonly fallbackSpec?: LimitSpec;
-  /** What another store last said, for a store that takes over from it: it begins at least there. `window` only. */
-  readonly atLeast?: { readonly used: number; readonly resetMs: number };
+  /** What another store last said, for a store that takes over from it: it begins at least there. */
+  readonly atLeast?: Counted;
+}
+
+/** A count as a store that goes on from it needs it. */
+export interface Counted {
+  /** Requests that are counted now; for `smooth` not always a whole number. */
+  readonly used: number;
+  /** Until the count is back to nothing, milliseconds. */
+  readonly resetMs: number;
 }
 
 /** A bucket after a call. Times are milliseconds from now. */

@@ -55,6 +55,8 @@ export interface DatabaseArgs extends AwsArgs {
   readonly protect: boolean;
   /** Days a deleted password can be brought back, 7 to 30; 0: it is gone at once. */
   readonly recoveryWindowDays: number;
+  /** Login of the app that it shares with another database, whose migration makes the same in both. @default one of its own */
+  readonly userSecret?: GeneratedSecret | undefined;
   /** Copies of both logins in other regions, one of which has a standby of this database. @default none */
   readonly secretReplicas?: readonly SecretReplica[] | undefined;
   /** Another server takes writes now: the owner's password, which is that one's, too, stays as it is. @default false */
@@ -113,7 +115,7 @@ export class Database extends pulumi.ComponentResource {
     const { context } = args;
     const identifier = physicalName(context, name);
     this.identifiers = [identifier, ...Array.from({ length: args.replicas }, (_, index) => `${identifier}-replica-${index + 1}`)];
-    this.userSecret = this.createSecret(`${name}-app`, "The app's login to Postgres", defaults.user, args);
+    this.userSecret = args.userSecret ?? this.createSecret(`${name}-app`, "The app's login to Postgres", defaults.user, args);
     // RDS refuses replicas of a server whose password it manages itself.
     if (isCopied(args)) this.ownerSecret = this.createSecret(`${name}-owner`, "Login of the tables' owner", defaults.owner, args);
     const shared = sharedParts(name, args, this.identifiers, this);
@@ -138,6 +140,7 @@ export class Database extends pulumi.ComponentResource {
     readonly primary: aws.rds.Instance;
     readonly replicas: readonly aws.rds.Instance[];
     readonly proxy: DatabaseProxy | undefined;
+    /** May be that of another database. */
     readonly userSecret: GeneratedSecret;
     readonly ownerSecret: GeneratedSecret | undefined;
   } {

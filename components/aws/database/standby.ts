@@ -10,7 +10,15 @@ import { ENGINE_VERSION, type Shared, sharedParts } from "./shared";
 
 export interface StandbyDatabaseArgs extends Omit<
   DatabaseArgs,
-  "replicas" | "replicaInstanceClass" | "iamLogin" | "recoveryWindowDays" | "secretReplicas" | "succeeded" | "proxy" | "transform"
+  | "replicas"
+  | "replicaInstanceClass"
+  | "iamLogin"
+  | "recoveryWindowDays"
+  | "userSecret"
+  | "secretReplicas"
+  | "succeeded"
+  | "proxy"
+  | "transform"
 > {
   /** ARN of the primary in the other region that it follows. `undefined`: it follows nobody any more and TAKES WRITES; there is no way back. */
   readonly sourceArn: pulumi.Input<string> | undefined;

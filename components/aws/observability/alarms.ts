@@ -1,5 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { copyAlarms, type WatchedCopy } from "./copies";
+import { databaseAlarms, type WatchedDatabase } from "./databases";
 import { podAlarms, type WatchedPods } from "./pods";
 import { THRESHOLDS } from "./thresholds";
 
@@ -36,14 +37,7 @@ export interface Watched {
   readonly services: Readonly<Record<string, pulumi.Input<string>>>;
   /** What runs in a cluster of EKS. @default none, the app runs on ECS */
   readonly pods?: WatchedPods | undefined;
-  readonly database: {
-    /** Identifiers, the primary first. */
-    readonly identifiers: readonly string[];
-    /** There is no primary: the first one follows that of another region. @default false */
-    readonly standby?: boolean | undefined;
-    readonly allocatedGb: number;
-    readonly maxConnections: number;
-  };
+  readonly database: WatchedDatabase;
   /** Nodes of each cache. */
   readonly caches: readonly { readonly role: "cache" | "limits"; readonly nodeIds: readonly string[] }[];
   readonly queue?: { readonly queue: pulumi.Input<string>; readonly deadLetters: pulumi.Input<string> } | undefined;
@@ -51,8 +45,6 @@ export interface Watched {
   /** Buckets whose files are copied to this region; see {@link BucketReplication}. */
   readonly copies?: readonly WatchedCopy[];
 }
-
-const BYTES_PER_GB = 1024 ** 3;
 
 /** All alarms of one region. */
 export function alarms(watched: Watched): readonly AlarmSpec[] {
@@ -146,54 +138,6 @@ function serviceAlarms({ clusterName, services }: Watched): readonly AlarmSpec[]
         minutes: 10,
         missing: "breaching",
       },
-    ];
-  });
-}
-
-function databaseAlarms({ identifiers, standby = false, allocatedGb, maxConnections }: Watched["database"]): readonly AlarmSpec[] {
-  return identifiers.flatMap((identifier, index): AlarmSpec[] => {
-    const first = standby ? "standby" : "primary";
-    const server = index === 0 ? first : `replica-${index}`;
-    const common = { minutes: 5, missing: "breaching" } as const;
-    const figure = (metric: string, statistic = "Average"): Figure => ({
-      namespace: "AWS/RDS",
-      metric,
-      dimensions: { DBInstanceIdentifier: identifier },
-      statistic,
-    });
-    return [
-      {
-        name: `database-${server}-cpu`,
-        description: `Postgres ${server}: CPU above ${THRESHOLDS.cpuPercent} %; Performance Insights shows the statements`,
-        figure: figure("CPUUtilization"),
-        above: THRESHOLDS.cpuPercent,
-        ...common,
-      },
-      {
-        name: `database-${server}-storage`,
-        description: `Postgres ${server}: less than ${THRESHOLDS.storageLeftPercent} % of the first storage is free; it should have grown`,
-        figure: figure("FreeStorageSpace", "Minimum"),
-        below: (allocatedGb * BYTES_PER_GB * THRESHOLDS.storageLeftPercent) / 100,
-        ...common,
-      },
-      {
-        name: `database-${server}-connections`,
-        description: `Postgres ${server}: more than ${THRESHOLDS.connectionsPercent} % of its connections are open`,
-        figure: figure("DatabaseConnections", "Maximum"),
-        above: Math.floor((maxConnections * THRESHOLDS.connectionsPercent) / 100),
-        ...common,
-      },
-      ...(server === "primary"
-        ? []
-        : [
-            {
-              name: `database-${server}-lag`,
-              description: `Postgres ${server} is more than ${THRESHOLDS.replicaLagSeconds} s behind; the app does not read from it meanwhile`,
-              figure: figure("ReplicaLag", "Maximum"),
-              above: THRESHOLDS.replicaLagSeconds,
-              ...common,
-            },
-          ]),
     ];
   });
 }

@@ -7,6 +7,14 @@ export type SecretReference = pulumi.Input<string>;
 /** Whether requests go to a region, or it stands by: of two regions one Redis at a time is believed. */
 export type RedisSite = "active" | "standby";
 
+/** One of the databases after the first. */
+export interface TaskShard {
+  /** What the app calls it. */
+  readonly name: string;
+  readonly host: pulumi.Input<string>;
+  readonly replicaHosts: readonly pulumi.Input<string>[];
+}
+
 /** What the cloud phase hands to a task. */
 export interface TaskServices {
   /** Where queue, brokers and buckets are; requests to them are signed for it. */
@@ -21,6 +29,10 @@ export interface TaskServices {
     readonly password: SecretReference | undefined;
     /** Replicas, each reached by itself. */
     readonly replicaHosts: readonly pulumi.Input<string>[];
+    /** Further databases for companies, with the same port, name and login. @default none */
+    readonly shards?: readonly TaskShard[] | undefined;
+    /** Names of those that new companies are placed in. @default all */
+    readonly shardsForNew?: readonly string[] | undefined;
   };
   readonly redis?:
     | {
@@ -69,6 +81,23 @@ export function databaseUrl(user: string, host: pulumi.Input<string>, port: numb
   return pulumi.interpolate`postgres://${encodeURIComponent(user)}@${host}:${port}/${encodeURIComponent(name)}?sslmode=verify-full`;
 }
 
+/** What the variables of databases are made of. */
+type DatabaseAddresses = Pick<TaskServices["database"], "port" | "name" | "user" | "replicaHosts" | "shards">;
+
+/** Replicas of the first database, and the others with theirs; what there is none of is `undefined`. */
+export function furtherAddresses(database: DatabaseAddresses): Record<string, pulumi.Output<string> | undefined> {
+  const { shards = [] } = database;
+  const address = (host: pulumi.Input<string>): pulumi.Output<string> => databaseUrl(database.user, host, database.port, database.name);
+  const named = (name: string, host: pulumi.Input<string>): pulumi.Output<string> => pulumi.interpolate`${name}=${address(host)}`;
+  const joined = (addresses: readonly pulumi.Output<string>[]): pulumi.Output<string> | undefined =>
+    addresses.length === 0 ? undefined : pulumi.all([...addresses]).apply((known) => known.join(","));
+  return {
+    DATABASE_READ_REPLICAS: joined(database.replicaHosts.map(address)),
+    DATABASE_SHARDS: joined(shards.map(({ name, host }) => named(name, host))),
+    DATABASE_SHARDS_REPLICAS: joined(shards.flatMap(({ name, replicaHosts }) => replicaHosts.map((host) => named(name, host)))),
+  };
+}
+
 /**
  * Variables of the app contract on AWS, the same for tasks and for pods.
  * @throws Error when an extra variable belongs to the contract.
@@ -76,7 +105,6 @@ export function databaseUrl(user: string, host: pulumi.Input<string>, port: numb
 export function taskVariables(services: TaskServices, settings: AppSettings): Record<string, pulumi.Input<string> | undefined> {
   refuseContractVariables(settings);
   const { database, redis, kafka, sqs, uploads } = services;
-  const address = (host: pulumi.Input<string>): pulumi.Output<string> => databaseUrl(database.user, host, database.port, database.name);
   return {
     ...settingsVariables(settings),
     // A task of its own migrates before any other starts; see components/aws/migrations.
@@ -85,12 +113,10 @@ export function taskVariables(services: TaskServices, settings: AppSettings): Re
     // ECS sets it by itself, EKS where credentials are of Pod Identity; signed requests should not depend on that.
     AWS_REGION: services.region,
     DATABASE_CA: DATABASE_AUTHORITIES,
-    DATABASE_URL: address(database.host),
+    DATABASE_URL: databaseUrl(database.user, database.host, database.port, database.name),
     DATABASE_LOGIN: database.password === undefined ? "iam" : undefined,
-    DATABASE_READ_REPLICAS:
-      database.replicaHosts.length === 0
-        ? undefined
-        : pulumi.all(database.replicaHosts.map(address)).apply((addresses) => addresses.join(",")),
+    ...furtherAddresses(database),
+    DATABASE_SHARDS_FOR_NEW: database.shardsForNew?.join(","),
     REDIS_SITE: redis?.site,
     KAFKA_BROKERS: kafka?.brokers,
     KAFKA_TLS: kafka === undefined ? undefined : "true",

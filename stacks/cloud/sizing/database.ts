@@ -16,22 +16,41 @@ interface ShardLoad {
   readonly writes: number;
 }
 
+/** How many there are, and what each has to carry. */
+export interface Shards {
+  readonly shards: number;
+  /** What each is sized for. */
+  readonly most: ShardLoad;
+  /** What each has when companies are divided evenly: what a size of the user's own has to carry at least. */
+  readonly even: ShardLoad;
+}
+
 /** Most writes a second of one primary: what its storage takes. The CPU of the largest class takes more, see the tests. */
 export const WRITES_PER_SHARD = Math.floor((BOUNDS.iops * DATABASE.mostIops) / DATABASE.iopsPerWrite);
 
 /** Most users of one primary: what its storage holds when it has grown. */
 const USERS_PER_SHARD = Math.floor((DATABASE.mostGb * 1024) / (DATABASE.dataMb * DATABASE.storageHeadroom * DATABASE.growth));
 
+/** Fewest primaries that carry the load. */
+export function leastShards(users: number, { databaseWrites }: CloudLoad): number {
+  return Math.max(1, Math.ceil(databaseWrites / WRITES_PER_SHARD), Math.ceil(users / USERS_PER_SHARD));
+}
+
 /**
- * Primaries, and what each has to carry. As soon as there are several, each is sized for all that one can: companies are not divided evenly,
- * and the first shard is full already when the second is added.
+ * Primaries, and what each has to carry. As soon as there are several, each is sized for all there is, as far as one carries it: companies are not
+ * divided evenly, and the first shard has all of them when the second is added. A plan that made it smaller at that moment would stop it.
+ * @throws RunError for fewer than the load needs.
  */
-export function shardsOf(users: number, load: CloudLoad): ShardLoad & { readonly shards: number } {
+export function shardsOf({ users, databases }: Pick<CloudSizingConfig, "users" | "databases">, load: CloudLoad): Shards {
   const { databaseReads: reads, databaseWrites: writes } = load;
-  const shards = Math.max(1, Math.ceil(writes / WRITES_PER_SHARD), Math.ceil(users / USERS_PER_SHARD));
-  if (shards === 1) return { shards, users, reads, writes };
-  const full = Math.max(WRITES_PER_SHARD, writes / shards);
-  return { shards, users: Math.max(users / shards, (users * full) / writes), reads: (reads * full) / writes, writes: full };
+  const least = leastShards(users, load);
+  if (databases !== undefined && databases < least) {
+    const because = `and requests write ${Math.ceil(writes)} times a second, of which the storage of one takes ${WRITES_PER_SHARD}`;
+    throw refusal({ key: "databases", value: databases, because, allowed: `at least ${least}`, fix: least });
+  }
+  const shards = databases ?? least;
+  const part = (share: number): ShardLoad => ({ users: users * share, reads: reads * share, writes: writes * share });
+  return { shards, most: part(Math.min(1, Math.max(1 / shards, WRITES_PER_SHARD / writes))), even: part(1 / shards) };
 }
 
 function primaryCpu({ writes }: ShardLoad, type: InstanceClass): number {
@@ -61,11 +80,11 @@ function carries(shard: ShardLoad, connections: Connections, type: InstanceClass
  * The smallest class that carries a shard, or the one the user wants.
  * @throws RunError for a class that is not known or would be busy all the time.
  */
-export function databaseClass(config: CloudSizingConfig, shard: ShardLoad, connections: Connections): InstanceClass {
+export function databaseClass(config: CloudSizingConfig, { most, even }: Shards, connections: Connections): InstanceClass {
   const classes = DATABASE_CLASSES.filter(({ baseline }) => baseline === undefined || config.profile === "dev");
   const largest = classes.at(-1);
   if (largest === undefined) throw new RangeError("DATABASE_CLASSES: there are no classes.");
-  const planned = classes.find((type) => carries(shard, connections, type)) ?? largest;
+  const planned = classes.find((type) => carries(most, connections, type)) ?? largest;
   const { databaseClass: given } = config;
   if (given === undefined) return planned;
   const type = DATABASE_CLASSES.find(({ name }) => name === given);
@@ -73,7 +92,7 @@ export function databaseClass(config: CloudSizingConfig, shard: ShardLoad, conne
   if (type === undefined) {
     throw refusal({ key: "databaseClass", value: given, allowed: DATABASE_CLASSES.map(({ name }) => name).join(", "), fix });
   }
-  const busy = primaryCpu(shard, type) + (replicasOf(config, shard, type) === 0 ? readCpu(shard, type) : 0);
+  const busy = primaryCpu(even, type) + (replicasOf(config, most, type) === 0 ? readCpu(even, type) : 0);
   if (busy > 1) {
     const because = `whose CPUs would be ${Math.round(busy * 100)} % busy in the busiest minute`;
     throw refusal({ key: "databaseClass", value: given, because, allowed: `${fix} or larger`, fix });
@@ -92,16 +111,16 @@ function replicasOf({ databaseReplicas, profile }: CloudSizingConfig, shard: Sha
 /** Storage, replicas and connections of a shard's primary on a class; and how much of it the busiest minute takes. */
 export function databasePlan(
   config: CloudSizingConfig,
-  shard: ShardLoad & { readonly shards: number },
+  { shards, most, even }: Shards,
   type: InstanceClass,
   maxConnections: number,
 ): { readonly plan: DatabasePlan; readonly primary: number; readonly replica: number; readonly iops: number } {
-  const replicas = replicasOf(config, shard, type);
-  const neededIops = roundUp((shard.writes * DATABASE.iopsPerWrite) / BOUNDS.iops, DATABASE.iopsStep);
-  const { allocatedGb, maxAllocatedGb } = storage(config, shard, neededIops);
+  const replicas = replicasOf(config, most, type);
+  const neededIops = roundUp((most.writes * DATABASE.iopsPerWrite) / BOUNDS.iops, DATABASE.iopsStep);
+  const { allocatedGb, maxAllocatedGb } = storage(config, { users: most.users, writes: even.writes }, neededIops);
   const free = allocatedGb >= DATABASE.stripedGb ? DATABASE.stripedIops : DATABASE.baseIops;
   const iops = neededIops > free && free === DATABASE.stripedIops ? Math.min(DATABASE.mostIops, neededIops) : undefined;
-  const alone = primaryCpu(shard, type) + (replicas === 0 ? readCpu(shard, type) : 0);
+  const alone = primaryCpu(even, type) + (replicas === 0 ? readCpu(even, type) : 0);
   const plan: DatabasePlan = {
     instanceClass: type.name,
     vcpus: type.vcpus,
@@ -112,16 +131,16 @@ export function databasePlan(
     iops,
     replicas,
     maxConnections,
-    shards: shard.shards,
+    shards,
   };
-  const replica = replicas === 0 ? 0 : readCpu(shard, type) / replicas;
-  return { plan, primary: alone, replica, iops: (shard.writes * DATABASE.iopsPerWrite) / (iops ?? free) };
+  const replica = replicas === 0 ? 0 : readCpu(even, type) / replicas;
+  return { plan, primary: alone, replica, iops: (even.writes * DATABASE.iopsPerWrite) / (iops ?? free) };
 }
 
 /** @throws RunError when the storage cannot grow as it should. */
 function storage(
   config: CloudSizingConfig,
-  { users, writes }: ShardLoad,
+  { users, writes }: Pick<ShardLoad, "users" | "writes">,
   neededIops: number,
 ): { allocatedGb: number; maxAllocatedGb: number } {
   const data = roundUp((users * DATABASE.dataMb * DATABASE.storageHeadroom) / 1024, DATABASE.storageStep);

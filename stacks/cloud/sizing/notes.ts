@@ -1,3 +1,4 @@
+import { leastShards } from "./database";
 import { BOUNDS, DATABASE } from "./ratios";
 import type { CloudPlan, CloudSizingConfig, Utilisation } from "./types";
 
@@ -29,9 +30,7 @@ export function cloudNotes(
       `the database starts with ${database.allocatedGb} GiB, and a year's data is reckoned as ${data}; it grows by itself to ${database.maxAllocatedGb}`,
     );
   }
-  if (database.shards > 1) {
-    notes.push(`${users} users are more than one primary carries: ${database.shards} shards, among which the app routes companies (A17)`);
-  }
+  if (database.shards > 1) notes.push(...shardNotes(config, { users, database, load: plan.load }));
   for (const [name, group] of [
     ["cache", cache],
     ["limits", limits],
@@ -56,6 +55,28 @@ export function cloudNotes(
       limits.nodes < 2 && `limitsNodes is ${limits.nodes}`,
     ].filter((text) => text !== false);
     if (single.length > 0) notes.push(`production without a reserve: ${single.join(", ")}; the policy pack refuses it`);
+  }
+  return notes;
+}
+
+/** What several databases mean. */
+function shardNotes(
+  { databaseClass }: CloudSizingConfig,
+  { users, load, database: { shards, replicas } }: Pick<CloudPlan, "users" | "load" | "database">,
+): string[] {
+  const notes: string[] = [];
+  if (leastShards(users, load) > 1) {
+    notes.push(`${users} users are more than one primary carries: ${shards} shards, among which the app routes companies (A17)`);
+  } else if (databaseClass === undefined) {
+    notes.push(
+      `${shards} shards, each sized for all companies, because the first has them until they are moved; then a smaller databaseClass may do`,
+    );
+  }
+  const servers = shards * (1 + replicas);
+  if (servers > DATABASE.quotaServers) {
+    notes.push(
+      `${shards} shards are ${servers} servers of RDS, and an account has ${DATABASE.quotaServers} in a region until AWS is asked for more`,
+    );
   }
   return notes;
 }

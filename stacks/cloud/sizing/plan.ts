@@ -24,7 +24,7 @@ export function cloudPlan(config: CloudSizingConfig): CloudPlan {
   const consumer = queueTasks(config, load, load.events, CPU_MS.event);
   const services = { web, jobs, consumer, regions: config.secondRegion === undefined ? 1 : 2 };
 
-  const shard = shardsOf(config.users, load);
+  const shard = shardsOf(config, load);
   const type = databaseClass(config, shard, connectionsOf(services, config.dbPoolSize));
   const connections = connectionPlan(config, services, mostConnections(type));
   const database = databasePlan(config, shard, type, connections.maxConnections);

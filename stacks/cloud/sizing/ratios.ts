@@ -119,6 +119,9 @@ export const DATABASE = {
   /** RDS user guide, "Amazon RDS DB instance storage": most GiB of gp3, and of a read replica's source at most 15 replicas. */
   mostGb: 65_536,
   mostReplicas: 15,
+  /** An account has 20 proxies and 40 servers in a region until AWS is asked for more (RDS user guide, "Quotas and constraints"); each shard has a proxy. */
+  mostShards: 20,
+  quotaServers: 40,
   /** In production one replica, and from so many users on two: reads then stay off the primary when one is lost (A14). */
   secondReplicaUsers: 20_000,
   /** Sizes are multiples of this, so that a few users more are not another size: GiB, operations a second. */

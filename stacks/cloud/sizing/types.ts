@@ -30,6 +30,8 @@ export interface CloudSizingConfig {
   readonly webMaxTasks?: number | undefined;
   /** Connections of one web task to the primary, all its workers together (C1). @default 20 (E1), less where many tasks share the database */
   readonly dbPoolSize?: number | undefined;
+  /** Databases that companies are divided among (A17), 1 to 20. @default planned: 1, as long as one carries the load */
+  readonly databases?: number | undefined;
   /** RDS instance class, e.g. `db.r6g.xlarge`; replicas have the same, so that each can take over. @default planned */
   readonly databaseClass?: string | undefined;
   /** Read replicas, 0 to 15 for each shard. @default 1, from 20,000 users on 2; none with profile dev */
@@ -111,7 +113,7 @@ export interface DatabasePlan {
   readonly replicas: number;
   /** Parameter `max_connections`, of the primary and of every replica; a change takes effect when they are restarted. */
   readonly maxConnections: number;
-  /** Primaries (A17): 1 until `users` is more than one instance carries; companies are divided among them. */
+  /** Primaries (A17) among which companies are divided: `databases`, or 1 until `users` is more than one instance carries. */
   readonly shards: number;
 }
 
@@ -171,7 +173,7 @@ export interface Utilisation {
   readonly web: number;
   readonly jobs: number;
   readonly consumer: number;
-  /** CPU of each primary, and of each replica (0 without replicas: the primary answers its reads). */
+  /** CPU of each primary with companies divided evenly, and of each replica (0 without replicas: the primary answers its reads). */
   readonly primary: number;
   readonly replicas: number;
   /** IOPS of each primary. */

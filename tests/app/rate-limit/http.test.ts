@@ -7,7 +7,22 @@ import { ADMIN_TOKEN, type Answer, assertProblem, type Problem, TestApp } from "
 
 /** Nothing is limited but what a test names: `{ RATE_LIMIT_API: "3/1m" }`. */
 function only(limits: Readonly<Record<string, string>>): Record<string, string> {
-  const off = ["BURST", "DDOS", "IP", "STEADY", "AUTH", "PROGRESSIVE", "STRICT", "API", "CHAT", "AI", "UPLOADS", "TIER_FREE", "TIER_BASIC"];
+  const off = [
+    "BURST",
+    "DDOS",
+    "IP",
+    "STEADY",
+    "AUTH",
+    "PROGRESSIVE",
+    "ACCOUNT",
+    "STRICT",
+    "API",
+    "CHAT",
+    "AI",
+    "UPLOADS",
+    "TIER_FREE",
+    "TIER_BASIC",
+  ];
   return { RATE_LIMITS: "on", ...Object.fromEntries(off.map((name) => [`RATE_LIMIT_${name}`, "off"])), ...limits };
 }
 

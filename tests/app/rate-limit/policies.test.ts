@@ -21,6 +21,7 @@ describe("policies of limits", () => {
       steady: "300/60",
       auth: "10/300",
       progressive: "30/3600",
+      account: "20/3600",
       strict: "60/900",
       api: "100/60",
       chat: "50/60",
@@ -32,6 +33,7 @@ describe("policies of limits", () => {
       "tier-enterprise": "20000/900",
     });
     assert.equal(policiesOf({}).get("steady")?.spec.burst, 50);
+    assert.equal(policiesOf({}).get("account")?.spec.burst, 10);
   });
 
   it("A4 the limit of the first phase ends with it", () => {
@@ -79,12 +81,13 @@ describe("policies of limits", () => {
 
   it("D12 without Redis auth has half of its limit in each instance, others all of it", () => {
     const policies = policiesOf({});
-    const limitWithout = (name: "auth" | "api" | "strict") => {
+    const without = (name: "auth" | "api" | "strict" | "account") => {
       const policy = policies.get(name);
       assert.ok(policy);
-      return fallbackSpec(policy).limit;
+      return fallbackSpec(policy);
     };
-    assert.deepEqual([limitWithout("auth"), limitWithout("strict"), limitWithout("api")], [5, 30, 100]);
+    assert.deepEqual([without("auth").limit, without("strict").limit, without("api").limit], [5, 30, 100]);
+    assert.deepEqual([without("account").limit, without("account").burst], [10, 5]);
   });
 });
 

@@ -20,6 +20,16 @@ describe("limits of an instance with four workers and no Redis", function () {
     assert.deepEqual(await flood(logins([instance.url], 100)), { 429: 100 });
   });
 
+  it("D2 of 400 wrong passwords of one account, each from another address, ten are compared by all workers together", async () => {
+    const instance = await startInstance("app", { WORKERS: "4", TRUST_PROXY: "1", ...NO_ADDRESS_LIMITS });
+    const attempts = Array.from({ length: 400 }, (_, number) => ({
+      ...{ url: `${instance.url}/api/auth/login`, method: "POST" },
+      headers: { "content-type": "application/json", "x-forwarded-for": `198.51.${number >> 8}.${number & 255}` },
+      body: JSON.stringify({ email: "nobody@example.org", password: "wrong password" }),
+    }));
+    assert.deepEqual(await flood(attempts), { 401: 10, 429: 390 });
+  });
+
   it("B7 E3 of 1,000 concurrent requests of a user exactly a hundred pass, and of a company what its tier says", async () => {
     const instance = await startInstance("app", { WORKERS: "4", ...NO_ADDRESS_LIMITS, RATE_LIMIT_TIER_FREE: "150/15m" });
     const token = await signUp(instance.url);

@@ -81,6 +81,18 @@ export function limitStoreContract(store: () => LimitStore): void {
     assert.equal((await consume({ ...dry, force: false })).allowed, false, "it was counted");
   });
 
+  it("D2 what was counted can be taken back, at most all of it", async () => {
+    for (const spec of [window(3), { algorithm: "smooth", limit: 3, windowMs: HOUR_MS, burst: 3 } as const]) {
+      const counted = bucket(spec);
+      const left = async (cost: number): Promise<number | undefined> =>
+        (await consume({ ...counted, cost, force: cost < 0 })).states[0]?.remaining;
+      const remaining: (number | undefined)[] = [];
+      for (const cost of [1, 1, -1, 1, 1, -1_000_000_000, -1, 1, 1, 1]) remaining.push(await left(cost));
+      assert.deepEqual(remaining, [2, 1, 2, 1, 0, 3, 3, 2, 1, 0], spec.algorithm);
+      assert.equal((await consume(counted)).allowed, false, "nothing was given that was not taken");
+    }
+  });
+
   it("D2 repeat offenders are blocked, each time for twice as long", async () => {
     const penalty = { strikes: 3, strikeWindowMs: HOUR_MS, blockMs: 2000, mostBlockMs: 60_000 };
     const counted = bucket({ ...window(1, 1000), penalty });

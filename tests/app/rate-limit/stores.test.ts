@@ -115,6 +115,37 @@ describe("limits without their shared store", () => {
     assert.equal(await passed(store, { spec, key: "other", fallbackSpec: { ...spec, limit: 5 } }, 100), 10);
   });
 
+  it("D2 D12 goes on with spread limits, too, at most with the burst it has itself", async () => {
+    const spread: LimitSpec = { algorithm: "smooth", limit: 20, windowMs: 3_600_000, burst: 10 };
+    const bucket = { key: "spread", spec: spread, fallbackSpec: { ...spread, limit: 10, burst: 5 } };
+    for (const [used, left] of [
+      [0, 5],
+      [4, 1],
+      [9, 0],
+    ] as const) {
+      const shared = failing();
+      const store = new FallbackStore(shared, new MemoryStore(), { failed: () => undefined });
+      assert.equal(await passed(store, bucket, used), used);
+      shared.broken = true;
+      assert.equal(await passed(store, bucket, 100), left, `after ${used}`);
+      const [state] = (await store.consume([bucket])).states;
+      assert.ok(state && state.retryMs > 0 && state.retryMs <= 360_000, "nobody waits longer than for one more");
+    }
+  });
+
+  it("D2 D12 what is taken back does not come again, whichever store heard of it", async () => {
+    for (const away of [false, true]) {
+      const shared = failing();
+      const store = new FallbackStore(shared, new MemoryStore(), { failed: () => undefined });
+      const bucket = { spec, key: "taken back" };
+      assert.equal(await passed(store, bucket, 9), 9);
+      if (away) shared.broken = true;
+      await store.consume([{ ...bucket, cost: -9, force: true }]);
+      shared.broken = true;
+      assert.equal(await passed(store, bucket, 100), 10, String(away));
+    }
+  });
+
   it("D12 is not asked at all while it is known to be away", async () => {
     const shared = failing();
     let asked = 0;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import pino from "pino";
 import { ConfigError, loadConfig } from "../../../app/src/config";
@@ -57,6 +58,33 @@ describe("A17 configuration of several databases", () => {
     );
   });
 
+  it("A17 a database may have a password of its own, also from a file; the others have the common one", () =>
+    inDirectory(async (directory) => {
+      const file = path.join(directory, "password");
+      await writeFile(file, "from, a file\n");
+      const { postgres } = loadConfig(
+        {
+          DATABASE_URL: URL_OF_FIRST,
+          DATABASE_PASSWORD: "hush",
+          DATABASE_SHARDS: "s2=postgres://owner@pg2/app,s3=postgres://owner@pg3/app,eu-4=postgres://owner@pg4/app",
+          DATABASE_SHARDS_DIRECT: "eu-4=postgres://owner@direct4/app",
+          DATABASE_SHARDS_REPLICAS: "s2=postgres://owner@r2/app",
+          DATABASE_SHARD_S2_PASSWORD: "own",
+          DATABASE_SHARD_EU_4_PASSWORD_FILE: file,
+        },
+        MACHINE,
+      );
+      assert.equal(postgres?.url, "postgres://app:hush@pg1/app");
+      assert.deepEqual(
+        postgres.shards.map(({ url, directUrl, replicaUrls }) => [url, directUrl, ...replicaUrls]),
+        [
+          ["postgres://owner:own@pg2/app", "postgres://owner:own@pg2/app", "postgres://owner:own@r2/app"],
+          ["postgres://owner:hush@pg3/app", "postgres://owner:hush@pg3/app"],
+          ["postgres://owner:from%2C%20a%20file@pg4/app", "postgres://owner:from%2C%20a%20file@direct4/app"],
+        ],
+      );
+    }));
+
   it("A17 without DATABASE_SHARDS there is one database, as ever", () => {
     const { postgres } = loadConfig({ DATABASE_URL: URL_OF_FIRST }, MACHINE);
     assert.deepEqual(postgres?.shards, []);
@@ -80,6 +108,20 @@ describe("A17 configuration of several databases", () => {
     assert.match(violation({ ...two, DATABASE_SHARDS_DIRECT: "s3=postgres://r/app" }), /^DATABASE_SHARDS_DIRECT: "s3" is not in/);
     assert.match(violation({ ...two, DATABASE_SHARDS_FOR_NEW: "s3" }), /"s3" is not in DATABASE_SHARDS; use one or more of first, s2\.$/);
     assert.match(violation(shards("s2=postgres://a/app?sslmode=prefer")), /^DATABASE_SHARDS: .*sslmode/);
+    const password = { DATABASE_SHARD_S3_PASSWORD: "canary" };
+    for (const given of [two, first]) {
+      assert.match(
+        violation({ ...given, ...password }),
+        /^DATABASE_SHARD_S3_PASSWORD: DATABASE_SHARDS has no such name; use one that it has/,
+      );
+    }
+    assert.match(violation({ ...two, DATABASE_SHARD_S2_PASSWORD_FILE: "/nowhere" }), /^DATABASE_SHARD_S2_PASSWORD_FILE: cannot read/);
+    const tls = { DATABASE_URL: `${URL_OF_FIRST}?sslmode=verify-full`, DATABASE_SHARDS: "s2=postgres://app@a/app?sslmode=verify-full" };
+    const tokens = { ...tls, DATABASE_LOGIN: "iam", AWS_REGION: "eu-central-1" };
+    assert.match(
+      violation({ ...tokens, DATABASE_SHARD_S2_PASSWORD: "canary" }),
+      /^DATABASE_SHARD_S2_PASSWORD: set with DATABASE_LOGIN iam/,
+    );
   });
 });
 

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 import program from "../../../stacks/index";
+import { TWO_REGIONS } from "../../support/cloud-program";
 import { NO_ENGINE, Recorder } from "../../support/pulumi-mocks";
 
 const IMAGE = `123456789012.dkr.ecr.eu-central-1.amazonaws.com/app@sha256:${"a".repeat(64)}`;
@@ -64,10 +65,39 @@ describe("configuration of phase cloud", () => {
       ],
       [
         { ...base, users: "1000000" },
-        /users is 1000000, for which the plan has \d+ shards of the \w+; allowed in this version: what one carries\. Fix: /,
+        /users is 1000000, for which the plan has 10 shards of the cache; allowed in this version: what one carries\. Fix: set fewer users/,
+      ],
+      [
+        { ...base, databases: "2", ...TWO_REGIONS },
+        /secondRegion is us-west-2, and companies are divided among 2 databases, .*; allowed in this version.*: one of the two\. Fix: pulumi config rm secondRegion/,
+      ],
+      [
+        { ...base, databases: "2", databaseShardsForNew: "first,s3" },
+        /databaseShardsForNew has "s3", and there are 2 databases; allowed: first, s2\. Fix: pulumi config set databaseShardsForNew first,s2/,
+      ],
+      [
+        { ...base, databaseShardsForNew: "s2" },
+        /databaseShardsForNew has "s2", and there is one database; allowed: first\. Fix: pulumi config set databaseShardsForNew first/,
+      ],
+      [
+        { ...base, databases: "20", databaseReplicas: "3", databaseLogin: "iam" },
+        /databaseLogin is iam, and with 20 databases of 3 replicas the app's role would name 80 servers and pools, .*; allowed: at most 70, or password\. Fix: /,
+      ],
+      [
+        { ...base, databases: "1", peakRequestsPerSecond: "30000" },
+        /databases is 1, and requests write 15000 times a second, of which the storage of one takes 11200; allowed: at least 2\. Fix: pulumi config set databases 2/,
       ],
       [{ ...base, users: "0" }, /phased-stack:users is "0"; allowed: an integer from 1/],
     ];
     for (const [config, expected] of refused) assert.match(await refusal(config), expected);
+  });
+
+  it("A17 the names of further databases leave less for those of project and stack", async () => {
+    const stack = "production-frankfurt";
+    assert.match(
+      await refusal({ ...PROD, databases: "2" }, stack),
+      /phased-stack and production-frankfurt, 33 characters with a dash; allowed in phase cloud with several databases: at most 32, /,
+    );
+    assert.doesNotMatch(await refusal({ ...PROD, users: "1000000" }, stack), /characters with a dash/);
   });
 });

@@ -50,6 +50,40 @@ describe("A14 sizes of phase cloud by example", () => {
     assert.equal(plan(Math.floor(WRITES_PER_SHARD / 0.05) + 10).database.shards, 2);
   });
 
+  it("A17 several databases are each as large as one that has all companies, until the user says that they are divided", () => {
+    const brief = (more: Parameters<typeof plan>[1]) => {
+      const { database, proxy, utilisation, notes } = plan(50_000, more);
+      return [
+        database.shards,
+        database.instanceClass,
+        database.allocatedGb,
+        database.replicas,
+        proxy.connections,
+        utilisation.primary,
+        notes,
+      ];
+    };
+    const one = brief({});
+    const [, ...rest] = one;
+    const note = (count: number): string =>
+      `${count} shards, each sized for all companies, because the first has them until they are moved; then a smaller databaseClass may do`;
+    assert.deepEqual(one.at(-1), []);
+    assert.deepEqual(brief({ databases: 1 }), one);
+    assert.deepEqual(brief({ databases: 2 }), [2, ...rest.slice(0, -2), Number(one[5]) / 2, [note(2)]], "adding one changes no server");
+    const divided = plan(50_000, { databases: 4, databaseClass: "db.m6g.large", databaseStorageGb: 400 });
+    assert.equal(divided.database.instanceClass, "db.m6g.large", "one of four is 47 % busy, where the only one would be 188 %");
+    assert.ok(Math.abs(divided.utilisation.primary - 0.46875) < 1e-9);
+    assert.deepEqual(divided.notes, []);
+    assert.deepEqual(plan(50_000, { databases: 20 }).notes, [
+      note(20),
+      "20 shards are 60 servers of RDS, and an account has 40 in a region until AWS is asked for more",
+    ]);
+    const needed = plan(300_000).notes.find((text) => text.includes("more than one primary"));
+    assert.equal(needed, "300000 users are more than one primary carries: 2 shards, among which the app routes companies (A17)");
+    assert.match(refusal(300_000, { databases: 1 }), /^databases is 1, and requests write 15000 times a second, .*; allowed: at least 2\./);
+    assert.match(refusal(1000, { databases: 21 }), /^databases is 21; allowed: an integer from 1 to 20 /);
+  });
+
   it("events decide about the consumer: none, a queue, or brokers with a partition for each task", () => {
     const none = plan(10_000, { events: "none" });
     assert.deepEqual([none.events, none.consumer.maxTasks, none.consumer.minTasks], [{ kind: "none" }, 0, 0]);

@@ -38,6 +38,7 @@ const values = fc.record({
   webMinTasks: fc.integer({ min: 1, max: 40 }),
   webMaxTasks: fc.integer({ min: 1, max: 200 }),
   dbPoolSize: fc.integer({ min: 1, max: 400 }),
+  databases: fc.integer({ min: 1, max: 20 }),
   databaseClass: fc.constantFrom(...DATABASE_CLASSES.map(({ name }) => name)),
   databaseReplicas: fc.integer({ min: 0, max: 15 }),
   databaseStorageGb: fc.integer({ min: 20, max: 65_536 }),

@@ -200,6 +200,7 @@ describe("A14 the sizing model of phase cloud", () => {
           [web.minTasks, given.webMinTasks],
           [web.maxTasks, given.webMaxTasks],
           [web.poolMax, given.dbPoolSize],
+          [database.shards, given.databases],
           [database.instanceClass, given.databaseClass],
           [database.replicas, given.databaseReplicas],
           [database.allocatedGb, given.databaseStorageGb],

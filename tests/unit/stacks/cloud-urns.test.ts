@@ -77,6 +77,12 @@ const FROZEN = [
 /** What EKS has on top of that. */
 const FROZEN_ON_EKS = ["KubernetesCluster$aws:eks/cluster:Cluster::cluster-eks"].map(urnOf);
 
+/** What each database after the first has on top of that (A17): the same with its name, but the app's login, which they share. */
+const frozenShard = (name: string): string[] =>
+  FROZEN.filter((urn) => urn.includes("::database-") && !urn.includes("::database-app-")).map((urn) =>
+    urn.replace("::database-", `::database-${name}-`),
+  );
+
 /** What the second region has on top of that (A16); of what is named alike in both, the same with its prefix. */
 const FROZEN_IN_SECOND = [
   ...FROZEN.filter((urn) => /::(redis|keys|network|registry)-|::load-balancer-alb$/.test(urn)).map(inSecond),
@@ -127,6 +133,9 @@ const CHANGES: Readonly<Record<string, readonly [before: Changes, after: Changes
     { users: "20000", databaseReplicas: "2" },
   ],
   "another replica": [{}, { databaseReplicas: "3" }],
+  "a second database": [{}, { databases: "2" }],
+  "a third one, and new companies in it alone": [{ databases: "2" }, { databases: "3", databaseShardsForNew: "s3" }],
+  "a second database on EKS": [EKS, { ...EKS, databases: "2" }],
   "queues for events": [{}, { events: "sqs" }],
   "brokers for events": [{}, { events: "msk" }],
   "from ECS to EKS": [{}, EKS],
@@ -161,6 +170,14 @@ describe("identities of phase cloud", function () {
     assert.deepEqual(await frozen({ ...EKS, ...built }), [...both, ...clusters].sort());
   });
 
+  it("A17 so does what holds data of further databases, and there is no more of the first one's", async () => {
+    const changes = { events: "msk", image: undefined, databases: "3" };
+    const all = [...FROZEN, ...frozenShard("s2"), ...frozenShard("s3")];
+    assert.deepEqual(await frozen(changes), [...all].sort());
+    assert.deepEqual(await frozen({ ...EKS, ...changes }), [...all, ...FROZEN_ON_EKS].sort());
+    assert.equal(frozenShard("s2").length, 6);
+  });
+
   for (const [what, [before, after]] of Object.entries(CHANGES)) {
     it(`A14 replaces and deletes nothing that has data: ${what}`, async () => {
       assert.deepEqual(await lost(before, after), []);
@@ -170,5 +187,11 @@ describe("identities of phase cloud", function () {
   it("A14 tells what would be replaced, and what would go", async () => {
     assert.ok((await lost({}, { vpcCidr: "10.8.0.0/16" })).includes("network-vpc is replaced because of cidrBlock"));
     assert.deepEqual(await lost({ events: "msk" }, {}), ["events-cluster is deleted"]);
+    const without = await lost({ databases: "2" }, {});
+    assert.ok(without.includes("database-s2-primary is deleted"));
+    assert.ok(
+      without.every((sentence) => /^database-s2-[\w-]+ is deleted$/.test(sentence)),
+      without.join("\n"),
+    );
   });
 });

@@ -276,6 +276,10 @@ describe("phase cloud on any Kubernetes cluster", function () {
       await refusal({ databaseLogin: "iam" }),
       /databaseLogin is iam, which RDS has; allowed with cloudRuntime kubernetes: password/,
     );
+    assert.match(
+      await refusal({ databases: "2" }),
+      /databases is 2, which are made on RDS; allowed with cloudRuntime kubernetes: addresses of further databases of yours, in databaseShards/,
+    );
     assert.match(await refusal({ events: "sqs" }), /events is sqs, which AWS has; allowed with cloudRuntime kubernetes: none/);
     const annotated = { ingressAnnotations: "a=b", ingressClass: "", ingressTlsSecret: "" };
     assert.match(await refusal(annotated), /ingressAnnotations is set, but ingressClass is not/);

@@ -1,8 +1,9 @@
+import { randomUUID } from "node:crypto";
 import { SERVICES } from "../../lib/docker-app";
 import { redisInfo, redisStatus } from "../../lib/redis-status";
 import { formatBytes } from "../../lib/table";
 import { addressesOf, insideApp } from "../inside";
-import { fail, pass, skip, verdict, type Check, type VerifyContext } from "../types";
+import { fail, pass, skip, verdict, type Check, type Outcome, type VerifyContext } from "../types";
 
 /** Features B3 and B4: what a server may drop when it is full. */
 const POLICIES = { [SERVICES.redisCache]: "volatile-lru", [SERVICES.redisLimits]: "noeviction" } as const;
@@ -16,16 +17,23 @@ const LOGINS_EACH = 10;
 const JOB_SECONDS = 5;
 const MESSAGE_SECONDS = 3;
 
-/** Attempts to log in at every instance at the same time, all from one address that nobody has (RFC 5737). */
+/** Feature D2: wrong passwords of one account at once, over all instances and addresses. */
+const WRONG_PASSWORDS = 10;
+
+/**
+ * Attempts to log in at every instance at the same time, from addresses that nobody has (RFC 5737). Without an account each tries one of its
+ * own that nobody has either: wrong passwords of one have a limit of their own, over all runs of an hour.
+ */
 const TRY_LOGINS = `
 const attempt = async (host, n) => {
   const { ask, close } = connection(host);
-  const headers = { "x-forwarded-for": input.address };
-  const answer = await ask("/api/auth/login", { method: "POST", headers, body: { email: "nobody-" + n + "@example.com", password: "wrong password" } });
+  const headers = { "x-forwarded-for": input.addresses[n % input.addresses.length] };
+  const email = input.account ?? "nobody-" + crypto.randomUUID() + "@example.com";
+  const answer = await ask("/api/auth/login", { method: "POST", headers, body: { email, password: "wrong password" } });
   close();
   return answer.status;
 };
-return await Promise.all(input.hosts.flatMap((host) => Array.from({ length: input.each }, (_, n) => attempt(host, n))));
+return await Promise.all(input.hosts.flatMap((host, h) => Array.from({ length: input.each }, (_, n) => attempt(host, h * input.each + n))));
 `;
 
 const SESSION = `
@@ -53,7 +61,42 @@ close();
 return { status, heard: await Promise.all(heard) };
 `;
 
-/** B3, B4, D2, D3, D5, D7: what the instances share. */
+/** Addresses of one of the networks for documentation. */
+const HOSTS = 254;
+
+function anyHost(): number {
+  return 1 + Math.floor(Math.random() * HOSTS);
+}
+
+/** @param wanted attempts that get as far as the password; all others have to be refused. */
+async function tryLogins(
+  context: VerifyContext,
+  wanted: number,
+  who: { readonly addresses: readonly string[]; readonly account?: string },
+): Promise<Outcome> {
+  const { apps, http } = context;
+  const { components } = (await http.ask("/api/health/full")).json() as { components?: { rateLimiting?: { mode?: string } } };
+  if (components?.rateLimiting?.mode !== "on") return skip(`RATE_LIMITS is ${components?.rateLimiting?.mode ?? "unknown"} for this stack`);
+  const all = await apps();
+  const [app] = all;
+  if (app === undefined) return fail("no instance runs");
+  const before = await scripts(context);
+  const statuses = await insideApp<number[]>(app, TRY_LOGINS, { hosts: await addressesOf(all), each: LOGINS_EACH, ...who });
+  const asked = (await scripts(context)) - before;
+  const tried = statuses.filter((status) => status === 401).length;
+  const refused = statuses.filter((status) => status === 429).length;
+  return verdict(
+    [
+      ...(tried === wanted && tried + refused === statuses.length
+        ? []
+        : [`${tried} tried, ${refused} refused, ${statuses.length - tried - refused} other answers of ${statuses.length}`]),
+      ...(asked > 0 ? [] : ["redis-limits was not asked"]),
+    ],
+    `${tried} of ${statuses.length} at ${all.length} instances at once tried, the others refused`,
+  );
+}
+
+/** B3, B4, D2, D3, D5, D7, F4: what the instances share. */
 export const sharedStateChecks: readonly Check[] = [
   {
     id: "B3",
@@ -100,29 +143,17 @@ export const sharedStateChecks: readonly Check[] = [
     title: "limits are exact over all instances",
     target: `${LOGINS} attempts to log in, wherever they arrive`,
     phases: ["database"],
-    async run(context) {
-      const { apps, http } = context;
-      const { components } = (await http.ask("/api/health/full")).json() as { components?: { rateLimiting?: { mode?: string } } };
-      if (components?.rateLimiting?.mode !== "on")
-        return skip(`RATE_LIMITS is ${components?.rateLimiting?.mode ?? "unknown"} for this stack`);
-      const all = await apps();
-      const [app] = all;
-      if (app === undefined) return fail("no instance runs");
-      const before = await scripts(context);
-      const address = `203.0.113.${1 + Math.floor(Math.random() * 254)}`;
-      const statuses = await insideApp<number[]>(app, TRY_LOGINS, { hosts: await addressesOf(all), each: LOGINS_EACH, address });
-      const asked = (await scripts(context)) - before;
-      const tried = statuses.filter((status) => status === 401).length;
-      const refused = statuses.filter((status) => status === 429).length;
-      return verdict(
-        [
-          ...(tried === LOGINS && tried + refused === statuses.length
-            ? []
-            : [`${tried} tried, ${refused} refused, ${statuses.length - tried - refused} other answers of ${statuses.length}`]),
-          ...(asked > 0 ? [] : ["redis-limits was not asked"]),
-        ],
-        `${tried} of ${statuses.length} at ${all.length} instances at once tried, the others refused`,
-      );
+    run: (context) => tryLogins(context, LOGINS, { addresses: [`203.0.113.${anyHost()}`] }),
+  },
+  {
+    id: "D2",
+    title: "wrong passwords of one account are limited whatever address they come from",
+    target: `${WRONG_PASSWORDS} compared, wherever they arrive`,
+    phases: ["database"],
+    run(context) {
+      const first = anyHost();
+      const addresses = Array.from({ length: HOSTS }, (_, next) => `198.51.100.${1 + ((first + next) % HOSTS)}`);
+      return tryLogins(context, WRONG_PASSWORDS, { addresses, account: `nobody-${randomUUID()}@example.com` });
     },
   },
   {

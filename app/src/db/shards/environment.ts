@@ -49,9 +49,13 @@ export function shardAddresses(env: ShardVariables): { readonly name: string; re
 
 /**
  * The databases after the first; what does not fit is added to `violations`.
- * @param complete adds to an address what other variables say of all, such as the password.
+ * @param complete adds to an address of a database what other variables say, such as the password.
  */
-export function shardConfig(env: ShardVariables, complete: (address: string) => string, violations: string[]): ShardAddresses[] {
+export function shardConfig(
+  env: ShardVariables,
+  complete: (address: string, shard: string) => string,
+  violations: string[],
+): ShardAddresses[] {
   const shards = parts(env.DATABASE_SHARDS);
   const names = shards.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
@@ -75,9 +79,9 @@ export function shardConfig(env: ShardVariables, complete: (address: string) => 
   const replicas = parts(env.DATABASE_SHARDS_REPLICAS);
   return shards.map(({ name, address }) => ({
     name,
-    url: complete(address),
-    directUrl: complete(direct.get(name) ?? address),
-    replicaUrls: replicas.filter((replica) => replica.name === name).map((replica) => complete(replica.address)),
+    url: complete(address, name),
+    directUrl: complete(direct.get(name) ?? address, name),
+    replicaUrls: replicas.filter((replica) => replica.name === name).map((replica) => complete(replica.address, name)),
   }));
 }
 
@@ -92,7 +96,8 @@ export function shardsForNew(env: ShardVariables, violations: string[]): readonl
   return wanted;
 }
 
-function parts(text: string | undefined): { readonly name: string; readonly address: string }[] {
+/** Names and addresses of a list; what is none of either is left out. */
+export function parts(text: string | undefined): { readonly name: string; readonly address: string }[] {
   return text === undefined ? [] : text.split(",").flatMap((part) => named(part) ?? []);
 }
 

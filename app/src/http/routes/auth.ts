@@ -4,6 +4,7 @@ import { z } from "zod";
 import { getCompany } from "../../companies/companies";
 import type { Container } from "../../container";
 import { TenantScope } from "../../db/tenant";
+import { loginAccount, sessionAccount } from "../../rate-limit/account-limit";
 import type { SignedIn } from "../../session/accounts";
 import { COOKIE_LIFETIME_SECONDS, sessionCookie } from "../../session/cookie";
 import { getUser } from "../../users/users";
@@ -20,7 +21,7 @@ export const newPasswordSchema = z.strictObject({ currentPassword: givenPassword
 export const logInSchema = z.strictObject({ email, password: givenPassword });
 
 /** `/api/auth`: sign up, log in, log out, and who one is. A session is a cookie for browsers and a bearer token for programs. */
-export function authRoutes({ accounts, sessions, database }: Container): Router {
+export function authRoutes({ accounts, sessions, database, limits }: Container): Router {
   const router = Router();
   const sendSession = (request: Request, response: Response, status: number, signedIn: SignedIn): void => {
     tellWriteMark(request, database);
@@ -35,7 +36,8 @@ export function authRoutes({ accounts, sessions, database }: Container): Router 
 
   router.post("/login", jsonBody(), async (request, response) => {
     const credentials = validate(logInSchema, request.body, "The request body");
-    sendSession(request, response, 200, await accounts.logIn(credentials.email, credentials.password));
+    const logIn = (): Promise<SignedIn> => accounts.logIn(credentials.email, credentials.password);
+    sendSession(request, response, 200, await limits.accounts.attempt(request, loginAccount(credentials.email), logIn));
   });
 
   router.post("/logout", async (request, response) => {
@@ -54,7 +56,12 @@ export function authRoutes({ accounts, sessions, database }: Container): Router 
 
   router.post("/password", authenticate(sessions), jsonBody(), async (request, response) => {
     const { currentPassword, newPassword } = validate(newPasswordSchema, request.body, "The request body");
-    sendSession(request, response, 200, await accounts.changePassword(sessionOf(request), currentPassword, newPassword));
+    const session = sessionOf(request);
+    const change = (): Promise<SignedIn> => accounts.changePassword(session, currentPassword, newPassword);
+    const signedIn = await limits.accounts.attempt(request, sessionAccount(session), change);
+    // Whatever was tried before was tried at another password.
+    await limits.accounts.clear(loginAccount(signedIn.user.email));
+    sendSession(request, response, 200, signedIn);
   });
 
   router.get("/me", authenticate(sessions), async (request, response) => {

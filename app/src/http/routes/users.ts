@@ -3,6 +3,7 @@ import { Router } from "express";
 import { z } from "zod";
 import type { Container } from "../../container";
 import { users } from "../../db/tables";
+import { loginAccount, sessionAccount } from "../../rate-limit/account-limit";
 import { createUser, getUser, presentUser, updateUser, USER_LIST, type User, type UserChanges } from "../../users/users";
 import { sendCached } from "../cached";
 import { email, name, password, role } from "../fields";
@@ -18,12 +19,17 @@ export const userChangesSchema = z.strictObject({ name: name.optional(), role: r
 
 /** `/api/users`: the users of a company, for its admins. Users are deactivated, never deleted: orders name their creators. */
 export function userRoutes(container: Container): Router {
-  const { database, accounts, sessions } = container;
+  const { database, accounts, sessions, limits } = container;
   const router = Router();
   const change = async (request: Request, changes: UserChanges): Promise<User> => {
     const by = { platformAdmin: sessionOf(request).platformAdmin, expected: expectedTag(request) };
     const { user, endedSessions } = await updateUser(tenantOf(request, database), pathId(request), changes, by);
     await sessions.forget(endedSessions);
+    // How an admin lets in somebody whose logins are refused: with a new password, or by activating them, also who is active.
+    if (changes.passwordHash !== undefined || changes.status === "active") {
+      const { companyId } = sessionOf(request);
+      await limits.accounts.clear(loginAccount(user.email), sessionAccount({ companyId, userId: user.id }));
+    }
     return user;
   };
   router.use(requireCompanyAdmin);
