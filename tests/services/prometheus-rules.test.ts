@@ -57,4 +57,9 @@ describe("B8 alert rules on Prometheus' own tools", function () {
     // The build runs `amtool check-config`.
     for (const webhook of [true, false]) await serviceImage("alertmanager", alertmanagerContext({ webhook }));
   });
+
+  it("B8 Alertmanager knows the authorities that sign certificates: an address of https is what people have", async () => {
+    const alertmanager = await serviceImage("alertmanager", alertmanagerContext({ webhook: true }));
+    await tool(alertmanager, ["test", "-s", "/etc/ssl/certs/ca-certificates.crt"]);
+  });
 });
