@@ -33,11 +33,19 @@ const line = (most: number) => (value: string) => value.length <= most && /^[!-~
 /** Shortest passphrase, characters: whoever has the bucket may try for as long as they like. */
 const LEAST_PASSPHRASE = 20;
 
+const isWebAddress = (value: string): boolean => URL.canParse(value) && ["http:", "https:"].includes(new URL(value).protocol);
+
 /** Keys whose values are secret: taken with `--secret` only, and shown by no message. */
 export const SECRET_FIELDS = {
+  /** With monitoring: what is called every minute, by POST, and tells somebody when it is not; the token is in it. @default nobody notices when all is gone */
+  alertHeartbeatUrl: {
+    isValid: isWebAddress,
+    allowed: "an address of http or https that an outside service expects calls at",
+    example: "https://heartbeats.example.com/TOKEN",
+  },
   /** With monitoring: where alerts are sent, by POST as JSON; services of chat and of pagers have a token in such an address. @default nowhere */
   alertWebhookUrl: {
-    isValid: (value) => URL.canParse(value) && ["http:", "https:"].includes(new URL(value).protocol),
+    isValid: isWebAddress,
     allowed: "an address of http or https that takes alerts as Alertmanager sends them",
     example: "https://alerts.example.com/hooks/TOKEN",
   },
@@ -105,7 +113,10 @@ export function secretViolations(source: ConfigSource, users: readonly (keyof ty
     if (!source.isSecret(`${source.project}:${key}`)) {
       return [`${key} is set in plain text, where everybody who has the stack's file can read it; allowed: only as a secret. ${fix}`];
     }
-    return isValid(value) ? [] : [`${key} is not usable; allowed: ${allowed}. ${fix}`];
+    if (!isValid(value)) return [`${key} is not usable; allowed: ${allowed}. ${fix}`];
+    // Whoever reads alerts there would be told every minute that nothing is wrong.
+    const ofPeople = key === "alertHeartbeatUrl" && given.alertWebhookUrl?.trim() === value.trim();
+    return ofPeople ? [`${key} is the address of alertWebhookUrl; allowed: another, that an outside service expects calls at. ${fix}`] : [];
   });
 }
 

@@ -11,7 +11,7 @@ import type { PostgresOperator } from "../../components/local/postgres-operator"
 import { PROXY_STATUS_PORT } from "../../components/local/postgres-proxy";
 import { Prometheus, SCRAPE_INTERVAL_SECONDS, type ScrapeTargets } from "../../components/local/prometheus";
 import type { StackConfig } from "../config";
-import { secretValues } from "../config/secrets";
+import { asSecrets, secretValues } from "../config/secrets";
 import type { PhaseOutputs } from "../outputs";
 import type { Backends } from "./database-services";
 import type { GrafanaImage } from "./grafana-image";
@@ -51,11 +51,12 @@ export function monitoring(args: MonitoringArgs): Pick<PhaseOutputs, "prometheus
   const { config, data, plan } = args;
   const common = (name: string) => commonArgs(args, name);
   const exporters = new Exporters("exporters", { ...common("exporters"), ...plan?.exporters, database: data });
-  const webhookUrl = alertWebhook();
+  const { alertWebhookUrl: webhookUrl, alertHeartbeatUrl: heartbeatUrl } = addresses();
   const alertmanager = new Alertmanager("alertmanager", {
     ...{ ...common("alertmanager"), ...plan?.alertmanager },
     port: config.alertmanagerPort,
     webhookUrl,
+    heartbeatUrl,
   });
   const prometheus = new Prometheus(
     "prometheus",
@@ -72,6 +73,12 @@ export function monitoring(args: MonitoringArgs): Pick<PhaseOutputs, "prometheus
     void pulumi.log.info(
       `alerts are shown at ${alertmanager.url} and sent to nobody; somebody is told with: ` +
         "pulumi config set --secret alertWebhookUrl https://alerts.example.com/hooks/TOKEN",
+    );
+  }
+  if (heartbeatUrl === undefined) {
+    void pulumi.log.info(
+      "nobody notices when the whole host, Prometheus or Alertmanager is gone; an outside service that expects a call every minute tells of it with: " +
+        "pulumi config set --secret alertHeartbeatUrl https://heartbeats.example.com/TOKEN",
     );
   }
   return { prometheusUrl: prometheus.url, ...dashboards(args, prometheus) };
@@ -105,9 +112,10 @@ function dashboards(args: MonitoringArgs, prometheus: Prometheus): Pick<PhaseOut
   return { grafanaUrl: grafana.url, grafanaPassword: grafana.adminPassword };
 }
 
-function alertWebhook(): pulumi.Output<string> | undefined {
-  const { alertWebhookUrl } = secretValues({ project: pulumi.getProject(), values: pulumi.runtime.allConfig() });
-  return alertWebhookUrl === undefined ? undefined : pulumi.secret(alertWebhookUrl);
+/** Where Alertmanager sends to, as far as it is given. */
+function addresses(): Record<string, pulumi.Output<string>> {
+  const { alertWebhookUrl, alertHeartbeatUrl } = secretValues({ project: pulumi.getProject(), values: pulumi.runtime.allConfig() });
+  return asSecrets({ alertWebhookUrl, alertHeartbeatUrl });
 }
 
 function scrapeTargets({ apps, data }: MonitoringArgs, alertmanager: Alertmanager): ScrapeTargets {

@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { Stack } from "@pulumi/pulumi/automation";
+import { HEARTBEAT_SECONDS, WATCHDOG_ALERT } from "../../components/local/alertmanager";
 import { panelQueries } from "../../components/local/grafana";
 import { containmentViolations } from "../../toolchain/verify/checks/containment";
 import { DatabaseStack } from "../support/database-stack";
@@ -35,6 +36,9 @@ const SEEN_MS = 120_000;
 /** A rule's minute, two looks and an evaluation before it, Alertmanager's waits after it. */
 const TOLD_MS = 300_000;
 
+/** Calls of the heartbeat that are waited for: three intervals show a period, and that it is not twice as long. */
+const CALLS = 4;
+
 /** An alert as Alertmanager tells it to a webhook. */
 interface Alert {
   readonly status: "firing" | "resolved";
@@ -45,8 +49,8 @@ interface Alert {
 describe("A13 B8 phase database with monitoring", function () {
   this.timeout(900_000);
   const told: Alert[] = [];
+  const calls: { readonly at: number; readonly alerts: readonly Alert[] }[] = [];
   let receiver: Server;
-  let webhook: string;
   let project: ProjectCopy;
   let stack: Stack;
   let behind: DatabaseStack;
@@ -57,12 +61,14 @@ describe("A13 B8 phase database with monitoring", function () {
       let body = "";
       request.setEncoding("utf8").on("data", (chunk: string) => (body += chunk));
       request.on("end", () => {
-        if (request.url === "/hooks/canary-token") told.push(...(JSON.parse(body) as { alerts: Alert[] }).alerts);
+        const alerts = (): Alert[] => (JSON.parse(body) as { alerts: Alert[] }).alerts;
+        if (request.url === "/hooks/canary-token") told.push(...alerts());
+        if (request.url === "/heartbeats/canary-token") calls.push({ at: performance.now(), alerts: alerts() });
         response.end();
       });
     });
     await once(receiver.listen(0, "0.0.0.0"), "listening");
-    webhook = `http://${hostAddress()}:${(receiver.address() as AddressInfo).port}/hooks/canary-token`;
+    const outside = `http://${hostAddress()}:${(receiver.address() as AddressInfo).port}`;
     project = copyProject();
     const ports = { port: String(await freePort()), prometheusPort: String(await freePort()), alertmanagerPort: String(await freePort()) };
     stack = await project.createStack({
@@ -73,7 +79,8 @@ describe("A13 B8 phase database with monitoring", function () {
       workers: "2",
       ...ports,
     });
-    await stack.setConfig("phased-stack:alertWebhookUrl", { value: webhook, secret: true });
+    await stack.setConfig("phased-stack:alertWebhookUrl", { value: `${outside}/hooks/canary-token`, secret: true });
+    await stack.setConfig("phased-stack:alertHeartbeatUrl", { value: `${outside}/heartbeats/canary-token`, secret: true });
     behind = new DatabaseStack(stack.name);
     const { outputs } = await stack.up();
     const url = `http://127.0.0.1:${ports.prometheusPort}`;
@@ -189,6 +196,25 @@ describe("A13 B8 phase database with monitoring", function () {
       TOLD_MS,
       1000,
     );
+  });
+
+  it("B8 the outside service is called each minute, of the alert that always fires alone, and people are never told of it", async () => {
+    await eventually(`${CALLS} calls`, () => calls.length >= CALLS, (CALLS + 1) * HEARTBEAT_SECONDS * 1000, 1000);
+    const names = (alerts: readonly Alert[]): (string | undefined)[] => alerts.map(({ labels }) => labels["alertname"]);
+    for (const { alerts } of calls) {
+      assert.deepEqual(names(alerts), [WATCHDOG_ALERT]);
+      assert.equal(alerts[0]?.status, "firing");
+    }
+    assert.ok(!names(told).includes(WATCHDOG_ALERT), names(told).join(" "));
+    const seconds = calls.slice(1).map(({ at }, index) => Math.round((at - (calls[index]?.at ?? 0)) / 1000));
+    assert.ok(
+      seconds.every((gap) => Math.abs(gap - HEARTBEAT_SECONDS) < HEARTBEAT_SECONDS / 3),
+      `seconds between calls: ${seconds.join(" ")}`,
+    );
+    const failing = (await prometheus.alertRules()).filter(({ name, state }) => name === "HeartbeatNotDelivered" && state !== "inactive");
+    assert.deepEqual(failing, []);
+    const handed = await prometheus.query('sum(alertmanager_notifications_total{receiver_name="heartbeat"})');
+    assert.ok((handed[0]?.value ?? 0) >= CALLS - 1, JSON.stringify(handed));
   });
 
   it("B13 what watches has least privilege and stays within its memory, and shows no secret", async () => {

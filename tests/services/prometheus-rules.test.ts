@@ -1,8 +1,9 @@
+import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
-import { alertmanagerContext } from "../../components/local/alertmanager";
+import { alertmanagerContext, HEARTBEAT_RECEIVER, WATCHDOG_ALERT } from "../../components/local/alertmanager";
 import { prometheusContext, type ScrapeTargets } from "../../components/local/prometheus";
 import { serviceImage } from "../support/services/container";
 
@@ -53,8 +54,28 @@ describe("B8 alert rules on Prometheus' own tools", function () {
     });
   }
 
-  it("B8 Alertmanager takes its configuration with and without a webhook", async () => {
-    // The build runs `amtool check-config`.
-    for (const webhook of [true, false]) await serviceImage("alertmanager", alertmanagerContext({ webhook }));
+  for (const settings of [true, false].flatMap((webhook) => [true, false].map((heartbeat) => ({ webhook, heartbeat })))) {
+    const { webhook, heartbeat } = settings;
+    it(`B8 with webhook ${webhook} and heartbeat ${heartbeat} Alertmanager takes its configuration, and only the alert that always fires leads to the heartbeat`, async () => {
+      // The build runs `amtool check-config`.
+      const alertmanager = await serviceImage("alertmanager", alertmanagerContext(settings));
+      const route = async (receiver: string, labels: readonly string[]): Promise<void> =>
+        await tool(alertmanager, [
+          ...["amtool", "config", "routes", "test", "--config.file=/etc/prometheus/alertmanager.yml", `--verify.receivers=${receiver}`],
+          ...labels,
+        ]);
+      await route(heartbeat ? HEARTBEAT_RECEIVER : "nobody", [`alertname=${WATCHDOG_ALERT}`, "severity=none", "service=prometheus"]);
+      for (const labels of [
+        ["alertname=ServiceDown", "severity=critical", "service=redis"],
+        ["alertname=HeartbeatNotDelivered", "severity=warning", "service=alertmanager"],
+      ])
+        await route(webhook ? "webhook" : "nobody", labels);
+      await assert.rejects(route("webhook", [`alertname=${WATCHDOG_ALERT}`]), /did not match/);
+    });
+  }
+
+  it("B8 Alertmanager knows the authorities that sign certificates: an address of https is what people have", async () => {
+    const alertmanager = await serviceImage("alertmanager", alertmanagerContext({ webhook: true, heartbeat: true }));
+    await tool(alertmanager, ["test", "-s", "/etc/ssl/certs/ca-certificates.crt"]);
   });
 });

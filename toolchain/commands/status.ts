@@ -45,7 +45,7 @@ async function run(options: StatusOptions): Promise<void> {
   }
   const stack = await findStack(options.stack);
   if (stack.found === undefined) {
-    const nothing = { phase: null, url: null, containers: [], instances: [], balancer: null, data: null, findings: [] };
+    const nothing = { phase: null, url: null, containers: [], instances: [], balancer: null, data: null, findings: [], heartbeat: null };
     const down: StackStatus = { stack: stack.name, state: "down", ...nothing };
     show(down, options, `Stack ${stack.name} does not exist. Start it with: ${stack.command("up")}`);
     return;

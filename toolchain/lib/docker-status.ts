@@ -57,6 +57,8 @@ export interface StackStatus {
   readonly data: DataPlaneStatus | null;
   /** What is not well, the gravest first, each with the page that helps. */
   readonly findings: readonly Finding[];
+  /** Whether an outside service is called, and so notices when all of this is gone; `null` without monitoring. */
+  readonly heartbeat: boolean | null;
 }
 
 /** Services that run the app's image, and can be asked as it is. */
@@ -87,7 +89,14 @@ export async function stackStatus(
     running.length === 0 ? null : dataPlaneStatus(docker, infos, reports),
   ]);
   const found = findings({ containers, instances, data });
-  return { stack: stack.name, state: overallState(containers, found), ...outputs, containers, instances, balancer, data, findings: found };
+  const state = overallState(containers, found);
+  return { stack: stack.name, state, ...outputs, containers, instances, balancer, data, findings: found, heartbeat: heartbeatOf(infos) };
+}
+
+/** Whether Alertmanager calls an outside service, as it was made; `null` when there is none. */
+export function heartbeatOf(infos: readonly { readonly Labels: Readonly<Record<string, string>> }[]): boolean | null {
+  const alertmanager = infos.find(({ Labels }) => Labels[LABELS.service] === SERVICES.alertmanager);
+  return alertmanager === undefined ? null : alertmanager.Labels[LABELS.heartbeat] !== undefined;
 }
 
 /** `down` when nothing runs, `up` when nothing critical was found. */

@@ -12,6 +12,8 @@ export const LABELS = {
   service: "phased-stack.service",
   /** Name of a member within its service, e.g. `pg-1`; on those that have one. */
   node: "phased-stack.node",
+  /** On an Alertmanager that calls an outside service. */
+  heartbeat: "phased-stack.heartbeat",
 } as const;
 
 /** Which Docker Engine is meant and why, e.g. to name it in a message. */

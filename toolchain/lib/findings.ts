@@ -13,6 +13,7 @@ export const RUNBOOKS = [
   "disk-full",
   "etcd-down",
   "failed-update",
+  "heartbeat-missing",
   "host-overloaded",
   "host-rebooted",
   "jobs-waiting",

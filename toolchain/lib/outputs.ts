@@ -193,6 +193,7 @@ export function plannedStack(stack: string): PlannedStack {
 
 /** Keys that are taken as secrets alone, as in stacks/config/secrets.ts, which loads Pulumi's SDK. */
 export const SECRET_KEYS: readonly string[] = [
+  "alertHeartbeatUrl",
   "alertWebhookUrl",
   "backupS3Key",
   "backupS3KeySecret",

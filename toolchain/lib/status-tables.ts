@@ -14,13 +14,17 @@ export function renderStatus(status: StackStatus): string {
   if (status.data === null) {
     if (status.instances.length > 0) parts.push(workersTable(status.instances));
     if (status.balancer !== null) parts.push(balancerTable(status.balancer));
-    return parts.join("\n\n");
+  } else {
+    // One screen: with everything else that there is, an instance is one line.
+    if (status.instances.length > 0) parts.push(instancesTable(status.instances, status.balancer));
+    parts.push(renderDataPlane(status.data));
   }
-  // One screen: with everything else that there is, an instance is one line.
-  if (status.instances.length > 0) parts.push(instancesTable(status.instances, status.balancer));
-  parts.push(renderDataPlane(status.data));
+  if (status.heartbeat === false) parts.push(colours.yellow(UNNOTICED));
   return parts.join("\n\n");
 }
+
+/** No finding: nothing is wrong now. */
+const UNNOTICED = "Nobody notices when the whole host, Prometheus or Alertmanager is gone: set alertHeartbeatUrl (README, Monitoring).";
 
 /** What is not well, with where to read on. */
 function findingsTable(found: readonly Finding[]): string {

@@ -11,11 +11,21 @@ import {
   ALERTMANAGER_DATA_DIRECTORY,
   ALERTMANAGER_PORT,
   type AlertmanagerSettings,
+  HEARTBEAT_URL_PATH,
   renderAlertmanagerConfig,
   WEBHOOK_URL_PATH,
 } from "./config";
 
-export { ALERTMANAGER_PORT, type AlertmanagerSettings, renderAlertmanagerConfig, WEBHOOK_URL_PATH } from "./config";
+export {
+  ALERTMANAGER_PORT,
+  type AlertmanagerSettings,
+  HEARTBEAT_RECEIVER,
+  HEARTBEAT_SECONDS,
+  HEARTBEAT_URL_PATH,
+  renderAlertmanagerConfig,
+  WATCHDOG_ALERT,
+  WEBHOOK_URL_PATH,
+} from "./config";
 
 const defaults = {
   alias: "alertmanager",
@@ -28,11 +38,20 @@ const defaults = {
   publishAddress: "127.0.0.1",
 } as const;
 
-const WEBHOOK_FILE = path.posix.basename(WEBHOOK_URL_PATH) as "webhook_url";
+/** On a container of Alertmanager that calls an outside service: `npm run status` tells of the others. */
+const HEARTBEAT_LABEL = { label: "phased-stack.heartbeat", value: "true" } as const;
+
+/** Failures by receiver, so that a heartbeat that is not taken is not told as alerts that are lost (`rules/host.yml` of Prometheus). */
+const RECEIVERS_IN_METRICS = "--enable-feature=receiver-name-in-metrics";
 
 export interface AlertmanagerArgs {
   /** Address that alerts are sent to, as JSON by POST, with whatever token is in it. @default none: alerts are shown, nobody is told */
   readonly webhookUrl?: pulumi.Input<string> | undefined;
+  /**
+   * Address of an outside service that is called every {@link HEARTBEAT_SECONDS} seconds, by POST, and tells somebody when it is not.
+   * @default none: nobody notices when the host, Prometheus or Alertmanager is gone
+   */
+  readonly heartbeatUrl?: pulumi.Input<string> | undefined;
   /** Port on 127.0.0.1 of the Docker host: its pages have no login. */
   readonly port: number;
   /** Name of the network to be on. */
@@ -56,7 +75,10 @@ export interface AlertmanagerArgs {
   };
 }
 
-/** Alertmanager: takes alerts from Prometheus, puts together what belongs together, and tells a webhook. Silences are kept in a volume. */
+/**
+ * Alertmanager: takes alerts from Prometheus, puts together what belongs together, and tells a webhook; of the one that always fires it tells an outside
+ * service instead. Silences are kept in a volume.
+ */
 export class Alertmanager extends pulumi.ComponentResource {
   /** Name under which it answers in the network. */
   readonly host: string = defaults.alias;
@@ -64,7 +86,7 @@ export class Alertmanager extends pulumi.ComponentResource {
   /** Address of its pages, on the Docker host only. */
   readonly url: string;
   private readonly image: Image;
-  private readonly secrets: SecretFiles<never, typeof WEBHOOK_FILE> | undefined;
+  private readonly secrets: SecretFiles<never, string> | undefined;
   private readonly volume: docker.Volume;
   private readonly container: docker.Container;
 
@@ -72,7 +94,7 @@ export class Alertmanager extends pulumi.ComponentResource {
     super("phased-stack:local:Alertmanager", name, {}, opts);
     this.url = `http://${defaults.publishAddress}:${args.port}`;
     this.image = this.createImage(name, args);
-    this.secrets = args.webhookUrl === undefined ? undefined : this.createSecrets(name, args.webhookUrl);
+    this.secrets = this.createSecrets(name, args);
     this.volume = new docker.Volume(
       ...transformed(
         args.transform?.volume,
@@ -98,20 +120,25 @@ export class Alertmanager extends pulumi.ComponentResource {
 
   private createImage(name: string, args: AlertmanagerArgs): Image {
     const { contextDirectory, platform, imagesOf } = args;
-    const files = alertmanagerContext({ webhook: args.webhookUrl !== undefined });
+    const files = alertmanagerContext({ webhook: args.webhookUrl !== undefined, heartbeat: args.heartbeatUrl !== undefined });
     const source = { repository: "alertmanager", files, contextDirectory, platform, imagesOf };
     const transform = args.transform?.image === undefined ? {} : { transform: { image: args.transform.image } };
     return new Image(`${name}-image`, { source, ...transform }, { parent: this });
   }
 
-  private createSecrets(name: string, webhookUrl: pulumi.Input<string>): NonNullable<Alertmanager["secrets"]> {
-    const render = (): Record<typeof WEBHOOK_FILE, pulumi.Input<string>> => ({ [WEBHOOK_FILE]: webhookUrl });
-    return new SecretFiles(`${name}-secrets`, { generate: [], render, image: this.image.reference }, { parent: this });
+  private createSecrets(name: string, { webhookUrl, heartbeatUrl }: AlertmanagerArgs): Alertmanager["secrets"] {
+    const addresses = {
+      ...(webhookUrl === undefined ? {} : { [path.posix.basename(WEBHOOK_URL_PATH)]: webhookUrl }),
+      ...(heartbeatUrl === undefined ? {} : { [path.posix.basename(HEARTBEAT_URL_PATH)]: heartbeatUrl }),
+    };
+    if (Object.keys(addresses).length === 0) return undefined;
+    return new SecretFiles(`${name}-secrets`, { generate: [], render: () => addresses, image: this.image.reference }, { parent: this });
   }
 
   private createContainer(name: string, args: AlertmanagerArgs): docker.Container {
     const { memoryMb = defaults.memoryMb, cpus } = args;
     const { secrets } = this;
+    const heartbeat = args.heartbeatUrl !== undefined;
     return new docker.Container(
       ...transformed(
         args.transform?.container,
@@ -121,9 +148,10 @@ export class Alertmanager extends pulumi.ComponentResource {
           labels: [
             ...labels(defaults.alias),
             ...(secrets === undefined ? [] : [{ label: "phased-stack.secrets", value: secrets.revision }]),
+            ...(heartbeat ? [{ ...HEARTBEAT_LABEL }] : []),
           ],
           image: this.image.reference,
-          command: [`--web.external-url=${this.url}`],
+          command: [`--web.external-url=${this.url}`, ...(heartbeat ? [RECEIVERS_IN_METRICS] : [])],
           networksAdvanced: [{ name: args.networkName, aliases: [defaults.alias] }],
           ports: [{ internal: ALERTMANAGER_PORT, external: args.port, ip: defaults.publishAddress }],
           volumes: [

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { parseReport, parseStatistics } from "../../../toolchain/lib/docker-app";
 import {
   cpuShare,
+  heartbeatOf,
   overallState,
   usedMemory,
   type ContainerStatus,
@@ -75,6 +76,7 @@ describe("status of a stack", () => {
     const text = renderStatus({
       ...{ stack: "dev", state: "degraded", phase: "cluster", url: null, containers, instances: [], balancer: null, data: null },
       findings: found,
+      heartbeat: null,
     });
     assert.match(text, /✗ +dev-app-1 is unhealthy +docs\/runbooks\/app-instance-down\.md/);
     assert.match(text, /✗ +dev-app-1 does not answer: no answer/);
@@ -96,6 +98,7 @@ describe("status of a stack", () => {
       balancer: [{ name: "app1", state: "UP", sessions: 2 }],
       data: null,
       findings: [],
+      heartbeat: null,
     };
     const text = renderStatus(status);
     assert.match(text, /^stack dev {2}up {2}phase cluster {2}http:\/\/127\.0\.0\.1:3001\n/);
@@ -103,6 +106,17 @@ describe("status of a stack", () => {
     assert.match(text, /dev-app-1 +2 of 2 +21 +ready +73 MB +41 % +65 s +0/);
     assert.match(text, /event loop busy 25 %, p99 3 ms late/);
     assert.match(text, /app1 +UP +2/);
+    assert.doesNotMatch(text, /Nobody notices/, "there is no monitoring that could be gone");
+    assert.doesNotMatch(renderStatus({ ...status, heartbeat: true }), /Nobody notices/);
+    assert.match(renderStatus({ ...status, heartbeat: false }), /\n\nNobody notices when the whole host, .* set alertHeartbeatUrl/);
+  });
+
+  it("B8 says whether anybody would notice that all is gone, which makes nothing unwell", () => {
+    const alertmanager = { "phased-stack.service": "alertmanager" };
+    const infos = (...all: Record<string, string>[]): { Labels: Record<string, string> }[] => all.map((Labels) => ({ Labels }));
+    assert.equal(heartbeatOf(infos({ "phased-stack.service": "app" })), null);
+    assert.equal(heartbeatOf(infos({ "phased-stack.service": "app" }, alertmanager)), false);
+    assert.equal(heartbeatOf(infos({ ...alertmanager, "phased-stack.heartbeat": "true" })), true);
   });
 
   it("an instance whose primary process does not answer is told from one that answers nonsense", () => {

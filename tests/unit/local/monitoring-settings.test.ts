@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parse } from "yaml";
-import { renderAlertmanagerConfig } from "../../../components/local/alertmanager";
+import { HEARTBEAT_SECONDS, renderAlertmanagerConfig } from "../../../components/local/alertmanager";
 import {
   EXPORTER_PORTS,
   type Exporter,
@@ -52,21 +52,51 @@ describe("A13 settings of the exporters", () => {
 });
 
 describe("B8 configuration of Alertmanager", () => {
+  interface Route {
+    readonly receiver: string;
+    readonly matchers: readonly string[];
+    readonly group_wait?: string;
+    readonly group_interval?: string;
+    readonly repeat_interval?: string;
+    readonly continue?: boolean;
+  }
   interface Config {
-    readonly route: { readonly receiver: string; readonly group_by: readonly string[] };
+    readonly route: { readonly receiver: string; readonly group_by: readonly string[]; readonly routes: readonly Route[] };
     readonly receivers: readonly { readonly name: string; readonly webhook_configs?: readonly object[] }[];
   }
-  const config = (webhook: boolean): Config => parse(renderAlertmanagerConfig({ webhook })) as Config;
+  const config = (webhook: boolean, heartbeat: boolean): Config => parse(renderAlertmanagerConfig({ webhook, heartbeat })) as Config;
+  const WEBHOOK = { name: "webhook", webhook_configs: [{ url_file: "/run/secrets/webhook_url", send_resolved: true }] };
+  const HEARTBEAT = {
+    name: "heartbeat",
+    webhook_configs: [{ url_file: "/run/secrets/heartbeat_url", send_resolved: false, timeout: "10s" }],
+  };
+  const NOBODY = { name: "nobody" };
 
-  it("tells the webhook, whose address is a file, also when an alert is over", () => {
-    const { route, receivers } = config(true);
-    assert.deepEqual(receivers, [
-      { name: route.receiver, webhook_configs: [{ url_file: "/run/secrets/webhook_url", send_resolved: true }] },
-    ]);
+  it("tells the webhook, whose address is a file, also when an alert is over; without one nobody is told", () => {
+    for (const heartbeat of [true, false]) {
+      assert.equal(config(true, heartbeat).route.receiver, "webhook");
+      assert.equal(config(false, heartbeat).route.receiver, "nobody");
+    }
+    assert.deepEqual(config(true, true).receivers, [WEBHOOK, HEARTBEAT]);
+    assert.deepEqual(config(true, false).receivers, [WEBHOOK, NOBODY]);
+    assert.deepEqual(config(false, true).receivers, [HEARTBEAT, NOBODY]);
+    assert.deepEqual(config(false, false).receivers, [NOBODY]);
   });
 
-  it("without one nobody is told", () => {
-    const { route, receivers } = config(false);
-    assert.deepEqual(receivers, [{ name: route.receiver }]);
+  it("the alert that always fires goes to the heartbeat or to nobody, and never on to people", () => {
+    for (const webhook of [true, false]) {
+      const [route, ...others] = config(webhook, true).route.routes;
+      assert.deepEqual([route?.matchers, route?.receiver, route?.continue, others], [["alertname = Watchdog"], "heartbeat", undefined, []]);
+      assert.deepEqual(config(webhook, false).route.routes, [{ matchers: ["alertname = Watchdog"], receiver: "nobody" }]);
+    }
+  });
+
+  it("calls the heartbeat each minute: what is repeated only after as long would be left out every second time", () => {
+    const seconds = (text = ""): number => Number(/^(\d+)s$/.exec(text)?.[1]);
+    const [route] = config(true, true).route.routes;
+    assert.equal(seconds(route?.group_wait), 0);
+    assert.equal(seconds(route?.group_interval), HEARTBEAT_SECONDS);
+    const repeat = seconds(route?.repeat_interval);
+    assert.ok(repeat > 0 && repeat < HEARTBEAT_SECONDS, `${repeat} s`);
   });
 });

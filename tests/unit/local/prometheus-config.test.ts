@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
+import { HEARTBEAT_RECEIVER, WATCHDOG_ALERT } from "../../../components/local/alertmanager";
 import {
   prometheusContext,
   renderExpectedRules,
@@ -9,6 +10,7 @@ import {
   ruleFiles,
   type ScrapeTargets,
 } from "../../../components/local/prometheus";
+import { alertsOutcome } from "../../../toolchain/verify/checks/monitoring";
 
 const ROOT = path.resolve(__dirname, "../../..");
 const RULES = path.join(ROOT, "components/local/prometheus/rules");
@@ -128,9 +130,32 @@ describe("B8 alert rules", () => {
   it("each says how grave it is, what it is, and names a page that exists", () => {
     assert.ok(alerts.length > 30, `${alerts.length} alerts`);
     for (const { alert, labels, annotations, file } of alerts) {
-      assert.ok(["critical", "warning"].includes(labels["severity"] ?? ""), `${alert} in ${file}`);
+      const severities = alert === WATCHDOG_ALERT ? ["none"] : ["critical", "warning"];
+      assert.ok(severities.includes(labels["severity"] ?? ""), `${alert} in ${file}`);
       for (const part of ["summary", "description", "runbook"]) assert.ok(annotations[part], `${alert} in ${file} has no ${part}`);
       assert.ok(existsSync(path.join(ROOT, annotations["runbook"] ?? "")), `${alert} in ${file}: ${annotations["runbook"]}`);
+    }
+  });
+
+  it("one always fires, in every phase, and is the one that Alertmanager calls the heartbeat of", () => {
+    const always = alerts.filter(({ alert }) => alert === WATCHDOG_ALERT);
+    assert.deepEqual(
+      always.map(({ expr, file }) => [expr, ruleFiles(cluster).includes(file), ruleFiles(database).includes(file)]),
+      [["vector(1)", true, true]],
+    );
+    const rules = always.map(({ alert: name, labels, annotations }) => ({
+      ...{ name, health: "ok", lastError: "", labels },
+      alerts: [{ state: "firing", annotations }],
+    }));
+    assert.equal(alertsOutcome(rules).verdict, "pass", "verify takes it for something that is wrong");
+  });
+
+  it("a heartbeat that is not taken is told from alerts that are lost, by the name of its receiver", () => {
+    const delivery = alerts.filter(({ alert }) => alert.endsWith("NotDelivered")).map(({ alert, expr }) => [alert, expr] as const);
+    assert.deepEqual(delivery.map(([alert]) => alert).sort(), ["AlertsNotDelivered", "HeartbeatNotDelivered"]);
+    for (const [alert, expr] of delivery) {
+      const sign = alert === "HeartbeatNotDelivered" ? "=" : "!=";
+      assert.ok(expr.includes(`notifications_failed_total{receiver_name${sign}"${HEARTBEAT_RECEIVER}"}`), expr);
     }
   });
 

@@ -316,19 +316,33 @@ describe("stack configuration", () => {
     assert.equal(load({ port: "9090" }).port, 9090);
   });
 
-  it("B8 the webhook's address is taken as a secret only, is an address, and is told by no message", () => {
-    const address = "https://alerts.example.com/hooks/canary";
-    const key = "phased-stack:alertWebhookUrl";
-    assert.equal(loadConfig(source({ alertWebhookUrl: address }, "dev", [key])).phase, "cluster");
-    for (const [value, secrets] of [
-      [address, []],
-      ["canary", [key]],
-      ["ftp://canary/", [key]],
-    ] as const) {
-      const message = messageOf({ alertWebhookUrl: value }, secrets);
-      assert.match(message, /alertWebhookUrl is .*; allowed: .* Fix: pulumi config set --secret alertWebhookUrl /);
-      assert.ok(!message.includes("canary"), message);
-    }
+  for (const name of ["alertWebhookUrl", "alertHeartbeatUrl"]) {
+    it(`B8 ${name} is taken as a secret only, is an address, and is told by no message`, () => {
+      const address = "https://alerts.example.com/hooks/canary";
+      const key = `phased-stack:${name}`;
+      assert.equal(loadConfig(source({ [name]: address }, "dev", [key])).phase, "cluster");
+      for (const [value, secrets] of [
+        [address, []],
+        ["canary", [key]],
+        ["ftp://canary/", [key]],
+      ] as const) {
+        const message = messageOf({ [name]: value }, secrets);
+        assert.match(message, new RegExp(`${name} is .*; allowed: .* Fix: pulumi config set --secret ${name} `));
+        assert.ok(!message.includes("canary"), message);
+      }
+    });
+  }
+
+  it("B8 the heartbeat never goes to those who are told of alerts", () => {
+    const keys = ["alertWebhookUrl", "alertHeartbeatUrl"].map((name) => `phased-stack:${name}`);
+    const alertWebhookUrl = "https://alerts.example.com/hooks/canary";
+    const message = messageOf({ alertWebhookUrl, alertHeartbeatUrl: `${alertWebhookUrl} ` }, keys);
+    assert.match(
+      message,
+      /alertHeartbeatUrl is the address of alertWebhookUrl; allowed: another, .* Fix: pulumi config set --secret alertH/,
+    );
+    assert.ok(!message.includes("canary"), message);
+    loadConfig(source({ alertWebhookUrl, alertHeartbeatUrl: "https://heartbeats.example.com/canary" }, "dev", keys));
   });
 
   it("refuses a burst where the limit is off", () => {

@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { mock } from "node:test";
+import { isDeepStrictEqual } from "node:util";
+import * as pulumi from "@pulumi/pulumi";
+import { LABELS } from "../../../toolchain/lib/docker";
 import { OUTPUT_KEYS } from "../../support/output-keys";
 import { canary, isMarkedSecret, type Recorder, type Registered, valueOf } from "../../support/pulumi-mocks";
 import { programRig, type ProgramRig } from "./support";
@@ -465,18 +469,78 @@ describe("phase database", function () {
     }
   });
 
-  it("B8 the webhook's address is a file that Alertmanager alone sees, and is in plain nowhere", async () => {
-    const address = "https://alerts.example.com/hooks/canary-of-the-webhook";
-    process.env["PULUMI_CONFIG_SECRET_KEYS"] = JSON.stringify(["phased-stack:alertWebhookUrl"]);
-    const { recorder } = await run({ monitoring: "true", alertWebhookUrl: address }).finally(() => {
+  /** With monitoring and addresses, as secrets. */
+  const withAddresses = (given: Readonly<Record<string, string>>): ReturnType<typeof run> => {
+    process.env["PULUMI_CONFIG_SECRET_KEYS"] = JSON.stringify(Object.keys(given).map((key) => `phased-stack:${key}`));
+    return run({ monitoring: "true", ...given }).finally(() => {
       delete process.env["PULUMI_CONFIG_SECRET_KEYS"];
     });
-    const uploads = recorder.get("alertmanager-secrets-writer").inputs["uploads"] as { file: string; content: string }[];
+  };
+
+  it("B8 the addresses of webhook and heartbeat are files that Alertmanager alone sees, and are in plain nowhere", async () => {
+    const webhook = "https://alerts.example.com/hooks/canary-of-the-webhook";
+    const heartbeat = "https://heartbeats.example.com/canary-of-the-heartbeat";
+    for (const [given, files] of [
+      [{ alertWebhookUrl: webhook }, [["/run/secrets/webhook_url", webhook]]],
+      [{ alertHeartbeatUrl: heartbeat }, [["/run/secrets/heartbeat_url", heartbeat]]],
+      [
+        { alertWebhookUrl: webhook, alertHeartbeatUrl: heartbeat },
+        [
+          ["/run/secrets/heartbeat_url", heartbeat],
+          ["/run/secrets/webhook_url", webhook],
+        ],
+      ],
+    ] as const) {
+      const { recorder } = await withAddresses(given);
+      const uploads = recorder.get("alertmanager-secrets-writer").inputs["uploads"] as { file: string; content: string }[];
+      assert.deepEqual(
+        uploads.map(({ file, content }) => [file, content]),
+        files,
+      );
+      const names = recorder.names().filter((name) => name.startsWith("alertmanager-secrets"));
+      assert.deepEqual(names.sort(), ["alertmanager-secrets", "alertmanager-secrets-volume", "alertmanager-secrets-writer"]);
+      for (const resource of recorder.resources)
+        for (const address of Object.values(given)) assert.ok(!resource.plain.includes(address), resource.name);
+    }
+  });
+
+  it("B8 a preview says that nobody would notice, unless there is a heartbeat; without monitoring there is nothing to say", async () => {
+    const info = mock.method(pulumi.log, "info", () => Promise.resolve());
+    try {
+      const said = (): boolean => {
+        const lines = info.mock.calls.map(({ arguments: [line] }) => line);
+        info.mock.resetCalls();
+        return lines.some(
+          (line = "") => line.startsWith("nobody notices when the whole host") && line.includes("set --secret alertHeartbeatUrl "),
+        );
+      };
+      await run({ monitoring: "true" });
+      assert.equal(said(), true);
+      await withAddresses({ alertHeartbeatUrl: "https://heartbeats.example.com/TOKEN" });
+      assert.equal(said(), false);
+      await run({});
+      assert.equal(said(), false);
+    } finally {
+      info.mock.restore();
+    }
+  });
+
+  it("B8 a heartbeat changes no resource but Alertmanager's; without one its container is what it was", async () => {
+    const webhook = { alertWebhookUrl: "https://alerts.example.com/hooks/TOKEN" };
+    const { recorder: without } = await withAddresses(webhook);
+    const { recorder } = await withAddresses({ ...webhook, alertHeartbeatUrl: "https://heartbeats.example.com/TOKEN" });
+    assert.deepEqual(recorder.names().sort(), without.names().sort());
+    const changed = without.resources.filter(({ name, inputs }) => !isDeepStrictEqual(recorder.get(name).inputs, inputs));
     assert.deepEqual(
-      uploads.map(({ file, content }) => [file, content]),
-      [["/run/secrets/webhook_url", address]],
+      changed.map(({ name }) => name).filter((name) => !name.startsWith("alertmanager-")),
+      [],
     );
-    for (const resource of recorder.resources) assert.ok(!resource.plain.includes(address), resource.name);
+    const container = (from: Recorder): { command: string[]; labels: { label: string }[] } =>
+      from.get("alertmanager-container").inputs as { command: string[]; labels: { label: string }[] };
+    const labelled = (from: Recorder): boolean => container(from).labels.some(({ label }) => label === LABELS.heartbeat);
+    assert.deepEqual([container(without).command, labelled(without)], [["--web.external-url=http://127.0.0.1:9093"], false]);
+    // By that the rules tell what was not handed over to whom, and status that there is one.
+    assert.deepEqual([container(recorder).command.slice(1), labelled(recorder)], [["--enable-feature=receiver-name-in-metrics"], true]);
   });
 
   it("registers nothing when the plan does not fit", async () => {
