@@ -96,8 +96,8 @@ export function postgresConnections(pgbouncers: readonly PgbouncerSettings[]): n
 /**
  * `pgbouncer.ini` (manual of 1.24). What differs from its defaults, and why:
  * transaction mode, for many clients on few connections; prepared statements are known to it, so that drivers may use them;
- * `server_login_retry 0.25`, because by default it refuses everybody for 15 s after one failed login, and a failover takes less: with 1 s up
- * to a second was added to every one, with four attempts a second a quarter;
+ * `server_login_retry 0.1`, because by default it refuses everybody for 15 s after one failed login, and a failover takes less: with 1 s up
+ * to a second was added to every one; with 0.25 s a restart of the proxy took 2.02 s (longest of ten 2.77), with 0.1 s 1.72 s (1.97);
  * `query_wait_timeout 25`: a client waits through a failover instead of being refused; dead servers are noticed in seconds.
  *
  * @throws RangeError for a setting that the file could not hold.
@@ -145,7 +145,7 @@ export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
     max_db_connections: poolSize + reservePoolSize,
     reserve_pool_timeout: 2,
     max_prepared_statements: 200,
-    server_login_retry: 0.25,
+    server_login_retry: 0.1,
     server_connect_timeout: 2,
     server_lifetime: 600,
     server_idle_timeout: 60,

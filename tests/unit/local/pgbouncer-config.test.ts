@@ -52,7 +52,7 @@ describe("A8 pgbouncer.ini", () => {
       auth_type: "scram-sha-256",
       default_pool_size: "20",
       max_prepared_statements: "200",
-      server_login_retry: "0.25",
+      server_login_retry: "0.1",
       server_connect_timeout: "2",
       server_lifetime: "600",
       query_wait_timeout: "25",
