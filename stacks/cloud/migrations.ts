@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { passwordVariable } from "../../app/src/db/shards/password-variable";
 import { Migrations, type MigrationsArgs } from "../../components/aws/migrations";
 import { taskLogGroup, TaskRoles } from "../../components/aws/service";
 import {
@@ -88,11 +89,6 @@ export function migrationSecrets({ database, shards = [], redisLimits }: AppPart
     DATABASE_APP_PASSWORD: keyOf(database.secretArns.user, "password"),
     REDIS_LIMITS_URL: redisLimits.urlSecretArn,
   };
-}
-
-/** The variable by which the app is told the password of one of several databases (`app/src/db/shards/passwords.ts`). */
-function passwordVariable(shard: string): string {
-  return `DATABASE_SHARD_${shard.toUpperCase()}_PASSWORD`;
 }
 
 /** The secrets it reads. */

@@ -51,12 +51,3 @@ describe("F1 the container that carries the rows to another phase", () => {
     assert.ok(operationTimeout(CONTAINER, 0)! < Number(limit), "20 minutes, otherwise");
   });
 });
-
-describe("docker stand-in: how long an operation may take", () => {
-  it("what the resource says, else 20 minutes as Terraform's SDK, and image builds as long as they like", () => {
-    assert.equal(operationTimeout(CONTAINER, 90), 90);
-    assert.equal(operationTimeout(CONTAINER, 0), 1200);
-    assert.equal(operationTimeout("docker:index/image:Image", 0), undefined);
-    assert.equal(operationTimeout("docker:index/image:Image", 30), 30);
-  });
-});

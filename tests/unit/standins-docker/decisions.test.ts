@@ -9,6 +9,7 @@ import { durationText, nanoseconds } from "../../../toolchain/standins/docker/co
 import { ignoreMatcher, parseIgnore } from "../../../toolchain/standins/docker/image/ignore";
 import { diffImage } from "../../../toolchain/standins/docker/image/check";
 import { containerSchema } from "../../../toolchain/standins/docker/schema/container";
+import { operationTimeout } from "../../../toolchain/standins/docker/resource";
 import { decide } from "../../../toolchain/standins/docker/schema/diff";
 import { networkSchema } from "../../../toolchain/standins/docker/schema/resources";
 import { UNKNOWN, type Properties } from "../../../toolchain/standins/shared/values";
@@ -179,5 +180,14 @@ describe("docker stand-in: settings", () => {
       "dial-stdio",
     ];
     assert.deepEqual(sshArguments("ssh://me@example.com:2222", ["-i", "key"]), expected);
+  });
+});
+
+describe("docker stand-in: how long an operation may take", () => {
+  it("what the resource says, else 20 minutes as Terraform's SDK, and image builds as long as they like", () => {
+    assert.equal(operationTimeout("docker:index/container:Container", 90), 90);
+    assert.equal(operationTimeout("docker:index/container:Container", 0), 1200);
+    assert.equal(operationTimeout("docker:index/image:Image", 0), undefined);
+    assert.equal(operationTimeout("docker:index/image:Image", 30), 30);
   });
 });

@@ -1,4 +1,5 @@
 import { parts } from "./environment";
+import { passwordVariable } from "./password-variable";
 
 /** What {@link shardPasswords} goes by. */
 interface Named {
@@ -7,11 +8,6 @@ interface Named {
 }
 
 const VARIABLE = /^(DATABASE_SHARD_[A-Z0-9_]+_PASSWORD)(_FILE)?$/;
-
-/** The variable with the password of one of several databases: `DATABASE_SHARD_S2_PASSWORD` for `s2`. */
-export function passwordVariable(shard: string): string {
-  return `DATABASE_SHARD_${shard.toUpperCase().replaceAll("-", "_")}_PASSWORD`;
-}
 
 /**
  * Passwords of databases that have another one than DATABASE_PASSWORD, by their names: that of the tables' owner is one for each server where the cloud
