@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { execIn, LABELS } from "../lib/docker";
 import { containerName, type StackOnDocker, stackContainers } from "../lib/docker-app";
-import { isMeantToRun } from "../lib/docker-status";
+import { isServing } from "../lib/docker-status";
 import { UserError } from "../lib/errors";
 import type { Repairs } from "./repairs";
 
@@ -163,5 +163,5 @@ export class Targets {
 }
 
 function isTarget(info: Docker.ContainerInfo): boolean {
-  return isMeantToRun(info) && info.Labels[LABELS.service] !== PROBE_SERVICE;
+  return isServing(info) && info.Labels[LABELS.service] !== PROBE_SERVICE;
 }

@@ -4,7 +4,7 @@ import { renewInstance } from "../lib/app-restart";
 import { announcement, restartContainer } from "../lib/container-restart";
 import { LABELS, reachableDocker } from "../lib/docker";
 import { SERVICES, appReport, containerName, stackContainers } from "../lib/docker-app";
-import { isMeantToRun } from "../lib/docker-status";
+import { isServing } from "../lib/docker-status";
 import { UserError } from "../lib/errors";
 import { stopIfInterrupted } from "../lib/interrupt";
 import { restartKafka } from "../lib/kafka-restart";
@@ -45,7 +45,7 @@ Examples:
 async function run(service: string, options: RestartOptions): Promise<void> {
   const stack = await openStack(options.stack);
   const docker = await reachableDocker(stack.dockerHost);
-  const all = (await stackContainers(docker, await stack.onDocker())).filter(isMeantToRun);
+  const all = (await stackContainers(docker, await stack.onDocker())).filter(isServing);
   if (all.length === 0) throw new UserError(`stack ${stack.name} is down: there is nothing to restart`, stack.command("up"));
   const containers = all.filter((info) => info.Labels[LABELS.service] === service);
   if (containers.length === 0) {

@@ -4,7 +4,7 @@ import { prepareMachine } from "../machine";
 import { InterruptedError, UserError } from "../lib/errors";
 import { dockerEndpoint, lastLogLines, reachableDocker } from "../lib/docker";
 import { containerName, stackContainers } from "../lib/docker-app";
-import { isMeantToRun } from "../lib/docker-status";
+import { isMeantToRun, isServing } from "../lib/docker-status";
 import { portContainer, portHolder, publishes } from "../lib/docker-ports";
 import { formatDuration } from "../lib/exec";
 import { DEFAULT_STACK, openStack, plannedStack, setConfig, textOutput, type OpenStack } from "../lib/outputs";
@@ -147,7 +147,7 @@ async function recover(docker: Docker, stack: OpenStack, exported: ExportedStack
 async function isBroken(docker: Docker, stack: OpenStack, exported: ExportedStack): Promise<boolean> {
   const infos = await stackContainers(docker, stackOnDocker(stack.name, exported));
   const stopped = infos
-    .filter(isMeantToRun)
+    .filter(isServing)
     .filter((info) => info.State !== "running")
     .map((info) => `${containerName(info)} is ${info.State}`);
   const failed = failedResources(exported).map((name) => `${name} did not come up the last time`);

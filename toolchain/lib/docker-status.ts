@@ -1,5 +1,6 @@
 import type Docker from "dockerode";
 import {
+  FINISHED_SERVICES,
   SERVICES,
   appReport,
   balancedServers,
@@ -69,13 +70,23 @@ export function isMeantToRun(info: { readonly Labels: Readonly<Record<string, st
   return info.Labels[LABELS.service] !== "secrets-writer";
 }
 
+/** Containers that serve: neither carriers of files, nor those that did their one thing and stay as its record, in whatever state. */
+export function isServing(info: { readonly Labels: Readonly<Record<string, string>> }): boolean {
+  return isMeantToRun(info) && !FINISHED_SERVICES.includes(info.Labels[LABELS.service] ?? "");
+}
+
+/** Containers `status` shows: all that serve, also where they do not run, and those that are at their one thing now. */
+export function isListed(info: { readonly Labels: Readonly<Record<string, string>>; readonly State: string }): boolean {
+  return isServing(info) || (isMeantToRun(info) && info.State === "running");
+}
+
 /** Looks at every container of a stack. Takes about two seconds: Docker's CPU figure is the difference of two samples. */
 export async function stackStatus(
   docker: Docker,
   stack: StackOnDocker,
   outputs: { readonly phase: string | null; readonly url: string | null },
 ): Promise<StackStatus> {
-  const infos = (await stackContainers(docker, stack)).filter(isMeantToRun);
+  const infos = (await stackContainers(docker, stack)).filter(isListed);
   const running = infos.filter((info) => info.State === "running");
   const apps = running.filter((info) => APP_SERVICES.includes(info.Labels[LABELS.service] ?? ""));
   const balancerInfo = running.find((info) => info.Labels[LABELS.service] === SERVICES.loadBalancer);

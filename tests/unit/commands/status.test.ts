@@ -3,6 +3,9 @@ import { parseReport, parseStatistics } from "../../../toolchain/lib/docker-app"
 import {
   cpuShare,
   heartbeatOf,
+  isListed,
+  isMeantToRun,
+  isServing,
   overallState,
   usedMemory,
   type ContainerStatus,
@@ -56,6 +59,27 @@ const CONTAINER: ContainerStatus = {
 describe("status of a stack", () => {
   const report = parseReport(reportLine(CLUSTER));
   const instance: InstanceStatus = { service: "app", name: "dev-app-1", report, problem: null };
+  const info = (service: string, State = "exited"): { Labels: Record<string, string>; State: string } => ({
+    Labels: { "phased-stack.service": service },
+    State,
+  });
+
+  it("tells what serves from what carries files and what did its one thing: a host that was rebooted leaves that ended", () => {
+    assert.deepEqual(
+      ["app", "postgres", "secrets-writer", "data-move"].map((service) => isServing(info(service))),
+      [true, true, false, false],
+    );
+    assert.deepEqual(
+      ["app", "secrets-writer", "data-move-back"].map((service) => isMeantToRun(info(service))),
+      [true, false, true],
+    );
+    assert.deepEqual(
+      ["app", "secrets-writer", "data-move"].map((service) => isListed(info(service))),
+      [true, false, false],
+    );
+    assert.equal(isListed(info("data-move", "running")), true);
+  });
+
   const stateOf = (containers: readonly ContainerStatus[], instances: readonly InstanceStatus[]): string =>
     overallState(containers, findings({ containers, instances, data: null }));
 
