@@ -56,8 +56,12 @@ export function conflicts(rounds: readonly PrimaryRound[]): Conflict[] {
   });
 }
 
-/** A node that is on the network again looks into etcd at once; Patroni's own pause between two looks is 2 s, and a busy host adds to it. */
-const NOTICE_MS = 3000;
+/**
+ * A node that is on the network again has looked into etcd after Patroni's pause between two looks (`loop_wait`, 2 s). One that was just
+ * about to step down without it says so only when its walsenders have given their standbys up (`wal_sender_timeout`, 5 s): until then
+ * Postgres is shutting down, and refuses everybody.
+ */
+const NOTICE_MS = 7000;
 
 /**
  * Conflicts that are none of the cluster's: a node that came back at `returnedAt` called itself primary until it had looked into etcd.

@@ -53,7 +53,7 @@ describe("A7 chaos: what is measured", () => {
   });
 
   it("a former primary that is back is told apart from two primaries, for as long as it takes to look into etcd", () => {
-    const [before, back, still, late] = [900, 1010, 1060, 4100].map((at) => ({ at, nodes: ["pg-1", "pg-2"] }));
+    const [before, back, still, late] = [900, 1010, 1060, 8100].map((at) => ({ at, nodes: ["pg-1", "pg-2"] }));
     assert.ok(before !== undefined && back !== undefined && still !== undefined && late !== undefined);
     assert.deepEqual(withoutReturned([before, back, still, late], 1000), { conflicts: [before, late], returnedMs: 50 });
     assert.deepEqual(withoutReturned([], 1000), { conflicts: [], returnedMs: 0 });
