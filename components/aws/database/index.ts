@@ -175,6 +175,7 @@ export class Database extends pulumi.ComponentResource {
         name,
         {
           ...serverArgs(args, shared),
+          kmsKeyId: args.kmsKeyArn,
           identifier,
           engine: "postgres",
           engineVersion: args.engineVersion ?? ENGINE_VERSION,
