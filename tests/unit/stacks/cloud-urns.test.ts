@@ -33,6 +33,9 @@ const STATEFUL: Readonly<Record<string, readonly string[]>> = {
 /** There are nine, and everything is in them: they must not be replaced, but are not written down one by one below. */
 const NOT_FROZEN = "aws:ec2/subnet:Subnet";
 
+/** Words of pushes: another version has another one. */
+const OF_PUSHES = /app-image-push$/;
+
 /** A URN is an identity: changing one here replaces the resource, and with it the data, on users' stacks. */
 const FROZEN = [
   "Cache$aws:elasticache/replicationGroup:ReplicationGroup::redis-cache-group",
@@ -104,7 +107,7 @@ function urnOf(rest: string): string {
 
 async function stateful(changes: Changes): Promise<Registered[]> {
   const { recorder } = await cloudRun("prod", changes);
-  return recorder.resources.filter(({ type }) => type in STATEFUL);
+  return recorder.resources.filter(({ type, name }) => type in STATEFUL && !OF_PUSHES.test(name));
 }
 
 async function frozen(changes: Changes): Promise<string[]> {

@@ -163,7 +163,7 @@ describe("phase cloud", function () {
   it("builds and pushes the app where no image is given", async () => {
     const { recorder } = await cloudRun("prod", { image: undefined });
     const { inputs } = recorder.get("app-image-build");
-    assert.match(String(inputs["imageName"]), /^123456789012\.dkr\.ecr\.eu-central-1\.amazonaws\.com\/registry-app:[0-9a-f]{16}$/);
+    assert.match(String(inputs["imageName"]), /^123456789012\.dkr\.ecr\.eu-central-1\.amazonaws\.com\/registry-app:[0-9a-f]{16}-1a2b3c4d$/);
     const anew = (await cloudRun("prod", { image: undefined, imagesOf: "2026-11" })).recorder.get("app-image-build").inputs;
     assert.notEqual(anew["imageName"], inputs["imageName"], "B15");
     assert.equal(recorder.ofType("aws:ecr/repository:Repository").length, 1);
