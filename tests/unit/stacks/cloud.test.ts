@@ -4,7 +4,7 @@ import { missingPageLibraries } from "../../../app/src/http/page-libraries";
 import { StaticFiles } from "../../../app/src/http/static-files";
 import { zoneNames } from "../../../stacks/cloud/target";
 import { assertWellMade } from "../components/aws/support";
-import { cloudRun, freshCloudRun } from "../../support/cloud-program";
+import { cloudRun, freshCloudRun, TWO_REGIONS } from "../../support/cloud-program";
 import { OUTPUT_KEYS } from "../../support/output-keys";
 import { type Recorder, type Registered, valueOf } from "../../support/pulumi-mocks";
 
@@ -88,6 +88,22 @@ describe("phase cloud", function () {
       disposable.resources.filter(({ protect }) => protect).map(({ name }) => name),
       [],
     );
+  });
+
+  it("leaves the registry of the images it built when one's own is set, and lets tasks go back to them", async () => {
+    for (const changes of [{}, TWO_REGIONS]) {
+      const { recorder } = await cloudRun("prod", changes);
+      const repositories = recorder.ofType("aws:ecr/repository:Repository").map(({ name }) => name);
+      assert.deepEqual(repositories, "secondRegion" in changes ? ["registry-app", "second-registry-app"] : ["registry-app"]);
+      const { Statement } = JSON.parse(String(recorder.get("app-roles-execution-policy").inputs["policy"])) as {
+        Statement: { Sid: string; Resource: string[] }[];
+      };
+      const pulled = Statement.find(({ Sid }) => Sid === "PullImages")?.Resource ?? [];
+      assert.deepEqual(
+        pulled.map((arn) => arn.split("/").at(-1)),
+        ["registry-app-1a2b3c4", "app"],
+      );
+    }
   });
 
   it("dev: one of everything, without a domain or a login for anybody to set up", async () => {
