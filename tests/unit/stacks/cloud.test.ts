@@ -4,7 +4,7 @@ import { missingPageLibraries } from "../../../app/src/http/page-libraries";
 import { StaticFiles } from "../../../app/src/http/static-files";
 import { zoneNames } from "../../../stacks/cloud/target";
 import { assertWellMade } from "../components/aws/support";
-import { cloudRun, freshCloudRun, TWO_REGIONS } from "../../support/cloud-program";
+import { type Changes, cloudRun, EKS, freshCloudRun, TWO_REGIONS } from "../../support/cloud-program";
 import { OUTPUT_KEYS } from "../../support/output-keys";
 import { type Recorder, type Registered, valueOf } from "../../support/pulumi-mocks";
 
@@ -88,6 +88,32 @@ describe("phase cloud", function () {
       disposable.resources.filter(({ protect }) => protect).map(({ name }) => name),
       [],
     );
+  });
+
+  it("is deleted with what is in it only without protection, in both profiles and regions", async () => {
+    const refused = async (stack: "dev" | "prod", changes: Changes): Promise<boolean[]> => {
+      const { recorder } = await cloudRun(stack, { image: undefined, ...changes });
+      const forced = [
+        ...recorder.ofType("aws:s3/bucket:Bucket").map(({ inputs }) => inputs["forceDestroy"]),
+        ...recorder.ofType("aws:ecr/repository:Repository").map(({ inputs }) => inputs["forceDelete"]),
+      ];
+      const kept = [
+        ...["aws:rds/instance:Instance", "aws:eks/cluster:Cluster"].flatMap((type) =>
+          recorder.ofType(type).map(({ inputs }) => inputs["deletionProtection"]),
+        ),
+        ...recorder.ofType("aws:lb/loadBalancer:LoadBalancer").map(({ inputs }) => inputs["enableDeletionProtection"]),
+        ...recorder.resources.map(({ protect }) => protect).filter((protect) => protect),
+      ];
+      assert.ok(forced.length >= 4, String(forced.length));
+      return [...new Set([...forced.map((force) => force !== true), ...kept.map((keep) => keep === true)])];
+    };
+    const both = { ...TWO_REGIONS, secondImage: undefined };
+    for (const changes of [{}, EKS, both]) {
+      assert.deepEqual(await refused("prod", changes), [true]);
+      assert.deepEqual(await refused("prod", { ...changes, protect: "false" }), [false]);
+    }
+    assert.deepEqual(await refused("dev", {}), [false]);
+    assert.deepEqual(await refused("dev", { protect: "true" }), [true]);
   });
 
   it("leaves the registry of the images it built when one's own is set, and lets tasks go back to them", async () => {
