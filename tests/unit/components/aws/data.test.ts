@@ -143,6 +143,12 @@ describe("A14 components with data", () => {
       assert.match(await valueOf(followed.secretArns.owner), /:secret:database-owner-kept-secret$/);
     });
 
+    it("calls its owner by a name that RDS takes: it refuses words of Postgres, admin and maybe owner among them", async () => {
+      const { owner } = await make();
+      assert.equal(owner, "app_owner");
+      assert.equal(recorder.get("database-primary").inputs["username"], owner);
+    });
+
     it("forces TLS and has a parameter group of its own for each major version", async () => {
       await make();
       const { inputs } = recorder.get("database-postgres17");
