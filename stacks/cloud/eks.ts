@@ -69,7 +69,7 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
       // Pods are in the app's group by their node: the ways to services are the same as on ECS.
       securityGroupIds: [cluster.securityGroupId, groups.id("app")],
       maxVcpus: nodesPlan.maxNodes * nodesPlan.vcpus,
-      spot: profile.disposable,
+      spot: profile.spotNodes,
     },
     { provider, dependsOn: [network] },
   );
