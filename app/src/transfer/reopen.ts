@@ -28,16 +28,23 @@ const GIVE_UP =
 /**
  * The short way back: a sealed file with exactly the rows that Postgres has is written again, where it is and by whoever has it open.
  * @param source held, so that nobody writes to it
+ * @param options.beforeOpen when all rows were compared: the last moment at which the other side may still be the one that is written
  * @returns `undefined` when the file is not sealed, or Postgres has other rows than the file.
  */
-export async function reopenIfSame(file: string, source: Reader, options: Options): Promise<TransferResult | undefined> {
+export async function reopenIfSame(
+  file: string,
+  source: Reader,
+  options: Options & { readonly beforeOpen?: () => Promise<void> },
+): Promise<TransferResult | undefined> {
   if (!existsSync(file) || statSync(file).size === 0) return undefined;
   const started = performance.now();
   const held = new HeldSqliteReader(file);
   try {
     if (!held.hasMoved || (await differences(held, source, options)).length > 0) return undefined;
     const tables = await counted(held);
-    held.takeSealOff(source.name, await source.epoch(), await counters(source));
+    const [epoch, last] = [await source.epoch(), await counters(source)];
+    await options.beforeOpen?.();
+    held.takeSealOff(source.name, epoch, last);
     return {
       ...{ from: source.name, to: held.name, outcome: "already", resumed: false, rows: tables.reduce((sum, { rows }) => sum + rows, 0) },
       ...{ seconds: Math.round(performance.now() - started) / 1000, rowsPerSecond: 0, tables, left: LEFT_TABLES },

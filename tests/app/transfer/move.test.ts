@@ -74,6 +74,9 @@ describe("F1 A10 a SQLite file whose rows are moved", () => {
       await written.run("UPDATE sqlite_sequence SET seq = 4711 WHERE name = 'event_outbox'");
       await written.close();
       const source = new SqliteReader(other);
+      const failing = (): Promise<void> => Promise.reject(new Error("the other side cannot be closed"));
+      await assert.rejects(reopenIfSame(file, source, { beforeOpen: failing }), /cannot be closed/);
+      assert.equal(app.hasMoved(), true);
       const result = await reopenIfSame(file, source, {});
       assert.deepEqual([result?.outcome, result?.to], ["already", `sqlite:${file}`]);
       assert.ok((result?.rows ?? 0) > 10);
