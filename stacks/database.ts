@@ -24,12 +24,13 @@ import { grafanaImage } from "./local/grafana-image";
 import { checkCapacity } from "./local/host";
 import { appSettings, appSource, consoleUrl, contextDirectory, imageSource, loadBalancer } from "./local/parts";
 import type { PhaseOutputs } from "./outputs";
-import { carriesRows, moveAttempt } from "./local/move-attempt";
+import { carriesRows, moveAttempt, unlessReopened } from "./local/move-attempt";
 import { dockerHost } from "./local/preflight";
 import { checkPrimaryStays, currentCluster } from "./local/primary";
 import { sizing } from "./local/sizing/plan";
 import { planTable } from "./local/sizing/table";
 import type { AppPools, Limits } from "./local/sizing/types";
+import { sqliteUse } from "./local/sqlite-use";
 
 /**
  * Phase `database`: one Docker host with Postgres that fails over by itself, PgBouncer, two Redis servers, three Kafka brokers where they are
@@ -38,9 +39,10 @@ import type { AppPools, Limits } from "./local/sizing/types";
  * removed; before anything is registered.
  */
 export async function database(config: StackConfig): Promise<PhaseOutputs> {
-  const [host, source, program, cluster, members, attempt, running, grafana] = await Promise.all([
+  const [host, source, program, cluster, members, attempt, use, running, grafana] = await Promise.all([
     ...([dockerHost(), appSource(config), operatorProgram(), currentCluster(), etcdMembers()] as const),
     carriesRows(config) ? moveAttempt("to-postgres") : undefined,
+    carriesRows(config) ? sqliteUse() : ("none" as const),
     config.kafka ? runningBrokers() : undefined,
     config.monitoring ? grafanaImage() : undefined,
   ]);
@@ -103,7 +105,13 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
       ? new DataMove(
           "data-move",
           {
-            ...{ direction: "to-postgres", attempt, image: image.reference, networkName, sqlitePath: files.path },
+            ...{
+              direction: "to-postgres",
+              attempt: unlessReopened(attempt, use),
+              image: image.reference,
+              networkName,
+              sqlitePath: files.path,
+            },
             ...{ postgresUrlFile: secrets.files[DIRECT_URL_FILE].path, mounts: [files.mount, secrets.mount] },
           },
           { dependsOn: [postgres, postgresProxy, redisCache, redisLimits, pgbouncer] },

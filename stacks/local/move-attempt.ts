@@ -3,6 +3,7 @@ import { ATTEMPT_LABEL, type DataMoveArgs, type DataMoveDirection, MOVE_SERVICES
 import type { StackConfig } from "../config";
 import { type DockerEndpoint, dockerEndpoint, type EndpointSettings, programSettings } from "./docker-endpoint";
 import { dockerCommand, dockerRequest, isSsh } from "./docker-request";
+import type { SqliteUse } from "./sqlite-use";
 
 /** A container of a former attempt, as `docker ps` tells of it. */
 interface Attempt {
@@ -43,6 +44,14 @@ export function nextAttempt(attempts: readonly Attempt[], back: readonly Attempt
   const done = attempts.find(({ status }) => status.includes("(healthy)"));
   if (done !== undefined && !back.some(({ createdAt }) => createdAt >= done.createdAt)) return { number: done.number, isDone: true };
   return { number: Math.max(0, ...attempts.map(({ number }) => number)) + 1, isDone: false };
+}
+
+/**
+ * The same, where the app writes to the SQLite file: somebody took its seal off since the move was done (docs/runbooks/sealed-file.md), and what
+ * the app wrote since is to be moved, too.
+ */
+export function unlessReopened(attempt: DataMoveArgs["attempt"], use: SqliteUse): DataMoveArgs["attempt"] {
+  return attempt.isDone && use === "writes" ? { number: attempt.number + 1, isDone: false } : attempt;
 }
 
 function filters(service: string): string[] {

@@ -6,6 +6,7 @@ import { DatabaseMovedError } from "../../app/src/db/database";
 import { migrate } from "../../app/src/db/migrate";
 import { SqliteDatabase } from "../../app/src/db/sqlite";
 import { moveToPostgres, moveToSqlite } from "../../app/src/transfer/move";
+import { runOpen } from "../../app/src/transfer/open-command";
 import { inDirectory, MIGRATIONS } from "../app/db/support";
 import { openPostgres, POSTGRES_MIGRATIONS } from "../support/database";
 import { type PostgresGroup, startPostgres } from "../support/services/postgres";
@@ -112,19 +113,87 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
       await other.close();
     }));
 
-  it("back while an instance from before still has the file open: refused with what to do, and nothing is lost", () =>
+  it("back while an instance from before still has the file open, and Postgres was written: refused with what to do, and nothing is lost", () =>
     withApp(async (app, file, directory) => {
       const { url } = await postgres.createDatabase();
       await moveToPostgres(file, url, {});
+      const other = await openPostgres(url);
+      assert.equal(await other.run(RENAME), 3);
+      await other.close();
       await assert.rejects(moveToSqlite(url, file, {}), { message: /cannot be put aside/, hint: /docker stop/ });
       assert.deepEqual(
         readdirSync(directory).filter((name) => name.includes("before")),
         [],
       );
+      assert.equal(app.hasMoved(), true);
       await app.close();
       const back = await moveToSqlite(url, file, {});
       assert.equal(back?.result.outcome, "complete");
       await back.source.close();
+    }));
+
+  it("back when nothing was written to Postgres: the seal is taken off the file, and the instance that has it open writes again", () =>
+    withApp(async (app, file, directory) => {
+      const urls = await postgres.createDatabase();
+      await moveToPostgres(file, urls.url, {});
+      const onPostgres = await openPostgres(urls.appUrl, { lockWaitMs: 200 });
+      const back = await moveToSqlite(urls.url, file, {});
+      assert.deepEqual([back?.result.outcome, back?.kept, (back?.result.rows ?? 0) > 1200], ["already", undefined, true]);
+      assert.equal(await app.run(RENAME), 3);
+      assert.deepEqual(
+        readdirSync(directory).filter((name) => !/^app\.db(?:-wal|-shm)?$/.test(name)),
+        [],
+      );
+      // Held until it is gone, as after a copy.
+      const write = onPostgres.transaction((transaction) => transaction.run(RENAME), { lock: "company" });
+      await assert.rejects(write, { name: "DatabaseBusyError" });
+      await back?.source.close();
+      // Begun again, when both may have been written.
+      await assert.rejects(moveToSqlite(urls.url, file, {}), /were copied back at .*, and both/);
+      await onPostgres.close();
+    }));
+
+  it("taken back by hand: only when Postgres has the same rows, which it then has no more; the next move takes along what was written since", () =>
+    withApp(async (app, file) => {
+      const urls = await postgres.createDatabase();
+      const said: string[] = [];
+      const output = { stdout: { write: (text: string) => said.push(text) }, stderr: { write: () => true } };
+      const open = (): Promise<void> => runOpen({ open: file, postgres: urls.url, giveUp: false }, output, new AbortController().signal);
+      await assert.rejects(open(), /no rows of .* were ever moved to /);
+      await moveToPostgres(file, urls.url, {});
+      const onPostgres = await openPostgres(urls.appUrl);
+      for (const [change, undo, what] of [
+        ["UPDATE companies SET name = name || '+'", "UPDATE companies SET name = rtrim(name, '+')", /companies \(other values in 3 rows\)/],
+        ["UPDATE quota_usage SET used = used + 1", "UPDATE quota_usage SET used = used - 1", /quota_usage \(other values in \d+ rows\)/],
+      ] as const) {
+        await onPostgres.run(change);
+        await assert.rejects(open(), { message: what, hint: /--give-up-postgres/ });
+        assert.equal(app.hasMoved(), true, change);
+        await onPostgres.run(undo);
+      }
+      await open();
+      assert.match(said.join(""), /is open: the app writes to it again; Postgres had the same [\d,]+ rows, and they were deleted there/);
+      assert.equal(await app.run(RENAME), 3);
+      assert.deepEqual(await onPostgres.all("SELECT id FROM companies"), [], "whoever still runs on Postgres has nobody to write for");
+      assert.equal(await moveToSqlite(urls.url, file, {}), undefined, "the way back has nothing to do");
+      await assert.rejects(open(), { message: /companies \(0 rows against 3\).* is not sealed/ });
+
+      const again = await moveToPostgres(file, urls.url, {});
+      assert.equal(again?.outcome, "complete");
+      assert.deepEqual(await onPostgres.all("SELECT DISTINCT name FROM companies"), [{ name: "Renamed" }]);
+      await assert.rejects(app.run(RENAME), DatabaseMovedError);
+      await onPostgres.close();
+    }));
+
+  it("a file that was opened without asking Postgres is never mixed with what Postgres has", () =>
+    withApp(async (app, file) => {
+      const { url } = await postgres.createDatabase();
+      await moveToPostgres(file, url, {});
+      await runOpen({ open: file, postgres: undefined, giveUp: true }, process, new AbortController().signal);
+      assert.equal(await app.run(RENAME), 3);
+      await assert.rejects(moveToPostgres(file, url, {}), { message: / has rows already: /, hint: /moveData false/ });
+      await assert.rejects(moveToSqlite(url, file, {}), /were copied back at .*, and both/);
+      assert.equal(await app.run(RENAME), 3);
     }));
 
   it("and back: the app on Postgres reads on and is refused its writes until Postgres is left; the former file is kept", () =>

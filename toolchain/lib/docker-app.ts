@@ -121,10 +121,17 @@ const eventsSchema = z.object({
 /** Events, as an instance sees them: whether it publishes and reads them, and how many wait to be read. */
 export type EventsReport = z.infer<typeof eventsSchema>;
 
+const databaseSchema = z.object({ moved: z.literal(true) });
+
 const reportSchema = z.object({
   full: z.object({
     status: z.string(),
-    components: z.object({ cluster: z.unknown(), queue: z.unknown().optional(), events: z.unknown().optional() }),
+    components: z.object({
+      cluster: z.unknown(),
+      database: z.unknown().optional(),
+      queue: z.unknown().optional(),
+      events: z.unknown().optional(),
+    }),
   }),
   scaling: z.object({
     eventLoop: z.object({ utilization: z.number(), delayP99Ms: z.number() }),
@@ -140,6 +147,8 @@ export interface AppReport {
   readonly recommendation: { readonly action: string; readonly reason: string };
   /** `ok`, `warning` or `critical`: the worst of the instance's components. */
   readonly status: string;
+  /** Its rows were moved to another database: it refuses every write and is left out by the load balancer. */
+  readonly moved: boolean;
   /** `undefined` when the app (a user's own, perhaps) has none. */
   readonly queues: QueueCounts | undefined;
   /** `undefined` when the app has none. */
@@ -176,6 +185,7 @@ export function parseReport(text: string): AppReport {
     status: full.status,
     eventLoop,
     recommendation,
+    moved: databaseSchema.safeParse(full.components.database).success,
     queues: queuesSchema.safeParse(full.components.queue).data,
     events: eventsSchema.safeParse(full.components.events).data,
   };

@@ -6,6 +6,7 @@ import { assetDirectory } from "../assets";
 import { foreignRows } from "./checks";
 import { TargetFilledError, TransferError, UnknownHostError } from "./failure";
 import { PostgresReader, PostgresWriter } from "./postgres-store";
+import { reopenIfSame } from "./reopen";
 import { HeldSqliteReader, SqliteWriter } from "./sqlite-store";
 import { CARRIED_TABLES } from "./tables";
 import { alreadyDone, transfer, type TransferOptions, type TransferResult } from "./transfer";
@@ -16,7 +17,8 @@ type MoveOptions = Pick<TransferOptions, "signal" | "onProgress">;
 const KEEP_APART = "To leave the SQLite file where it is and use Postgres as it is: pulumi config set moveData false";
 
 const NEVER_THERE =
-  "If no update to phase database ever came to its end, the rows are in the SQLite file still; to leave Postgres behind: pulumi config set moveData false";
+  "If no update to phase database ever came to its end, the rows are in the SQLite file still. To leave Postgres behind: take the file's seal off if it " +
+  "has one (npm run status says so; docs/runbooks/sealed-file.md), then pulumi config set moveData false";
 
 /**
  * Moves the rows of a running phase `cluster` to Postgres. While it runs, the app on the file is refused its writes and reads on. If it fails or
@@ -38,7 +40,7 @@ export async function moveToPostgres(file: string, url: string, options: MoveOpt
       if (hasMoved && before === undefined) {
         throw new TransferError(
           `${source.name} was moved before, and the Postgres it was moved to is not this one, which is empty`,
-          KEEP_APART,
+          `${KEEP_APART}. To move its rows to this one: docs/runbooks/sealed-file.md takes its seal off`,
         );
       }
       return await transfer(source, target, {
@@ -82,7 +84,8 @@ export interface MovedBack {
 
 /**
  * Copies all rows of Postgres into a new SQLite file, for the way back to phase `cluster`. While it runs, and until Postgres is gone or
- * the connection is closed, the app on Postgres is refused its writes and reads on. The former file is kept beside the new one.
+ * the connection is closed, the app on Postgres is refused its writes and reads on. The former file is kept beside the new one. One that was
+ * sealed and has just these rows stays, and its seal is taken off: nothing was written to Postgres, most often because no app ever ran there.
  * @returns `undefined` when it was done before and Postgres is gone, or when Postgres never took over from the file that is there.
  * @throws TransferError also when it was done before, and Postgres is there or does not answer.
  */
@@ -108,6 +111,8 @@ export async function moveToSqlite(url: string, file: string, options: MoveOptio
   const incoming = `${file}.incoming`;
   for (const suffix of ["", "-wal", "-shm"]) rmSync(`${incoming}${suffix}`, { force: true });
   try {
+    const reopened = await reopenIfSame(file, source, options);
+    if (reopened !== undefined) return { result: reopened, kept: undefined, source };
     const target = new SqliteWriter(incoming);
     let result: TransferResult;
     try {

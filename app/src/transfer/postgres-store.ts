@@ -170,7 +170,8 @@ export class PostgresReader implements Reader {
   }
 }
 
-async function connected(url: string, authorities: Authorities | undefined): Promise<[PostgresAddress, Client]> {
+/** Connects as every side of a transfer does. @throws TransferError */
+export async function connected(url: string, authorities: Authorities | undefined): Promise<[PostgresAddress, Client]> {
   const address = await postgresAddress(url, authorities);
   const { ssl } = address;
   const client = new Client({

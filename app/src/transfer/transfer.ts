@@ -252,7 +252,7 @@ function emptyState({ name }: Table): TableState {
 }
 
 /** The rows of a table, batch by batch, as large as memory allows. */
-class Batches {
+export class Batches {
   readonly #side: Reader;
   readonly #table: Table;
   readonly #key: readonly number[];

@@ -106,6 +106,26 @@ describe("status of a stack", () => {
     assert.match(text, /✗ +dev-app-1 does not answer: no answer/);
   });
 
+  it("an instance whose rows were moved is found as that, once, and not as one that is merely unhealthy", () => {
+    const line = JSON.parse(reportLine(CLUSTER)) as { full: { components: Record<string, unknown> } };
+    line.full.components["database"] = { kind: "sqlite", status: "critical", moved: true };
+    const sealed = { ...instance, report: parseReport(JSON.stringify(line)) };
+    assert.deepEqual([report.moved, sealed.report.moved], [false, true]);
+    const found = findings({ containers: [{ ...CONTAINER, health: "unhealthy" }], instances: [sealed], data: null });
+    assert.deepEqual(found, [
+      {
+        severity: "critical",
+        what: "dev-app-1 only reads: its rows were moved to Postgres, and the switch of phase did not end",
+        runbook: "sealed-file",
+      },
+    ]);
+    const others = [{ ...CONTAINER, name: "dev-app-2", health: "unhealthy" }];
+    assert.deepEqual(
+      findings({ containers: others, instances: [sealed], data: null }).map(({ runbook }) => runbook),
+      ["app-instance-down", "sealed-file"],
+    );
+  });
+
   it("is down when nothing runs", () => {
     assert.equal(stateOf([], []), "down");
     assert.equal(stateOf([{ ...CONTAINER, state: "exited" }], []), "down");

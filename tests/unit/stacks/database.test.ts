@@ -207,6 +207,28 @@ describe("phase database", function () {
     }
   });
 
+  it("A1 phase cluster on a file that was sealed is refused before anything is made: no instance on it would ever be ready", async () => {
+    const answer = (status: string): string =>
+      `HTTP/1.0 503 Service Unavailable\r\n\r\n{"status":"${status}"}HTTP/1.0 200 OK\r\n\r\n{"status":"ok","database":{"kind":"sqlite"}}`;
+    try {
+      rig.appAnswers = answer("moved");
+      for (const config of [
+        { "phased-stack:moveData": "false" },
+        { "phased-stack:moveData": "false", "phased-stack:leaveDatabase": "true" },
+        { "phased-stack:leaveDatabase": "true" },
+        {},
+      ]) {
+        const { message, recorder } = await rig.refusal({ "phased-stack:phase": "cluster", ...config });
+        assert.match(message, /^the SQLite file of this stack is sealed.*docs\/runbooks\/sealed-file\.md says$/, JSON.stringify(config));
+        assert.deepEqual(recorder.resources, []);
+      }
+      rig.appAnswers = answer("ready");
+      assert.ok((await rig.run({ moveData: "false" })).recorder.resources.some(({ name }) => name === "app-0"));
+    } finally {
+      rig.appAnswers = undefined;
+    }
+  });
+
   it("has everything phase cluster has under the same URN: switching there and back deletes no document and no SQLite data", async () => {
     const cluster = (await rig.run({})).recorder;
     assert.deepEqual(cluster.resources.map(({ urn }) => urn).sort(), urns(SHARED_URNS));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { carriesRows, nextAttempt, parsed } from "../../../stacks/local/move-attempt";
+import { carriesRows, nextAttempt, parsed, unlessReopened } from "../../../stacks/local/move-attempt";
 
 describe("F1 attempts of moving rows", () => {
   it("a move that is done stays done; one that failed, was killed, or still runs without being done is begun again by the next update", () => {
@@ -23,6 +23,13 @@ describe("F1 attempts of moving rows", () => {
     assert.deepEqual(nextAttempt([done], back(99, "Up 3 days (healthy)")), { number: 3, isDone: true });
     assert.deepEqual(nextAttempt([done], back(101, "Up 1 minute (healthy)")), { number: 4, isDone: false });
     assert.deepEqual(nextAttempt([done], back(101, "Exited (1) 1 minute ago")), { number: 4, isDone: false });
+  });
+
+  it("a move that is done is begun again where the app writes to the file since: its seal was taken off, and what it wrote is to go along", () => {
+    const done = { number: 3, isDone: true };
+    assert.deepEqual(unlessReopened(done, "writes"), { number: 4, isDone: false });
+    for (const use of ["sealed", "none"] as const) assert.deepEqual(unlessReopened(done, use), done);
+    assert.deepEqual(unlessReopened({ number: 1, isDone: false }, "writes"), { number: 1, isDone: false });
   });
 
   it("over ssh the same is read from lines of docker ps", () => {
