@@ -61,7 +61,10 @@ export interface PostgresArgs {
   readonly memoryMb: number;
   /** CPU limit of each node in cores. @default no limit */
   readonly cpus?: number | undefined;
-  /** Connections each node accepts, from 25: see `postgresConnections` of PgBouncer. A change replaces the nodes one after the other. */
+  /**
+   * Connections each node accepts, from 25: see `postgresConnections` of PgBouncer. A change replaces the nodes one after the other. A cluster
+   * that is there keeps a larger number it had: a standby cannot have fewer than its primary, see node.py. Each unused one costs 50 KiB.
+   */
   readonly maxConnections: number;
   /** Without a standby to confirm writes: `strict` refuses them, `available` goes on with one copy. A change replaces the nodes one after the other. */
   readonly durability: "strict" | "available";
