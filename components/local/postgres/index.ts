@@ -55,7 +55,7 @@ const defaults = {
 } as const;
 
 export interface PostgresArgs {
-  /** Number of nodes, 2 to 5: one primary, the others follow it. Scaling down deletes the volumes of the last ones. */
+  /** Number of nodes, 2 to 5: one primary, the others follow it. Scaling down deletes the volumes of the last ones; with {@link protect} Pulumi refuses it. */
   readonly nodes: number;
   /** Memory limit of each node in MiB, from 192; swap is off. A change replaces the nodes one after the other, the primary last. */
   readonly memoryMb: number;
