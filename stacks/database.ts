@@ -27,6 +27,7 @@ import type { PhaseOutputs } from "./outputs";
 import { carriesRows, moveAttempt, unlessReopened } from "./local/move-attempt";
 import { dockerHost } from "./local/preflight";
 import { checkPrimaryStays, currentCluster } from "./local/primary";
+import { checkProtectedStay, nodesWithData } from "./local/protected-nodes";
 import { sizing } from "./local/sizing/plan";
 import { planTable } from "./local/sizing/table";
 import type { AppPools, Limits } from "./local/sizing/types";
@@ -35,10 +36,11 @@ import { sqliteUse } from "./local/sqlite-use";
 /**
  * Phase `database`: one Docker host with Postgres that fails over by itself, PgBouncer, two Redis servers, three Kafka brokers where they are
  * wanted, and the app in several instances behind a load balancer. What phase `cluster` has too keeps its name, and so its identity and its data.
- * @throws RunError when Docker is unreachable, the plan does not fit, etcd was made of another number of members, or the primary would be
- * removed; before anything is registered.
+ * @throws RunError when Docker is unreachable, the plan does not fit, etcd was made of another number of members, or the primary or protected
+ * data would be removed; before anything is registered.
  */
 export async function database(config: StackConfig): Promise<PhaseOutputs> {
+  const protectedNodes = config.protect ? nodesWithData() : undefined;
   const [host, source, program, cluster, members, attempt, use, running, grafana] = await Promise.all([
     ...([dockerHost(), appSource(config), operatorProgram(), currentCluster(), etcdMembers()] as const),
     carriesRows(config) ? moveAttempt("to-postgres") : undefined,
@@ -50,6 +52,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const plan = sizing({ ...config, grafana: grafana?.available === true }, host);
   checkEtcdMembers(plan.etcd.members, members);
   checkPrimaryStays(cluster.primary, plan.postgres.nodes);
+  checkProtectedStay({ postgresNodes: plan.postgres.nodes, kafka: config.kafka }, (await protectedNodes) ?? []);
   await pulumi.log.info(planTable(plan, host));
 
   const network = new Network("network");

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { PATRONI_PORT } from "../../components/local/postgres";
+import { npmCommand } from "../lib/npm-command";
 import { type DockerEndpoint, dockerEndpoint, type EndpointSettings, programSettings } from "./docker-endpoint";
 import { executeIn, quoted } from "./docker-exec";
 import { dockerCommand, dockerRequest, isSsh } from "./docker-request";
@@ -75,6 +76,6 @@ export function checkPrimaryStays(primary: string | undefined, nodes: number): v
   if (number <= nodes) return;
   throw new pulumi.RunError(
     `postgresNodes is ${nodes}, without ${primary ?? "it"}, which is primary: until it is removed, at the end of the update, nobody could write. ` +
-      "Fix: npm run failover -- --to pg-1, then try again",
+      `Fix: ${npmCommand(pulumi.getStack(), "failover", "--to", "pg-1")}, then try again`,
   );
 }

@@ -71,7 +71,7 @@ function postgresLine(status: PostgresStatus, disk: Asked<DiskStatus>): string {
     leader === null ? bad("no leader") : `leader ${leader}`,
     ready.length === 0 ? bad("nobody can take over") : `${ready.join(", ")} can take over`,
     automaticFailover === false
-      ? doubtful("automatic failover off")
+      ? bad("automatic failover off")
       : reaper.healthy
         ? `failover watched${reaper.reaped > 0 ? `, ${reaper.reaped} dead primaries replaced` : ""}`
         : bad("failover not watched"),

@@ -1,5 +1,6 @@
 import type Docker from "dockerode";
 import { z } from "zod";
+import { DEFAULT_STACK, npmCommand } from "../../stacks/lib/npm-command";
 import { LABELS, execIn } from "./docker";
 import { UserError } from "./errors";
 import { stopIfInterrupted } from "./interrupt";
@@ -212,9 +213,10 @@ export async function reloadInstance(
   const started = performance.now();
   const { cluster: before } = await appReport(container);
   if (!before.clustering) {
+    const { Labels: labels } = (await container.inspect()).Config;
     throw new UserError(
       `${name} runs as a single process, which cannot be replaced without a gap`,
-      "Run it with workers: npm run up -- --config workers=2",
+      `Run it with workers: ${npmCommand(labels[LABELS.stack] ?? DEFAULT_STACK, "up", "--config", "workers=2")}`,
     );
   }
   const finishedBefore = before.reloads.completed + before.reloads.failed;

@@ -13,6 +13,7 @@ export const RUNBOOKS = [
   "disk-full",
   "etcd-down",
   "failed-update",
+  "failover-off",
   "heartbeat-missing",
   "host-overloaded",
   "host-rebooted",
@@ -150,7 +151,7 @@ function postgresFindings(status: PostgresStatus): Finding[] {
   }
   if (!reaper.healthy) found.push(critical("etcd-down", "the operator does not reach etcd: there is no failover"));
   if (automaticFailover === false)
-    found.push(warning("no-primary", "automatic failover is switched off (patronictl resume switches it on)"));
+    found.push(critical("failover-off", "automatic failover is switched off (patronictl resume switches it on)"));
   found.push(...poolFindings(status));
   if (pools === null) found.push(critical("pgbouncer-down", "PgBouncer does not answer"));
   // What the operator sees and this list does not know.

@@ -104,7 +104,7 @@ describe("status of phase database (A7, A8, B3, F2)", () => {
       ],
       [withPostgres({ members: [PRIMARY, member("pg-2", { lagBytes: 30 * 2 ** 20 })] }), /^warning replica-lagging: pg-2 is 30 MB behind/],
       [withPostgres({ reaper: { ...POSTGRES.reaper, healthy: false } }), /^critical etcd-down: /],
-      [withPostgres({ automaticFailover: false }), /^warning no-primary: automatic failover is switched off/],
+      [withPostgres({ automaticFailover: false }), /^critical failover-off: automatic failover is switched off/],
       [withPostgres({ pools: null }), /^critical pgbouncer-down: PgBouncer does not answer/],
       [withPostgres({ pools: [{ ...POOL, paused: true }] }), /^critical pgbouncer-down: .*paused/],
       [
