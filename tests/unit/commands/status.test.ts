@@ -3,6 +3,7 @@ import { parseReport, parseStatistics } from "../../../toolchain/lib/docker-app"
 import {
   cpuShare,
   heartbeatOf,
+  isAsked,
   isListed,
   isMeantToRun,
   isServing,
@@ -92,6 +93,22 @@ describe("status of a stack", () => {
     assert.equal(stateOf([CONTAINER], [{ ...instance, report: null, problem: "no answer" }]), "degraded");
     const starting = parseReport(reportLine({ ...CLUSTER, workers: [WORKER, { ...WORKER, state: "starting" }] }));
     assert.equal(stateOf([CONTAINER], [{ ...instance, report: starting }]), "degraded");
+  });
+
+  it("an image of the user's own is judged by its containers' health: nobody runs a program in it", () => {
+    const labelled = (service: string, more: Record<string, string> = {}) => ({ Labels: { "phased-stack.service": service, ...more } });
+    const own = { "phased-stack.own-image": "true" };
+    assert.deepEqual(
+      ["app", "jobs", "consumer", "postgres"].map((service) => [isAsked(labelled(service)), isAsked(labelled(service, own))]),
+      [
+        [true, false],
+        [true, false],
+        [true, false],
+        [false, false],
+      ],
+    );
+    assert.equal(stateOf([CONTAINER], []), "up");
+    assert.equal(stateOf([CONTAINER, { ...CONTAINER, service: "jobs", health: "unhealthy" }], []), "degraded");
   });
 
   it("says what is not well, and which page helps", () => {
