@@ -15,7 +15,6 @@ import {
 } from "../../../toolchain/lib/docker-status";
 import { findings } from "../../../toolchain/lib/findings";
 import { renderStatus } from "../../../toolchain/lib/status-tables";
-import { listeningInodes } from "../../../toolchain/lib/docker-ports";
 import { sshArguments } from "../../../toolchain/lib/docker-ssh";
 import { dockerEndpoint, parseDockerHost, unreachable } from "../../../toolchain/lib/docker";
 import { knownObjects, pendingOperations, resourceName } from "../../../toolchain/lib/update-recovery";
@@ -239,17 +238,6 @@ describe("Docker Engines", () => {
     assert.match(error.message, /unix:\/\/\/nowhere\.sock \(connect ENOENT/);
     assert.match(error.hint ?? "", /docker:host/);
     assert.match(unreachable({ host: "tcp://h:1", source: "DOCKER_HOST" }, "x").hint ?? "", /DOCKER_HOST/);
-  });
-
-  it("the holder of a port is found in /proc/net/tcp", () => {
-    const table = [
-      "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
-      "   0: 0100007F:0BB9 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 777 1 0 100",
-      "   1: 0100007F:0BB9 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 888 1 0 100",
-      "   2: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 999 1 0 100",
-    ].join("\n");
-    assert.deepEqual(listeningInodes(table, 3001), ["777"], "only listeners, not connections");
-    assert.deepEqual(listeningInodes(table, 80), []);
   });
 });
 
