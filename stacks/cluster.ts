@@ -74,6 +74,7 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
       : undefined;
   const runtime = {
     image: image.reference,
+    ownImage: config.image !== undefined,
     instances: config.appInstances,
     memoryMb,
     cpus: config.appCpus,

@@ -92,6 +92,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const secrets = appSecrets(backends, image.reference);
   const runtime = {
     image: image.reference,
+    ownImage: config.image !== undefined,
     bootSeconds: config.appBootSeconds,
     networkName,
     services: appServices(backends, secrets),

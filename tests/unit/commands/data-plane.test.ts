@@ -246,6 +246,12 @@ describe("status of phase database (A7, A8, B3, F2)", () => {
     assert.match(text, /^queues +unknown +no app$/m);
   });
 
+  it("says nothing of queues where nobody was asked for any: with an image of the user's own", () => {
+    const text = renderDataPlane({ ...DATA, queues: { value: null, problem: null } });
+    assert.doesNotMatch(text, /queue|unknown/);
+    assert.match(text, /^redis-cache +primary/m);
+  });
+
   it("the operator's line is read, and one of another version is not taken for it", () => {
     assert.deepEqual(parsePostgresStatus(JSON.stringify(POSTGRES)), POSTGRES);
     const { backups, ...older } = POSTGRES;

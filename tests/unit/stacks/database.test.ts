@@ -183,6 +183,19 @@ describe("phase database", function () {
     }
   });
 
+  it("labels the app's containers where the image is one's own, and no others: a label more would replace all that there are", async () => {
+    const labelled = async (config: Readonly<Record<string, string>>): Promise<string[]> =>
+      (await rig.run(config)).recorder
+        .ofType(CONTAINER)
+        .filter(({ inputs }) => (inputs["labels"] as { label: string }[]).some(({ label }) => label === LABELS.ownImage))
+        .map(({ name }) => name)
+        .sort();
+    const own = { image: "registry.example.com/team/app:1" };
+    assert.deepEqual(await labelled({ phase: "database", kafka: "true", ...own }), ["app-0", "app-1", "app-2", "consumer-0", "jobs-0"]);
+    assert.deepEqual(await labelled(own), ["app-0"]);
+    assert.deepEqual(await labelled({ phase: "database" }), []);
+  });
+
   it("A1 leaving it for phase cluster with leaveDatabase, rows are copied back before the app starts on SQLite", async () => {
     const { recorder } = await rig.run({ leaveDatabase: "true" });
     const names = recorder.resources.map(({ name }) => name);
