@@ -24,7 +24,7 @@ import { grafanaImage } from "./local/grafana-image";
 import { checkCapacity } from "./local/host";
 import { appSettings, appSource, consoleUrl, contextDirectory, imageSource, loadBalancer } from "./local/parts";
 import type { PhaseOutputs } from "./outputs";
-import { carriesRows, moveAttempt } from "./local/move-attempt";
+import { carriesRows, moveAttempt, openAttempt } from "./local/move-attempt";
 import { dockerHost } from "./local/preflight";
 import { checkPrimaryStays, currentCluster } from "./local/primary";
 import { sizing } from "./local/sizing/plan";
@@ -40,7 +40,7 @@ import type { AppPools, Limits } from "./local/sizing/types";
 export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const [host, source, program, cluster, members, attempt, running, grafana] = await Promise.all([
     ...([dockerHost(), appSource(config), operatorProgram(), currentCluster(), etcdMembers()] as const),
-    carriesRows(config) ? moveAttempt("to-postgres") : undefined,
+    carriesRows(config) ? moveAttempt("to-postgres") : config.image === undefined ? openAttempt() : undefined,
     config.kafka ? runningBrokers() : undefined,
     config.monitoring ? grafanaImage() : undefined,
   ]);
@@ -103,7 +103,13 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
       ? new DataMove(
           "data-move",
           {
-            ...{ direction: "to-postgres", attempt, image: image.reference, networkName, sqlitePath: files.path },
+            ...{
+              direction: carriesRows(config) ? "to-postgres" : "open-postgres",
+              attempt,
+              image: image.reference,
+              networkName,
+              sqlitePath: files.path,
+            },
             ...{ postgresUrlFile: secrets.files[DIRECT_URL_FILE].path, mounts: [files.mount, secrets.mount] },
           },
           { dependsOn: [postgres, postgresProxy, redisCache, redisLimits, pgbouncer] },

@@ -183,6 +183,28 @@ describe("phase database", function () {
     }
   });
 
+  it("A1 where a move back began, Postgres is written again before the app starts, also with moveData false; done once it is done", async () => {
+    const told = ({ recorder }: Awaited<ReturnType<typeof run>>): string =>
+      /--move \S+/.exec((recorder.get("data-move-copy").inputs["command"] as string[])[0] ?? "")?.[0] ?? "";
+    const attempt = (Status: string, Created: number) => [{ Labels: { "phased-stack.attempt": "1" }, Status, Created }];
+    try {
+      rig.containers = { "data-move-back": attempt("Up 1 hour (healthy)", 100) };
+      assert.equal(told(await run()), "--move to-postgres");
+      const opening = await run({ moveData: "false" });
+      assert.equal(told(opening), "--move open-postgres");
+      const names = opening.recorder.resources.map(({ name }) => name);
+      for (const app of ["app-0", "jobs-0"]) assert.ok(names.indexOf("data-move-copy") < names.indexOf(app), app);
+      assert.ok(!(await run({ image: "registry.example.com/team/app:1" })).recorder.names().includes("data-move-copy"));
+      // The update that opened it deleted the other container at its end.
+      rig.containers = { "data-move-open": attempt("Up 1 hour (healthy)", 200) };
+      assert.ok((await run({ moveData: "false" })).recorder.names().includes("data-move-copy"), "kept: another update changes nothing");
+      rig.containers = { "data-move-open": attempt("Exited (1) 1 hour ago", 200) };
+      assert.ok(!(await run({ moveData: "false" })).recorder.names().includes("data-move-copy"));
+    } finally {
+      rig.containers = {};
+    }
+  });
+
   it("A1 leaving it for phase cluster with leaveDatabase, rows are copied back before the app starts on SQLite", async () => {
     const { recorder } = await rig.run({ leaveDatabase: "true" });
     const names = recorder.resources.map(({ name }) => name);
