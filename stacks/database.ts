@@ -31,6 +31,11 @@ import { sizing } from "./local/sizing/plan";
 import { planTable } from "./local/sizing/table";
 import type { AppPools, Limits } from "./local/sizing/types";
 
+/** It was said of one switch of phase, and would hold for every later one. */
+const STILL_LEAVING =
+  "leaveDatabase is true: the next update to phase cluster deletes Postgres, its backups, Redis and Kafka without asking again. " +
+  "Unless you are about to do that: pulumi config rm leaveDatabase";
+
 /**
  * Phase `database`: one Docker host with Postgres that fails over by itself, PgBouncer, two Redis servers, three Kafka brokers where they are
  * wanted, and the app in several instances behind a load balancer. What phase `cluster` has too keeps its name, and so its identity and its data.
@@ -49,6 +54,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   checkEtcdMembers(plan.etcd.members, members);
   checkPrimaryStays(cluster.primary, plan.postgres.nodes);
   await pulumi.log.info(planTable(plan, host));
+  if (config.leaveDatabase) await pulumi.log.warn(STILL_LEAVING);
 
   const network = new Network("network");
   const image = new Image("app-image", { source: imageSource(source, host) });

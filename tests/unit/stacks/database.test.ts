@@ -212,12 +212,25 @@ describe("phase database", function () {
     assert.ok(!(await rig.run({})).recorder.resources.some(({ name }) => name.startsWith("data-move")));
   });
 
+  it("A1 leaveDatabase that is still set is warned of: it would hold for the next time, too", async () => {
+    const warn = mock.method(pulumi.log, "warn", () => Promise.resolve());
+    const warned = (): boolean => warn.mock.calls.some(({ arguments: [line = ""] }) => line.includes("pulumi config rm leaveDatabase"));
+    try {
+      await run();
+      assert.equal(warned(), false);
+      await run({ leaveDatabase: "true" });
+      assert.equal(warned(), true);
+    } finally {
+      warn.mock.restore();
+    }
+  });
+
   it("A1 its volumes without its containers, as down --keep-data leaves them, are no reason to delete them unasked", async () => {
     rig.hasPostgresVolumes = true;
     try {
       for (const config of [{}, { "phased-stack:moveData": "false" }, { "phased-stack:image": "registry.example.com/team/app:1" }]) {
         const { message, recorder } = await rig.refusal({ "phased-stack:phase": "cluster", ...config });
-        assert.match(message, /pulumi config set leaveDatabase true/);
+        assert.match(message, /Redis and Kafka with the events.*pulumi config set leaveDatabase true.*pulumi config rm leaveDatabase/);
         assert.deepEqual(recorder.resources, []);
       }
       const { message } = await rig.refusal({ "phased-stack:phase": "cluster", "phased-stack:leaveDatabase": "true" });
