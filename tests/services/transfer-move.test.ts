@@ -322,12 +322,18 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
       assert.equal((await moveToPostgres(file, url, {}))?.outcome, "already");
     }));
 
-  it("back where both may have been written since, as after a move by an earlier version: refused", () =>
-    onPostgres(async (app, urls, file) => {
-      await moveToSqlite(urls.url, file, {});
-      await rowsOf(urls.url, "DROP FUNCTION rows_moved() CASCADE");
+  it("back where both may have been written since: refused, also when Postgres is sealed for another copy by now", () =>
+    onPostgres(async (app, { url }, file, directory) => {
+      await moveToSqlite(url, file, {});
+      assert.equal(await openPostgres(path.join(directory, "none.db"), url, "give up"), true, "by hand, with a wrong file");
       assert.equal(await app.run(RENAME), 3);
-      await assert.rejects(moveToSqlite(urls.url, file, {}), /were copied back at .*, and both/);
+      await assert.rejects(moveToSqlite(url, file, {}), /were copied back at .*, and both/);
       assert.equal(await app.run(RENAME), 3);
+      await moveToSqlite(url, path.join(directory, "elsewhere.db"), {});
+      await assert.rejects(moveToSqlite(url, file, {}), /were copied back at .*, and both/);
+      assert.equal(await openPostgres(file, url, "refuse"), true);
+      const other = await SqliteDatabase.open({ file });
+      assert.equal(other.hasMoved(), false, "what is not that copy is left as it is");
+      await other.close();
     }));
 });

@@ -21,17 +21,21 @@ const END_OTHERS = `SELECT pid, pg_terminate_backend(pid, ${END_WAIT_MS}) FROM p
  * Refuses every write to the tables that are carried, whoever writes. It is a part of the database: it outlasts the session that made it, a
  * restart and a failover. It answers as a table that is locked for too long (55P03), at once: what every version of the app makes 503 with
  * Retry-After of. Who reads notices nothing, neither when it is made (SHARE ROW EXCLUSIVE) nor afterwards.
+ * @param copy for which it is made: a UUID
  */
-const SEAL = [
-  `CREATE OR REPLACE FUNCTION rows_moved() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+function sealing(copy: string): string {
+  return [
+    `CREATE OR REPLACE FUNCTION rows_moved() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
   RAISE lock_not_available USING MESSAGE = 'the rows were copied to SQLite, and nothing is written here any more';
 END$$`,
-  ...CARRIED_TABLES.flatMap((table) => [
-    `CREATE OR REPLACE TRIGGER rows_moved BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION rows_moved()`,
-    // After a move that was given up it is there, and is switched off.
-    `ALTER TABLE ${table} ENABLE TRIGGER rows_moved`,
-  ]),
-].join(";\n");
+    `COMMENT ON FUNCTION rows_moved() IS '${copy}'`,
+    ...CARRIED_TABLES.flatMap((table) => [
+      `CREATE OR REPLACE TRIGGER rows_moved BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION rows_moved()`,
+      // After a move that was given up it is there, and is switched off.
+      `ALTER TABLE ${table} ENABLE TRIGGER rows_moved`,
+    ]),
+  ].join(";\n");
+}
 
 const SEALED = "FROM pg_trigger WHERE tgname = 'rows_moved' AND tgenabled <> 'D'";
 
@@ -73,15 +77,19 @@ export class HeldPostgres extends PostgresWriter {
     }
   }
 
-  /** From here on writers are refused at once, until {@link unseal}. Ends {@link hold}: nobody writes in between. */
-  async seal(): Promise<void> {
-    await this.script(SEAL);
+  /**
+   * From here on writers are refused at once, until {@link unseal}. Ends {@link hold}: nobody writes in between.
+   * @param copy `run` of the SqliteWriter that made it
+   */
+  async seal(copy: string): Promise<void> {
+    await this.script(sealing(copy));
     await this.script("COMMIT");
   }
 
-  /** Nobody has written since the rows were copied to SQLite, and nobody can. */
-  async isSealed(): Promise<boolean> {
-    return (await this.query(`SELECT 1 ${SEALED} LIMIT 1`)).length > 0;
+  /** The copy it was sealed for, since which nobody has written and nobody can; `undefined` without a seal. */
+  async sealedFor(): Promise<string | undefined> {
+    const [row] = await this.query(`SELECT coalesce(obj_description(tgfoid, 'pg_proc'), '') ${SEALED} LIMIT 1`);
+    return row?.[0] ?? undefined;
   }
 
   /**

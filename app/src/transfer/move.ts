@@ -91,22 +91,22 @@ export interface MovedBack {
  * @throws TransferError also when it was done before, and Postgres is open or does not answer.
  */
 export async function moveToSqlite(url: string, file: string, options: MoveOptions): Promise<MovedBack | undefined> {
-  const isThere = movedBackAt(file);
+  const copy = copyIn(file);
   let source: HeldPostgres;
   try {
     source = await HeldPostgres.connect(url);
   } catch (error) {
     // The container was made or started again after Postgres had gone: what it is to do is done. One that only does not answer may have newer rows.
-    if (isThere !== undefined && error instanceof UnknownHostError) return undefined;
+    if (copy !== undefined && error instanceof UnknownHostError) return undefined;
     if (error instanceof TransferError) throw new TransferError(error.message, error.hint ?? NEVER_THERE);
     throw error;
   }
   try {
     if (isInUse(file) && !(await hasTakenOver(source))) return undefined;
-    if (isThere === undefined) return await copyBack(source, file, options);
-    if (await source.isSealed()) return undefined;
+    if (copy === undefined) return await copyBack(source, file, options);
+    if ((await source.sealedFor()) === copy.run) return undefined;
     throw new TransferError(
-      `the rows were copied back at ${isThere}, and both the SQLite file and Postgres may have been written since`,
+      `the rows were copied back at ${copy.at}, and both the SQLite file and Postgres may have been written since`,
       "Choose one with pulumi config set moveData false: phase database goes on with what Postgres has, phase cluster with what the file has",
     );
   } finally {
@@ -125,11 +125,13 @@ async function copyBack(source: HeldPostgres, file: string, options: MoveOptions
     let result: TransferResult;
     try {
       // Before the copy can be used: whatever happens from then on, one of the two is written at most.
-      result = await transfer(source, target, { ...options, beforeComplete: () => source.seal() });
+      result = await transfer(source, target, { ...options, beforeComplete: () => source.seal(target.run) });
     } finally {
       await target.close();
     }
-    return { result, kept: await putInPlace(incoming, file, source) };
+    // Whoever took over from this attempt ended its connection, and may have opened Postgres.
+    const isCurrent = async (): Promise<boolean> => (await source.sealedFor()) === target.run;
+    return { result, kept: await putInPlace(incoming, file, isCurrent) };
   } catch (error) {
     // The copy is not in place, so the app may write on where it was. Without a connection Postgres stays sealed until the next update; what is to
     // be told is why it failed.
@@ -153,13 +155,14 @@ export async function openPostgres(
 ): Promise<boolean> {
   const postgres = await HeldPostgres.connect(url);
   try {
-    if (!(await postgres.isSealed())) return false;
+    const sealedFor = await postgres.sealedFor();
+    if (sealedFor === undefined) return false;
     if (isNothing(file)) {
       await postgres.unseal();
       return true;
     }
     // Another file than the copy has nothing to do with it, and stays as it is.
-    const isCopy = movedBackAt(file) !== undefined;
+    const isCopy = copyIn(file)?.run === sealedFor;
     const source = new HeldSqliteReader(file);
     try {
       const differing = isCopy && newer === "refuse" ? await differences(source, postgres, options) : [];
@@ -199,27 +202,29 @@ async function hasTakenOver(postgres: PostgresWriter): Promise<boolean> {
   return state?.state === "complete" || (await foreignRows(postgres, state?.tables)).length > 0;
 }
 
-/** When the rows of this file came back from Postgres; `undefined` when they did not, or have moved on since. */
-function movedBackAt(file: string): string | undefined {
+/** The copy of a Postgres that this file is: when it was made, and {@link SqliteWriter.run}. `undefined` when it is none, or its rows have moved on since. */
+function copyIn(file: string): { readonly at: string; readonly run: string } | undefined {
   if (isNothing(file)) return undefined;
   const connection = new DatabaseSync(file);
   try {
     const { user_version: version } = connection.prepare("PRAGMA user_version").get() as { readonly user_version: number };
     if (version === MOVED_VERSION) return undefined;
     if (connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'data_transfer'").get() === undefined) return undefined;
-    const done = connection.prepare("SELECT finished_at FROM data_transfer WHERE state = 'complete' AND source LIKE 'postgres:%'").get();
-    return done === undefined ? undefined : String(done["finished_at"]);
+    const done = connection
+      .prepare("SELECT finished_at, run FROM data_transfer WHERE state = 'complete' AND source LIKE 'postgres:%'")
+      .get();
+    return done === undefined ? undefined : { at: String(done["finished_at"]), run: String(done["run"]) };
   } finally {
     connection.close();
   }
 }
 
-/** @returns where the former file is kept. @throws TransferError when another attempt took over: Postgres may be written again. */
-async function putInPlace(incoming: string, file: string, source: HeldPostgres): Promise<string | undefined> {
+/** @param isCurrent asked at the last moment. @returns where the former file is kept. @throws TransferError when it is not */
+async function putInPlace(incoming: string, file: string, isCurrent: () => Promise<boolean>): Promise<string | undefined> {
   whole(incoming);
   const kept = existsSync(file) ? `${file}.before-${new Date().toISOString().replace(/[:.]/g, "-")}` : undefined;
   if (kept !== undefined) whole(file);
-  if (!(await source.isSealed())) throw new TransferError("another attempt began meanwhile; this one ends");
+  if (!(await isCurrent())) throw new TransferError("another attempt began meanwhile; this one ends");
   if (kept !== undefined) renameSync(file, kept);
   renameSync(incoming, file);
   return kept;

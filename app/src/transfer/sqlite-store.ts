@@ -149,7 +149,8 @@ export class HeldSqliteReader extends SqliteReader {
 /** A SQLite file that is filled; it is made when it does not exist. */
 export class SqliteWriter extends SqliteReader implements Writer {
   readonly #file: string;
-  readonly #run = randomUUID();
+  /** Of this filling, and kept in the file. */
+  readonly run = randomUUID();
 
   /** @param dryRun a file that does not exist is not made, and there is nothing in it. */
   constructor(file: string, dryRun = false) {
@@ -182,7 +183,7 @@ export class SqliteWriter extends SqliteReader implements Writer {
   begin(source: string): Promise<void> {
     return this.#transaction(() => {
       this.connection.exec(state.CREATE_STATE);
-      this.connection.prepare(state.TAKE_OVER).run(source, this.#run, new Date().toISOString());
+      this.connection.prepare(state.TAKE_OVER).run(source, this.run, new Date().toISOString());
     });
   }
 
@@ -225,7 +226,7 @@ export class SqliteWriter extends SqliteReader implements Writer {
 
   #continuing(work: () => void): Promise<void> {
     return this.#transaction(() => {
-      if (this.connection.prepare(state.CONTINUE).run(this.#run).changes === 0) throw state.takenOver();
+      if (this.connection.prepare(state.CONTINUE).run(this.run).changes === 0) throw state.takenOver();
       work();
     });
   }
