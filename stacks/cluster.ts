@@ -21,9 +21,10 @@ import { postgresVolumes } from "./local/volumes";
 
 /** What is given up, and how to say that it is meant. */
 const LEAVING =
-  "this stack has a Postgres, and phase cluster has none: Postgres, its standbys, its backups and Redis are deleted (protected ones only after " +
-  "protect false), and nothing fails over any more. Before that the rows are copied back into one SQLite file, and writes are refused meanwhile; " +
-  "NOT with moveData false or an image of your own: then they are deleted with Postgres. If that is meant: pulumi config set leaveDatabase true";
+  "this stack has a Postgres, and phase cluster has none: Postgres, its standbys, its backups, Redis and Kafka with the events nobody has read yet " +
+  "are deleted (protected ones only after protect false), and nothing fails over any more. Before that the rows are copied back into one SQLite file, and writes are refused meanwhile; " +
+  "NOT with moveData false or an image of your own: then they are deleted with Postgres. If that is meant: pulumi config set leaveDatabase true, " +
+  "and after the update pulumi config rm leaveDatabase";
 
 /** After `npm run down -- --keep-data`, or when its containers were removed by hand. */
 const AWAY =

@@ -24,7 +24,7 @@ import { grafanaImage } from "./local/grafana-image";
 import { checkCapacity } from "./local/host";
 import { appSettings, appSource, consoleUrl, contextDirectory, imageSource, loadBalancer } from "./local/parts";
 import type { PhaseOutputs } from "./outputs";
-import { carriesRows, moveAttempt, unlessReopened } from "./local/move-attempt";
+import { carriesRows, moveAttempt, openAttempt, unlessReopened } from "./local/move-attempt";
 import { dockerHost } from "./local/preflight";
 import { checkPrimaryStays, currentCluster } from "./local/primary";
 import { checkProtectedStay, nodesWithData } from "./local/protected-nodes";
@@ -32,6 +32,11 @@ import { sizing } from "./local/sizing/plan";
 import { planTable } from "./local/sizing/table";
 import type { AppPools, Limits } from "./local/sizing/types";
 import { sqliteUse } from "./local/sqlite-use";
+
+/** It was said of one switch of phase, and would hold for every later one. */
+const STILL_LEAVING =
+  "leaveDatabase is true: the next update to phase cluster deletes Postgres, its backups, Redis and Kafka without asking again. " +
+  "Unless you are about to do that: pulumi config rm leaveDatabase";
 
 /**
  * Phase `database`: one Docker host with Postgres that fails over by itself, PgBouncer, two Redis servers, three Kafka brokers where they are
@@ -43,7 +48,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const protectedNodes = config.protect ? nodesWithData() : undefined;
   const [host, source, program, cluster, members, attempt, use, running, grafana] = await Promise.all([
     ...([dockerHost(), appSource(config), operatorProgram(), currentCluster(), etcdMembers()] as const),
-    carriesRows(config) ? moveAttempt("to-postgres") : undefined,
+    carriesRows(config) ? moveAttempt("to-postgres") : config.image === undefined ? openAttempt() : undefined,
     carriesRows(config) ? sqliteUse() : ("none" as const),
     config.kafka ? runningBrokers() : undefined,
     config.monitoring ? grafanaImage() : undefined,
@@ -54,6 +59,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   checkPrimaryStays(cluster.primary, plan.postgres.nodes);
   checkProtectedStay({ postgresNodes: plan.postgres.nodes, kafka: config.kafka }, (await protectedNodes) ?? []);
   await pulumi.log.info(planTable(plan, host));
+  if (config.leaveDatabase) await pulumi.log.warn(STILL_LEAVING);
 
   const network = new Network("network");
   const image = new Image("app-image", { source: imageSource(source, host) });
@@ -110,7 +116,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
           "data-move",
           {
             ...{
-              direction: "to-postgres",
+              direction: carriesRows(config) ? "to-postgres" : "open-postgres",
               attempt: unlessReopened(attempt, use),
               image: image.reference,
               networkName,

@@ -19,20 +19,41 @@ export function carriesRows({ moveData, image }: Pick<StackConfig, "moveData" | 
   return moveData && image === undefined;
 }
 
+/** What makes a direction be begun again although it was done before. */
+const OPPOSITES: Readonly<Record<DataMoveDirection, readonly DataMoveDirection[]>> = {
+  "to-postgres": ["to-sqlite"],
+  "open-postgres": ["to-sqlite"],
+  "to-sqlite": ["to-postgres", "open-postgres"],
+};
+
 /**
  * Which attempt of moving rows this update is: that of the container whose move is done and which still says so, else the next one, so that a
  * failed move is begun again by every `pulumi up`, and never taken for one that was done.
  * @throws the error of Docker: what is not known here must not be guessed.
  */
-export async function moveAttempt(
-  direction: DataMoveDirection,
-  settings: EndpointSettings = programSettings(),
-): Promise<DataMoveArgs["attempt"]> {
+export async function moveAttempt(direction: DataMoveDirection, settings?: EndpointSettings): Promise<DataMoveArgs["attempt"]> {
+  return nextAttempt(...(await attemptsOf(direction, settings)));
+}
+
+/**
+ * The same of `open-postgres`; `undefined` when no move to SQLite ever began, which may have sealed Postgres.
+ * @throws the error of Docker
+ */
+export async function openAttempt(settings?: EndpointSettings): Promise<DataMoveArgs["attempt"] | undefined> {
+  const [attempts, back] = await attemptsOf("open-postgres", settings);
+  const next = nextAttempt(attempts, back);
+  return next.isDone || back.length > 0 ? next : undefined;
+}
+
+/** Attempts of a direction, and of those that are opposite to it. */
+async function attemptsOf(direction: DataMoveDirection, settings: EndpointSettings = programSettings()): Promise<[Attempt[], Attempt[]]> {
   const endpoint = dockerEndpoint(settings);
-  const of = async (service: string): Promise<Attempt[]> =>
-    isSsh(endpoint) ? parsed(await dockerCommand(endpoint, commandLine(service))) : await listed(endpoint, service);
-  const opposite = direction === "to-postgres" ? "to-sqlite" : "to-postgres";
-  return nextAttempt(...(await Promise.all([of(MOVE_SERVICES[direction]), of(MOVE_SERVICES[opposite])])));
+  const of = async (one: DataMoveDirection): Promise<Attempt[]> => {
+    const service = MOVE_SERVICES[one];
+    return isSsh(endpoint) ? parsed(await dockerCommand(endpoint, commandLine(service))) : await listed(endpoint, service);
+  };
+  const [own, ...back] = await Promise.all([direction, ...OPPOSITES[direction]].map(of));
+  return [own ?? [], back.flat()];
 }
 
 /**

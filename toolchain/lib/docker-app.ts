@@ -29,7 +29,7 @@ export const SERVICES = {
 } as const;
 
 /** Those that do one thing, once, for which the update waited: what became of their containers later says nothing. */
-export const FINISHED_SERVICES: readonly string[] = ["data-move", "data-move-back"];
+export const FINISHED_SERVICES: readonly string[] = ["data-move", "data-move-back", "data-move-open"];
 
 /** Those that watch the others: without them the stack works as well. */
 export const MONITORING_SERVICES: readonly string[] = [

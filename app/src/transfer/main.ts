@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { reporter, runTransfer, TRANSFER_HELP } from "./command";
 import { TransferError, TransferStopped } from "./failure";
-import { runMove } from "./move-command";
+import { MOVE_DIRECTIONS, runMove } from "./move-command";
 import { OPEN_HELP, runOpen } from "./open-command";
 
 const USAGE = `Usage: node transfer.js --from ADDRESS --to ADDRESS [--dry-run] [--restart] [--leave TABLE]… [--json]
@@ -54,12 +54,12 @@ async function main(): Promise<number> {
       process.stderr.write(`${from === undefined ? "--from" : "--to"} is missing\n${USAGE}\n`);
       return EXIT.usage;
     }
-    const direction = values.move;
-    if (direction === "to-postgres" || direction === "to-sqlite") {
+    const direction = MOVE_DIRECTIONS.find((one) => one === values.move);
+    if (direction !== undefined) {
       await runMove({ direction, from, to, doneFile: values["done-file"] ?? "/tmp/moved" }, reporter(process.stderr), controller.signal);
       return 0;
     }
-    if (direction !== undefined) throw new TransferError(`--move is "${direction}"; allowed: to-postgres, to-sqlite`);
+    if (values.move !== undefined) throw new TransferError(`--move is "${values.move}"; allowed: ${MOVE_DIRECTIONS.join(", ")}`);
     await runTransfer({ from, to, leave, restart, json, dryRun: values["dry-run"] ?? false }, process, controller.signal);
     return 0;
   } catch (error) {

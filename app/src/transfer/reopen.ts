@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import type { Authorities } from "../db/tls";
 import { isConflict } from "../db/postgres-errors";
@@ -28,13 +29,14 @@ const GIVE_UP =
 /**
  * The short way back: a sealed file with exactly the rows that Postgres has is written again, where it is and by whoever has it open.
  * @param source held, so that nobody writes to it
+ * @param options.run of this opening, kept in the file
  * @param options.beforeOpen when all rows were compared: the last moment at which the other side may still be the one that is written
  * @returns `undefined` when the file is not sealed, or Postgres has other rows than the file.
  */
 export async function reopenIfSame(
   file: string,
   source: Reader,
-  options: Options & { readonly beforeOpen?: () => Promise<void> },
+  options: Options & { readonly run: string; readonly beforeOpen: () => Promise<void> },
 ): Promise<TransferResult | undefined> {
   if (!existsSync(file) || statSync(file).size === 0) return undefined;
   const started = performance.now();
@@ -43,8 +45,8 @@ export async function reopenIfSame(
     if (!held.hasMoved || (await differences(held, source, options)).length > 0) return undefined;
     const tables = await counted(held);
     const [epoch, last] = [await source.epoch(), await counters(source)];
-    await options.beforeOpen?.();
-    held.takeSealOff(source.name, epoch, last);
+    await options.beforeOpen();
+    held.takeSealOff(source.name, options.run, epoch, last);
     return {
       ...{ from: source.name, to: held.name, outcome: "already", resumed: false, rows: tables.reduce((sum, { rows }) => sum + rows, 0) },
       ...{ seconds: Math.round(performance.now() - started) / 1000, rowsPerSecond: 0, tables, left: LEFT_TABLES },
@@ -88,7 +90,7 @@ export async function takeBack(
       const last = await counters(copy);
       await copy.empty();
       // Before the last word of Postgres: whatever ends this here leaves rows on both sides, which is noticed, and never on none.
-      if (held.hasMoved) held.takeSealOff(copy.name, await copy.epoch(), last);
+      if (held.hasMoved) held.takeSealOff(copy.name, randomUUID(), await copy.epoch(), last);
       await copy.commit();
       return rows;
     } finally {
@@ -104,7 +106,7 @@ export async function openUnasked(file: string): Promise<void> {
   const held = new HeldSqliteReader(file);
   try {
     if (!held.hasMoved) throw new TransferError(`${held.name} is not sealed: the app writes to it, and there is nothing to do`);
-    held.takeSealOff(GIVEN_UP, await held.epoch(), []);
+    held.takeSealOff(GIVEN_UP, randomUUID(), await held.epoch(), []);
   } finally {
     await held.close();
   }

@@ -12,6 +12,8 @@ import { inDirectory, MIGRATIONS } from "../db/support";
 
 const INSERT = "UPDATE companies SET name = 'Written'";
 
+const REOPENING = { run: "this opening", beforeOpen: (): Promise<void> => Promise.resolve() };
+
 describe("F1 A10 a SQLite file whose rows are moved", () => {
   const onFile = (work: (app: SqliteDatabase, file: string) => Promise<void>): Promise<void> =>
     inDirectory(async (directory) => {
@@ -75,21 +77,21 @@ describe("F1 A10 a SQLite file whose rows are moved", () => {
       await written.close();
       const source = new SqliteReader(other);
       const failing = (): Promise<void> => Promise.reject(new Error("the other side cannot be closed"));
-      await assert.rejects(reopenIfSame(file, source, { beforeOpen: failing }), /cannot be closed/);
+      await assert.rejects(reopenIfSame(file, source, { ...REOPENING, beforeOpen: failing }), /cannot be closed/);
       assert.equal(app.hasMoved(), true);
-      const result = await reopenIfSame(file, source, {});
+      const result = await reopenIfSame(file, source, REOPENING);
       assert.deepEqual([result?.outcome, result?.to], ["already", `sqlite:${file}`]);
       assert.ok((result?.rows ?? 0) > 10);
       assert.equal(app.hasMoved(), false);
       assert.equal(await app.run(INSERT), 1);
-      const [state] = await app.all("SELECT state, source, finished_at IS NOT NULL AS finished FROM data_transfer");
-      assert.deepEqual({ ...state }, { state: "complete", source: `sqlite:${other}`, finished: 1 });
+      const [state] = await app.all("SELECT state, source, run, finished_at IS NOT NULL AS finished FROM data_transfer");
+      assert.deepEqual({ ...state }, { state: "complete", source: `sqlite:${other}`, run: REOPENING.run, finished: 1 });
       const epoch = Number((await app.get<{ epoch: number }>("SELECT epoch FROM redis_fence"))?.epoch);
       assert.ok(epoch > (await source.epoch()), "what a cache holds from the other side is never believed");
       const counter = await app.get<{ seq: number }>("SELECT seq FROM sqlite_sequence WHERE name = 'event_outbox'");
       assert.equal(counter?.seq, 4711, "an event of the other side that is gone by now had that position");
-      assert.equal(await reopenIfSame(file, source, {}), undefined, "it is not sealed any more");
-      assert.equal(await reopenIfSame(`${file}.none`, source, {}), undefined);
+      assert.equal(await reopenIfSame(file, source, REOPENING), undefined, "it is not sealed any more");
+      assert.equal(await reopenIfSame(`${file}.none`, source, REOPENING), undefined);
       await source.close();
     }));
 
@@ -100,7 +102,7 @@ describe("F1 A10 a SQLite file whose rows are moved", () => {
         await written.run(change);
         await written.close();
         const source = new SqliteReader(other);
-        assert.equal(await reopenIfSame(file, source, {}), undefined, change);
+        assert.equal(await reopenIfSame(file, source, REOPENING), undefined, change);
         await source.close();
       }
       assert.equal(app.hasMoved(), true);
