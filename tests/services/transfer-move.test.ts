@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -14,6 +15,8 @@ import { type PostgresGroup, type PostgresUrls, rowsOf, startPostgres } from "..
 import { fillTables } from "../support/transfer-rows";
 
 const RENAME = "UPDATE companies SET name = 'Renamed' WHERE id LIKE 'c%'";
+
+const MOVE = path.resolve("app/src/transfer/move.ts");
 
 /** What every version of the app makes 503 with Retry-After of. */
 const REFUSED = { name: "DatabaseBusyError" };
@@ -57,6 +60,9 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
     });
   }
 
+  const namesIn = async (database: SqliteDatabase): Promise<unknown[]> =>
+    (await database.all("SELECT DISTINCT name FROM companies")).map(({ name }) => name);
+
   /** Ends every connection to a database, as a failover, a restart of the proxy or an operator does. */
   const cut = ({ url }: PostgresUrls): Promise<unknown> =>
     postgres.admin("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", [new URL(url).pathname.slice(1)]);
@@ -66,6 +72,17 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
     const results: Promise<unknown>[] = [];
     const onProgress = ({ table }: { readonly table: string }): void => {
       if (table === "orders" && results.length === 0) results.push(work());
+    };
+    return { onProgress, results };
+  };
+
+  /** The same in a process of its own, for which the copy stands still: it cannot come to its end first. */
+  const amidInChild = (call: string, ...parameters: readonly string[]) => {
+    const results: string[] = [];
+    const onProgress = ({ table }: { readonly table: string }): void => {
+      if (table !== "orders" || results.length > 0) return;
+      const program = `require(${JSON.stringify(MOVE)}).${call}(...${JSON.stringify(parameters)}, {}).then((done) => console.log(JSON.stringify(done ?? null)))`;
+      results.push(execFileSync(process.execPath, ["--import", "tsx", "--input-type=commonjs", "--eval", program], { encoding: "utf8" }));
     };
     return { onProgress, results };
   };
@@ -165,7 +182,7 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
       await app.close();
       assert.equal((await moveToSqlite(url, file, {}))?.result.outcome, "complete");
       const onSqlite = await SqliteDatabase.open({ file });
-      assert.deepEqual(await onSqlite.all("SELECT DISTINCT name FROM companies"), [{ name: "Renamed" }]);
+      assert.deepEqual(await namesIn(onSqlite), ["Renamed"]);
       await onSqlite.close();
     }));
 
@@ -255,7 +272,7 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
       assert.equal(onSqlite.hasMoved(), false);
       assert.equal(await onSqlite.run("UPDATE companies SET name = 'Home' WHERE name = 'Renamed'"), 3);
       assert.equal(await moveToSqlite(url, file, {}), undefined, "Postgres is as it was left: done, and the file goes on");
-      assert.deepEqual(await onSqlite.all("SELECT DISTINCT name FROM companies"), [{ name: "Home" }]);
+      assert.deepEqual(await namesIn(onSqlite), ["Home"]);
       await onSqlite.close();
       await assert.rejects(moveToSqlite("postgres://owner:x@127.0.0.1:1/app", file, {}), {
         message: /cannot be used/,
@@ -317,9 +334,10 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
 
   it("and back: a copy whose connection is lost fails, nothing is put in place, and the app writes on", () =>
     onPostgres(async (_, urls, file) => {
-      const during = amid(() => cut(urls));
+      // Whoever begins such a move ends the connections of others; what becomes of this one here is what becomes of it after a failover.
+      const during = amidInChild("openPostgres", file, urls.url, "refuse");
       await assert.rejects(moveToSqlite(urls.url, file, { onProgress: during.onProgress }));
-      await Promise.all(during.results);
+      assert.equal(during.results.length, 1);
       const app = await openPostgresAs(urls.appUrl);
       assert.equal(await app.run(RENAME), 3);
       await app.close();
@@ -331,13 +349,16 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
 
   it("and back: a newer attempt ends an older one that runs still, before it seals anything", () =>
     onPostgres(async (app, { url }, file) => {
-      const older = amid(() => openPostgres(file, url, "refuse"));
+      const older = amidInChild("openPostgres", file, url, "refuse");
       await assert.rejects(moveToSqlite(url, file, { onProgress: older.onProgress }));
-      assert.deepEqual(await Promise.all(older.results), [false]);
+      assert.deepEqual(
+        older.results.map((line) => JSON.parse(line) as unknown),
+        [false],
+      );
       assert.equal(await app.run(RENAME), 3, "given up by an update to phase database, it must not come to its end behind it");
-      const newer = amid(() => moveToSqlite(url, file, {}));
+      const newer = amidInChild("moveToSqlite", url, file);
       await assert.rejects(moveToSqlite(url, file, { onProgress: newer.onProgress }));
-      const [back] = (await Promise.all(newer.results)) as [Awaited<ReturnType<typeof moveToSqlite>>];
+      const [back] = newer.results.map((line) => JSON.parse(line) as Awaited<ReturnType<typeof moveToSqlite>>);
       assert.equal(back?.result.outcome, "complete");
     }));
 
@@ -354,7 +375,7 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
       assert.equal((await moveToSqlite(url, file, {}))?.result.outcome, "complete");
       await assert.rejects(app.run(RENAME), REFUSED, "sealed a second time");
       const onSqlite = await SqliteDatabase.open({ file });
-      assert.deepEqual(await onSqlite.all("SELECT DISTINCT name FROM companies"), [{ name: "On Postgres" }]);
+      assert.deepEqual(await namesIn(onSqlite), ["On Postgres"]);
       await onSqlite.close();
       assert.equal(readdirSync(directory).filter((name) => name.startsWith("app.db.before-")).length, 2);
     }));
