@@ -61,7 +61,7 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
   }
 
   const namesIn = async (database: SqliteDatabase): Promise<unknown[]> =>
-    (await database.all("SELECT DISTINCT name FROM companies")).map(({ name }) => name);
+    (await database.all<{ name: string }>("SELECT DISTINCT name FROM companies")).map(({ name }) => name);
 
   /** Ends every connection to a database, as a failover, a restart of the proxy or an operator does. */
   const cut = ({ url }: PostgresUrls): Promise<unknown> =>
