@@ -107,12 +107,17 @@ describe("F8 B15 backups of phase database, and the way back to a moment in the 
       await client.signUp();
       const order = await client.order();
       const before = await checksum();
+      const epoch = async (): Promise<number> => Number(await onPrimary("SELECT epoch FROM redis_fence"));
       const good = await moment();
       await onPrimary("DROP TABLE kept; CREATE TABLE afterwards AS SELECT 1 AS n");
+      // Sessions and answers of the time that is undone are in Redis under this one.
+      await onPrimary("UPDATE redis_fence SET epoch = epoch + 10");
+      const epochs = [await epoch()];
       const late = await moment();
       const output = await succeed("restore", "--to", good, "--yes", "--keep-old");
       assert.match(output, /Postgres is what it was at/);
       await stack.redundant();
+      epochs.push(await epoch());
       assert.equal(await checksum(), before);
       assert.equal(await onPrimary("SELECT to_regclass('afterwards') IS NULL"), "t");
       for (const node of ["pg-1", "pg-2"]) assert.match(await stack.sql(node, "SELECT count(*) FROM kept"), /^20500$/, node);
@@ -124,11 +129,19 @@ describe("F8 B15 backups of phase database, and the way back to a moment in the 
       // What the first restore left out was the database then: it can still be had.
       await succeed("restore", "--to", late, "--yes");
       await stack.redundant();
+      epochs.push(await epoch());
       assert.equal(await onPrimary("SELECT n FROM afterwards"), "1");
       assert.equal(await onPrimary("SELECT to_regclass('kept') IS NULL"), "t");
       await succeed("restore", "--to", good, "--yes");
       await stack.redundant();
+      epochs.push(await epoch());
       assert.equal(await checksum(), before);
+      // Also when it goes back to one moment twice.
+      assert.deepEqual(
+        epochs,
+        [...new Set(epochs)].sort((a, b) => a - b),
+        "the epoch of Redis only grows",
+      );
     } finally {
       client.close();
     }

@@ -67,3 +67,10 @@ class Etcd:
         deletes = [{"request_delete_range": {"key": key(name)}} for name in POSITIONS]
         success = [*deletes, {"request_put": {"key": key("initialize"), "value": node.text64(system_id)}}]
         return bool(self._ask("txn", {"compare": [unled], "success": success}).get("succeeded"))
+
+    def fence(self):
+        """The epoch of Redis that the last restore gave; 0 when there was none."""
+        return int(self._text(f"/phased-stack/{self._scope}/fence") or 0)
+
+    def keep_fence(self, epoch):
+        self._ask("put", {"key": node.text64(f"/phased-stack/{self._scope}/fence"), "value": node.text64(str(epoch))})

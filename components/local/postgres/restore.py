@@ -35,6 +35,9 @@ IN_USE = os.path.join(os.path.dirname(repository.DATA), "in-use")
 # Longer than the lease of a primary that was killed: Patroni's ttl is 20 s.
 LEASE_SECONDS = 30
 
+# More than Redis' epoch ever grows between two restores; 2,147 of these have room.
+FENCE_STEP = 1_000_000
+
 # Every role's password is that of the stack, whatever it was when the backup was made.
 ROLES = {
     "postgres": "POSTGRES_PASSWORD",
@@ -157,6 +160,28 @@ def settle():
         raise RepositoryError(f"the passwords of the stack were not set: {result.stderr.strip().splitlines()[-1]}")
 
 
+def raise_fence():
+    """
+    Redis holds answers and sessions of the time that is undone; the app goes by an epoch in the database that only grows, and came back with
+    the rest. The one given here is kept in etcd: going back to one moment twice would give the same one twice.
+    """
+    etcd = Etcd()
+    result = psql(f"""SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'app') AS app \\gset
+\\if :app
+\\connect app
+SELECT to_regclass('public.redis_fence') IS NOT NULL AS fence \\gset
+\\if :fence
+UPDATE public.redis_fence SET epoch = greatest(epoch, {etcd.fence()}) + {FENCE_STEP} WHERE id = 1 RETURNING epoch;
+\\endif
+\\endif
+""")
+    if result.returncode != 0:
+        raise RepositoryError(f"the epoch of Redis was not raised: {result.stderr.strip().splitlines()[-1]}")
+    # Nothing before the migration that makes the table, and with an app of its own kind.
+    if result.stdout.strip():
+        etcd.keep_fence(int(result.stdout))
+
+
 def stop(server):
     """Ends it cleanly: it writes a checkpoint and archives what it has."""
     server.send_signal(signal.SIGINT)
@@ -217,6 +242,7 @@ def restore(label, timeline, moment, kept):
         server = start()
         replayed(server)
         settle()
+        raise_fence()
         stop(server)
         swap(kept)
     except (OSError, RepositoryError) as error:

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { PostgresPrograms, hasPython, python } from "./postgres-programs";
 
@@ -102,6 +102,24 @@ def outcome(work):
     mkdirSync(data("node"));
     assert.equal(evaluate(`restore.discard()`), 0);
     assert.equal(existsSync(data("node")), false);
+  });
+
+  it("raises the epoch of Redis above every one that was given before, in the app's database, where it has one", () => {
+    const raise = (printed: string, keys: Readonly<Record<string, string>>): [unknown, string, unknown] => {
+      const sql = path.join(programs.directory, "sql");
+      programs.program("psql", `cat > "${sql}"; printf '%s' "${printed}"`);
+      const [said, puts] = evaluate(`[outcome(restore.raise_fence), puts]`, etcd(keys)) as [unknown, unknown];
+      return [said, readFileSync(sql, "utf8"), puts];
+    };
+    const key = "/phased-stack/postgres/fence";
+    const [said, sql, puts] = raise("3000007\n", { [key]: "2000007" });
+    assert.deepEqual([said, puts], [null, [[key, "3000007"]]]);
+    assert.match(
+      sql,
+      /^\\connect app\n[^]*^UPDATE public\.redis_fence SET epoch = greatest\(epoch, 2000007\) \+ 1000000 WHERE id = 1 RETURNING epoch;$/m,
+    );
+    assert.match(raise("1000001\n", {})[1], /greatest\(epoch, 0\)/, "the first restore");
+    assert.deepEqual(raise("", {})[2], [], "an app without it");
   });
 
   const segment = (timeline: number, number: number): string =>
