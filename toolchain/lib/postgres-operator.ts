@@ -107,6 +107,7 @@ const statusSchema: z.ZodType<PostgresStatus> = z.object({
   lastSwitchover: switchoverSchema.nullable(),
   // Of a stack that was brought up before there were backups, the operator knows none.
   backups: backupsSchema.nullable().default(null),
+  backupsUnknown: z.string().nullable().default(null),
 });
 
 /** @throws UserError when there is none that runs. */
