@@ -83,7 +83,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const users = { app: appPassword, readonly, monitor };
   const server = { sockets: postgresProxy.sockets, container: postgresProxy.nodes.container };
   const pgbouncer = new PgBouncer("pgbouncer", { ...stateless("pgbouncer"), ...plan.pgbouncer, users, server }, afterNodes);
-  const watched = { program, etcdHosts: etcd.hosts, nodes, patroniPassword, monitorPassword: monitor, pgbouncer };
+  const watched = { program, etcdHosts: etcd.hosts, nodes, patroniPassword, monitorPassword: monitor, pgbouncer, backups: config.backups };
   const operator = new PostgresOperator(
     "postgres-operator",
     { ...stateless("postgres-operator"), ...plan.postgresOperator, ...watched },

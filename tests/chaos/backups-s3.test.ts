@@ -151,6 +151,7 @@ describe("F8 B15 backups in an object storage that speaks S3, over TLS", functio
     assert.throws(() => checkOwner(found, restoreCommand, true, soon), /the stack whose backups these are still runs/);
     server().age(300_000);
     const old = await info();
+    assert.equal(old.gap, null, "nothing is missing there");
     checkOwner(old, restoreCommand, true, Date.now());
     const infos = await docker.listContainers({ all: true });
     const nodes = group.nodes.map(({ container }) => infos.find(({ Names }) => Names.includes(`/${container}`))!);
@@ -158,7 +159,7 @@ describe("F8 B15 backups in an object storage that speaks S3, over TLS", functio
     const said: string[] = [];
     await restorePostgres({
       ...{ docker, nodes, primary: own, serves: true, plan: restorePlan(old, "latest", Date.now()) },
-      ...{ oldData: "node.before-test", keepOld: false, say: (line: string) => said.push(line) },
+      ...{ oldData: "node.before-test", keepOld: false, keepStandbys: false, say: (line: string) => said.push(line) },
     });
 
     primary = await streaming(group);

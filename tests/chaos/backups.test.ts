@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
+import type Docker from "dockerode";
 import { execIn } from "../../toolchain/lib/docker";
 import type { StackStatus } from "../../toolchain/lib/docker-status";
 import { everything, runCommand, type Outcome } from "../support/commands";
 import { DatabaseStack } from "../support/database-stack";
-import { leftovers } from "../support/docker";
+import { containersOf, docker, leftovers } from "../support/docker";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
 import { StackClient } from "../support/stack-client";
 
@@ -40,6 +41,24 @@ describe("F8 B15 backups of phase database, and the way back to a moment in the 
       await delay(1000);
     }
     assert.fail(`${wanted ? "" : "still "}expected ${pattern}: ${last.join("; ")}`);
+  };
+
+  /** Begins a restore, and holds it back once it works on the volume, when all nodes are stopped. */
+  const halfway = async (to: string): Promise<{ readonly restoring: Promise<Outcome>; readonly beside: Docker.Container }> => {
+    const ended = { yet: false };
+    const restoring = run("restore", "--to", to, "--yes").finally(() => (ended.yet = true));
+    for (;;) {
+      const info = (await containersOf(name, "postgres-restore")).find(({ State }) => State === "running");
+      const beside = docker.getContainer(info?.Id ?? "none");
+      // One that is gone again meanwhile is noticed by the end of the restore.
+      const said = info === undefined ? "" : await beside.logs({ stdout: true, stderr: true }).then(String, () => "");
+      if (said.includes("restore: ")) {
+        await beside.pause();
+        return { restoring, beside };
+      }
+      if (ended.yet) assert.fail(everything(await restoring));
+      await delay(20);
+    }
   };
 
   before(async () => {
@@ -88,12 +107,17 @@ describe("F8 B15 backups of phase database, and the way back to a moment in the 
       await client.signUp();
       const order = await client.order();
       const before = await checksum();
+      const epoch = async (): Promise<number> => Number(await onPrimary("SELECT epoch FROM redis_fence"));
       const good = await moment();
       await onPrimary("DROP TABLE kept; CREATE TABLE afterwards AS SELECT 1 AS n");
+      // Sessions and answers of the time that is undone are in Redis under this one.
+      await onPrimary("UPDATE redis_fence SET epoch = epoch + 10");
+      const epochs = [await epoch()];
       const late = await moment();
       const output = await succeed("restore", "--to", good, "--yes", "--keep-old");
       assert.match(output, /Postgres is what it was at/);
       await stack.redundant();
+      epochs.push(await epoch());
       assert.equal(await checksum(), before);
       assert.equal(await onPrimary("SELECT to_regclass('afterwards') IS NULL"), "t");
       for (const node of ["pg-1", "pg-2"]) assert.match(await stack.sql(node, "SELECT count(*) FROM kept"), /^20500$/, node);
@@ -105,11 +129,19 @@ describe("F8 B15 backups of phase database, and the way back to a moment in the 
       // What the first restore left out was the database then: it can still be had.
       await succeed("restore", "--to", late, "--yes");
       await stack.redundant();
+      epochs.push(await epoch());
       assert.equal(await onPrimary("SELECT n FROM afterwards"), "1");
       assert.equal(await onPrimary("SELECT to_regclass('kept') IS NULL"), "t");
       await succeed("restore", "--to", good, "--yes");
       await stack.redundant();
+      epochs.push(await epoch());
       assert.equal(await checksum(), before);
+      // Also when it goes back to one moment twice.
+      assert.deepEqual(
+        epochs,
+        [...new Set(epochs)].sort((a, b) => a - b),
+        "the epoch of Redis only grows",
+      );
     } finally {
       client.close();
     }
@@ -124,6 +156,82 @@ describe("F8 B15 backups of phase database, and the way back to a moment in the 
     await succeed("restore", "--to", good, "--yes");
     await stack.redundant();
     assert.equal(await checksum(), before);
+  });
+
+  it("F8 while a restore runs, up is refused, and a node that somebody starts waits for it", async () => {
+    const primary = await stack.primary();
+    const node = await stack.node(primary);
+    const [before, good] = [await checksum(), await moment()];
+    await onPrimary("TRUNCATE kept");
+    const { restoring, beside } = await halfway(good);
+    try {
+      const outcome = await run("up", "--yes");
+      assert.equal(outcome.code, 1, everything(outcome));
+      assert.match(outcome.stderr, /Postgres is being restored: container \S+-restore is paused/);
+      const since = Math.floor(Date.now() / 1000);
+      await node.start();
+      const deadline = Date.now() + 30_000;
+      for (;;) {
+        const log = (await node.logs({ stdout: true, stderr: true, since })).toString();
+        if (log.includes(`another container uses the data of ${primary}`)) break;
+        assert.ok(Date.now() < deadline, log);
+        await delay(200);
+      }
+    } finally {
+      await beside.unpause();
+    }
+    const outcome = await restoring;
+    assert.equal(outcome.code, 0, everything(outcome));
+    await stack.redundant();
+    assert.equal(await checksum(), before);
+  });
+
+  it("F8 where log is missing in the archive, a restore that would end there is refused; a backup makes up for it, or the data of before are kept", async () => {
+    const lose = async (): Promise<void> => {
+      const primary = await stack.primary();
+      const node = await stack.node(primary);
+      const [first, second] = [await filled("before the gap"), await filled("in the gap")];
+      await filled("after the gap");
+      assert.notEqual(first, second);
+      const { exitCode, stderr } = await execIn(node, ["bash", "-c", `rm /var/lib/pgbackrest/archive/postgres/*/*/${second}-*`]);
+      assert.equal(exitCode, 0, stderr);
+    };
+    /** Ends a segment of the log, and waits until it is archived. */
+    const filled = async (note: string): Promise<string> => {
+      await onPrimary(`INSERT INTO kept SELECT 1 + max(id), '${note}' FROM kept`);
+      const segment = await onPrimary("SELECT pg_walfile_name(pg_switch_wal())");
+      const deadline = Date.now() + 90_000;
+      while ((await onPrimary("SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver")) < segment) {
+        assert.ok(Date.now() < deadline, `${segment} was not archived`);
+        await delay(200);
+      }
+      return segment;
+    };
+    const gap = async (): Promise<unknown> => {
+      const { stdout } = await execIn(await stack.node(await stack.primary()), ["entrypoint.sh", "backups", "info"]);
+      return (JSON.parse(stdout) as { gap?: unknown }).gap;
+    };
+    assert.equal(await gap(), null);
+    await lose();
+    const before = await checksum();
+    const refused = await run("restore", "--to", "latest", "--yes");
+    assert.equal(refused.code, 1, everything(refused));
+    assert.match(refused.stderr, /log is missing in the archive from \S+ on: a restore to the latest moment ends there/);
+    assert.equal(await checksum(), before);
+    await succeed("backup");
+    assert.equal(await gap(), null);
+
+    await lose();
+    const output = await succeed("restore", "--to", "latest", "--accept-gap", "--yes");
+    assert.match(output, /The data of before are kept: log is missing in the archive from/);
+    await stack.redundant();
+    const notes = await onPrimary("SELECT string_agg(note, ', ' ORDER BY id) FROM kept WHERE note ~ 'gap'");
+    assert.equal(notes, "before the gap, in the gap, after the gap, before the gap");
+    const [, kept = "", node = ""] =
+      /The data of before are in (node\.before-\S+), in the volume of (\S+):/.exec(output) ?? assert.fail(output);
+    const listed = await execIn(await stack.node(node), ["ls", "/var/lib/postgresql/data"]);
+    assert.ok(listed.stdout.split("\n").includes(kept), listed.stdout);
+    assert.equal(await gap(), null, "of the new timeline nothing is missing");
   });
 
   it("B15 a repository that takes nothing is noticed; a restore from it changes nothing; it heals by itself", async () => {

@@ -49,9 +49,10 @@ async function run(options: BackupOptions): Promise<void> {
   const containers = await stackContainers(docker, await stack.onDocker());
   if (containers.length === 0) throw new UserError(`stack ${stack.name} is down: there is nothing to back up`, stack.command("up"));
   const operator = operatorOf(docker, containers);
-  const { leader, backups: before } = await knownPostgres(operator);
+  const { leader, backups: before, backupsUnknown } = await knownPostgres(operator);
   if (leader === null) throw new UserError("Postgres has no primary, whose backup this would be", "docs/runbooks/no-primary.md");
-  if (before === null) {
+  // Wanted, and never begun: then this may tell why.
+  if (before === null && backupsUnknown === null) {
     throw new UserError(`stack ${stack.name} makes no backups, or has just begun to`, stack.command("up", "--config", "backups=true"));
   }
   const node = docker.getContainer(postgresNode(containers, leader).Id);

@@ -16,7 +16,7 @@ import {
   restorePostgres,
   type RepositoryState,
 } from "../lib/postgres-restore";
-import { checkOwner, restorePlan } from "../lib/restore-plan";
+import { checkGap, checkOwner, gapOf, restorePlan } from "../lib/restore-plan";
 import { colours } from "../lib/table";
 
 interface RestoreOptions {
@@ -25,6 +25,7 @@ interface RestoreOptions {
   readonly yes?: boolean;
   readonly keepOld?: boolean;
   readonly fromRepository?: boolean;
+  readonly acceptGap?: boolean;
 }
 
 /** `npm run restore`: Postgres as it was at a moment in the past (F8). */
@@ -37,12 +38,14 @@ export function register(program: Command): void {
     .option("-y, --yes", "do not ask")
     .option("--keep-old", "keep the data of before, in a directory beside the restored ones")
     .option("--from-repository", "take over the database of another stack, whose backups are where this stack's are to be (backupUrl)")
+    .option("--accept-gap", "restore also where log is missing in the archive; the data of before are kept")
     .addHelpText(
       "after",
       `
 Postgres is stopped, and the app answers requests that need it with 503, until the restored data are in place. They are made beside the old
 ones: whatever fails before, Ctrl-C as well, ends with Postgres as it was. Only Postgres is restored: not Redis, Kafka or uploaded files.
-What was written since stays in the archive, so that another restore can bring it back.
+What was written since stays in the archive, so that another restore can bring it back; but not where log is missing there (npm run status
+says so), until there is a newer backup. Then the data of before are kept, and what would end at the gap is refused without --accept-gap.
 
 On a new host: bring up a stack with the backupUrl and the backupPassphrase of the one that is lost. It touches the backups of the other
 database only when it is told to take that over, with --from-repository; then it goes on where that ended, and its own data are gone.
@@ -77,21 +80,24 @@ async function run(options: RestoreOptions): Promise<void> {
   if (repository.repository !== null) {
     throw new UserError(`the repository of the backups cannot be used: ${repository.repository}`, "docs/runbooks/backups-failing.md");
   }
-  checkOwner(repository, (...words) => stack.command("restore", "--to", to, ...words), options.fromRepository === true, Date.now());
+  const fromRepository = options.fromRepository === true;
+  const again = (...words: readonly string[]): string => stack.command("restore", "--to", to, ...words);
+  checkOwner(repository, again, fromRepository, Date.now());
   const plan = restorePlan(repository, to, Date.now());
+  const { foreign } = repository;
+  const gap = gapOf(repository.gap, status?.backups?.gap, repository.backups);
+  const accept = (): string => again(...(fromRepository ? ["--from-repository"] : []), "--accept-gap");
+  const keepAll = checkGap({ to, gap, foreign, accepted: options.acceptGap === true }, accept);
   console.log(
     repository.foreign
       ? `Stack ${colours.bold(stack.name)} takes over the database of the backups as it was at ${to}, from backup ${plan.set}.`
       : `Postgres of stack ${colours.bold(stack.name)} goes back to ${to}, from backup ${plan.set}.`,
   );
+  if (keepAll) console.log(keptText(gap));
   if (options.yes !== true) {
     await confirmByName({
       name: stack.name,
-      warning: repository.foreign
-        ? "All that is in this stack's Postgres now will be gone, and there is no backup of it. The stack that made the backups must not run any more. "
-        : to === "latest"
-          ? ""
-          : `What was written after ${to} will be gone from the database. `,
+      warning: warningOf({ to, foreign, gap }),
       deed: "restore it",
       cannotAsk: `npm run restore cannot ask before it restores stack ${stack.name}`,
       nothing: "nothing was changed",
@@ -100,12 +106,14 @@ async function run(options: RestoreOptions): Promise<void> {
   stopIfInterrupted();
   const started = performance.now();
   const oldData = `node.before-${new Date().toISOString().replace(/[-:]|\.\d+/g, "")}`;
-  const keepOld = options.keepOld === true;
+  const keepOld = options.keepOld === true || keepAll;
+  const serves = leader !== undefined;
+  // Without a primary nobody knows which node has the most. A node that tells of gaps can keep its data, too.
+  const keepStandbys = keepAll && !serves && repository.gap !== undefined;
   // From here on Ctrl-C waits until Postgres runs again, with the data it had or the restored ones.
   const release = onSignal(() => undefined);
   try {
-    const serves = leader !== undefined;
-    await restorePostgres({ docker, nodes, primary, serves, plan, oldData, keepOld, say: (line) => console.log(line) });
+    await restorePostgres({ docker, nodes, primary, serves, plan, oldData, keepOld, keepStandbys, say: (line) => console.log(line) });
   } finally {
     release();
   }
@@ -113,8 +121,28 @@ async function run(options: RestoreOptions): Promise<void> {
   console.log(
     `\n${colours.green("✔")} Postgres is what it was at ${to}, after ${seconds} s. Redis, Kafka and files were left as they are.`,
   );
-  if (keepOld)
-    console.log(`The data of before are in ${oldData}, in the volume of ${primary.Labels[LABELS.node] ?? ""}: docs/runbooks/restore.md`);
+  const where = keepStandbys ? "every node" : (primary.Labels[LABELS.node] ?? "");
+  if (keepOld) console.log(`The data of before are in ${oldData}, in the volume of ${where}: docs/runbooks/restore.md`);
+}
+
+function keptText(gap: string | null | undefined): string {
+  const why =
+    typeof gap === "string" ? `log is missing in the archive from ${gap} on` : "whether log is missing in the archive is not known";
+  return colours.yellow(`The data of before are kept: ${why}, so that they may have what no backup has.`);
+}
+
+interface Loss {
+  readonly to: string;
+  readonly foreign: boolean;
+  readonly gap: string | null | undefined;
+}
+
+/** What will be gone, a sentence with a blank after it, or nothing. */
+function warningOf({ to, foreign, gap }: Loss): string {
+  if (foreign)
+    return "All that is in this stack's Postgres now will be gone, and there is no backup of it. The stack that made the backups must not run any more. ";
+  if (to !== "latest") return `What was written after ${to} will be gone from the database. `;
+  return typeof gap === "string" ? `What was written after ${gap} will be gone from the database. ` : "";
 }
 
 /** `undefined` when the operator does not answer: a restore must not depend on it. */

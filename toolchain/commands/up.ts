@@ -9,6 +9,7 @@ import { isMeantToRun, isServing } from "../lib/docker-status";
 import { otherPorts, portContainer, portHolder, publishedPorts, publishes, type PublishedPort } from "../lib/docker-ports";
 import { formatDuration } from "../lib/exec";
 import { DEFAULT_STACK, openStack, plannedStack, setConfig, textOutput, type OpenStack } from "../lib/outputs";
+import { refuseDuringRestore } from "../lib/postgres-restore";
 import { refuseOtherEngine } from "../lib/right-engine";
 import { colours } from "../lib/table";
 import { explainFailure, type KnownFailure } from "../lib/update-failures";
@@ -77,6 +78,7 @@ async function run(options: UpOptions, forwarded: readonly string[]): Promise<vo
     const exported = await stack.exported();
     const refreshes = args.some((arg) => arg === "--refresh" || arg === "-r");
     if (!refreshes) await refuseOtherEngine(docker, stack, exported, stack.command("up", "--refresh"));
+    refuseDuringRestore(await stackContainers(docker, stackOnDocker(stack.name, exported)));
     await checkPort(docker, stack, exported);
     await recover(docker, stack, exported);
     if (!refreshes && (await isBroken(docker, stack, exported))) args.push("--refresh");

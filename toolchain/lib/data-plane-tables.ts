@@ -1,4 +1,4 @@
-import type { BackupStatus, MemberStatus, PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
+import type { MemberStatus, PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
 import type { Asked, DataPlaneStatus, DiskStatus } from "./data-plane";
 import type { QueueCounts } from "./docker-app";
 import { FINDING_LIMITS } from "./findings";
@@ -12,7 +12,7 @@ export function renderDataPlane(data: DataPlaneStatus): string {
   const { postgres, queues } = data;
   return [
     postgres.value === null ? unknown("postgres", postgres.problem) : membersTable(postgres.value, data.disk),
-    ...(postgres.value === null ? [] : [backupsLine(postgres.value.backups, Date.now()), poolsTable(postgres.value)]),
+    ...(postgres.value === null ? [] : [backupsLine(postgres.value, Date.now()), poolsTable(postgres.value)]),
     redisTable(data.redis),
     ...(queues.value !== null ? [queuesTable(queues.value)] : queues.problem !== null ? [unknown("queues", queues.problem)] : []),
     ...(data.kafka === null ? [] : [data.kafka.value === null ? unknown("kafka", data.kafka.problem) : kafkaTable(data.kafka.value)]),
@@ -85,9 +85,9 @@ function postgresLine(status: PostgresStatus, disk: Asked<DiskStatus>): string {
 }
 
 /** The last good backup, its age, and how the archive of the log is. @param now in ms */
-export function backupsLine(backups: BackupStatus | null, now: number): string {
+export function backupsLine({ backups, backupsUnknown }: Pick<PostgresStatus, "backups" | "backupsUnknown">, now: number): string {
   const title = colours.bold("backups");
-  if (backups === null) return `${title}  ${doubtful("none are made")}`;
+  if (backups === null) return `${title}  ${backupsUnknown === null ? doubtful("none are made") : bad("nobody tells of any")}`;
   const { archive, running, verified, problems } = backups;
   const last = backups.backups.at(-1);
   const stored = backups.backups.reduce((sum, { storedBytes }) => sum + storedBytes, 0);

@@ -156,7 +156,9 @@ function postgresFindings(status: PostgresStatus): Finding[] {
   if (pools === null) found.push(critical("pgbouncer-down", "PgBouncer does not answer"));
   // What the operator sees and this list does not know.
   if (found.length === 0) found.push(...status.problems.map((problem) => critical("postgres-node-down", problem)));
-  found.push(...(status.backups?.problems ?? []).map((problem) => critical("backups-failing", problem.replace(/\.$/, ""))));
+  const { backups, backupsUnknown } = status;
+  const ofBackups = backupsUnknown === null ? (backups?.problems ?? []) : [backupsUnknown];
+  found.push(...ofBackups.map((problem) => critical("backups-failing", problem.replace(/\.$/, ""))));
   return found;
 }
 

@@ -69,6 +69,8 @@ export const repositoryInfoSchema = repositorySchema.extend({
   foreign: z.boolean().default(false),
   /** If so, when log was last archived in it. */
   writtenAt: z.string().nullable().default(null),
+  /** Since when log is missing in the archive that no newer backup makes up for; left out by older images, and where it could not be found out. */
+  gap: z.string().nullable().optional(),
 });
 
 const backupsSchema = repositorySchema.extend({
@@ -105,6 +107,7 @@ const statusSchema: z.ZodType<PostgresStatus> = z.object({
   lastSwitchover: switchoverSchema.nullable(),
   // Of a stack that was brought up before there were backups, the operator knows none.
   backups: backupsSchema.nullable().default(null),
+  backupsUnknown: z.string().nullable().default(null),
 });
 
 /** @throws UserError when there is none that runs. */

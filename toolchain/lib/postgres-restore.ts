@@ -19,6 +19,12 @@ const COPIED_WITHIN_MS = 6 * 3_600_000;
 /** Between two looks at a container, ms. */
 const POLL_MS = 500;
 
+/** Label of the containers that {@link runBeside} makes. */
+export const RESTORE_SERVICE = "postgres-restore";
+
+/** States of a container in which it does nothing, and will not by itself. */
+const HAS_ENDED: readonly string[] = ["created", "exited", "dead"];
+
 /** A backup after the restore may have to wait for another one. */
 const BACKUP_WITHIN_MS = 24 * 3_600_000;
 
@@ -34,6 +40,19 @@ export function postgresNode(containers: readonly Docker.ContainerInfo[], name: 
 /** The containers of all nodes, in order, running or not. */
 export function postgresNodes(containers: readonly Docker.ContainerInfo[]): Docker.ContainerInfo[] {
   return containers.filter(({ Labels }) => Labels[LABELS.service] === SERVICES.postgres);
+}
+
+/**
+ * Nothing of a stack is started while its Postgres is restored, which holds no lock of Pulumi's: nodes that are stopped for it look broken.
+ * @throws UserError naming the container that runs.
+ */
+export function refuseDuringRestore(containers: readonly Docker.ContainerInfo[]): void {
+  const running = containers.find((info) => info.Labels[LABELS.service] === RESTORE_SERVICE && !HAS_ENDED.includes(info.State));
+  if (running === undefined) return;
+  throw new UserError(
+    `Postgres is being restored: container ${containerName(running)} is ${running.State}`,
+    `wait until it has ended: docker logs --follow ${containerName(running)}; docs/runbooks/restore.md`,
+  );
 }
 
 /** What is in the repository, asked of a node that runs. */
@@ -69,6 +88,8 @@ export interface RestoreArgs {
   /** Name of the directory that the old data become, beside the new ones; kept when told. */
   readonly oldData: string;
   readonly keepOld: boolean;
+  /** Whether the data of the others are kept as well, under the same name in their volumes. */
+  readonly keepStandbys: boolean;
   readonly say: (line: string) => void;
 }
 
@@ -107,7 +128,14 @@ export async function restorePostgres(args: RestoreArgs): Promise<void> {
   });
   for (const standby of standbys) {
     await step(`${nodeName(standby)} has copied them and follows`, async () => {
-      const { exitCode, stdout } = await runBeside(docker, standby, ["restore", "discard"], say);
+      // Somebody may have started it meanwhile, with what it had.
+      await stop(docker.getContainer(standby.Id));
+      const { exitCode, stdout } = await runBeside(
+        docker,
+        standby,
+        ["restore", "discard", ...(args.keepStandbys ? [args.oldData] : [])],
+        say,
+      );
       if (exitCode !== 0) throw new UserError(`the old data of ${nodeName(standby)} cannot be deleted: ${stdout.trim()}`);
       await start(docker.getContainer(standby.Id));
       await healthy(docker.getContainer(standby.Id), nodeName(standby), COPIED_WITHIN_MS);
@@ -242,7 +270,7 @@ async function optionsBeside(
     Image: config.Image,
     Cmd: [...command],
     Env: config.Env,
-    Labels: { ...config.Labels, [LABELS.service]: "postgres-restore" },
+    Labels: { ...config.Labels, [LABELS.service]: RESTORE_SERVICE },
     StopSignal: "SIGTERM",
     Healthcheck: { Test: ["NONE"] },
     HostConfig: { ...host, NetworkMode: networkName, RestartPolicy: { Name: "no" }, PortBindings: {} },

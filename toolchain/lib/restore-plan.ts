@@ -61,6 +61,56 @@ export function checkOwner(
   }
 }
 
+/**
+ * Since when log is missing in the archive that no backup makes up for; `undefined` when nobody knows.
+ * @param told by a node; `undefined` of an image from before it told that
+ * @param noticed by the primary, as the operator passes it on: until the next backup by schedule, whoever made one meanwhile
+ */
+export function gapOf(
+  told: string | null | undefined,
+  noticed: string | null | undefined,
+  backups: readonly Backup[],
+): string | null | undefined {
+  if (told !== undefined) return told;
+  if (typeof noticed !== "string") return noticed;
+  return backups.some(({ startedAt }) => Date.parse(startedAt) > Date.parse(noticed)) ? null : noticed;
+}
+
+/** What is known of log that the archive does not have. */
+export interface KnownGap {
+  /** The moment to go back to, as it was given. */
+  readonly to: string;
+  /** Since when log is missing that no newer backup makes up for; `undefined` when that could not be found out. */
+  readonly gap: string | null | undefined;
+  /** Whether the backups are those of another database, of which nothing newer is here. */
+  readonly foreign: boolean;
+  /** Whether the operator has said that the restore may end at the gap. */
+  readonly accepted: boolean;
+}
+
+/**
+ * Whether the data of before have to be kept: they, and nothing else, may have what was written after the gap. Replay ends at a gap as it
+ * does at the end of the log, so that a restore to the latest moment would not tell.
+ * @param restore the command that restores the same moment although there is a gap
+ * @throws UserError when it would end there, and nobody has said that it may.
+ */
+export function checkGap({ to, gap, foreign, accepted }: KnownGap, restore: () => string): boolean {
+  const moment = parseMoment(to);
+  if (typeof gap === "string" && !accepted && (moment === "latest" || moment.ms > Date.parse(gap))) {
+    const hole = `log is missing in the archive from ${gap} on`;
+    if (moment !== "latest") {
+      throw new UserError(`${hole}, and --to ${to} is after that`, `choose an earlier moment; ${restore()} tries it nevertheless`);
+    }
+    throw foreign
+      ? new UserError(`${hole}: a restore to the latest moment ends there`, restore())
+      : new UserError(
+          `${hole}: a restore to the latest moment ends there, and what was written since is nowhere but in the data it would replace`,
+          `npm run backup, where Postgres serves: from that backup on all is there again. Otherwise ${restore()}, which keeps those data`,
+        );
+  }
+  return gap !== null && !foreign;
+}
+
 const EXAMPLE = "2026-01-31T12:00:00Z or 2026-01-31T13:00:00.5+01:00";
 
 /**

@@ -31,13 +31,15 @@ export interface OperatorSettings {
     /** Database that leads to the primary, which is paused during a switchover. @default "app" */
     readonly database?: string | undefined;
   };
+  /** Whether the nodes are to make backups: then it is a problem when nobody tells of any. @default false */
+  readonly backups?: boolean | undefined;
   /** Host name of the proxy between PgBouncer and the nodes. @default "postgres-proxy" */
   readonly proxyHost?: string | undefined;
 }
 
 /** Environment of its container. @param secrets directory of the files named in {@link SECRET_FILES} */
 export function operatorEnvironment(settings: OperatorSettings, secrets: string): Record<string, string> {
-  const { etcdHosts, nodes, scope = "postgres", pgbouncer, proxyHost = "postgres-proxy" } = settings;
+  const { etcdHosts, nodes, scope = "postgres", pgbouncer, proxyHost = "postgres-proxy", backups = false } = settings;
   if (etcdHosts.length === 0) throw new RangeError("etcdHosts: [] is not allowed; give the host name of at least one etcd member.");
   if (nodes.length === 0) throw new RangeError("nodes: [] is not allowed; give the name of at least one Patroni node.");
   return {
@@ -57,6 +59,7 @@ export function operatorEnvironment(settings: OperatorSettings, secrets: string)
     PGBOUNCER_USER: PGBOUNCER_OPERATOR,
     PGBOUNCER_DATABASE: pgbouncer.database ?? "app",
     PGBOUNCER_PASSWORD_FILE: `${secrets}/${SECRET_FILES.pgbouncer}`,
+    BACKUPS_WANTED: String(backups),
     PORT: String(OPERATOR_PORT),
   };
 }

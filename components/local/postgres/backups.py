@@ -15,13 +15,12 @@ import subprocess
 import sys
 import time
 import urllib.error
-from datetime import datetime
 
 import node
 import repository
 from backup_jobs import Job, backup, log, verification_problem, verify
 from cluster_state import Etcd
-from repository import LOCKED, RepositoryError, iso
+from repository import LOCKED, RepositoryError, closed, iso, seconds_of
 
 SCHEDULE = os.environ.get("BACKUP_SCHEDULE", "/etc/pgbackrest/schedule.json")
 
@@ -44,10 +43,6 @@ QUERY = """SELECT json_build_object(
 FROM pg_stat_archiver"""
 
 
-def seconds_of(text):
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
 def due(schedule, backups, now, gap=None):
     """
     Which backup is to be made now, if any. @param gap when log was lost: nothing after that can be restored but from a newer backup.
@@ -56,8 +51,7 @@ def due(schedule, backups, now, gap=None):
     if not fulls or now - max(fulls) >= schedule["fullEveryDays"] * 86400:
         return "full"
     newest = max(seconds_of(backup["stoppedAt"]) for backup in backups)
-    started = max(seconds_of(backup["startedAt"]) for backup in backups)
-    return "incr" if now - newest >= schedule["everyHours"] * 3600 or (gap is not None and started <= seconds_of(gap)) else None
+    return "incr" if now - newest >= schedule["everyHours"] * 3600 or (gap is not None and not closed(gap, backups)) else None
 
 
 def leftovers(done, archived, timeline):
@@ -91,7 +85,7 @@ class Watch:
         self.schedule, self.etcd = schedule, etcd
         self.primary_since = None
         self.job = None
-        self.state = {"failure": None, "verified": None, "gap": None, "place": None}
+        self.state = {"failure": None, "verified": None, "gap": None, "place": None, "emptySince": None}
         self.forks, self.failing_since = [], None
 
     def step(self):
@@ -134,6 +128,7 @@ class Watch:
                 found |= {"backups": [], "archived": None}
             else:
                 self.settle_in(found["backups"])
+                self.count_in(found["backups"], now)
                 if server["timeline"] > max((fork["timeline"] for fork in self.forks), default=1):
                     self.forks = repository.forks()
         except RepositoryError as error:
@@ -152,6 +147,12 @@ class Watch:
             self.state |= {"failure": None, "verified": None, "gap": repository.last_written() if backups else None}
             log("the repository is another one than before")
         self.state["place"] = here
+
+    def count_in(self, backups, now):
+        """What the backups that are there say: an operator makes some, too."""
+        self.state["emptySince"] = None if backups else (self.state["emptySince"] or iso(now))
+        if self.state["gap"] is not None and closed(self.state["gap"], backups):
+            self.state["gap"] = None
 
     def watch_archive(self, server, archived, now, problem):
         failing = (server["failedAt"] or 0) > (server["archivedAt"] or 0)
@@ -192,8 +193,6 @@ class Watch:
         elif code == 0:
             log(f"{job.what} done after {time.time() - job.started:.0f} s")
             self.state["failure"] = None
-            if self.state["gap"] is not None and job.started > seconds_of(self.state["gap"]):
-                self.state["gap"] = None
         elif code != LOCKED:
             self.failed(job.what, repository.reason_of(text))
 
@@ -277,6 +276,12 @@ def info():
         foreign = repository.of_another(found, own_system_id()) is not None
         written = repository.last_written() if foreign else None
         state = {"repository": found["missing"], "backups": found["backups"], "restores": restores, "foreign": foreign, "writtenAt": written}
+        try:
+            # What is in etcd is of this stack's database.
+            state["gap"] = repository.lost(found, None if foreign else Etcd().read().get("gap"))
+        except OSError as error:
+            # Left out: it is not known. What there is to restore is known nevertheless.
+            log(f"whether log is missing in the archive is not known: {error}")
     except (OSError, RepositoryError) as error:
         state = {"repository": str(error), "backups": [], "restores": []}
     print(json.dumps(state), flush=True)

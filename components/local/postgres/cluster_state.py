@@ -44,14 +44,33 @@ class Etcd:
     def remove(self):
         self._ask("deleterange", {"key": self._key})
 
-    def system_id(self):
-        """The database that Patroni's cluster is, whether or not a node has its data now; None when there was none yet."""
-        found = self._ask("range", {"key": node.text64(f"/service/{self._scope}/initialize")}).get("kvs")
-        # Empty while the first node makes it.
+    def _text(self, key):
+        found = self._ask("range", {"key": node.text64(key)}).get("kvs")
         return (base64.b64decode(found[0].get("value", "")).decode() or None) if found else None
 
+    def system_id(self):
+        """The database that Patroni's cluster is, whether or not a node has its data now; None when there was none yet."""
+        # Empty while the first node makes it.
+        return self._text(f"/service/{self._scope}/initialize")
+
+    def leader(self):
+        """Who holds the lease of the primary; None when nobody does. That of a node that was killed ends by itself, after Patroni's ttl."""
+        return self._text(f"/service/{self._scope}/leader")
+
     def restored(self, system_id):
-        """Patroni's cluster is that of this database now, and nothing is known of where it was: all of it, or nothing."""
+        """
+        Patroni's cluster is that of this database now, and nothing is known of where it was: all of it, or nothing, and False, when a node
+        holds the lease of the primary.
+        """
         key = lambda name: node.text64(f"/service/{self._scope}/{name}")
+        unled = {"key": key("leader"), "target": "CREATE", "result": "EQUAL", "create_revision": "0"}
         deletes = [{"request_delete_range": {"key": key(name)}} for name in POSITIONS]
-        self._ask("txn", {"success": [*deletes, {"request_put": {"key": key("initialize"), "value": node.text64(system_id)}}]})
+        success = [*deletes, {"request_put": {"key": key("initialize"), "value": node.text64(system_id)}}]
+        return bool(self._ask("txn", {"compare": [unled], "success": success}).get("succeeded"))
+
+    def fence(self):
+        """The epoch of Redis that the last restore gave; 0 when there was none."""
+        return int(self._text(f"/phased-stack/{self._scope}/fence") or 0)
+
+    def keep_fence(self, epoch):
+        self._ask("put", {"key": node.text64(f"/phased-stack/{self._scope}/fence"), "value": node.text64(str(epoch))})

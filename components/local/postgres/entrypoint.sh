@@ -137,6 +137,26 @@ look_after_backups() {
   until python3 "$SHARE/backups.py" watch; do sleep 5; done
 }
 
+# For as long as this node runs, nobody else uses its volume: a restore does so in a container of its own, and is waited for, whoever starts
+# the node meanwhile. The kernel frees it when the container is gone, however that ended.
+lock_volume() {
+  local told= status
+  exec 9>> "${PGDATA%/*}/in-use"
+  trap 'exit 143' TERM INT
+  until flock --exclusive --nonblock --conflict-exit-code 75 9; do
+    status=$?
+    # A file system that cannot lock is no reason to have no database.
+    if [[ $status -ne 75 ]]; then
+      echo "entrypoint: ${PGDATA%/*} cannot be locked (flock ended with $status): a restore that runs is not noticed." >&2
+      break
+    fi
+    [[ -n $told ]] || echo "entrypoint: another container uses the data of $PATRONI_NAME, a restore for example: waiting for its end." >&2
+    told=yes
+    sleep 0.5
+  done
+  trap - TERM INT
+}
+
 # Runs Patroni until it ends. Told to stop, a primary hands over first, while clients wait instead of failing.
 # Patroni takes the passwords out of its environment as it reads them, so that no program it starts has them.
 run_patroni() {
@@ -145,6 +165,7 @@ run_patroni() {
   replication=$(secret REPLICATION_PASSWORD)
   rewind=$(secret REWIND_PASSWORD)
   api=$(secret PATRONI_PASSWORD)
+  lock_volume
   python3 "$SHARE/node.py" settings "$1"
   look_after_backups &
   PATRONI_SUPERUSER_PASSWORD=$superuser PATRONI_REPLICATION_PASSWORD=$replication PATRONI_REWIND_PASSWORD=$rewind \

@@ -33,6 +33,10 @@ def iso(seconds):
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def seconds_of(text):
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
 def superuser_environment():
     """For programs that log in to this node's server, as entrypoint.sh does it for people."""
     file = os.environ.get("POSTGRES_PASSWORD_FILE")
@@ -82,17 +86,20 @@ def contents():
     stanza = stanzas[0] if stanzas else {"status": {"code": 1, "message": "missing stanza"}}
     status = stanza["status"]
     if status["code"] in MISSING:
-        return {"missing": status["message"], "backups": [], "archived": None, "systemId": None}
+        return {"missing": status["message"], "backups": [], "archived": None, "stop": None, "systemId": None}
     if status["code"] not in (0, NO_BACKUP):
         told = [repo["status"]["message"] for repo in stanza.get("repo", []) if repo["status"]["code"] != 0]
         raise RepositoryError(unreadable((told or [status["message"]])[0], stanza.get("cipher", "none") != "none"))
     backups = [describe(backup) for backup in stanza.get("backup", []) if not backup.get("error")]
     archives = [archive["max"] for archive in stanza.get("archive", []) if archive.get("max")]
     owners = [str(database["system-id"]) for database in stanza.get("db", [])]
+    stops = [backup["archive"]["stop"] for backup in stanza.get("backup", []) if not backup.get("error")]
     return {
         "missing": None,
         "backups": backups,
         "archived": archives[-1] if archives else None,
+        # The segment in which the newest backup ends: restored alone, it needs the log up to there.
+        "stop": stops[-1] if stops else None,
         "systemId": owners[-1] if owners else None,
     }
 
@@ -148,8 +155,47 @@ def archived_files(pattern):
 
 
 def archived_segments():
-    """Names of the segments that are in the archive."""
-    return {found.group(1) for path in archived_files("[0-9A-F]{24}") if (found := SEGMENT.search(path))}
+    """Names of the segments that are in the archive, with the time they were written, in seconds."""
+    files = archived_files("[0-9A-F]{24}").items()
+    return {found.group(1): seconds for path, seconds in files if (found := SEGMENT.search(path))}
+
+
+def position(segment):
+    """Where a segment of 16 MiB is in the log, whatever its timeline."""
+    return int(segment[8:16], 16) * 256 + int(segment[16:], 16)
+
+
+def whole(stop, archived):
+    """
+    Up to when the log is whole after the segment in which the newest backup ends, and whether there is none after that: replay ends at a hole
+    as if it were the end.
+    """
+    written = {}
+    for segment, seconds in archived.items():
+        # What older timelines have is not on the way to the newest moment; a change of the timeline leaves no number out.
+        if segment[:8] >= stop[:8] and position(segment) >= position(stop):
+            written[position(segment)] = max(seconds, written.get(position(segment), 0))
+    last = min(written, default=None)
+    while last is not None and last + 1 in written:
+        last += 1
+    return None if last is None else iso(written[last]), last == max(written, default=None)
+
+
+def closed(gap, backups):
+    """Whether a backup, made by whomever, began after log was lost: from there on every moment can be restored again."""
+    return any(seconds_of(backup["startedAt"]) > seconds_of(gap) for backup in backups)
+
+
+def lost(found, noticed):
+    """
+    Since when log is missing that no backup makes up for, None when all of it is there: by what the archive has, and by what a primary noticed
+    when log was dropped. Of the latter nothing is seen in the archive as long as nothing came after it.
+    """
+    if found["stop"] is None:
+        return None
+    until, complete = whole(found["stop"], archived_segments())
+    dropped = noticed is not None and not closed(noticed, found["backups"])
+    return None if complete and not dropped else until or noticed
 
 
 def last_written():

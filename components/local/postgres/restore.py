@@ -5,9 +5,13 @@ container of its own with what the node's container has, and the nodes afterward
 restore SET TIMELINE TIME KEPT   From the backup SET along TIMELINE (a number, or "latest") up to TIME (as Postgres writes it, or "latest").
                                  The data there were become the directory KEPT beside them. Until that last moment nothing is changed, and
                                  when anything fails they are what they were.
-discard                          Deletes the data of a node that is to copy the restored one.
+discard [KEPT]                   Deletes the data of a node that is to copy the restored one, or puts them aside as the directory KEPT.
+
+A node that somebody starts meanwhile waits until they end, and they refuse while the node runs: both lock the volume. One that is started
+elsewhere and becomes primary keeps the data where they are: what was restored is given up.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -24,6 +28,15 @@ from repository import RepositoryError
 DRAFT = f"{repository.DATA}.restored"
 SOCKETS = "/tmp/restore"
 LOG = f"{SOCKETS}/server.log"
+
+# What a node locks for as long as it runs; see entrypoint.sh.
+IN_USE = os.path.join(os.path.dirname(repository.DATA), "in-use")
+
+# Longer than the lease of a primary that was killed: Patroni's ttl is 20 s.
+LEASE_SECONDS = 30
+
+# More than Redis' epoch ever grows between two restores; 2,147 of these have room.
+FENCE_STEP = 1_000_000
 
 # Every role's password is that of the stack, whatever it was when the backup was made.
 ROLES = {
@@ -123,7 +136,7 @@ def replayed(server):
 
 def failure(text):
     if "recovery ended before configured recovery target was reached" in text:
-        return "the archive ends before that moment; the last thing that can be restored is what --to latest gives"
+        return "the log that is in the archive ends before that moment, or some of it is missing before; an earlier moment can be restored"
     fatal = re.findall(r"(?:FATAL|PANIC):  (.*)", text)
     return (fatal or text.strip().splitlines()[-1:] or ["the server ended without a word"])[0]
 
@@ -147,6 +160,28 @@ def settle():
         raise RepositoryError(f"the passwords of the stack were not set: {result.stderr.strip().splitlines()[-1]}")
 
 
+def raise_fence():
+    """
+    Redis holds answers and sessions of the time that is undone; the app goes by an epoch in the database that only grows, and came back with
+    the rest. The one given here is kept in etcd: going back to one moment twice would give the same one twice.
+    """
+    etcd = Etcd()
+    result = psql(f"""SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'app') AS app \\gset
+\\if :app
+\\connect app
+SELECT to_regclass('public.redis_fence') IS NOT NULL AS fence \\gset
+\\if :fence
+UPDATE public.redis_fence SET epoch = greatest(epoch, {etcd.fence()}) + {FENCE_STEP} WHERE id = 1 RETURNING epoch;
+\\endif
+\\endif
+""")
+    if result.returncode != 0:
+        raise RepositoryError(f"the epoch of Redis was not raised: {result.stderr.strip().splitlines()[-1]}")
+    # Nothing before the migration that makes the table, and with an app of its own kind.
+    if result.stdout.strip():
+        etcd.keep_fence(int(result.stdout))
+
+
 def stop(server):
     """Ends it cleanly: it writes a checkpoint and archives what it has."""
     server.send_signal(signal.SIGINT)
@@ -154,14 +189,40 @@ def stop(server):
         raise RepositoryError(f"the restored server did not stop cleanly (exit code {server.returncode})")
 
 
+def locked():
+    """The volume is this program's for as long as what is returned is open. @raises RepositoryError while a node runs on it."""
+    file = open(IN_USE, "a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise RepositoryError("the node of these data runs: somebody has started it") from error
+    except OSError as error:
+        # A file system that cannot lock, as in entrypoint.sh.
+        log(f"{IN_USE} cannot be locked: a node that is started meanwhile is not noticed ({error})")
+    return file
+
+
+def unled(etcd):
+    """Waits for the lease of a primary that was killed. @raises RepositoryError when it does not end: its holder serves."""
+    deadline = time.monotonic() + LEASE_SECONDS
+    while (leader := etcd.leader()) is not None:
+        if time.monotonic() >= deadline:
+            raise RepositoryError(f"{leader} is primary: somebody has started it, and all nodes have to be stopped meanwhile")
+        time.sleep(0.2)
+
+
 def swap(kept):
-    """The draft becomes the data. Undone when Patroni cannot be told."""
+    """The draft becomes the data. Undone when Patroni cannot be told, or somebody has become primary."""
+    etcd = Etcd()
+    unled(etcd)
     had_data = os.path.exists(repository.DATA)
     if had_data:
         os.rename(repository.DATA, kept)
     os.rename(DRAFT, repository.DATA)
     try:
-        Etcd().restored(repository.system_id())
+        if not etcd.restored(repository.system_id()):
+            raise RepositoryError("a node has become primary in this moment: somebody has started it")
     except (OSError, RepositoryError):
         os.rename(repository.DATA, DRAFT)
         if had_data:
@@ -170,30 +231,43 @@ def swap(kept):
 
 
 def restore(label, timeline, moment, kept):
-    server = None
+    server = lock = None
     kept = os.path.join(os.path.dirname(repository.DATA), kept)
     try:
+        lock = locked()
+        # Before hours of work, and at its end once more.
+        unled(Etcd())
         fetch(label, timeline, moment)
         log("the files are there; the log is replayed")
         server = start()
         replayed(server)
         settle()
+        raise_fence()
         stop(server)
         swap(kept)
     except (OSError, RepositoryError) as error:
         if server is not None and server.poll() is None:
             server.kill()
             server.wait()
-        shutil.rmtree(DRAFT, ignore_errors=True)
+        # Without the lock the draft may be another one's.
+        if lock is not None:
+            shutil.rmtree(DRAFT, ignore_errors=True)
         print(str(error), flush=True)
         return 1
     log("the restored data are in place")
     return 0
 
 
-def discard():
-    if os.path.exists(repository.DATA):
-        shutil.rmtree(repository.DATA)
+def discard(kept=None):
+    try:
+        with locked():
+            if kept is not None and os.path.exists(repository.DATA):
+                os.rename(repository.DATA, os.path.join(os.path.dirname(repository.DATA), kept))
+            elif os.path.exists(repository.DATA):
+                shutil.rmtree(repository.DATA)
+    except (OSError, RepositoryError) as error:
+        print(str(error), flush=True)
+        return 1
     return 0
 
 

@@ -29,6 +29,7 @@ const POSTGRES: PostgresStatus = {
   reaper: { healthy: true, rounds: 100, failedRounds: 0, suspiciousRounds: 0, reaped: 0 },
   switchoverRunning: false,
   lastSwitchover: { ok: true, message: "", from: "pg-2", to: "pg-1", heldMs: 412, at: "2026-11-21T13:00:00.000Z" },
+  backupsUnknown: null,
   backups: {
     ...{ at: "2026-11-21T13:59:55Z", node: "pg-1", everyHours: 6, fullEveryDays: 7, keepDays: 2 },
     ...{ repository: null, restores: [], running: null, failure: null, gap: null, problems: [] },
@@ -184,10 +185,10 @@ describe("status of phase database (A7, A8, B3, F2)", () => {
     const backups = POSTGRES.backups!;
     const now = Date.parse(POSTGRES.at);
     assert.equal(
-      backupsLine(backups, now),
+      backupsLine(POSTGRES, now),
       "backups  well  last full 3 h ago · 1 kept, 8.0 MB, since 2026-11-21T10:00:07Z · log archived 40 s ago · verified 3 h ago",
     );
-    assert.equal(backupsLine(null, now), "backups  none are made");
+    assert.equal(backupsLine({ backups: null, backupsUnknown: null }, now), "backups  none are made");
     const failing: BackupStatus = {
       ...backups,
       backups: [],
@@ -197,11 +198,16 @@ describe("status of phase database (A7, A8, B3, F2)", () => {
       problems: ["The log is not archived."],
     };
     assert.equal(
-      backupsLine(failing, now),
+      backupsLine({ backups: failing, backupsUnknown: null }, now),
       "backups  look above  none yet · log not archived, 3 segments wait · damaged · full backup under way",
     );
     assert.deepEqual(found(withPostgres({ backups: failing })), ["critical backups-failing: The log is not archived"]);
     assert.deepEqual(found(withPostgres({ backups: null })), [], "somebody wants none");
+    const unknown = { backups: null, backupsUnknown: "Backups are wanted, and nobody tells of any: etcd does not answer." };
+    assert.equal(backupsLine(unknown, now), "backups  nobody tells of any");
+    assert.deepEqual(found(withPostgres(unknown)), [
+      "critical backups-failing: Backups are wanted, and nobody tells of any: etcd does not answer",
+    ]);
     assert.deepEqual(
       [59, 121, 7300, 200_000].map((s) => ageText(new Date(now - s * 1000).toISOString(), now)),
       ["59 s", "2 min", "2 h", "2 days"],
@@ -254,9 +260,11 @@ describe("status of phase database (A7, A8, B3, F2)", () => {
 
   it("the operator's line is read, and one of another version is not taken for it", () => {
     assert.deepEqual(parsePostgresStatus(JSON.stringify(POSTGRES)), POSTGRES);
-    const { backups, ...older } = POSTGRES;
+    const { backups, backupsUnknown, ...older } = POSTGRES;
     assert.ok(backups);
-    assert.equal(parsePostgresStatus(JSON.stringify(older)).backups, null, "an operator from before there were backups");
+    assert.equal(backupsUnknown, null);
+    const parsed = parsePostgresStatus(JSON.stringify(older));
+    assert.deepEqual([parsed.backups, parsed.backupsUnknown], [null, null], "an operator from before there were backups");
     assert.deepEqual(candidates(POSTGRES), ["pg-2", "pg-3"]);
     assert.throws(() => parsePostgresStatus(JSON.stringify({ ...POSTGRES, members: [{ name: "pg-1" }] })), /is not understood.*members/s);
   });

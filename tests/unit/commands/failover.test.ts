@@ -13,6 +13,7 @@ const STATUS: PostgresStatus = {
   ...{ healthy: true, problems: [], leader: "pg-2", automaticFailover: true, pools: [], switchoverRunning: false, lastSwitchover: null },
   members: [member("pg-1", "quorum"), member("pg-2", null, { role: "primary", state: "running" }), member("pg-3", "async")],
   backups: null,
+  backupsUnknown: null,
   reaper: { healthy: true, rounds: 1, failedRounds: 0, suspiciousRounds: 0, reaped: 0 },
 };
 

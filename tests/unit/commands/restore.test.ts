@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import type { Backup, Fork } from "../../../components/local/postgres-operator/src/status-types";
 import { UserError } from "../../../toolchain/lib/errors";
-import { checkOwner, parseMoment, restorePlan } from "../../../toolchain/lib/restore-plan";
+import type Docker from "dockerode";
+import { LABELS } from "../../../toolchain/lib/docker";
+import { repositoryInfoSchema } from "../../../toolchain/lib/postgres-operator";
+import { refuseDuringRestore } from "../../../toolchain/lib/postgres-restore";
+import { checkGap, checkOwner, gapOf, parseMoment, restorePlan } from "../../../toolchain/lib/restore-plan";
 
 const backup = (label: string, time: string, timeline = 1): Backup => ({
   ...{ label, timeline, type: "full", sizeBytes: 1, storedBytes: 1 },
@@ -43,6 +47,82 @@ describe("F8 whose backups may be restored", () => {
     for (const age of [-5, 0, 179])
       assert.throws(() => check(true, true, age), /archived log in the repository \d+ s ago: the stack .* still runs/);
     check(true, true, 180);
+  });
+});
+
+describe("F8 log that is missing in the archive", () => {
+  const GAP = "2026-01-01T10:00:00Z";
+  const check = (to: string, gap: string | null | undefined, accepted = false, foreign = false): boolean =>
+    checkGap({ to, gap, foreign, accepted }, () => "restore the same --accept-gap");
+
+  it("the latest moment is refused, which would end there without a word; so is every one after it", () => {
+    assert.throws(
+      () => check("latest", GAP),
+      (error) => {
+        assert.ok(error instanceof UserError);
+        assert.match(
+          error.message,
+          /^log is missing in the archive from 2026-01-01T10:00:00Z on: a restore to the latest moment ends there, and/,
+        );
+        assert.match(error.message, /nowhere but in the data it would replace$/);
+        assert.match(error.hint ?? "", /^npm run backup, .* Otherwise restore the same --accept-gap, which keeps those data$/);
+        return true;
+      },
+    );
+    assert.throws(() => check("2026-01-01T10:00:01Z", GAP), /from 2026-01-01T10:00:00Z on, and --to 2026-01-01T10:00:01Z is after that$/);
+    assert.throws(() => check("latest", GAP, false, true), /a restore to the latest moment ends there$/);
+  });
+
+  it("said that it may, it is restored, and the data of before are kept; also where the moment is before it", () => {
+    assert.equal(check("latest", GAP, true), true);
+    assert.equal(check("2026-01-01T10:00:01Z", GAP, true), true, "clocks differ: Postgres knows");
+    assert.equal(check("2026-01-01T09:59:59Z", GAP), true);
+    assert.equal(check("latest", GAP, true, true), false, "nothing newer of another database is here");
+  });
+
+  it("nothing is asked or kept where all of it is there; what is not known is no reason to refuse, and one to keep", () => {
+    for (const to of ["latest", "2026-01-01T10:00:01Z"]) {
+      assert.equal(check(to, null), false);
+      assert.equal(check(to, undefined), true);
+    }
+  });
+
+  it("a node knows best; of one with an older image the operator does, who does not know of every backup", () => {
+    const made = [backup("A", "09:00:00")];
+    assert.deepEqual([gapOf(null, GAP, made), gapOf(GAP, null, made)], [null, GAP]);
+    assert.deepEqual(
+      [gapOf(undefined, GAP, made), gapOf(undefined, null, made), gapOf(undefined, undefined, made)],
+      [GAP, null, undefined],
+    );
+    assert.equal(gapOf(undefined, GAP, [...made, backup("B", "10:00:01")]), null);
+  });
+
+  it("what a node of an older image leaves out is not taken for nothing", () => {
+    const known = { repository: null, backups: [], restores: [] };
+    assert.equal(repositoryInfoSchema.parse(known).gap, undefined);
+    assert.equal(repositoryInfoSchema.parse({ ...known, gap: null }).gap, null);
+    assert.equal(repositoryInfoSchema.parse({ ...known, gap: GAP, more: "of a newer one" }).gap, GAP);
+  });
+});
+
+describe("F8 while Postgres is restored", () => {
+  const container = (service: string, State: string) =>
+    ({ Names: [`/${service}-1`], Labels: { [LABELS.service]: service }, State }) as unknown as Docker.ContainerInfo;
+
+  it("up starts nothing: the stopped nodes only look broken", () => {
+    const nodes = [container("postgres", "exited"), container("etcd", "running")];
+    assert.throws(
+      () => refuseDuringRestore([...nodes, container("postgres-restore", "running")]),
+      (error) => {
+        assert.ok(error instanceof UserError);
+        assert.equal(error.message, "Postgres is being restored: container postgres-restore-1 is running");
+        assert.match(error.hint ?? "", /docker logs --follow postgres-restore-1; docs\/runbooks\/restore\.md$/);
+        return true;
+      },
+    );
+    assert.throws(() => refuseDuringRestore([container("postgres-restore", "paused")]), /is paused$/);
+    refuseDuringRestore([...nodes, container("postgres-restore", "exited")]);
+    refuseDuringRestore(nodes);
   });
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
@@ -87,12 +87,35 @@ describe("entrypoint of the Postgres image", () => {
     });
   }
 
+  it("waits for a restore that uses its volume before it starts anything; where nothing can be locked it starts nevertheless", () => {
+    mkdirSync(path.join(directory, "data"));
+    program("patroni", "echo started");
+    program("python3", "true");
+    // Taken twice, then free.
+    program("flock", `echo x >> ${directory}/tries; [[ $(wc -l < ${directory}/tries) -gt 2 ]] || exit 75`);
+    const waited = run(["patroni"], ENVIRONMENT);
+    assert.deepEqual(
+      [waited.status, waited.stdout, waited.stderr],
+      [0, "started\n", "entrypoint: another container uses the data of pg-1, a restore for example: waiting for its end.\n"],
+    );
+    assert.equal(readFileSync(path.join(directory, "tries"), "utf8").split("\n").length - 1, 3);
+    program("flock", "exit 71");
+    const unlocked = run(["patroni"], ENVIRONMENT);
+    assert.deepEqual([unlocked.status, unlocked.stdout], [0, "started\n"]);
+    assert.match(
+      unlocked.stderr,
+      /^entrypoint: \S+\/data cannot be locked \(flock ended with 71\): a restore that runs is not noticed\.\n$/,
+    );
+  });
+
   it("hands Patroni its passwords, from files as from variables, and starts it with the configuration it was given", () => {
     program(
       "patroni",
       'for name in SUPERUSER REPLICATION REWIND RESTAPI; do v=PATRONI_${name}_PASSWORD; echo "$name ${!v}"; done; echo "with $*"',
     );
     program("python3", `printf '%s\\n' "$*" >> ${directory}/programs`);
+    program("flock", "true");
+    mkdirSync(path.join(directory, "data"));
     const file = path.join(directory, "rewind-password");
     writeFileSync(file, `${ENVIRONMENT.REWIND_PASSWORD}\n`);
     const { REWIND_PASSWORD: rewind, ...others } = ENVIRONMENT;

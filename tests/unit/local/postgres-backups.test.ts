@@ -1,43 +1,19 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
-
-const PROGRAMS = path.resolve(__dirname, "../../../components/local/postgres");
+import { PostgresPrograms, hasPython, python } from "./postgres-programs";
 
 /** What a node's program for backups decides, and how it reads pgBackRest's answers. */
 describe("F8 B15 what a node does for backups", function () {
   this.timeout(30_000);
-  let directory: string;
+  let programs: PostgresPrograms;
 
   before(function () {
-    // The programs run in the image, which has it; a developer's machine need not.
-    if (spawnSync("python3", ["--version"]).status !== 0) this.skip();
+    if (!hasPython()) this.skip();
   });
-  beforeEach(() => (directory = mkdtempSync(path.join(tmpdir(), "phased-backups-"))));
-  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+  beforeEach(() => (programs = new PostgresPrograms()));
+  afterEach(() => programs.remove());
 
-  /** Value of an expression in a program of the node, by way of JSON. */
-  function evaluate(expression: string): unknown {
-    const code = `import json, backups, repository, restore\nprint(json.dumps(${expression}))`;
-    const { status, stdout, stderr } = spawnSync("python3", ["-c", code], {
-      encoding: "utf8",
-      env: { PATH: `${directory}:${process.env["PATH"]}`, PYTHONPATH: PROGRAMS, PYTHONDONTWRITEBYTECODE: "1", PATRONI_NAME: "pg-1" },
-    });
-    assert.equal(status, 0, stderr);
-    return JSON.parse(stdout);
-  }
-
-  /** A pgbackrest that answers by the last word of its command, or the two last. */
-  function pgbackrest(answers: Readonly<Record<string, string>>, exitCode = 0): void {
-    const cases = Object.entries(answers).map(([words, text]) => `  *"${words}") cat <<'END'\n${text}\nEND\n  ;;`);
-    const script = `#!/bin/sh\ncase "$*" in\n${cases.join("\n")}\n  *) echo "ERROR: [055]: nothing like $*" >&2; exit 55;;\nesac\nexit ${exitCode}\n`;
-    writeFileSync(path.join(directory, "pgbackrest"), script);
-    chmodSync(path.join(directory, "pgbackrest"), 0o755);
-  }
-
-  const python = (value: unknown): string => `json.loads(${JSON.stringify(JSON.stringify(value))})`;
+  const evaluate = (expression: string, before?: string): unknown => programs.evaluate(expression, before);
+  const pgbackrest = (answers: Readonly<Record<string, string>>): void => programs.pgbackrest(answers);
 
   it("a full backup when there is none or the last is too old, else what has changed, and again at once when log was lost", () => {
     const made = (type: string, hour: number) => ({
@@ -58,9 +34,22 @@ describe("F8 B15 what a node does for backups", function () {
     assert.deepEqual([due([full], 2, "2026-01-01T01:00:00Z"), due([full, made("incr", 2)], 3, "2026-01-01T01:00:00Z")], ["incr", null]);
   });
 
+  it("a backup ends a gap whoever made it, and what has none is counted from when it could have one", () => {
+    const counted = (state: object, backups: readonly object[]): unknown =>
+      evaluate(
+        `[w := backups.Watch({}, None), w.state.update(${python(state)}), w.count_in(${python(backups)}, 1767225600), [w.state["gap"], w.state["emptySince"]]][-1]`,
+      );
+    const gap = "2026-01-01T01:00:00Z";
+    assert.deepEqual(counted({ gap }, [{ startedAt: "2026-01-01T01:00:01Z" }]), [null, null]);
+    assert.deepEqual(counted({ gap }, [{ startedAt: "2026-01-01T01:00:00Z" }]), [gap, null]);
+    assert.deepEqual(counted({}, []), [null, "2026-01-01T00:00:00Z"]);
+    assert.deepEqual(counted({ emptySince: "2025-12-31T00:00:00Z" }, []), [null, "2025-12-31T00:00:00Z"], "also by the primary before");
+  });
+
+  const segment = (timeline: number, number: number): string =>
+    [timeline, Math.floor(number / 256), number % 256].map((part) => part.toString(16).padStart(8, "0").toUpperCase()).join("");
+
   it("archives after a failover what the dead primary had not: the tail of older timelines, and nothing that is there or older", () => {
-    const segment = (timeline: number, number: number): string =>
-      [timeline, 0, number].map((part) => part.toString(16).padStart(8, "0").toUpperCase()).join("");
     const leftovers = (done: readonly string[], archived: readonly string[], timeline: number): unknown =>
       evaluate(`backups.leftovers(${python(done)}, ${python(archived)}, ${timeline})`);
     const archived = [segment(1, 8), segment(1, 9)];
@@ -165,7 +154,7 @@ describe("F8 B15 what a node does for backups", function () {
       evaluate(
         `[setattr(repository, "place", lambda: "here"), w := backups.Watch({}, None), w.state.update(${python({ place, verified })}), w.settle_in(${python(backups)}), w.state][-1]`,
       );
-    const known = { failure: null, verified, gap: null, place: "here" };
+    const known = { failure: null, verified, gap: null, place: "here", emptySince: null };
     assert.deepEqual([settled(null, [{}]), settled("here", [{}])], [known, known]);
     assert.deepEqual(settled("elsewhere", [{}]), { ...known, verified: null, gap: "2026-01-01T00:00:00Z" });
     assert.deepEqual(settled("elsewhere", []), { ...known, verified: null }, "the first backup is made anyway");
@@ -195,15 +184,5 @@ describe("F8 B15 what a node does for backups", function () {
     assert.equal(problem(text("ok", 0)), null);
     assert.match(String(problem(text("error", 2))), /checksum invalid: 2/);
     assert.equal(problem("ERROR: [055]: unable to open", 55), "unable to open");
-  });
-
-  it("a restore whose archive ends too early says what can be had", () => {
-    const text = "LOG:  redo done\nFATAL:  recovery ended before configured recovery target was reached\n";
-    assert.match(String(evaluate(`restore.failure(${JSON.stringify(text)})`)), /archive ends before that moment.*--to latest/);
-    assert.equal(
-      evaluate(`restore.failure("LOG: x\\nFATAL:  could not locate a valid checkpoint record\\n")`),
-      "could not locate a valid checkpoint record",
-    );
-    assert.equal(evaluate(`restore.quoted("it's")`), "'it''s'");
   });
 });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { operatorEnvironment, SECRET_FILES } from "../../../components/local/postgres-operator/settings";
-import { backupProblems, readBackups } from "../../../components/local/postgres-operator/src/backups";
+import { BackupWatch, backupProblems } from "../../../components/local/postgres-operator/src/backups";
 import { renderMetrics } from "../../../components/local/postgres-operator/src/metrics";
 import type { NodeState } from "../../../components/local/postgres-operator/src/patroni";
 import { hasLeft } from "../../../components/local/postgres-operator/src/proxy-watch";
@@ -90,6 +90,11 @@ describe("B15 F8 what is wrong with backups", () => {
       ],
       [/is damaged.*checksum invalid/, { verified: { at: "2026-01-01T14:00:00Z", ok: false, message: "checksum invalid: 1" } }],
       [/last backup is 8 hours old; one is wanted every 6\./, { at: "2026-01-01T20:00:00Z" }, Date.parse("2026-01-01T20:00:05Z")],
+      [/There is no backup, an hour after the first one could be made\./, { backups: [], emptySince: "2026-01-01T14:00:00Z" }],
+      [
+        /There is no backup, 8 hours after the first one could be made \(full backup is under way\)\./,
+        { backups: [], emptySince: "2026-01-01T07:00:00Z", running: "full backup" },
+      ],
       [/Nobody has looked after the backups since 2026-01-01T14:59:55Z, when pg-1 did/, {}, AFTERNOON + 200_000],
     ];
     for (const [expected, change, now = AFTERNOON] of cases) {
@@ -100,18 +105,63 @@ describe("B15 F8 what is wrong with backups", () => {
     }
   });
 
-  it("is read from where the primary keeps it, and is nothing where none are made", async () => {
-    const asked: string[] = [];
-    const etcd = (value: string | undefined): Parameters<typeof readBackups>[0] => ({
+  it("a first backup has its time: an hour until it is begun, and what others have while it is made", () => {
+    const waiting = (since: string, running: string | null): string[] =>
+      backupProblems({ ...BACKUPS, backups: [], emptySince: `2026-01-01T${since}Z`, running }, AFTERNOON);
+    assert.deepEqual(waiting("14:01:00", null), []);
+    assert.deepEqual(waiting("07:01:00", "full backup"), []);
+    const { emptySince: unknown, ...older } = { ...BACKUPS, emptySince: null };
+    assert.equal(unknown, null);
+    assert.deepEqual(backupProblems({ ...older, backups: [] }, AFTERNOON), [], "told by a node of an older image");
+  });
+
+  /** An operator whose etcd has this, and nothing at all for `undefined`. */
+  const watching = (backups: boolean) => {
+    const seen = { now: AFTERNOON, value: undefined as string | Error | undefined, asked: [] as string[] };
+    const etcd: ConstructorParameters<typeof BackupWatch>[0] = {
       get: (key) => {
-        asked.push(key);
-        return Promise.resolve(value === undefined ? undefined : { value, lease: "0" });
+        seen.asked.push(key);
+        if (seen.value instanceof Error) return Promise.reject(seen.value);
+        return Promise.resolve(seen.value === undefined ? undefined : { value: seen.value, lease: "0" });
       },
-    });
-    assert.equal(await readBackups(etcd(undefined), "postgres"), null);
-    const read = await readBackups(etcd(JSON.stringify(BACKUPS)), "postgres");
-    assert.deepEqual([read?.backups, asked], [BACKUPS.backups, Array(2).fill("/phased-stack/postgres/backups")]);
+    };
+    return { seen, watch: new BackupWatch(etcd, { scope: "postgres", backups }, () => seen.now) };
+  };
+
+  it("is read from where the primary keeps it, and is nothing where none are made", async () => {
+    const { seen, watch } = watching(false);
+    seen.now += 86_400_000;
+    assert.deepEqual(await watch.read(), { backups: null, backupsUnknown: null });
+    seen.value = JSON.stringify(BACKUPS);
+    const { backups: read } = await watch.read();
+    assert.deepEqual([read?.backups, seen.asked], [BACKUPS.backups, Array(2).fill("/phased-stack/postgres/backups")]);
     assert.match(read?.problems.join(" ") ?? "", /Nobody has looked/, "that report is old");
+  });
+
+  it("backups that are wanted and of which nobody tells are a problem, once a stack has had its time to begin", async () => {
+    const { seen, watch } = watching(true);
+    assert.deepEqual(await watch.read(), { backups: null, backupsUnknown: null });
+    seen.now += 301_000;
+    const none = "Backups are wanted, and nobody tells of any: the primary has not begun to look after them.";
+    assert.deepEqual(await watch.read(), { backups: null, backupsUnknown: none });
+    seen.value = new Error("etcd does not answer /v3/kv/range");
+    assert.match((await watch.read()).backupsUnknown ?? "", /nobody tells of any: etcd does not answer \/v3\/kv\/range\.$/);
+    seen.value = JSON.stringify({ ...BACKUPS, at: new Date(seen.now).toISOString() });
+    assert.equal((await watch.read()).backupsUnknown, null);
+    seen.value = undefined;
+    assert.deepEqual(await watch.read(), { backups: null, backupsUnknown: null }, "its time begins anew");
+    seen.now += 301_000;
+    assert.equal((await watch.read()).backupsUnknown, none);
+  });
+
+  it("while etcd is away the last report counts: what was wrong does not look well, and gets old", async () => {
+    const { seen, watch } = watching(true);
+    seen.value = JSON.stringify({ ...BACKUPS, gap: "2026-01-01T14:00:00Z" });
+    assert.deepEqual((await watch.read()).backups?.problems.length, 1);
+    seen.value = new Error("refused");
+    assert.match((await watch.read()).backups?.problems.join(" ") ?? "", /^The log from 2026-01-01T14:00:00Z on/);
+    seen.now += 130_000;
+    assert.match((await watch.read()).backups?.problems.join(" ") ?? "", /Nobody has looked after the backups/);
   });
 });
 
@@ -164,7 +214,7 @@ describe("F3 status of Postgres", () => {
     const reaper = { healthy: true, rounds: 12, failedRounds: 1, suspiciousRounds: 0, reaped: 2 };
     const counts = { done: 3, nothing: 0, refused: 1, failed: 0 };
     const last = { ok: true, message: "", from: "pg-1", to: "pg-2", heldMs: 1500, at: "" };
-    const text = renderMetrics(reaper, { counts, last, running: undefined }, null);
+    const text = renderMetrics(reaper, { counts, last, running: undefined }, { backups: null, backupsUnknown: null });
     for (const line of [
       "postgres_reaper_reaped_total 2",
       'postgres_switchovers_total{outcome="done"} 3',
@@ -173,7 +223,10 @@ describe("F3 status of Postgres", () => {
       assert.ok(text.split("\n").includes(line), line);
     }
     assert.doesNotMatch(text, /backup|archive/, "no figure of what is not there");
-    const withBackups = renderMetrics(reaper, { counts, last, running: undefined }, { ...BACKUPS, problems: ["One."] });
+    const unknown = renderMetrics(reaper, { counts, last, running: undefined }, { backups: null, backupsUnknown: "Nobody tells." });
+    assert.ok(unknown.split("\n").includes("postgres_backup_problems 1"), "or no alert would fire");
+    const known = { backups: { ...BACKUPS, problems: ["One."] }, backupsUnknown: null };
+    const withBackups = renderMetrics(reaper, { counts, last, running: undefined }, known);
     for (const line of [
       "postgres_backup_problems 1",
       'postgres_backup_last_success_timestamp_seconds{type="any"} 1767268800',
@@ -204,12 +257,17 @@ describe("B4 what the operator is told", () => {
     assert.deepEqual(settings.etcdUrls, ["http://etcd-1:2379"]);
     assert.equal(settings.patroni.password, `secret of ${SECRET_FILES.patroni}`);
     assert.equal(settings.pgbouncer.database, "app");
+    assert.equal(settings.backups, false, "nobody said that they are wanted");
+    const pgbouncer = { host: "pgbouncer", port: 6432 };
+    const wanted = operatorEnvironment({ etcdHosts: ["etcd-1"], nodes: ["pg-1"], pgbouncer, backups: true }, directory);
+    assert.equal(readSettings(wanted).backups, true);
     assert.ok(!JSON.stringify(environment).includes("secret of"));
   });
 
   it("B4 a mistake is one sentence that names the variable", () => {
     const cases: readonly (readonly [string, string | undefined, RegExp])[] = [
       ["PORT", "0", /^PORT: "0" is not allowed; use a port/],
+      ["BACKUPS_WANTED", "yes", /^BACKUPS_WANTED: "yes" is not allowed; use true or false/],
       ["NODES", "", /^NODES: not set; give the names/],
       ["PATRONI_SCOPE", "a/b", /^PATRONI_SCOPE: "a\/b" is not allowed/],
       ["PGBOUNCER_DATABASE", 'a"; SHUTDOWN', /^PGBOUNCER_DATABASE: .* is not allowed/],

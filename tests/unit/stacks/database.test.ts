@@ -497,6 +497,12 @@ describe("phase database", function () {
     assert.ok(uploads.every(({ content }) => content.includes(canary("postgres-secrets-monitor"))));
   });
 
+  it("B15 the operator knows whether backups are wanted: only then it is a problem when nobody tells of any", async () => {
+    const told = async (config: Record<string, string>): Promise<string | undefined> =>
+      envsOf((await run(config)).recorder, "postgres-operator-container")["BACKUPS_WANTED"];
+    assert.deepEqual([await told({}), await told({ backups: "false" })], ["true", "false"]);
+  });
+
   it("F8 with backupUrl nothing is another resource; keys come as secrets, and the passphrase is an output", async () => {
     const frozen = (await run()).recorder.resources.map(({ urn }) => urn).sort();
     const keys = { backupS3Key: "AKIATEST", backupS3KeySecret: "hush-hush" };

@@ -1,3 +1,4 @@
+import type { KnownBackups } from "./backups";
 import type { BackupStatus, ReaperStatus } from "./status-types";
 import type { Switchover } from "./switchover";
 
@@ -7,11 +8,11 @@ function metric(name: string, type: string, help: string, ...samples: (readonly 
   );
 }
 
-/** What Prometheus is told. @param backups `null` where none are made: then there is no figure of them. */
+/** What Prometheus is told. Where no backups are made, there is no figure of them; where nobody tells of those that are wanted, one problem. */
 export function renderMetrics(
   reaper: ReaperStatus,
   switchover: Pick<Switchover, "counts" | "last" | "running">,
-  backups: BackupStatus | null,
+  { backups, backupsUnknown }: KnownBackups,
 ): string {
   return [
     metric("postgres_reaper_healthy", "gauge", "Whether rounds are completed.", ["", reaper.healthy ? 1 : 0]),
@@ -33,8 +34,12 @@ export function renderMetrics(
       "",
       (switchover.last?.heldMs ?? 0) / 1000,
     ]),
-    ...(backups === null ? [] : backupMetrics(backups)),
+    ...(backups === null ? (backupsUnknown === null ? [] : [problemsMetric(1)]) : backupMetrics(backups)),
   ].join("");
+}
+
+function problemsMetric(count: number): string {
+  return metric("postgres_backup_problems", "gauge", "Sentences npm run status has about the backups.", ["", count]);
 }
 
 function backupMetrics({ problems, backups, archive, verified }: BackupStatus): string[] {
@@ -46,7 +51,7 @@ function backupMetrics({ problems, backups, archive, verified }: BackupStatus): 
   ];
   const archived = archive.archivedAt === null ? [] : [["", seconds(archive.archivedAt)] as const];
   return [
-    metric("postgres_backup_problems", "gauge", "Sentences npm run status has about the backups.", ["", problems.length]),
+    problemsMetric(problems.length),
     metric("postgres_backup_last_success_timestamp_seconds", "gauge", "When the last backup ended, Unix time.", ...last),
     metric("postgres_backup_stored_bytes", "gauge", "What all backups take in the repository, without the log.", [
       "",

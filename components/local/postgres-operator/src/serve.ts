@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { hostname } from "node:os";
+import { BackupWatch } from "./backups";
 import { checkpoint } from "./checkpoint";
 import { Etcd } from "./etcd";
 import { Lock } from "./lock";
@@ -24,7 +25,8 @@ export async function serve(settings: Settings): Promise<void> {
     ...{ etcd, patroni, pgbouncer, proxy, lock, settings },
     checkpoint: (node) => checkpoint(node, settings),
   });
-  const server = operatorServer({ etcd, patroni, pgbouncer, reaper, switchover, settings }, settings);
+  const backups = new BackupWatch(etcd, settings);
+  const server = operatorServer({ etcd, backups, patroni, pgbouncer, reaper, switchover, settings }, settings);
 
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort());

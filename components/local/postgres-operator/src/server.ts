@@ -1,6 +1,5 @@
 import { timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { readBackups } from "./backups";
 import { log, reasonOf } from "./log";
 import { renderMetrics } from "./metrics";
 import type { SwitchoverRequest } from "./plan";
@@ -33,7 +32,7 @@ async function respond(
   parts: StatusParts,
   settings: Pick<Settings, "patroni">,
 ): Promise<void> {
-  const { etcd, reaper, switchover } = parts;
+  const { reaper, switchover } = parts;
   const path = new URL(request.url ?? "/", "http://operator").pathname;
   switch (`${request.method} ${path}`) {
     case "GET /health": {
@@ -41,11 +40,9 @@ async function respond(
       text(response, healthy ? 200 : 503, healthy ? "ok\n" : "no round completed for too long: etcd does not answer\n");
       return;
     }
-    case "GET /metrics": {
-      const backups = await readBackups(etcd, parts.settings.scope).catch(() => null);
-      text(response, 200, renderMetrics(reaper.status, switchover, backups), "text/plain; version=0.0.4; charset=utf-8");
+    case "GET /metrics":
+      text(response, 200, renderMetrics(reaper.status, switchover, await parts.backups.read()), "text/plain; version=0.0.4; charset=utf-8");
       return;
-    }
     case "GET /status":
       json(response, 200, await readStatus(parts));
       return;

@@ -9,6 +9,8 @@ export interface Settings {
   readonly patroni: { readonly port: number; readonly user: string; readonly password: string };
   readonly proxy: { readonly host: string; readonly statusPort: number };
   readonly pgbouncer: PgbouncerAddress;
+  /** Whether the nodes are to make backups. */
+  readonly backups: boolean;
   /** Port to listen on. */
   readonly port: number;
 }
@@ -44,6 +46,12 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     if (values.length === 0) throw new Error(`${name}: not set; give ${what}, separated by commas.`);
     return values;
   };
+  const flag = (name: string): boolean => {
+    const value = env[name];
+    if (value !== "true" && value !== "false")
+      throw new Error(`${name}: ${JSON.stringify(value ?? "")} is not allowed; use true or false.`);
+    return value === "true";
+  };
   const secret = (name: string): string => {
     const file = env[`${name}_FILE`] ?? "";
     try {
@@ -67,6 +75,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       password: secret("PGBOUNCER_PASSWORD"),
       database: text("PGBOUNCER_DATABASE"),
     },
+    backups: flag("BACKUPS_WANTED"),
     port: port("PORT"),
   };
 }

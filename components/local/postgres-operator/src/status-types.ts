@@ -107,6 +107,8 @@ export interface BackupReport {
   readonly verified: { readonly at: string; readonly ok: boolean; readonly message: string | null } | null;
   /** When log was dropped that could not be archived, until there is a backup made after that. */
   readonly gap: string | null;
+  /** Since when the repository can be used and has no backup; left out by nodes of older images. */
+  readonly emptySince?: string | null;
 }
 
 /** {@link BackupReport} with what is wrong, as the operator sees it. */
@@ -147,6 +149,8 @@ export interface PostgresStatus {
   readonly switchoverRunning: boolean;
   /** The last one since the operator started. */
   readonly lastSwitchover: SwitchoverResult | null;
-  /** `null` when none are made, or etcd does not answer. */
+  /** As the primary told it last; `null` when it never did. */
   readonly backups: BackupStatus | null;
+  /** One sentence when backups are wanted, and nobody has told of any for too long. */
+  readonly backupsUnknown: string | null;
 }

@@ -1,4 +1,4 @@
-import { readBackups } from "./backups";
+import type { BackupWatch } from "./backups";
 import { type ClusterState, readClusterState } from "./cluster-state";
 import type { Etcd } from "./etcd";
 import type { NodeState, Patroni } from "./patroni";
@@ -15,6 +15,7 @@ const LONG_WAIT_MS = 5000;
 /** What is looked at. */
 export interface StatusParts {
   readonly etcd: Etcd;
+  readonly backups: BackupWatch;
   readonly patroni: Patroni;
   readonly pgbouncer: Pgbouncer;
   readonly reaper: Reaper;
@@ -23,10 +24,18 @@ export interface StatusParts {
 }
 
 /** Looks at everything at the same time; takes as long as the slowest answer, at most about 3 s. Never rejects. */
-export async function readStatus({ etcd, patroni, pgbouncer, reaper, switchover, settings }: StatusParts): Promise<PostgresStatus> {
-  const [cluster, backups, pools, states] = await Promise.all([
+export async function readStatus({
+  etcd,
+  backups,
+  patroni,
+  pgbouncer,
+  reaper,
+  switchover,
+  settings,
+}: StatusParts): Promise<PostgresStatus> {
+  const [cluster, known, pools, states] = await Promise.all([
     readClusterState(etcd, settings.scope).catch(() => undefined),
-    readBackups(etcd, settings.scope).catch(() => null),
+    backups.read(),
     pgbouncer.pools(),
     Promise.all(settings.nodes.map((node) => patroni.state(node))),
   ]);
@@ -46,7 +55,7 @@ export async function readStatus({ etcd, patroni, pgbouncer, reaper, switchover,
     reaper: reaper.status,
     switchoverRunning,
     lastSwitchover: switchover.last ?? null,
-    backups,
+    ...known,
   };
 }
 
