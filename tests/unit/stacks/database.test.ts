@@ -160,6 +160,12 @@ describe("phase database", function () {
     }
   });
 
+  it("A9 workerHeapMb is the web's: jobs and consumer, whose memory is not planned for it, derive their own", async () => {
+    const { recorder } = await run({ workerHeapMb: "200", kafka: "true" });
+    const heapOf = (name: string): string | undefined => envsOf(recorder, name)["WORKER_HEAP_MB"];
+    assert.deepEqual([heapOf("app-0"), heapOf("app-2"), heapOf("jobs-0"), heapOf("consumer-0")], ["200", "200", undefined, undefined]);
+  });
+
   it("keeps its URNs", async () => {
     const { recorder } = await run();
     assert.deepEqual(recorder.resources.map(({ urn }) => urn).sort(), urns(FROZEN_URNS));
