@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import fc from "fast-check";
+import { neededMemoryMb, residentLimitMb } from "../../../app/src/config/machine";
 import { pgbouncerPool, RESERVED_CONNECTIONS } from "../../../components/local/pgbouncer";
 import { patroniConfig } from "../../../components/local/postgres";
 import { redisContainerMb } from "../../../components/local/redis";
-import { neededMemoryMb } from "../../../stacks/config/checks";
 import { loadConfig } from "../../../stacks/config";
 import { divide, leastTotal, type Share } from "../../../stacks/lib/share";
 import { containersOf, sizing } from "../../../stacks/local/sizing/plan";
@@ -66,6 +66,8 @@ describe("B13 the plan of phase database", () => {
         assert.equal(made.totalMb, total);
         assert.ok(total <= made.budgetMb && made.budgetMb < memoryMb, `${total} of ${made.budgetMb} of ${memoryMb}`);
         for (const { name, limits } of containersOf(made)) assert.ok((limits.cpus ?? cpus) <= cpus, name);
+        // An idle worker has up to 104 MiB, see app/src/config/machine.ts, and its memory counts as high from 85 % on.
+        assert.ok(residentLimitMb(made.app.memoryMb, made.app.workers) * 0.85 > 104, `${made.app.workers} in ${made.app.memoryMb}`);
       }),
     );
   });
@@ -114,7 +116,7 @@ describe("B13 the plan of phase database", () => {
         const others = result.consumer === undefined ? 1 : 2;
         const clients = 2 * (app.instances + others) * (app.poolMax + postgres.nodes * app.replicaPoolMax);
         assert.ok(clients <= pgbouncer.settings.maxClients!, `${clients} clients of ${pgbouncer.settings.maxClients}`);
-        if (given.appMemoryMb === undefined) assert.ok(app.memoryMb >= neededMemoryMb(app.workers, undefined));
+        if (given.appMemoryMb === undefined) assert.ok(app.memoryMb >= neededMemoryMb("database", app.workers, undefined));
       }),
       { numRuns: 600 },
     );
@@ -175,7 +177,7 @@ describe("B13 the plan of phase database", () => {
         const [three, other] = [plan({}, cpus, memoryMb), plan({ appInstances }, cpus, memoryMb)];
         // Where memory is tight the others give way, as README says.
         const room = three.budgetMb - three.totalMb + three.app.instances * three.app.memoryMb;
-        fc.pre(appInstances * Math.max(224, neededMemoryMb(other.app.workers, undefined)) <= room);
+        fc.pre(appInstances * Math.max(224, neededMemoryMb("database", other.app.workers, undefined)) <= room);
         for (const part of ["postgres", "etcd", "pgbouncer", "postgresProxy", "redisCache", "redisLimits", "loadBalancer"] as const) {
           assert.deepEqual(other[part], three[part], part);
         }
