@@ -89,7 +89,7 @@ function needs(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">
   for (let workers = most; ; workers -= 1) {
     const needed = needsWith(config, host, workers, pools.at(-1) ?? 0);
     if (isEnough(needed)) {
-      const best = pools.find((pool) => isEnough(needsWith(config, host, workers, pool)));
+      const best = pools.find((pool) => orNone(() => isEnough(needsWith(config, host, workers, pool))));
       return best === undefined ? needed : needsWith(config, host, workers, best);
     }
     if (workers <= least) return needed;
@@ -115,8 +115,13 @@ function isEnough({ budgetMb, fixedMb, shares }: Pick<Needs, "budgetMb" | "fixed
 }
 
 function hasPlan(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">): boolean {
+  return orNone(() => isEnough(needs(config, host)));
+}
+
+/** Whether it is so; not, where already its connections are refused. */
+function orNone(isSo: () => boolean): boolean {
   try {
-    return isEnough(needs(config, host));
+    return isSo();
   } catch (error) {
     if (pulumi.RunError.isInstance(error)) return false;
     throw error;
