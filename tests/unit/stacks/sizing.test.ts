@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import fc from "fast-check";
-import { neededMemoryMb, residentLimitMb } from "../../../app/src/config/machine";
+import { heapLimitMb, neededMemoryMb, residentLimitMb } from "../../../app/src/config/machine";
 import { pgbouncerPool, RESERVED_CONNECTIONS } from "../../../components/local/pgbouncer";
 import { patroniConfig } from "../../../components/local/postgres";
 import { redisContainerMb } from "../../../components/local/redis";
@@ -109,6 +109,7 @@ describe("B13 the plan of phase database", () => {
           [redisCache.maxMemoryMb, given.redisCacheMb],
           [redisLimits.maxMemoryMb, given.redisLimitsMb],
           [app.workers, given.workers],
+          [app.heapMb, given.workerHeapMb],
           [result.kafka?.memoryMb ?? given.kafkaMemoryMb, given.kafkaMemoryMb],
         ]) {
           if (wanted !== undefined) assert.equal(mine, wanted);
@@ -267,6 +268,15 @@ describe("B13 the plan of phase database", () => {
     assert.ok(given.postgres.maxConnections < plan({}, 16, 32_000).postgres.maxConnections);
   });
 
+  it("A9 the heap in the plan is the one the app makes for itself; a heap that is given is the web's alone", () => {
+    const made = plan({ kafka: "true", workers: 2, workerHeapMb: 100 });
+    assert.equal(made.app.heapMb, 100);
+    assert.equal(made.jobs.heapMb, heapLimitMb(undefined, made.jobs.memoryMb));
+    assert.equal(made.consumer?.heapMb, 192);
+    const derived = plan({ workers: 2 }).app;
+    assert.equal(derived.heapMb, heapLimitMb(undefined, residentLimitMb(derived.memoryMb, 2)));
+  });
+
   it("B5 Kafka is three brokers and a consumer in the plan, whose limits add up to no more than without it", () => {
     const [without, made] = [plan({ kafkaMemoryMb: 800 }, 2, 8000), plan({ kafka: "true" }, 2, 8000)];
     assert.deepEqual([without.kafka, without.consumer], [undefined, undefined]);
@@ -321,7 +331,14 @@ describe("B13 the plan of phase database", () => {
     const lines = planTable(plan({}, 2, 8000), { cpus: 2, memoryMb: 8000 }).split("\n");
     assert.match(lines[0]!, /^plan for this Docker host \(2 CPUs, 8000 MiB\): \d+ MiB at most of 6800 MiB$/);
     assert.match(lines[1]!, /^container +count +memory +CPUs +set to$/);
-    assert.equal(lines.length, 2 + containersOf(plan({})).length);
+    assert.equal(lines.length, 3 + containersOf(plan({})).length);
+    assert.match(
+      lines.find((line) => line.startsWith("app "))!,
+      /^app +3 +\d+ MiB +all +1 worker each, heap \d+ MiB, pool \d+ \+ \d+ a server$/,
+    );
+    assert.match(lines.at(-1)!, /^data-move +1 +384 MiB +all +moves rows before the app starts, .* beside the sum$/);
+    for (const without of [plan({ moveData: "false" }), plan({ image: "registry.example.com/shop:1" })])
+      assert.doesNotMatch(planTable(without, { cpus: 2, memoryMb: 8000 }), /data-move/);
     assert.match(
       lines.find((line) => line.startsWith("postgres "))!,
       /^postgres +3 +\d+ MiB +all +shared_buffers \d+MB, work_mem \d+kB, max_/,
