@@ -37,7 +37,8 @@ export async function cloud(config: StackConfig): Promise<PhaseOutputs> {
   const home = { provider };
   const made = watchResources();
 
-  const forceDestroy = profile.disposable && !protect;
+  // Taking the protection off is the consent: an update has to apply it before anything can be deleted.
+  const forceDestroy = !protect;
   const buckets = { logDays: profile.accessLogDays, forceDestroy, protect };
   const second = secondRegion(config, target, buckets);
   const { keys, logs, network, groups } = cloudFoundation(config, target, target.home);

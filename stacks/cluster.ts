@@ -16,18 +16,27 @@ import type { PhaseOutputs } from "./outputs";
 import { carriesRows, moveAttempt } from "./local/move-attempt";
 import { dockerHost } from "./local/preflight";
 import { currentCluster } from "./local/primary";
+import { sqliteUse } from "./local/sqlite-use";
 import { postgresVolumes } from "./local/volumes";
 
 /** What is given up, and how to say that it is meant. */
 const LEAVING =
-  "this stack has a Postgres, and phase cluster has none: Postgres, its standbys, its backups and Redis are deleted (protected ones only after " +
-  "protect false), and nothing fails over any more. Before that the rows are copied back into one SQLite file, and writes are refused meanwhile; " +
-  "NOT with moveData false or an image of your own: then they are deleted with Postgres. If that is meant: pulumi config set leaveDatabase true";
+  "this stack has a Postgres, and phase cluster has none: Postgres, its standbys, its backups, Redis and Kafka with the events nobody has read yet " +
+  "are deleted (protected ones only after protect false), and nothing fails over any more. Before that the rows are copied back into one SQLite file, and writes are refused meanwhile; " +
+  "NOT with moveData false or an image of your own: then they are deleted with Postgres. If that is meant: pulumi config set leaveDatabase true, " +
+  "and after the update pulumi config rm leaveDatabase";
 
 /** After `npm run down -- --keep-data`, or when its containers were removed by hand. */
 const AWAY =
   "this stack has volumes of a Postgres that does not run, so its rows cannot be copied back, and phase cluster would delete the volumes: first start it " +
-  "(phase database). To leave its rows behind, also when they came back before: pulumi config set moveData false, and leaveDatabase true";
+  "(phase database). To leave its rows behind, also when they came back before: pulumi config set moveData false, and leaveDatabase true; a SQLite file " +
+  "that phase database sealed has to be opened first (docs/runbooks/sealed-file.md)";
+
+/** After an update to phase `database` that did not come to its end, most often. */
+const SEALED =
+  "the SQLite file of this stack is sealed, because its rows were moved to Postgres: an app on it could only read, and would never be ready. To bring " +
+  "the rows back: pulumi config set moveData true, and leaveDatabase true, with Postgres running. Without Postgres, or to leave behind what it has: take " +
+  "the seal off first, as docs/runbooks/sealed-file.md says";
 
 /**
  * Phase `cluster`: one Docker host, the clustered app on an embedded database, behind a load balancer.
@@ -35,12 +44,20 @@ const AWAY =
  */
 export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
   // In parallel, and both before the first resource: a mistake must not leave half a stack.
-  const [host, source, grafana, before, hasVolumes, attempt] = await Promise.all([
-    ...([dockerHost(), appSource(config), config.monitoring ? grafanaImage() : undefined, currentCluster(), postgresVolumes()] as const),
+  const [host, source, grafana, before, hasVolumes, use, attempt] = await Promise.all([
+    ...([
+      dockerHost(),
+      appSource(config),
+      config.monitoring ? grafanaImage() : undefined,
+      currentCluster(),
+      postgresVolumes(),
+      sqliteUse(),
+    ] as const),
     carriesRows(config) && config.leaveDatabase ? moveAttempt("to-sqlite") : undefined,
   ]);
   if ((!before.firstStart || hasVolumes) && !config.leaveDatabase) throw new pulumi.RunError(LEAVING);
   if (before.firstStart && hasVolumes && attempt?.isDone === false) throw new pulumi.RunError(AWAY);
+  if (use === "sealed" && (attempt === undefined || before.firstStart)) throw new pulumi.RunError(SEALED);
   checkCapacity({ ...config, postgresCpus: undefined }, host);
 
   const network = new Network("network");
@@ -58,6 +75,7 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
       : undefined;
   const runtime = {
     image: image.reference,
+    ownImage: config.image !== undefined,
     instances: config.appInstances,
     memoryMb,
     cpus: config.appCpus,

@@ -24,23 +24,32 @@ import { grafanaImage } from "./local/grafana-image";
 import { checkCapacity } from "./local/host";
 import { appSettings, appSource, consoleUrl, contextDirectory, imageSource, loadBalancer } from "./local/parts";
 import type { PhaseOutputs } from "./outputs";
-import { carriesRows, moveAttempt } from "./local/move-attempt";
+import { carriesRows, moveAttempt, openAttempt, unlessReopened } from "./local/move-attempt";
 import { dockerHost } from "./local/preflight";
 import { checkPrimaryStays, currentCluster } from "./local/primary";
+import { checkProtectedStay, nodesWithData } from "./local/protected-nodes";
 import { sizing } from "./local/sizing/plan";
 import { planTable } from "./local/sizing/table";
 import type { AppPools, Limits } from "./local/sizing/types";
+import { sqliteUse } from "./local/sqlite-use";
+
+/** It was said of one switch of phase, and would hold for every later one. */
+const STILL_LEAVING =
+  "leaveDatabase is true: the next update to phase cluster deletes Postgres, its backups, Redis and Kafka without asking again. " +
+  "Unless you are about to do that: pulumi config rm leaveDatabase";
 
 /**
  * Phase `database`: one Docker host with Postgres that fails over by itself, PgBouncer, two Redis servers, three Kafka brokers where they are
  * wanted, and the app in several instances behind a load balancer. What phase `cluster` has too keeps its name, and so its identity and its data.
- * @throws RunError when Docker is unreachable, the plan does not fit, etcd was made of another number of members, or the primary would be
- * removed; before anything is registered.
+ * @throws RunError when Docker is unreachable, the plan does not fit, etcd was made of another number of members, or the primary or protected
+ * data would be removed; before anything is registered.
  */
 export async function database(config: StackConfig): Promise<PhaseOutputs> {
-  const [host, source, program, cluster, members, attempt, running, grafana] = await Promise.all([
+  const protectedNodes = config.protect ? nodesWithData() : undefined;
+  const [host, source, program, cluster, members, attempt, use, running, grafana] = await Promise.all([
     ...([dockerHost(), appSource(config), operatorProgram(), currentCluster(), etcdMembers()] as const),
-    carriesRows(config) ? moveAttempt("to-postgres") : undefined,
+    carriesRows(config) ? moveAttempt("to-postgres") : config.image === undefined ? openAttempt() : undefined,
+    carriesRows(config) ? sqliteUse() : ("none" as const),
     config.kafka ? runningBrokers() : undefined,
     config.monitoring ? grafanaImage() : undefined,
   ]);
@@ -48,7 +57,9 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const plan = sizing({ ...config, grafana: grafana?.available === true }, host);
   checkEtcdMembers(plan.etcd.members, members);
   checkPrimaryStays(cluster.primary, plan.postgres.nodes);
+  checkProtectedStay({ postgresNodes: plan.postgres.nodes, kafka: config.kafka }, (await protectedNodes) ?? []);
   await pulumi.log.info(planTable(plan, host));
+  if (config.leaveDatabase) await pulumi.log.warn(STILL_LEAVING);
 
   const network = new Network("network");
   const image = new Image("app-image", { source: imageSource(source, host) });
@@ -87,6 +98,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const secrets = appSecrets(backends, image.reference);
   const runtime = {
     image: image.reference,
+    ownImage: config.image !== undefined,
     bootSeconds: config.appBootSeconds,
     networkName,
     services: appServices(backends, secrets),
@@ -103,7 +115,13 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
       ? new DataMove(
           "data-move",
           {
-            ...{ direction: "to-postgres", attempt, image: image.reference, networkName, sqlitePath: files.path },
+            ...{
+              direction: carriesRows(config) ? "to-postgres" : "open-postgres",
+              attempt: unlessReopened(attempt, use),
+              image: image.reference,
+              networkName,
+              sqlitePath: files.path,
+            },
             ...{ postgresUrlFile: secrets.files[DIRECT_URL_FILE].path, mounts: [files.mount, secrets.mount] },
           },
           { dependsOn: [postgres, postgresProxy, redisCache, redisLimits, pgbouncer] },

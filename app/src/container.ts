@@ -2,7 +2,7 @@ import type { DrainOutcome } from "./cluster/drain-worker";
 import type { ClusterStatus, ReloadResult } from "./cluster/types";
 import type { AppConfig } from "./config";
 import { runs } from "./config/role";
-import type { Database } from "./db/database";
+import { type Database, DatabaseMovedError, SealedFileError } from "./db/database";
 import { openDatabase } from "./db/open";
 import { PoolMonitor } from "./db/pool-monitor";
 import { checkSchema, migrateSchema } from "./db/schema";
@@ -88,7 +88,7 @@ export interface ContainerOptions {
 
 /**
  * Run once before workers start: brings the schema up to date, or makes sure that it is (MIGRATIONS), and that every secret exists.
- * @throws MigrationError when database and app do not fit; the error of the file system when the database cannot be opened.
+ * @throws MigrationError when database and app do not fit; SealedFileError; the error of the file system when the database cannot be opened.
  */
 export async function prepare(config: AppConfig, logger: Logger = createLogger(config)): Promise<void> {
   const generated = [
@@ -99,7 +99,11 @@ export async function prepare(config: AppConfig, logger: Logger = createLogger(c
   for (const file of generated) {
     logger.warn({ file }, "a secret is not configured; using a generated one that is kept in this file");
   }
-  await (config.migrations === "auto" ? migrateSchema : checkSchema)(config, logger, { mayBeAway: true });
+  try {
+    await (config.migrations === "auto" ? migrateSchema : checkSchema)(config, logger, { mayBeAway: true });
+  } catch (error) {
+    throw error instanceof DatabaseMovedError ? new SealedFileError(config.sqlitePath) : error;
+  }
   await prepareTopics(config, logger);
 }
 

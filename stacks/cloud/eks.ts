@@ -50,7 +50,9 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
       ...{ context: aws, subnetIds, logs, version: config.kubernetesVersion, protect: config.protect },
       kmsKeyArn: keys.arns.data,
       administratorArns: config.eksAdministrators ?? [],
+      viewerArns: config.eksViewers,
       publicCidrs: config.eksApiCidrs,
+      privateCidrs: config.eksPrivateCidrs,
       endpointsGroupId: profile.interfaceEndpoints ? groups.id("endpoints") : undefined,
     },
     { provider: awsProvider },
@@ -67,7 +69,7 @@ export function cloudEks(config: StackConfig, target: CloudTarget, parts: AppPar
       // Pods are in the app's group by their node: the ways to services are the same as on ECS.
       securityGroupIds: [cluster.securityGroupId, groups.id("app")],
       maxVcpus: nodesPlan.maxNodes * nodesPlan.vcpus,
-      spot: profile.disposable,
+      spot: profile.spotNodes,
     },
     { provider, dependsOn: [network] },
   );

@@ -12,7 +12,10 @@ interface StoredImage {
   readonly repositoryArns: readonly pulumi.Input<string>[];
 }
 
-/** The app's image in a registry of the region, or the one that is given: what starts in a region must not need another one. */
+/**
+ * The app's image in a registry of the region, or the one that is given: what starts in a region must not need another one. The registry is there
+ * with an image of one's own, too: what it holds is the way back, and a rollout that fails goes back to it.
+ */
 export function cloudImage(
   config: StackConfig,
   source: Awaited<ReturnType<typeof appSource>>,
@@ -20,14 +23,14 @@ export function cloudImage(
   registryArgs: Omit<RegistryArgs, "context">,
 ): StoredImage {
   const name = `${prefix}app-image`;
+  const { url: repositoryUrl, arn } = new Registry(`${prefix}registry`, { context, ...registryArgs }, { provider });
   if ("files" in source) {
-    const { url: repositoryUrl, arn } = new Registry(`${prefix}registry`, { context, ...registryArgs }, { provider });
     const platform = config.cpuArchitecture === "arm64" ? "linux/arm64" : "linux/amd64";
     const { files, imagesOf } = source;
     const build = { files, contextDirectory: contextDirectory("app"), platform, repositoryUrl, imagesOf };
     return { image: new Image(name, { source: build }), repositoryArns: [arn] };
   }
   const reference = (prefix === "" ? config.image : (config.secondImage ?? config.image)) ?? "";
-  const repositoryArn = ecrRepositoryArn(reference);
-  return { image: new Image(name, { source: { reference } }), repositoryArns: repositoryArn === undefined ? [] : [repositoryArn] };
+  const given = ecrRepositoryArn(reference);
+  return { image: new Image(name, { source: { reference } }), repositoryArns: given === undefined ? [arn] : [arn, given] };
 }

@@ -20,8 +20,8 @@ export interface CloudProfile {
   /** Days logs of services, and access logs, are kept. */
   readonly logDays: number;
   readonly accessLogDays: number;
-  /** Buckets and the registry are deleted with what is in them. */
-  readonly disposable: boolean;
+  /** Nodes of EKS are cheaper and may be taken back with two minutes' notice. */
+  readonly spotNodes: boolean;
   readonly webCapacity: Capacity;
   /** Of jobs and consumer: what is taken back is done again. */
   readonly workerCapacity: Capacity;
@@ -39,7 +39,7 @@ const PROD: CloudProfile = {
   deregistrationSeconds: 30,
   logDays: 365,
   accessLogDays: 365,
-  disposable: false,
+  spotNodes: false,
   webCapacity: { base: 2, fargate: 1, spot: 1 },
   workerCapacity: { base: 0, fargate: 0, spot: 1 },
   priceClass: "PriceClass_All",
@@ -57,7 +57,7 @@ const DEV: CloudProfile = {
   deregistrationSeconds: 5,
   logDays: 7,
   accessLogDays: 7,
-  disposable: true,
+  spotNodes: true,
   webCapacity: { base: 0, fargate: 0, spot: 1 },
   workerCapacity: { base: 0, fargate: 0, spot: 1 },
   priceClass: "PriceClass_100",

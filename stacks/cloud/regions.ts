@@ -92,12 +92,12 @@ function placeViolations({
   return violations;
 }
 
-function isRange(cidr: string): boolean {
+/** Whether it is a range of IPv4 addresses that begins with its first one. A vpcCidr that is not one is refused where the network is made. */
+export function isRange(cidr: string): boolean {
   try {
     parseCidr(cidr);
     return true;
   } catch {
-    // Refused by itself, where the network is made.
     return false;
   }
 }

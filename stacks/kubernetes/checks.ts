@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { cloudFields, type CloudKey } from "../cloud/keys";
+import { isRange } from "../cloud/regions";
 import type { StackConfig } from "../config/keys";
 
 const fix = (key: CloudKey): string => `Fix: pulumi config set ${key} ${cloudFields[key].example}`;
@@ -72,7 +73,20 @@ export function eksViolations(config: StackConfig): string[] {
   }
   if (config.profile === "prod" && config.eksApiCidrs !== undefined) {
     violations.push(
-      "eksApiCidrs is set, but profile prod keeps the cluster's API inside of the network; allowed: with profile dev. Fix: pulumi config rm eksApiCidrs",
+      "eksApiCidrs is set, but profile prod keeps the cluster's API inside of the network; allowed: with profile dev, and eksPrivateCidrs for ways inside. Fix: pulumi config rm eksApiCidrs",
+    );
+  }
+  // EKS takes one entry for whoever it is.
+  const both = config.eksViewers?.filter((arn) => config.eksAdministrators?.includes(arn)) ?? [];
+  if (both.length > 0) {
+    violations.push(
+      `eksViewers has ${both.join(", ")}, which eksAdministrators has as well; allowed: each ARN in one of them. Fix: take it out of one`,
+    );
+  }
+  const odd = config.eksPrivateCidrs?.filter((cidr) => !isRange(cidr)) ?? [];
+  if (odd.length > 0) {
+    violations.push(
+      `eksPrivateCidrs has ${odd.join(", ")}; allowed: the first address of a range and the length of its prefix. ${fix("eksPrivateCidrs")}`,
     );
   }
   const open = config.eksApiCidrs?.filter((cidr) => cidr.endsWith("/0")) ?? [];

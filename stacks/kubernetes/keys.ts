@@ -8,16 +8,26 @@ const pairs = (what: string, value: string, example: string) =>
   list(new RegExp(`^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([\\w.-]{0,61}[A-Za-z0-9])?=${value}$`), what, example);
 const cidrs = (what: string, example: string) => list(/^(\d{1,3}\.){3}\d{1,3}\/\d{1,2}$/, what, example);
 
+const principals = (example: string) =>
+  list(
+    /^arn:aws[a-z-]*:iam::\d{12}:(role|user)\/[\w+=,.@/-]{1,200}$/,
+    "ARNs of IAM roles or users, separated by commas (aws sts get-caller-identity)",
+    example,
+  );
+/** A private range (RFC 1918), or one that providers share (RFC 6598), /16 to /32. */
+const PRIVATE_RANGE =
+  /^(10\.\d{1,3}|172\.(1[6-9]|2\d|3[01])|192\.168|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7]))(\.\d{1,3}){2}\/(1[6-9]|2\d|3[0-2])$/;
+
 /** Keys of phase `cloud` with cloudRuntime `eks` or `kubernetes`. */
 export const kubernetesFields = {
   /** With eks: who may do everything in the cluster; whoever runs Pulumi has to be among them. */
-  eksAdministrators: list(
-    /^arn:aws[a-z-]*:iam::\d{12}:(role|user)\/[\w+=,.@/-]{1,200}$/,
-    "ARNs of IAM roles or users, separated by commas (aws sts get-caller-identity)",
-    "arn:aws:iam::123456789012:role/deployer",
-  ),
+  eksAdministrators: principals("arn:aws:iam::123456789012:role/deployer"),
+  /** With eks: who may look at everything in the cluster and change nothing, e.g. the role that drift.yml has. @default none */
+  eksViewers: principals("arn:aws:iam::123456789012:role/reader"),
   /** With eks and profile dev: ranges of addresses that reach the cluster's API over the internet. @default from inside of the network only */
   eksApiCidrs: cidrs("ranges of addresses, separated by commas", "203.0.113.7/32"),
+  /** With eks: ranges of private addresses that reach the cluster's API inside of the network, each from its first address. @default none */
+  eksPrivateCidrs: list(PRIVATE_RANGE, "ranges of private addresses, /16 to /32, separated by commas", "10.0.0.0/16"),
   /** With eks: version of Kubernetes. @default 1.35 */
   kubernetesVersion: text(/^1\.(3[3-9]|[4-9]\d)$/, "a version under standard support, 1.33 or newer", "1.35"),
   /** With kubernetes: file with the way into the cluster. @default what kubectl uses */

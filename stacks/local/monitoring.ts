@@ -118,10 +118,11 @@ function addresses(): Record<string, pulumi.Output<string>> {
   return asSecrets({ alertWebhookUrl, alertHeartbeatUrl });
 }
 
-function scrapeTargets({ apps, data }: MonitoringArgs, alertmanager: Alertmanager): ScrapeTargets {
+function scrapeTargets({ apps, config, data }: MonitoringArgs, alertmanager: Alertmanager): ScrapeTargets {
   return {
     apps,
     appPort: APP_PORT,
+    ownImage: config.image !== undefined,
     alertmanager: { host: alertmanager.host, port: alertmanager.port },
     loadBalancer: { host: LOAD_BALANCER_ALIAS, port: INTERNAL_PORT },
     database: data && {

@@ -3,6 +3,7 @@ import { ATTEMPT_LABEL, type DataMoveArgs, type DataMoveDirection, MOVE_SERVICES
 import type { StackConfig } from "../config";
 import { type DockerEndpoint, dockerEndpoint, type EndpointSettings, programSettings } from "./docker-endpoint";
 import { dockerCommand, dockerRequest, isSsh } from "./docker-request";
+import type { SqliteUse } from "./sqlite-use";
 
 /** A container of a former attempt, as `docker ps` tells of it. */
 interface Attempt {
@@ -18,20 +19,41 @@ export function carriesRows({ moveData, image }: Pick<StackConfig, "moveData" | 
   return moveData && image === undefined;
 }
 
+/** What makes a direction be begun again although it was done before. */
+const OPPOSITES: Readonly<Record<DataMoveDirection, readonly DataMoveDirection[]>> = {
+  "to-postgres": ["to-sqlite"],
+  "open-postgres": ["to-sqlite"],
+  "to-sqlite": ["to-postgres", "open-postgres"],
+};
+
 /**
  * Which attempt of moving rows this update is: that of the container whose move is done and which still says so, else the next one, so that a
  * failed move is begun again by every `pulumi up`, and never taken for one that was done.
  * @throws the error of Docker: what is not known here must not be guessed.
  */
-export async function moveAttempt(
-  direction: DataMoveDirection,
-  settings: EndpointSettings = programSettings(),
-): Promise<DataMoveArgs["attempt"]> {
+export async function moveAttempt(direction: DataMoveDirection, settings?: EndpointSettings): Promise<DataMoveArgs["attempt"]> {
+  return nextAttempt(...(await attemptsOf(direction, settings)));
+}
+
+/**
+ * The same of `open-postgres`; `undefined` when no move to SQLite ever began, which may have sealed Postgres.
+ * @throws the error of Docker
+ */
+export async function openAttempt(settings?: EndpointSettings): Promise<DataMoveArgs["attempt"] | undefined> {
+  const [attempts, back] = await attemptsOf("open-postgres", settings);
+  const next = nextAttempt(attempts, back);
+  return next.isDone || back.length > 0 ? next : undefined;
+}
+
+/** Attempts of a direction, and of those that are opposite to it. */
+async function attemptsOf(direction: DataMoveDirection, settings: EndpointSettings = programSettings()): Promise<[Attempt[], Attempt[]]> {
   const endpoint = dockerEndpoint(settings);
-  const of = async (service: string): Promise<Attempt[]> =>
-    isSsh(endpoint) ? parsed(await dockerCommand(endpoint, commandLine(service))) : await listed(endpoint, service);
-  const opposite = direction === "to-postgres" ? "to-sqlite" : "to-postgres";
-  return nextAttempt(...(await Promise.all([of(MOVE_SERVICES[direction]), of(MOVE_SERVICES[opposite])])));
+  const of = async (one: DataMoveDirection): Promise<Attempt[]> => {
+    const service = MOVE_SERVICES[one];
+    return isSsh(endpoint) ? parsed(await dockerCommand(endpoint, commandLine(service))) : await listed(endpoint, service);
+  };
+  const [own, ...back] = await Promise.all([direction, ...OPPOSITES[direction]].map(of));
+  return [own ?? [], back.flat()];
 }
 
 /**
@@ -43,6 +65,14 @@ export function nextAttempt(attempts: readonly Attempt[], back: readonly Attempt
   const done = attempts.find(({ status }) => status.includes("(healthy)"));
   if (done !== undefined && !back.some(({ createdAt }) => createdAt >= done.createdAt)) return { number: done.number, isDone: true };
   return { number: Math.max(0, ...attempts.map(({ number }) => number)) + 1, isDone: false };
+}
+
+/**
+ * The same, where the app writes to the SQLite file: somebody took its seal off since the move was done (docs/runbooks/sealed-file.md), and what
+ * the app wrote since is to be moved, too.
+ */
+export function unlessReopened(attempt: DataMoveArgs["attempt"], use: SqliteUse): DataMoveArgs["attempt"] {
+  return attempt.isDone && use === "writes" ? { number: attempt.number + 1, isDone: false } : attempt;
 }
 
 function filters(service: string): string[] {

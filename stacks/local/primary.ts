@@ -1,6 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { PATRONI_PORT } from "../../components/local/postgres";
+import { npmCommand } from "../lib/npm-command";
 import { type DockerEndpoint, dockerEndpoint, type EndpointSettings, programSettings } from "./docker-endpoint";
+import { executeIn, quoted } from "./docker-exec";
 import { dockerCommand, dockerRequest, isSsh } from "./docker-request";
 
 /** Asks Patroni from inside of a node, with nothing but bash: any node knows the whole cluster. */
@@ -42,17 +44,10 @@ async function askEach(endpoint: DockerEndpoint): Promise<CurrentCluster> {
   const list = await dockerRequest(endpoint, `/containers/json?all=true&filters=${query}`);
   const nodes = JSON.parse(list) as readonly { readonly Id: string; readonly State: string }[];
   for (const { Id } of nodes.filter(({ State }) => State === "running")) {
-    const primary = primaryIn(await execute(endpoint, Id).catch(() => ""));
+    const primary = primaryIn(await executeIn(endpoint, Id, ASK).catch(() => ""));
     if (primary !== undefined) return { firstStart: false, primary };
   }
   return { firstStart: nodes.length === 0, primary: undefined };
-}
-
-async function execute(endpoint: DockerEndpoint, container: string): Promise<string> {
-  const command = { AttachStdout: true, AttachStderr: false, Tty: true, Cmd: ["bash", "-c", ASK] };
-  const { Id } = JSON.parse(await dockerRequest(endpoint, `/containers/${container}/exec`, command)) as { readonly Id: string };
-  // With a terminal the answer is the output as it is; without, it comes in frames.
-  return await dockerRequest(endpoint, `/exec/${Id}/start`, { Detach: false, Tty: true });
 }
 
 /** The same for a shell: asks all running nodes, of whose answers the first will do. */
@@ -61,10 +56,6 @@ function commandLine(): string {
   const ask = `for node in $nodes; do docker exec "$node" bash -c ${quoted(ASK)}; done`;
   // A list that failed is empty as well, and does not mean that there is no node.
   return `nodes=$(${list}) || exit; [ -n "$nodes" ] || echo ${quoted(NO_NODE)}; ${ask}; true`;
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Name of the leader in an answer of `GET /cluster`, head and all. */
@@ -85,6 +76,6 @@ export function checkPrimaryStays(primary: string | undefined, nodes: number): v
   if (number <= nodes) return;
   throw new pulumi.RunError(
     `postgresNodes is ${nodes}, without ${primary ?? "it"}, which is primary: until it is removed, at the end of the update, nobody could write. ` +
-      "Fix: npm run failover -- --to pg-1, then try again",
+      `Fix: ${npmCommand(pulumi.getStack(), "failover", "--to", "pg-1")}, then try again`,
   );
 }

@@ -141,6 +141,37 @@ describe("A7 F2 nodes of Postgres that are lost, stopped and replaced", function
     }
   });
 
+  it("F2 fewer connections are what no running cluster gets, and nothing waits for a restart because of it", async () => {
+    const connections = async (): Promise<(string | undefined)[]> => {
+      const rows = await Promise.all(group.nodes.map((node) => node.sql<{ max_connections: string }>("SHOW max_connections")));
+      return rows.map(([row]) => row?.max_connections);
+    };
+    const waiting = async (): Promise<string[]> => {
+      const answers = await Promise.all(
+        group.nodes.map(async (node) => ({ name: node.name, body: (await node.api("GET", "/patroni")).body as object })),
+      );
+      return answers.filter(({ body }) => "pending_restart" in body).map(({ name }) => name);
+    };
+    const before = await connections();
+    const fewer = { ...group.settings, maxConnections: PATRONI_MAX_CONNECTIONS - 10 };
+    for (const node of [standby, primary]) await group.replace(node, fewer);
+    await settle();
+    assert.deepEqual(await connections(), before);
+    assert.deepEqual(await waiting(), []);
+
+    // What an image before this one did to etcd, and what heals it: the next node that starts.
+    await primary.exec(["entrypoint.sh", "patronictl", "edit-config", "--force", "--pg", `max_connections=${fewer.maxConnections}`]);
+    await eventually("every node waits for a restart", async () => (await waiting()).length === group.nodes.length);
+    await standby.kill();
+    await standby.start();
+    await eventually("no node waits for one", async () => (await waiting()).length === 0);
+    await settle();
+    assert.deepEqual(await connections(), before);
+    const shared = patroniSharedConfig(fewer);
+    const parameters = { ...shared.postgresql.parameters, max_connections: before[0] };
+    assert.deepEqual((await primary.api("GET", "/config")).body, { ...shared, postgresql: { ...shared.postgresql, parameters } });
+  });
+
   it("A7 who operates it has psql and patronictl at hand", async () => {
     assert.equal((await standby.exec(["entrypoint.sh", "psql", "-Atc", "SELECT pg_is_in_recovery()"])).trim(), "t");
     const listed = await primary.exec(["entrypoint.sh", "patronictl", "list"]);

@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import tls from "node:tls";
 import type { Stack } from "@pulumi/pulumi/automation";
 import { PROXY_SOCKETS } from "../../components/local/postgres-proxy";
+import { switchover } from "../../toolchain/lib/postgres-operator";
 import { issue } from "../support/certificates";
 import { containersOf, docker, leftovers, loadBalancerStory, runningIds } from "../support/docker";
 import { DatabaseStack, SERVICES } from "../support/database-stack";
@@ -287,13 +288,37 @@ describe("phase database on real Docker (A7–A12, B1–B4, B13, D12, F2, F3)", 
     assert.ok(Number(await behind.sql(roles.primary, "SELECT count(*) FROM orders")) > orders);
   });
 
+  it("A7 fewer servers are refused while data are protected, with what to do; in three updates the last one goes, and its data", async () => {
+    const set = (key: string, value: string): Promise<void> => stack.setConfig(`phased-stack:${key}`, { value });
+    if ((await behind.primary()) === "pg-3") await switchover(await behind.container("postgres-operator"), "pg-1");
+    const orders = await behind.sql((await behind.roles()).primary, "SELECT count(*) FROM orders");
+    await set("postgresNodes", "2");
+    await assert.rejects(stack.preview(), /postgresNodes is 2, and protect is true: the data of pg-3 are\s+protected/);
+    for (const [protect, nodes] of [
+      ["false", "3"],
+      ["false", "2"],
+      ["true", "2"],
+    ] as const) {
+      await set("protect", protect);
+      await set("postgresNodes", nodes);
+      await stack.up();
+    }
+    const { primary, standbys } = await behind.roles();
+    assert.deepEqual([primary, ...standbys].sort(), ["pg-1", "pg-2"]);
+    assert.equal(await behind.sql(primary, "SELECT count(*) FROM orders"), orders);
+    assert.deepEqual(
+      (await leftovers(stack.name)).filter((what) => what.includes("pg-3")),
+      [],
+    );
+  });
+
   it("destroy leaves what is protected, which is the data, and nothing else", async () => {
     await assert.rejects(stack.destroy(), /protect/);
     await stack.destroy({ excludeProtected: true });
     const left = (await leftovers(stack.name)).sort();
     const volumes = left.filter((what) => /^volume (database-data|etcd-|postgres-|redis-)/.test(what));
     assert.deepEqual(left, volumes);
-    assert.equal(volumes.length, 1 + 1 + 3 + 1 + 2, "documents, etcd, three nodes and their backups, two Redis servers");
+    assert.equal(volumes.length, 1 + 1 + 2 + 1 + 2, "documents, etcd, two nodes and their backups, two Redis servers");
   });
 
   /** Changes the app's source; returns what it was. */

@@ -4,6 +4,7 @@ import { newPatient } from "../app/domain/support";
 import { ConformingClient } from "../app/http/conformance";
 import { useEveryOperation } from "../app/http/every-operation";
 import { type PostgresGroup, rowsOf, startPostgres } from "../support/services/postgres";
+import { eventually } from "../support/services/container";
 import { onPostgres } from "../support/test-database";
 
 describe("A17 companies in two databases of Postgres", function () {
@@ -25,6 +26,7 @@ describe("A17 companies in two databases of Postgres", function () {
       DATABASE_SHARDS: `s2=${second.appUrl}`,
       DATABASE_SHARDS_DIRECT: `s2=${second.url}`,
       DATABASE_SHARDS_FOR_NEW: "s2",
+      METRICS_NAMESPACE: "shop/test",
       // Whoever is refused is refused soon.
       DB_RETRY_MS: "300",
     });
@@ -39,6 +41,18 @@ describe("A17 companies in two databases of Postgres", function () {
       const { url = "" } = app.postgres ?? {};
       assert.deepEqual(await rowsOf(url, "SELECT name FROM companies"), [{ name: "Platform" }]);
       assert.deepEqual(await rowsOf(url, "SELECT name FROM shard_name"), [{ name: "first" }]);
+    });
+
+    it("A14 A17 each is written to every two seconds, for RDS to tell by how far replicas are behind", async () => {
+      const turns = async (url: string): Promise<string[]> =>
+        (await rowsOf<{ until: string }>(url, "SELECT expires_at AS until FROM leases WHERE name = 'replica-pulse'")).map(
+          ({ until }) => until,
+        );
+      for (const url of [app.postgres?.url ?? "", second.url]) {
+        await eventually("a first write", async () => (await turns(url)).length === 1);
+        const [first] = await turns(url);
+        await eventually("another one", async () => (await turns(url))[0] !== first);
+      }
     });
 
     it("A17 a second database that is away refuses its companies, also while an instance starts; others go on", async () => {

@@ -161,6 +161,7 @@ async function destroy(stack: OpenStack, excluded: readonly string[]): Promise<v
   const known = explainFailure(result.complaints, {
     stack: stack.name,
     configSet: (key, value) => stack.command("up", "--config", `${key}=${value}`),
+    destroy: stack.command("down"),
   });
   if (known === undefined) throw new UserError(`pulumi destroy ended with exit code ${result.code}; its own words are above`);
   throw new UserError(known.sentence.replace(/\.$/, ""), known.fix);

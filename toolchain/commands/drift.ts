@@ -61,7 +61,7 @@ async function run(options: DriftOptions): Promise<void> {
 async function compare(stack: OpenStack, quiet: boolean): Promise<Pick<DriftReport, "drift" | "pending">> {
   if (!quiet) process.stderr.write(`Comparing stack ${stack.name} with what was deployed …\n`);
   const { code, tail, log } = await stack.preview(["--refresh", "--expect-no-changes"]);
-  const { drift, pending, errors, finished } = readDrift(log);
+  const { drift, pending, leftOut, errors, finished } = readDrift(log);
   if (!finished || errors.length > 0) {
     const words = errors.length > 0 ? errors.join("\n") : tail.split("\n").slice(-QUOTED_LINES).join("\n");
     throw new UserError(
@@ -70,7 +70,7 @@ async function compare(stack: OpenStack, quiet: boolean): Promise<Pick<DriftRepo
     );
   }
   // Pulumi's own verdict and what was read from its events have to agree: a drift that is not understood must not pass as none.
-  if (code !== 0 && pending.length === 0 && drift.every(({ kind }) => kind === "disconnected")) {
+  if (code !== 0 && pending.length + leftOut.length === 0 && drift.every(({ kind }) => kind === "disconnected")) {
     throw new UserError(
       `pulumi preview of stack ${stack.name} ended with exit code ${code} and named no change:\n${tail.replace(/^/gm, "  ")}`,
     );

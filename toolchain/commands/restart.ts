@@ -1,10 +1,10 @@
 import type Docker from "dockerode";
 import type { Command } from "commander";
-import { renewInstance } from "../lib/app-restart";
-import { announcement, restartContainer } from "../lib/container-restart";
+import { renewInstance, restartInstance } from "../lib/app-restart";
+import { announcement } from "../lib/container-restart";
 import { LABELS, reachableDocker } from "../lib/docker";
 import { SERVICES, appReport, containerName, stackContainers } from "../lib/docker-app";
-import { isServing } from "../lib/docker-status";
+import { isAsked, isServing } from "../lib/docker-status";
 import { UserError } from "../lib/errors";
 import { stopIfInterrupted } from "../lib/interrupt";
 import { restartKafka } from "../lib/kafka-restart";
@@ -27,7 +27,8 @@ export function register(program: Command): void {
       "after",
       `
 The app is renewed instance by instance, worker by worker: each new worker serves before an old one leaves (an instance that is a single
-process is restarted while the others serve). jobs and consumer are reloaded in the same way, where they have workers. postgres: the
+process is restarted while the others serve). jobs and consumer are reloaded in the same way, where they have workers. With an image of your own
+each instance's container is restarted while the others serve. postgres: the
 replicas first, each until it follows again, then a planned switchover, then the old primary. kafka: broker by broker, each only when
 every partition has all its copies in sync. Any other service is restarted
 container by container, each until it is healthy; what is noticed of that is said before.
@@ -65,12 +66,16 @@ async function run(service: string, options: RestartOptions): Promise<void> {
     throw new UserError(`no container of ${service} runs in stack ${stack.name}`, stack.command("up"));
   }
   if (await isReloaded(docker, service, running)) await renew(docker, running, all);
-  else await restartContainers(docker, service, running);
+  else await restartContainers(stack, docker, service, running, all);
   mentionStopped(stack, containers);
 }
 
-/** The app's own processes can be replaced within their container, unless an instance is a single process: of jobs, that may be. */
+/**
+ * The app's own processes can be replaced within their container, unless an instance is a single process: of jobs, that may be. An image of the
+ * user's own has no such command.
+ */
 async function isReloaded(docker: Docker, service: string, running: readonly Docker.ContainerInfo[]): Promise<boolean> {
+  if (!running.every(isAsked)) return false;
   if (service === SERVICES.app) return true;
   if (service !== SERVICES.jobs && service !== SERVICES.consumer) return false;
   // Of one that does not answer nothing is known but that a restart may help.
@@ -80,11 +85,7 @@ async function isReloaded(docker: Docker, service: string, running: readonly Doc
 
 async function renew(docker: Docker, running: readonly Docker.ContainerInfo[], all: readonly Docker.ContainerInfo[]): Promise<void> {
   const terminal = process.stdout.isTTY;
-  const balancer = all.find((info) => info.Labels[LABELS.service] === SERVICES.loadBalancer && info.State === "running");
-  const meanwhile = {
-    others: running.length - 1,
-    loadBalancer: balancer === undefined ? undefined : docker.getContainer(balancer.Id),
-  };
+  const meanwhile = { others: running.length - 1, loadBalancer: balancerOf(docker, all) };
   for (const [index, info] of running.entries()) {
     stopIfInterrupted();
     const name = containerName(info);
@@ -98,12 +99,26 @@ async function renew(docker: Docker, running: readonly Docker.ContainerInfo[], a
   }
 }
 
-async function restartContainers(docker: Docker, service: string, running: readonly Docker.ContainerInfo[]): Promise<void> {
+function balancerOf(docker: Docker, all: readonly Docker.ContainerInfo[]): Docker.Container | undefined {
+  const balancer = all.find((info) => info.Labels[LABELS.service] === SERVICES.loadBalancer && info.State === "running");
+  return balancer === undefined ? undefined : docker.getContainer(balancer.Id);
+}
+
+async function restartContainers(
+  stack: OpenStack,
+  docker: Docker,
+  service: string,
+  running: readonly Docker.ContainerInfo[],
+  all: readonly Docker.ContainerInfo[],
+): Promise<void> {
   const noticed = announcement(service, running.length);
   if (noticed !== undefined) console.log(colours.yellow(noticed));
+  // Of the app the next one stops only once the load balancer leads to this one again.
+  const balancer = service === SERVICES.app ? balancerOf(docker, all) : undefined;
+  const bootMs = Number(stack.config["phased-stack:appBootSeconds"] ?? 0) * 1000;
   for (const [index, info] of running.entries()) {
     stopIfInterrupted();
-    const seconds = await restartContainer(docker.getContainer(info.Id), containerName(info));
+    const seconds = await restartInstance(docker.getContainer(info.Id), containerName(info), balancer, bootMs);
     const head = running.length > 1 ? `[${index + 1}/${running.length}] ` : "";
     console.log(`${colours.green("✔")} ${head}${containerName(info)} is back after ${formatDuration(seconds)}`);
   }

@@ -1,11 +1,12 @@
 import type Docker from "dockerode";
 import type { Command } from "commander";
+import { GRAFANA_BASE_IMAGE } from "../../components/local/grafana/base-image";
 import { prepareMachine } from "../machine";
 import { InterruptedError, UserError } from "../lib/errors";
 import { dockerEndpoint, lastLogLines, reachableDocker } from "../lib/docker";
 import { containerName, stackContainers } from "../lib/docker-app";
 import { isMeantToRun, isServing } from "../lib/docker-status";
-import { portContainer, portHolder, publishes } from "../lib/docker-ports";
+import { otherPorts, portContainer, portHolder, publishedPorts, publishes, type PublishedPort } from "../lib/docker-ports";
 import { formatDuration } from "../lib/exec";
 import { DEFAULT_STACK, openStack, plannedStack, setConfig, textOutput, type OpenStack } from "../lib/outputs";
 import { refuseOtherEngine } from "../lib/right-engine";
@@ -109,17 +110,37 @@ function pulumiArguments(options: UpOptions, name: string, forwarded: readonly s
 /** A port that somebody else holds is found here in milliseconds, in Pulumi's update after the image was built. */
 async function checkPort(docker: Docker, stack: OpenStack, exported: ExportedStack): Promise<void> {
   const own = await stackContainers(docker, stackOnDocker(stack.name, exported));
-  const port = Number(stack.config["phased-stack:port"] ?? 3001);
-  if (own.some((info) => publishes(info, port))) return;
-  const container = await portContainer(port, docker);
-  if (container !== undefined) throw portError(port, container, stack);
+  const taken: TakenPort[] = [];
+  for (const { key, port } of publishedPorts(stack.config)) {
+    if (own.some((info) => publishes(info, port))) continue;
+    const holder = await portContainer(port, docker);
+    if (holder === undefined || (key === "grafanaPort" && !(await hasGrafana(docker)))) continue;
+    taken.push({ key, port, holder });
+  }
+  if (taken.length > 0) throw await portError(taken, stack, docker);
 }
 
-function portError(port: number, holder: string | undefined, stack: OpenStack): UserError {
-  const who = holder === undefined ? "" : ` by ${holder}`;
+/** Where there is no image of Grafana, and none can be pulled, there is no Grafana, and its port does not matter. */
+async function hasGrafana(docker: Docker): Promise<boolean> {
+  return (await docker.listImages({ filters: { reference: [GRAFANA_BASE_IMAGE] } })).length > 0;
+}
+
+interface TakenPort extends PublishedPort {
+  /** Who has it, if that is known. */
+  readonly holder: string | undefined;
+}
+
+/** @param taken at least one */
+async function portError(taken: readonly TakenPort[], stack: OpenStack, docker: Docker): Promise<UserError> {
+  const sentences = taken.map(({ key, port, holder }) => {
+    const [what, who] = [key === "port" ? `port ${port}` : `port ${port} (${key})`, holder === undefined ? "" : ` by ${holder}`];
+    return `${what} of this machine is already in use${who}`;
+  });
+  const others = otherPorts(taken, publishedPorts(stack.config), await docker.listContainers());
+  const [another, these] = taken.length === 1 ? ["another port", "this one"] : ["other ports", "these"];
   return new UserError(
-    `port ${port} of this machine is already in use${who}`,
-    `Use another port: ${stack.command("up", "--config", `port=${port + 1}`)}; or free this one and run ${stack.command("up")} again`,
+    sentences.join("; "),
+    `Use ${another}: ${stack.command("up", ...others)}; or free ${these} and run ${stack.command("up")} again`,
   );
 }
 
@@ -188,7 +209,10 @@ async function failureOf(result: UpdateRun, stack: OpenStack, docker: Docker | u
   });
   if (known === undefined) return new UserError(`pulumi ended with exit code ${result.code}; its own words are above`);
   if (known.kind === "port" && docker !== undefined && known.port !== undefined) {
-    return portError(known.port, await portHolder(known.port, docker, dockerEndpoint(stack.dockerHost).host.startsWith("unix:")), stack);
+    const { port } = known;
+    const holder = await portHolder(port, docker, dockerEndpoint(stack.dockerHost).host.startsWith("unix:"));
+    const key = publishedPorts(stack.config).find((one) => one.port === port)?.key ?? "port";
+    return await portError([{ key, port, holder }], stack, docker);
   }
   if (known.kind === "unhealthy" && docker !== undefined) await printLogs(docker, stack, known);
   return new UserError(known.sentence.replace(/\.$/, ""), known.fix);

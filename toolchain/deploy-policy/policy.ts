@@ -44,6 +44,9 @@ const WORLD = "us-east-1";
 
 const READS = /:(Get|Describe|List|View|BatchGet|BatchCheck)/;
 
+/** What a value is compared by, of a secret that Pulumi wrote. */
+const READS_SECRETS = "secretsmanager:GetSecretValue";
+
 /**
  * What a role has to be allowed so that Pulumi can work on these resources, and nothing more: actions by type, in this account, in the stack's
  * regions and us-east-1; roles by the names this stack gives them, handed to the services it hands them to; records in its hosted zone only.
@@ -58,7 +61,23 @@ export function deployPolicies(resources: readonly UsedResource[], scope: Policy
   }
   const services = actionsByService(used);
   const wanted = (action: string): boolean => scope.access === "deploy" || READS.test(action);
-  return packed([...services].flatMap(([service, actions]) => statements(service, actions.filter(wanted), used, scope)));
+  const granted = [...services].flatMap(([service, actions]) => statements(service, actions.filter(wanted), used, scope));
+  const secrets = scope.access === "read" && granted.some(({ Action }) => Action.includes(READS_SECRETS));
+  return packed(secrets ? [...granted, decryptSecrets(scope)] : granted);
+}
+
+/**
+ * What Secrets Manager asks in the name of who reads a secret with a key of the stack (its user guide, "Secret encryption and decryption").
+ * Through it alone: who only reads decrypts nothing else.
+ */
+function decryptSecrets(scope: PolicyScope): Statement {
+  return {
+    Sid: "kmsSecrets",
+    Effect: "Allow",
+    Action: ["kms:Decrypt"],
+    Resource: arns("kms", [], scope),
+    Condition: { StringEquals: { "kms:ViaService": own(scope).map((place) => `secretsmanager.${place}.amazonaws.com`) } },
+  };
 }
 
 function actionsByService(used: readonly UsedResource[]): Map<string, string[]> {

@@ -35,6 +35,8 @@ export interface PendingChange {
 export interface Drift {
   readonly drift: readonly DriftedResource[];
   readonly pending: readonly PendingChange[];
+  /** Names of resources that differ, of which that says nothing: containers that did their one thing and stay as its record. */
+  readonly leftOut: readonly string[];
   /** Errors of the program, the engine and the plugins. */
   readonly errors: readonly string[];
   /** Whether the preview got to its end: without that, nothing found proves nothing. */
@@ -64,6 +66,9 @@ interface EngineEvent {
 /** Steps that change nothing; those of a replacement are told once, as `replace`. */
 const NO_CHANGE = new Set(["same", "refresh", "read", "create-replacement", "delete-replaced", "discard", "discard-replaced"]);
 
+/** A child of what moves rows: after a reboot it has ended, and the next update only looks whether that was done. */
+const FINISHED = /phased-stack:local:DataMove\$[^:]+:/;
+
 /**
  * Reads the event log of `pulumi preview --refresh` (one JSON object a line, of which the last may be cut off).
  *
@@ -85,10 +90,13 @@ export function readDrift(log: string): Drift {
     if (diagnosticEvent?.severity === "error") errors.add(stripAnsi(diagnosticEvent.message ?? "").trim());
     if (summaryEvent !== undefined) finished = summaryEvent.result !== "failed";
   }
-  const drift = [...refreshed.values()].flatMap((result) => drifted(result, planned.has(result.urn)));
-  const known = new Set(drift.filter(({ kind }) => kind !== "disconnected").map(({ urn }) => urn));
-  const pending = [...planned.values()].filter(({ urn }) => !known.has(urn)).map(pendingChange);
-  return { drift, pending, errors: [...errors], finished };
+  const all = [...refreshed.values()].flatMap((result) => drifted(result, planned.has(result.urn)));
+  const known = new Set(all.filter(({ kind }) => kind !== "disconnected").map(({ urn }) => urn));
+  const changes = [...planned.values()].filter(({ urn }) => !known.has(urn)).map(pendingChange);
+  const counts = ({ urn }: { readonly urn: string }): boolean => !FINISHED.test(urn);
+  const [drift, pending] = [all.filter(counts), changes.filter(counts)];
+  const leftOut = [...all, ...changes].filter((one) => !counts(one)).map(({ name }) => name);
+  return { drift, pending, leftOut, errors: [...errors], finished };
 }
 
 function drifted(result: Metadata, isPlanned: boolean): DriftedResource[] {

@@ -16,6 +16,25 @@ export interface Renewal {
 }
 
 /**
+ * Starts the container of an instance anew: a single process, or an image of the user's own. No request fails if others serve meanwhile.
+ * @param loadBalancer has to see all instances again before this returns; `undefined` for a service that it does not lead to
+ * @param bootMs what it may take to start; see {@link restartContainer}
+ * @returns seconds it took
+ * @throws UserError when it does not get well again.
+ */
+export async function restartInstance(
+  container: Docker.Container,
+  name: string,
+  loadBalancer: Docker.Container | undefined,
+  bootMs?: number,
+): Promise<number> {
+  const started = performance.now();
+  await restartContainer(container, name, bootMs);
+  if (loadBalancer !== undefined) await seenByBalancer(loadBalancer, name);
+  return (performance.now() - started) / 1000;
+}
+
+/**
  * Gives one instance of the app new processes with no failed request: worker by worker, or, where it is a single process, by restarting
  * its container while the other instances serve.
  * @param others how many further instances serve meanwhile
@@ -34,10 +53,7 @@ export async function renewInstance(
     const { workers, durationMs } = await answering(name, () => reloadInstance(container, name, onProgress));
     return { what: `${workers} workers replaced`, seconds: durationMs / 1000 };
   }
-  const started = performance.now();
-  await restartContainer(container, name);
-  if (loadBalancer !== undefined) await seenByBalancer(loadBalancer, name);
-  return { what: "restarted while the others served", seconds: (performance.now() - started) / 1000 };
+  return { what: "restarted while the others served", seconds: await restartInstance(container, name, loadBalancer) };
 }
 
 /** An instance that does not answer is a condition of the stack, and no mistake in this program. */

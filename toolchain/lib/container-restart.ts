@@ -12,6 +12,7 @@ const POLL_MS = 200;
 
 /** What people notice while the only container of a service restarts; services that are not named here are noticed by nobody. */
 const NOTICED: Readonly<Record<string, string>> = {
+  [SERVICES.app]: "requests are answered 503",
   [SERVICES.loadBalancer]: "requests are refused (some seconds)",
   [SERVICES.jobs]: "background jobs wait",
   [SERVICES.consumer]: "events wait",
@@ -31,19 +32,20 @@ export function announcement(service: string, containers: number): string | unde
 
 /**
  * Stops a container as its image wants to be stopped, starts it again, and waits until it is healthy.
+ * @param bootMs what it may take to start: waited for if it is longer than two minutes
  * @returns seconds it took.
  * @throws UserError with its last log lines when it does not become healthy.
  */
-export async function restartContainer(container: Docker.Container, name: string): Promise<number> {
+export async function restartContainer(container: Docker.Container, name: string, bootMs = 0): Promise<number> {
   const started = performance.now();
   // Without a number Docker takes the container's own stop timeout.
   await container.restart();
-  await healthy(container, name);
+  await healthy(container, name, Math.max(HEALTHY_WITHIN_MS, bootMs));
   return (performance.now() - started) / 1000;
 }
 
-async function healthy(container: Docker.Container, name: string): Promise<void> {
-  const deadline = performance.now() + HEALTHY_WITHIN_MS;
+async function healthy(container: Docker.Container, name: string, withinMs: number): Promise<void> {
+  const deadline = performance.now() + withinMs;
   for (;;) {
     stopIfInterrupted();
     const { State: state } = await container.inspect();

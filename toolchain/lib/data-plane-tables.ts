@@ -9,12 +9,12 @@ import { colours, formatBytes, renderTable } from "./table";
 
 /** Everything behind the app, a table for each kind. */
 export function renderDataPlane(data: DataPlaneStatus): string {
-  const { postgres } = data;
+  const { postgres, queues } = data;
   return [
     postgres.value === null ? unknown("postgres", postgres.problem) : membersTable(postgres.value, data.disk),
     ...(postgres.value === null ? [] : [backupsLine(postgres.value.backups, Date.now()), poolsTable(postgres.value)]),
     redisTable(data.redis),
-    data.queues.value === null ? unknown("queues", data.queues.problem) : queuesTable(data.queues.value),
+    ...(queues.value !== null ? [queuesTable(queues.value)] : queues.problem !== null ? [unknown("queues", queues.problem)] : []),
     ...(data.kafka === null ? [] : [data.kafka.value === null ? unknown("kafka", data.kafka.problem) : kafkaTable(data.kafka.value)]),
   ].join("\n\n");
 }
@@ -71,7 +71,7 @@ function postgresLine(status: PostgresStatus, disk: Asked<DiskStatus>): string {
     leader === null ? bad("no leader") : `leader ${leader}`,
     ready.length === 0 ? bad("nobody can take over") : `${ready.join(", ")} can take over`,
     automaticFailover === false
-      ? doubtful("automatic failover off")
+      ? bad("automatic failover off")
       : reaper.healthy
         ? `failover watched${reaper.reaped > 0 ? `, ${reaper.reaped} dead primaries replaced` : ""}`
         : bad("failover not watched"),

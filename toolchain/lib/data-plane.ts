@@ -32,6 +32,7 @@ export interface DataPlaneStatus {
   readonly disk: Asked<DiskStatus>;
   /** By service, e.g. `redis-cache`. */
   readonly redis: Readonly<Record<string, Asked<RedisStatus>>>;
+  /** Neither queues nor a problem where the app's image is the user's own, which is not asked for any. */
   readonly queues: Asked<QueueCounts>;
   /** `null` in a stack without Kafka. */
   readonly kafka: Asked<KafkaStatus> | null;
@@ -64,7 +65,7 @@ export async function dataPlaneStatus(
     ask(SERVICES.operator, postgresStatus),
     ask(SERVICES.postgresProxy, proxyStatus),
     ask(SERVICES.postgres, diskStatus),
-    reports.then(queuesOf),
+    containers.some((info) => info.Labels[LABELS.ownImage] !== undefined) ? NOT_ASKED : reports.then(queuesOf),
     askKafka(docker, containers, reports),
     Promise.all(
       [SERVICES.redisCache, SERVICES.redisLimits].map(
@@ -89,6 +90,8 @@ async function askKafka(
     return { value: null, problem: messageOf(error) };
   }
 }
+
+const NOT_ASKED: Asked<QueueCounts> = { value: null, problem: null };
 
 function queuesOf(reports: readonly (AppReport | null)[]): Asked<QueueCounts> {
   const value = reports.find((report) => report?.queues !== undefined)?.queues ?? null;

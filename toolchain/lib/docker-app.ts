@@ -1,5 +1,6 @@
 import type Docker from "dockerode";
 import { z } from "zod";
+import { DEFAULT_STACK, npmCommand } from "../../stacks/lib/npm-command";
 import { LABELS, execIn } from "./docker";
 import { UserError } from "./errors";
 import { stopIfInterrupted } from "./interrupt";
@@ -28,7 +29,7 @@ export const SERVICES = {
 } as const;
 
 /** Those that do one thing, once, for which the update waited: what became of their containers later says nothing. */
-export const FINISHED_SERVICES: readonly string[] = ["data-move", "data-move-back"];
+export const FINISHED_SERVICES: readonly string[] = ["data-move", "data-move-back", "data-move-open"];
 
 /** Those that watch the others: without them the stack works as well. */
 export const MONITORING_SERVICES: readonly string[] = [
@@ -121,10 +122,17 @@ const eventsSchema = z.object({
 /** Events, as an instance sees them: whether it publishes and reads them, and how many wait to be read. */
 export type EventsReport = z.infer<typeof eventsSchema>;
 
+const databaseSchema = z.object({ moved: z.literal(true) });
+
 const reportSchema = z.object({
   full: z.object({
     status: z.string(),
-    components: z.object({ cluster: z.unknown(), queue: z.unknown().optional(), events: z.unknown().optional() }),
+    components: z.object({
+      cluster: z.unknown(),
+      database: z.unknown().optional(),
+      queue: z.unknown().optional(),
+      events: z.unknown().optional(),
+    }),
   }),
   scaling: z.object({
     eventLoop: z.object({ utilization: z.number(), delayP99Ms: z.number() }),
@@ -140,6 +148,8 @@ export interface AppReport {
   readonly recommendation: { readonly action: string; readonly reason: string };
   /** `ok`, `warning` or `critical`: the worst of the instance's components. */
   readonly status: string;
+  /** Its rows were moved to another database: it refuses every write and is left out by the load balancer. */
+  readonly moved: boolean;
   /** `undefined` when the app (a user's own, perhaps) has none. */
   readonly queues: QueueCounts | undefined;
   /** `undefined` when the app has none. */
@@ -176,6 +186,7 @@ export function parseReport(text: string): AppReport {
     status: full.status,
     eventLoop,
     recommendation,
+    moved: databaseSchema.safeParse(full.components.database).success,
     queues: queuesSchema.safeParse(full.components.queue).data,
     events: eventsSchema.safeParse(full.components.events).data,
   };
@@ -202,9 +213,10 @@ export async function reloadInstance(
   const started = performance.now();
   const { cluster: before } = await appReport(container);
   if (!before.clustering) {
+    const { Labels: labels } = (await container.inspect()).Config;
     throw new UserError(
       `${name} runs as a single process, which cannot be replaced without a gap`,
-      "Run it with workers: npm run up -- --config workers=2",
+      `Run it with workers: ${npmCommand(labels[LABELS.stack] ?? DEFAULT_STACK, "up", "--config", "workers=2")}`,
     );
   }
   const finishedBefore = before.reloads.completed + before.reloads.failed;

@@ -21,6 +21,53 @@ export async function portContainer(port: number, docker: Docker): Promise<strin
   return stack === undefined ? `container ${name} (image ${container.Image})` : `container ${name} of stack ${stack}`;
 }
 
+/** A port that a stack publishes on its Docker host, and the key that says which. */
+export interface PublishedPort {
+  readonly key: "port" | "httpRedirectPort" | "prometheusPort" | "alertmanagerPort" | "grafanaPort";
+  readonly port: number;
+}
+
+/** What is published where nothing else is said, as in stacks/config.ts, which loads Pulumi's SDK. */
+const MONITORING_PORTS = { prometheusPort: 9090, alertmanagerPort: 9093, grafanaPort: 3000 } as const;
+
+/**
+ * The ports a stack publishes, by its configuration.
+ * @param config plain values by full key; one that is no number is left to the program, which refuses it
+ */
+export function publishedPorts(config: Readonly<Record<string, string>>): PublishedPort[] {
+  const given = (key: string): string | undefined => config[`phased-stack:${key}`];
+  const at = (key: PublishedPort["key"], byDefault?: number): PublishedPort[] => {
+    const port = Number(given(key) ?? byDefault);
+    return Number.isInteger(port) ? [{ key, port }] : [];
+  };
+  const tls = given("tls") ?? "off";
+  const monitoring = Object.entries(MONITORING_PORTS) as [keyof typeof MONITORING_PORTS, number][];
+  return [
+    ...at("port", 3001),
+    ...(tls === "off" ? [] : at("httpRedirectPort")),
+    ...(given("monitoring") === "true" ? monitoring.flatMap(([key, byDefault]) => at(key, byDefault)) : []),
+  ];
+}
+
+/**
+ * For each port that is taken the next higher one that no container publishes, and that the stack has no other use for.
+ * @param own all ports of the stack, those taken among them
+ * @returns as arguments of `up`
+ */
+export function otherPorts(
+  taken: readonly PublishedPort[],
+  own: readonly PublishedPort[],
+  containers: readonly Docker.ContainerInfo[],
+): string[] {
+  const used = own.map(({ port }) => port);
+  return taken.flatMap(({ key, port }) => {
+    let next = port + 1;
+    while (used.includes(next) || containers.some((container) => publishes(container, next))) next += 1;
+    used.push(next);
+    return ["--config", `${key}=${next}`];
+  });
+}
+
 /** Whether a container publishes a TCP port on the host. */
 export function publishes(container: Docker.ContainerInfo, port: number): boolean {
   return container.Ports.some((published) => published.PublicPort === port && published.Type === "tcp");

@@ -35,7 +35,7 @@ export interface ContainerStatus {
   readonly restarts: number;
 }
 
-/** One app instance's own report, or why there is none. */
+/** One app instance's own report, or why there is none. An image of the user's own has no reports. */
 export interface InstanceStatus {
   /** `app`, `jobs` or `consumer`. */
   readonly service: string;
@@ -62,8 +62,13 @@ export interface StackStatus {
   readonly heartbeat: boolean | null;
 }
 
-/** Services that run the app's image, and can be asked as it is. */
+/** Services that run the app's image. */
 const APP_SERVICES: readonly string[] = [SERVICES.app, SERVICES.jobs, SERVICES.consumer];
+
+/** Containers that tell how their app is. What runs in an image of the user's own nobody knows: a program called in it could be anything, so its health has to do. */
+export function isAsked({ Labels: labels }: { readonly Labels: Readonly<Record<string, string>> }): boolean {
+  return APP_SERVICES.includes(labels[LABELS.service] ?? "") && labels[LABELS.ownImage] === undefined;
+}
 
 /** Containers that exist but are not meant to run carry files only. */
 export function isMeantToRun(info: { readonly Labels: Readonly<Record<string, string>> }): boolean {
@@ -88,7 +93,7 @@ export async function stackStatus(
 ): Promise<StackStatus> {
   const infos = (await stackContainers(docker, stack)).filter(isListed);
   const running = infos.filter((info) => info.State === "running");
-  const apps = running.filter((info) => APP_SERVICES.includes(info.Labels[LABELS.service] ?? ""));
+  const apps = running.filter(isAsked);
   const balancerInfo = running.find((info) => info.Labels[LABELS.service] === SERVICES.loadBalancer);
   // One after the other: asking an instance starts a process in it, which would show up in its CPU figure.
   const containers = await Promise.all(infos.map((info) => containerStatus(docker, info)));

@@ -12,6 +12,8 @@ export const LABELS = {
   service: "phased-stack.service",
   /** Name of a member within its service, e.g. `pg-1`; on those that have one. */
   node: "phased-stack.node",
+  /** On containers of the app whose image is the user's own. */
+  ownImage: "phased-stack.own-image",
   /** On an Alertmanager that calls an outside service. */
   heartbeat: "phased-stack.heartbeat",
 } as const;

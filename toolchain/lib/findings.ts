@@ -13,6 +13,7 @@ export const RUNBOOKS = [
   "disk-full",
   "etcd-down",
   "failed-update",
+  "failover-off",
   "heartbeat-missing",
   "host-overloaded",
   "host-rebooted",
@@ -32,6 +33,7 @@ export const RUNBOOKS = [
   "redis-full",
   "replica-lagging",
   "restore",
+  "sealed-file",
   "slow-or-failing",
   "split-brain",
   "wal-disk-full",
@@ -87,9 +89,11 @@ export function findings(status: {
   readonly instances: readonly InstanceStatus[];
   readonly data: DataPlaneStatus | null;
 }): Finding[] {
+  const sealed = new Set(status.instances.filter(({ report }) => report?.moved === true).map(({ name }) => name));
   const found = [
     ...(status.data === null ? [] : dataFindings(status.data)),
-    ...status.containers.flatMap(containerFinding),
+    // That one is unhealthy is how it leaves the load balancer; why is found with the instance.
+    ...status.containers.filter(({ name, state }) => !(sealed.has(name) && state === "running")).flatMap(containerFinding),
     ...status.instances.flatMap(instanceFinding),
   ];
   return [...found.filter(({ severity }) => severity === "critical"), ...found.filter(({ severity }) => severity === "warning")];
@@ -102,6 +106,8 @@ function containerFinding({ service, name, state, health }: ContainerStatus): Fi
 
 function instanceFinding({ name, report, problem }: InstanceStatus): Finding[] {
   if (report === null) return [critical("app-instance-down", `${name} does not answer: ${problem ?? "no reason known"}`)];
+  if (report.moved)
+    return [critical("sealed-file", `${name} only reads: its rows were moved to Postgres, and the switch of phase did not end`)];
   const { workers, workersWanted } = report.cluster;
   const ready = workers.filter(({ state }) => state === "ready").length;
   return ready >= workersWanted ? [] : [critical("app-instance-down", `${name} has ${ready} of ${workersWanted} workers`)];
@@ -145,7 +151,7 @@ function postgresFindings(status: PostgresStatus): Finding[] {
   }
   if (!reaper.healthy) found.push(critical("etcd-down", "the operator does not reach etcd: there is no failover"));
   if (automaticFailover === false)
-    found.push(warning("no-primary", "automatic failover is switched off (patronictl resume switches it on)"));
+    found.push(critical("failover-off", "automatic failover is switched off (patronictl resume switches it on)"));
   found.push(...poolFindings(status));
   if (pools === null) found.push(critical("pgbouncer-down", "PgBouncer does not answer"));
   // What the operator sees and this list does not know.

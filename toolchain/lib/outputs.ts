@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parse, parseDocument } from "yaml";
+import { DEFAULT_STACK, npmCommand } from "../../stacks/lib/npm-command";
 import type { StackOnDocker } from "./docker-app";
 import { stackDockerHost } from "./docker-context";
 import { UserError, messageOf } from "./errors";
@@ -12,8 +13,7 @@ import { stackDocument } from "./stack-document";
 import { type ExportedStack, stackOnDocker } from "./update-recovery";
 import { capturePreview, type PreviewRun, runUpdate, type UpdateRun } from "./update-run";
 
-/** The stack commands work on when none is named. */
-export const DEFAULT_STACK = "dev";
+export { DEFAULT_STACK, npmCommand };
 
 /** Project of the stack's configuration keys. */
 const PROJECT = "phased-stack";
@@ -56,12 +56,6 @@ export interface OpenStack {
 export function textOutput(outputs: Readonly<Record<string, unknown>>, key: string): string | undefined {
   const value = outputs[key];
   return typeof value === "string" && value !== "" ? value : undefined;
-}
-
-/** `npm run NAME` for a stack, for messages. */
-export function npmCommand(stack: string, name: string, ...args: readonly string[]): string {
-  const all = [...(stack === DEFAULT_STACK ? [] : ["--stack", stack]), ...args];
-  return `npm run ${name}${all.length > 0 ? ` -- ${all.join(" ")}` : ""}`;
 }
 
 /** Result of looking for a stack. */

@@ -1,5 +1,6 @@
 import type Docker from "dockerode";
 import type { PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
+import { DEFAULT_STACK, npmCommand } from "../../stacks/lib/npm-command";
 import { restartContainer } from "./container-restart";
 import { LABELS } from "./docker";
 import { SERVICES, containerName } from "./docker-app";
@@ -42,9 +43,11 @@ export async function restartPostgres(
   const before = await knownPostgres(operator);
   const { replicas, primary } = restartOrder(before);
   const names = before.members.map(({ name }) => name);
+  const command = (...args: readonly [string, ...string[]]): string =>
+    npmCommand(containers[0]?.Labels[LABELS.stack] ?? DEFAULT_STACK, ...args);
   const containerOf = (name: string): Docker.ContainerInfo => {
     const info = containers.find(({ Labels }) => Labels[LABELS.service] === SERVICES.postgres && Labels[LABELS.node] === name);
-    if (info === undefined) throw new UserError(`no container of ${name} was found; nothing was restarted`, "npm run up -- --refresh");
+    if (info === undefined) throw new UserError(`no container of ${name} was found; nothing was restarted`, command("up", "--refresh"));
     return info;
   };
   // All of them, before the first is touched.
@@ -61,18 +64,18 @@ export async function restartPostgres(
   };
   for (const [index, name] of replicas.entries()) await restart(name, index + 1);
   stopIfInterrupted();
-  say(`${colours.green("✔")} ${await handOver(operator, primary)}`);
+  say(`${colours.green("✔")} ${await handOver(operator, primary, command("status"))}`);
   await restart(primary, names.length);
 }
 
-async function handOver(operator: Docker.Container, primary: string): Promise<string> {
+async function handOver(operator: Docker.Container, primary: string, look: string): Promise<string> {
   try {
     return await switchover(operator, undefined);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     throw new UserError(
       `${error.message}; the replicas were restarted, ${primary} was not and is primary still`,
-      "npm run status, then try again",
+      `${look}, then try again`,
     );
   }
 }

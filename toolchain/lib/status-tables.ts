@@ -16,7 +16,7 @@ export function renderStatus(status: StackStatus): string {
     if (status.balancer !== null) parts.push(balancerTable(status.balancer));
   } else {
     // One screen: with everything else that there is, an instance is one line.
-    if (status.instances.length > 0) parts.push(instancesTable(status.instances, status.balancer));
+    parts.push(status.instances.length > 0 ? instancesTable(status.instances, status.balancer) : balancerLine(status.balancer));
     parts.push(renderDataPlane(status.data));
   }
   if (status.heartbeat === false) parts.push(colours.yellow(UNNOTICED));

@@ -17,6 +17,8 @@ export interface FailureContext {
   readonly stack: string;
   /** The command that sets a configuration value and applies it, e.g. `npm run up -- --config port=3002`. */
   readonly configSet: (key: string, value: string) => string;
+  /** With `npm run down`: that command, for this stack. @default it is an update */
+  readonly destroy?: string;
   /** The file system of Docker's images, for a full disk; @default Docker's usual one. */
   readonly dockerRoot?: string;
 }
@@ -102,10 +104,14 @@ const KNOWN: readonly { readonly pattern: RegExp; readonly explain: Explain }[] 
   },
   {
     pattern: /cannot be deleted\s+because it is protected|is protected\. To unprotect|marked for protection/,
-    explain: (_match, { configSet }) => ({
+    explain: (_match, { configSet, destroy }) => ({
       kind: "protected",
       sentence: "A resource with data is protected against deletion.",
-      fix: `If it shall go: ${configSet("protect", "false")}, then npm run down`,
+      fix:
+        destroy !== undefined
+          ? `If it shall go: ${configSet("protect", "false")}, then ${destroy}`
+          : "Undo the change of configuration that would delete it. If it shall go, its protection goes first, while the program still has it: with the " +
+            `change undone ${configSet("protect", "false")}, then the change again, then ${configSet("protect", "true")}`,
     }),
   },
   {

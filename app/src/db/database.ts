@@ -170,6 +170,17 @@ export class DatabaseMovedError extends DatabaseUnavailableError {
   }
 }
 
+/** An instance is started on a file whose rows were moved: it would be asked by nobody, and waited for until it is given up. */
+export class SealedFileError extends Error {
+  override readonly name = "SealedFileError";
+  constructor(file: string) {
+    super(
+      `${file} is sealed: a switch of phase moved its rows to Postgres, and no instance starts on it any more. Go on with that switch (phase database, ` +
+        "npm run up), or take it back as docs/runbooks/sealed-file.md says",
+    );
+  }
+}
+
 /** Every connection stayed in use for longer than the wait for one. */
 export class PoolExhaustedError extends DatabaseUnavailableError {
   override readonly name = "PoolExhaustedError";

@@ -14,6 +14,8 @@ export interface DatabaseHealth {
   readonly latencyMs?: number;
   /** Of several databases, those that do not answer, by name; absent when all do. */
   readonly shardsDown?: readonly string[];
+  /** Its rows were moved to another database, so that every write is refused; absent when they were not. */
+  readonly moved?: true;
 }
 
 /** Pings under way, with when they began. */
@@ -50,7 +52,8 @@ async function checkOne(database: Database, logger: Logger): Promise<DatabaseHea
   });
   try {
     const latencyMs = await Promise.race([ping(database), deadline]);
-    return { kind: database.kind, status: "up", latencyMs: Math.round(latencyMs * 1000) / 1000 };
+    const moved = database.hasMoved?.() === true;
+    return { kind: database.kind, status: "up", latencyMs: Math.round(latencyMs * 1000) / 1000, ...(moved && { moved }) };
   } catch (error) {
     logger.warn({ err: error }, "the database does not answer a health check");
     return { kind: database.kind, status: "down" };
@@ -68,7 +71,7 @@ export async function databaseReport(container: Container, details: boolean) {
   const health = await checkDatabase(container);
   const { pool, shardPools, replicas, fallbacks, retries } = database.figures();
   const answers =
-    health.status === "down" || health.latencyMs === undefined
+    health.status === "down" || health.latencyMs === undefined || health.moved === true
       ? ("critical" as const)
       : judge(health.latencyMs, THRESHOLDS.databaseLatencyMs);
   if (pool === undefined) return { ...health, status: answers };

@@ -3,6 +3,8 @@ import type { AppConfig } from "../config";
 import { runs } from "../config/role";
 import type { Database } from "../db/database";
 import { purgeKeys } from "../db/once";
+import { ReplicaPulse } from "../db/replica-pulse";
+import { shardsOf } from "../db/shards/reach";
 import { type PostgresAddress, postgresAddress } from "../db/tls";
 import { followDocumentJobs } from "../documents/documents";
 import { openDocumentStorage } from "../documents/open-storage";
@@ -43,6 +45,7 @@ export class JobService {
   private keeping: Promise<void> = Promise.resolve();
   private kept: Promise<void> | undefined;
   private readonly report: BacklogReport | undefined;
+  private readonly pulse: ReplicaPulse | undefined;
   private closeThreads: () => Promise<void> = () => Promise.resolve();
   /** Whether this process takes jobs. */
   running = false;
@@ -55,7 +58,9 @@ export class JobService {
   ) {
     const { config, database, logger } = options;
     const { metricsNamespace: namespace } = config;
-    this.report = namespace === undefined ? undefined : new BacklogReport({ queue, database, logger, namespace });
+    if (namespace === undefined) return;
+    this.report = new BacklogReport({ queue, database, logger, namespace });
+    this.pulse = new ReplicaPulse({ databases: shardsOf(database).filter(({ kind }) => kind === "postgres"), logger });
   }
 
   /** Opens the queue that the configuration has: on Redis, else on Postgres, else in the embedded database. */
@@ -67,12 +72,13 @@ export class JobService {
   }
 
   /**
-   * Begins to take jobs, if the role of the instance is to, and to report how many wait. In an instance that also serves, one worker does;
-   * another takes over when it is gone.
+   * Begins to take jobs, if the role of the instance is to, and to do what figures of CloudWatch need. In an instance that also serves, one worker
+   * takes them; another takes over when it is gone.
    */
   start(): void {
     const { config, lifecycle } = this.options;
     this.report?.start();
+    this.pulse?.start();
     if (!runs(config.role, "jobs")) return;
     const elected = config.role === "all" && lifecycle.clustered;
     this.loops = this.guarded(() => (elected ? this.whenElected() : this.run()));
@@ -92,6 +98,7 @@ export class JobService {
   }
 
   async close(): Promise<void> {
+    this.pulse?.close();
     await this.report?.close();
     await this.drain(0);
     observeQueue(undefined, this.options.logger);

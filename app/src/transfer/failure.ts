@@ -19,7 +19,7 @@ export class UnknownHostError extends TransferError {}
 /** Stopped by a signal between two batches: what was copied stays, and the next run goes on from there. */
 export class TransferStopped extends Error {
   override readonly name = "TransferStopped";
-  constructor() {
-    super("stopped; what was copied stays, and the same command goes on from there");
+  constructor(stays = "what was copied stays, and the same command goes on from there") {
+    super(`stopped; ${stays}`);
   }
 }

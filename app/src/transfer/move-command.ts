@@ -2,12 +2,16 @@ import { writeFileSync } from "node:fs";
 import { parseAddress } from "./address";
 import type { reporter } from "./command";
 import { TransferError } from "./failure";
-import { moveToPostgres, moveToSqlite } from "./move";
+import { moveToPostgres, moveToSqlite, openPostgres } from "./move";
 import type { TransferResult } from "./transfer";
+
+/** `open-postgres`: nothing is moved; a Postgres that was left for SQLite is written again, whatever the file has. */
+export const MOVE_DIRECTIONS = ["to-postgres", "to-sqlite", "open-postgres"] as const;
+export type MoveDirection = (typeof MOVE_DIRECTIONS)[number];
 
 /** What the containers of a switch of phase are told; see components/local/data-move. */
 export interface MoveCommand {
-  readonly direction: "to-postgres" | "to-sqlite";
+  readonly direction: MoveDirection;
   readonly from: string;
   readonly to: string;
   /** Written when all is done: what the container's health check looks for. */
@@ -26,27 +30,31 @@ function told(result: TransferResult): string {
   ].join("\n");
 }
 
-/** Does it to the end, and, on the way back, holds Postgres until that is gone. @throws TransferError, TransferStopped */
+/** What is said of a Postgres that is written again. */
+const OPENED = "the move back to SQLite is given up: Postgres is written again\n";
+
+/** Does it to the end. @throws TransferError, TransferStopped */
 export async function runMove(command: MoveCommand, progress: ReturnType<typeof reporter>, signal: AbortSignal): Promise<void> {
+  const { direction } = command;
   const [from, to] = [parseAddress("--from", command.from), parseAddress("--to", command.to)];
   const options = { signal, onProgress: progress.show };
   const done = (text: string): void => {
     process.stdout.write(text);
     writeFileSync(command.doneFile, text);
   };
-  if (command.direction === "to-postgres" && from.kind === "sqlite" && to.kind === "postgres") {
+  if (direction === "to-postgres" && from.kind === "sqlite" && to.kind === "postgres") {
+    if (await openPostgres(from.file, to.url, "refuse", options)) process.stdout.write(OPENED);
     const result = await moveToPostgres(from.file, to.url, options);
     done(result === undefined ? `there is no ${from.file}: nothing to move\n` : told(result));
-  } else if (command.direction === "to-sqlite" && from.kind === "postgres" && to.kind === "sqlite") {
+  } else if (direction === "open-postgres" && from.kind === "sqlite" && to.kind === "postgres") {
+    const wasSealed = await openPostgres(from.file, to.url, "give up", options);
+    done(wasSealed ? OPENED : "Postgres was not left for SQLite: nothing to do\n");
+  } else if (direction === "to-sqlite" && from.kind === "postgres" && to.kind === "sqlite") {
     const moved = await moveToSqlite(from.url, to.file, options);
-    if (moved === undefined) {
-      done("the rows are in this file, and no Postgres has others: nothing to move\n");
-      return;
-    }
-    const { result, kept, source } = moved;
-    const ended = source.ended();
-    done(`${told(result)}${kept === undefined ? "" : `the former file is kept as ${kept}\n`}`);
-    await Promise.race([ended, new Promise((resolve) => signal.addEventListener("abort", resolve))]);
-    await source.close();
-  } else throw new TransferError(`move ${command.direction} does not go from ${from.kind} to ${to.kind}`);
+    done(
+      moved === undefined
+        ? "the rows are in this file, and no Postgres has others: nothing to move\n"
+        : `${told(moved.result)}${moved.kept === undefined ? "" : `the former file is kept as ${moved.kept}\n`}`,
+    );
+  } else throw new TransferError(`move ${direction} does not go from ${from.kind} to ${to.kind}`);
 }

@@ -1,14 +1,17 @@
-import { existsSync, renameSync, rmSync, statSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { migrate, readMigrations } from "../db/migrate";
 import { MOVED_VERSION, SqliteDatabase } from "../db/sqlite";
 import { assetDirectory } from "../assets";
 import { foreignRows } from "./checks";
 import { TargetFilledError, TransferError, UnknownHostError } from "./failure";
-import { PostgresReader, PostgresWriter } from "./postgres-store";
+import { HeldPostgres } from "./held-postgres";
+import { PostgresWriter } from "./postgres-store";
+import { reopenIfSame } from "./reopen";
 import { HeldSqliteReader, SqliteWriter } from "./sqlite-store";
-import { CARRIED_TABLES } from "./tables";
-import { alreadyDone, transfer, type TransferOptions, type TransferResult } from "./transfer";
+import { alreadyDone, differences, transfer, type TransferOptions, type TransferResult } from "./transfer";
 
 /** Which part of the options a move leaves to its caller. */
 type MoveOptions = Pick<TransferOptions, "signal" | "onProgress">;
@@ -16,7 +19,11 @@ type MoveOptions = Pick<TransferOptions, "signal" | "onProgress">;
 const KEEP_APART = "To leave the SQLite file where it is and use Postgres as it is: pulumi config set moveData false";
 
 const NEVER_THERE =
-  "If no update to phase database ever came to its end, the rows are in the SQLite file still; to leave Postgres behind: pulumi config set moveData false";
+  "If no update to phase database ever came to its end, the rows are in the SQLite file still. To leave Postgres behind: take the file's seal off if it " +
+  "has one (npm run status says so; docs/runbooks/sealed-file.md), then pulumi config set moveData false";
+
+const NEWER_FILE =
+  "To keep what was written, finish the move: pulumi config set phase cluster, and pulumi up. To give that up, and go on with what Postgres has: pulumi config set moveData false, and pulumi up";
 
 /**
  * Moves the rows of a running phase `cluster` to Postgres. While it runs, the app on the file is refused its writes and reads on. If it fails or
@@ -25,7 +32,7 @@ const NEVER_THERE =
  * @throws TransferError also when both sides have rows.
  */
 export async function moveToPostgres(file: string, url: string, options: MoveOptions): Promise<TransferResult | undefined> {
-  if (!existsSync(file) || statSync(file).size === 0) return undefined;
+  if (isNothing(file)) return undefined;
   await bringUpToDate(file);
   const source = new HeldSqliteReader(file);
   try {
@@ -38,7 +45,7 @@ export async function moveToPostgres(file: string, url: string, options: MoveOpt
       if (hasMoved && before === undefined) {
         throw new TransferError(
           `${source.name} was moved before, and the Postgres it was moved to is not this one, which is empty`,
-          KEEP_APART,
+          `${KEEP_APART}. To move its rows to this one: docs/runbooks/sealed-file.md takes its seal off`,
         );
       }
       return await transfer(source, target, {
@@ -76,55 +83,116 @@ export interface MovedBack {
   readonly result: TransferResult;
   /** Where the file that was there before is kept; `undefined` when there was none. */
   readonly kept: string | undefined;
-  /** Postgres is held until it is gone: nobody writes to what was left. */
-  readonly source: PostgresReader;
 }
 
 /**
- * Copies all rows of Postgres into a new SQLite file, for the way back to phase `cluster`. While it runs, and until Postgres is gone or
- * the connection is closed, the app on Postgres is refused its writes and reads on. The former file is kept beside the new one.
- * @returns `undefined` when it was done before and Postgres is gone, or when Postgres never took over from the file that is there.
- * @throws TransferError also when it was done before, and Postgres is there or does not answer.
+ * Copies all rows of Postgres into a new SQLite file, for the way back to phase `cluster`. While it runs the app on Postgres is refused its writes
+ * and reads on. If it fails or is killed, the app writes on. At its end Postgres is sealed: it is only read, also after a restart or a failover,
+ * until {@link openPostgres}. The former file is kept beside the new one. One that was sealed and has just these rows stays, and its seal is taken
+ * off: nothing was written to Postgres, most often because no app ever ran there.
+ * @returns `undefined` when it was done before and nobody wrote to Postgres since, or when Postgres never took over from the file that is there.
+ * @throws TransferError also when it was done before, and Postgres is open or does not answer.
  */
 export async function moveToSqlite(url: string, file: string, options: MoveOptions): Promise<MovedBack | undefined> {
-  const isThere = movedBackAt(file);
-  let source: PostgresReader;
+  const copy = copyIn(file);
+  let source: HeldPostgres;
   try {
-    if (isInUse(file) && !(await hasTakenOver(url))) return undefined;
-    source = await PostgresReader.hold(url, CARRIED_TABLES);
+    source = await HeldPostgres.connect(url);
   } catch (error) {
     // The container was made or started again after Postgres had gone: what it is to do is done. One that only does not answer may have newer rows.
-    if (isThere !== undefined && error instanceof UnknownHostError) return undefined;
+    if (copy !== undefined && error instanceof UnknownHostError) return undefined;
     if (error instanceof TransferError) throw new TransferError(error.message, error.hint ?? NEVER_THERE);
     throw error;
   }
-  if (isThere !== undefined) {
-    await source.close();
+  try {
+    if (isInUse(file) && !(await hasTakenOver(source))) return undefined;
+    if (copy === undefined) return await copyBack(source, file, options);
+    if ((await source.sealedFor()) === copy.run) return undefined;
     throw new TransferError(
-      `the rows were copied back at ${isThere}, and both the SQLite file and Postgres may have been written since`,
+      `the rows were copied back at ${copy.at}, and both the SQLite file and Postgres may have been written since`,
       "Choose one with pulumi config set moveData false: phase database goes on with what Postgres has, phase cluster with what the file has",
     );
+  } finally {
+    await source.close();
   }
-  const incoming = `${file}.incoming`;
-  for (const suffix of ["", "-wal", "-shm"]) rmSync(`${incoming}${suffix}`, { force: true });
+}
+
+async function copyBack(source: HeldPostgres, file: string, options: MoveOptions): Promise<MovedBack> {
+  await source.hold();
+  // A name of its own: an older attempt that is ending may still have its file open.
+  const [directory, prefix] = [path.dirname(file), `${path.basename(file)}.incoming`];
+  for (const name of readdirSync(directory).filter((one) => one.startsWith(prefix))) rmSync(path.join(directory, name), { force: true });
+  const incoming = path.join(directory, `${prefix}-${randomUUID()}`);
   try {
+    const run = randomUUID();
+    const reopened = await reopenIfSame(file, source, { ...options, run, beforeOpen: () => source.seal(run) });
+    if (reopened !== undefined) return { result: reopened, kept: undefined };
     const target = new SqliteWriter(incoming);
     let result: TransferResult;
     try {
-      result = await transfer(source, target, options);
+      // Before the copy can be used: whatever happens from then on, one of the two is written at most.
+      result = await transfer(source, target, { ...options, beforeComplete: () => source.seal(target.run) });
     } finally {
       await target.close();
     }
-    return { result, kept: putInPlace(incoming, file), source };
+    // Whoever took over from this attempt ended its connection, and may have opened Postgres.
+    const isCurrent = async (): Promise<boolean> => (await source.sealedFor()) === target.run;
+    return { result, kept: await putInPlace(incoming, file, isCurrent) };
   } catch (error) {
-    await source.close();
+    // The copy is not in place, so the app may write on where it was. Without a connection Postgres stays sealed until the next update; what is to
+    // be told is why it failed.
+    await source.unseal().catch(() => undefined);
     throw error;
   }
+}
+
+/**
+ * Lets the app write to Postgres again after {@link moveToSqlite}, when that is given up: an update to phase `cluster` did not come to its end. The file
+ * with the copy is sealed first: at no time both are written.
+ * @param newer what is to be done with rows that were written to the file since they were copied
+ * @returns whether Postgres was sealed.
+ * @throws TransferError naming the tables with newer rows; nothing was changed.
+ */
+export async function openPostgres(
+  file: string,
+  url: string,
+  newer: "refuse" | "give up",
+  options: Pick<MoveOptions, "signal"> = {},
+): Promise<boolean> {
+  const postgres = await HeldPostgres.connect(url);
+  try {
+    const sealedFor = await postgres.sealedFor();
+    if (sealedFor === undefined) return false;
+    if (isNothing(file)) {
+      await postgres.unseal();
+      return true;
+    }
+    // Another file than the copy has nothing to do with it, and stays as it is.
+    const isCopy = copyIn(file)?.run === sealedFor;
+    const source = new HeldSqliteReader(file);
+    try {
+      const differing = isCopy && newer === "refuse" ? await differences(source, postgres, options) : [];
+      if (differing.length > 0)
+        throw new TransferError(`${file} was written after the rows of Postgres were copied to it: ${differing.join(", ")}`, NEWER_FILE);
+      if (isCopy) source.sealForGood();
+      await postgres.unseal(source.hasMoved ? source.name : undefined);
+    } finally {
+      await source.close();
+    }
+    return true;
+  } finally {
+    await postgres.close();
+  }
+}
+
+/** There is no such file, or nothing in it. */
+function isNothing(file: string): boolean {
+  return !existsSync(file) || statSync(file).size === 0;
 }
 
 /** The app writes to this file: it has the app's tables, and was not sealed. */
 function isInUse(file: string): boolean {
-  if (!existsSync(file) || statSync(file).size === 0) return false;
+  if (isNothing(file)) return false;
   const connection = new DatabaseSync(file);
   try {
     const { user_version: version } = connection.prepare("PRAGMA user_version").get() as { readonly user_version: number };
@@ -134,40 +202,36 @@ function isInUse(file: string): boolean {
   }
 }
 
-/** Whether an app ever had its rows in this Postgres: it holds others than an unfinished move put there. @throws TransferError unreachable */
-async function hasTakenOver(url: string): Promise<boolean> {
-  const target = await PostgresWriter.open(url);
-  try {
-    const state = await target.state();
-    return state?.state === "complete" || (await foreignRows(target, state?.tables)).length > 0;
-  } finally {
-    await target.close();
-  }
+/** Whether an app ever had its rows in this Postgres: it holds others than an unfinished move put there. */
+async function hasTakenOver(postgres: PostgresWriter): Promise<boolean> {
+  const state = await postgres.state();
+  return state?.state === "complete" || (await foreignRows(postgres, state?.tables)).length > 0;
 }
 
-/** When the rows of this file came back from Postgres; `undefined` when they did not, or have moved on since. */
-function movedBackAt(file: string): string | undefined {
-  if (!existsSync(file) || statSync(file).size === 0) return undefined;
+/** The copy of a Postgres that this file is: when it was made, and {@link SqliteWriter.run}. `undefined` when it is none, or its rows have moved on since. */
+function copyIn(file: string): { readonly at: string; readonly run: string } | undefined {
+  if (isNothing(file)) return undefined;
   const connection = new DatabaseSync(file);
   try {
     const { user_version: version } = connection.prepare("PRAGMA user_version").get() as { readonly user_version: number };
     if (version === MOVED_VERSION) return undefined;
     if (connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'data_transfer'").get() === undefined) return undefined;
-    const done = connection.prepare("SELECT finished_at FROM data_transfer WHERE state = 'complete' AND source LIKE 'postgres:%'").get();
-    return done === undefined ? undefined : String(done["finished_at"]);
+    const done = connection
+      .prepare("SELECT finished_at, run FROM data_transfer WHERE state = 'complete' AND source LIKE 'postgres:%'")
+      .get();
+    return done === undefined ? undefined : { at: String(done["finished_at"]), run: String(done["run"]) };
   } finally {
     connection.close();
   }
 }
 
-/** @returns where the former file is kept. */
-function putInPlace(incoming: string, file: string): string | undefined {
+/** @param isCurrent asked at the last moment. @returns where the former file is kept. @throws TransferError when it is not */
+async function putInPlace(incoming: string, file: string, isCurrent: () => Promise<boolean>): Promise<string | undefined> {
   whole(incoming);
   const kept = existsSync(file) ? `${file}.before-${new Date().toISOString().replace(/[:.]/g, "-")}` : undefined;
-  if (kept !== undefined) {
-    whole(file);
-    renameSync(file, kept);
-  }
+  if (kept !== undefined) whole(file);
+  if (!(await isCurrent())) throw new TransferError("another attempt began meanwhile; this one ends");
+  if (kept !== undefined) renameSync(file, kept);
   renameSync(incoming, file);
   return kept;
 }

@@ -3,7 +3,6 @@ import { Client, type CustomTypesConfig } from "pg";
 import { assetDirectory } from "../assets";
 import { migrate, readMigrations } from "../db/migrate";
 import { PostgresDatabase } from "../db/postgres";
-import { isConflict } from "../db/postgres-errors";
 import { numberedParameters } from "../db/postgres-sql";
 import { postgresAddress, type Authorities, type PostgresAddress } from "../db/tls";
 import { TransferError, UnknownHostError } from "./failure";
@@ -31,9 +30,6 @@ const TYPES: Readonly<Record<ValueKind, string>> = {
 const SESSION =
   "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '30s'; SET bytea_output = 'hex'";
 
-/** How often it is tried to have all tables at once. */
-const LOCK_ATTEMPTS = 10;
-
 type Row = readonly Value[];
 
 /** One Postgres database, over a single connection. */
@@ -56,31 +52,6 @@ export class PostgresReader implements Reader {
     const reader = new PostgresReader(...(await connected(url, authorities)));
     await reader.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     return reader;
-  }
-
-  /**
-   * The same with its writers waiting, until the connection ends: they are refused after a few seconds, readers notice nothing.
-   * @param tables all of which nobody may write.
-   */
-  static async hold(url: string, tables: readonly string[]): Promise<PostgresReader> {
-    const reader = new PostgresReader(...(await connected(url, undefined)));
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        // What it sees is fixed by the first query, which comes after the lock.
-        await reader.script("BEGIN ISOLATION LEVEL REPEATABLE READ");
-        await reader.script(`LOCK TABLE ${tables.join(", ")} IN SHARE MODE`);
-        return reader;
-      } catch (error) {
-        // Met a transaction that has some of the tables and waits for others.
-        if (!isConflict(error) || attempt === LOCK_ATTEMPTS) throw error;
-        await reader.script("ROLLBACK");
-      }
-    }
-  }
-
-  /** Resolves when the connection is over, from whichever side. */
-  async ended(): Promise<void> {
-    await new Promise<void>((resolve) => this.#client.once("end", () => resolve()));
   }
 
   async tables(): Promise<ReadonlySet<string>> {
@@ -170,7 +141,8 @@ export class PostgresReader implements Reader {
   }
 }
 
-async function connected(url: string, authorities: Authorities | undefined): Promise<[PostgresAddress, Client]> {
+/** @throws TransferError when the server cannot be reached or refuses the login. */
+export async function connected(url: string, authorities: Authorities | undefined): Promise<[PostgresAddress, Client]> {
   const address = await postgresAddress(url, authorities);
   const { ssl } = address;
   const client = new Client({
@@ -236,7 +208,7 @@ export class PostgresWriter extends PostgresReader implements Writer {
   }
 
   async begin(source: string): Promise<void> {
-    await this.#transaction(async () => {
+    await this.transaction(async () => {
       await this.script(state.CREATE_STATE);
       await this.run(state.TAKE_OVER, [source, this.#runId, new Date().toISOString()]);
     });
@@ -284,13 +256,13 @@ export class PostgresWriter extends PostgresReader implements Writer {
   }
 
   async #continuing(work: () => Promise<void>): Promise<void> {
-    await this.#transaction(async () => {
+    await this.transaction(async () => {
       if ((await this.run(state.CONTINUE, [this.#runId])) === 0) throw state.takenOver();
       await work();
     });
   }
 
-  async #transaction(work: () => Promise<void>): Promise<void> {
+  protected async transaction(work: () => Promise<void>): Promise<void> {
     await this.script("BEGIN");
     try {
       await work();

@@ -144,12 +144,31 @@ export class HeldSqliteReader extends SqliteReader {
   sealForGood(): void {
     this.connection.exec(`PRAGMA user_version = ${MOVED_VERSION}; COMMIT`);
   }
+
+  /**
+   * Undoes {@link sealForGood}: whoever has the file open writes to it again, from the next transaction on. Ends the snapshot.
+   * @param source where the rows are taken to have come back from: a later move that finds rows there must not take them for older ones
+   * @param run a UUID of this opening
+   * @param epoch of the fence there; the file's is raised above it
+   * @param counters what columns that count by themselves gave last there: nothing that was seen under such a number gets it again
+   */
+  takeSealOff(source: string, run: string, epoch: number, counters: readonly { readonly table: string; readonly last: string }[]): void {
+    const now = new Date().toISOString();
+    this.connection.exec(`${state.CREATE_STATE}DELETE FROM data_transfer; ${state.FORGET_TABLES}`);
+    this.connection.prepare(state.TAKE_OVER).run(source, run, now);
+    this.connection.prepare(state.COMPLETE).run(now);
+    this.connection.prepare(state.RAISE_FENCE).run(epoch, epoch);
+    const count = this.connection.prepare("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?");
+    for (const { table, last } of counters) count.run(BigInt(last), table);
+    this.connection.exec("PRAGMA user_version = 0; COMMIT");
+  }
 }
 
 /** A SQLite file that is filled; it is made when it does not exist. */
 export class SqliteWriter extends SqliteReader implements Writer {
   readonly #file: string;
-  readonly #run = randomUUID();
+  /** Of this filling, and kept in the file. */
+  readonly run = randomUUID();
 
   /** @param dryRun a file that does not exist is not made, and there is nothing in it. */
   constructor(file: string, dryRun = false) {
@@ -182,7 +201,7 @@ export class SqliteWriter extends SqliteReader implements Writer {
   begin(source: string): Promise<void> {
     return this.#transaction(() => {
       this.connection.exec(state.CREATE_STATE);
-      this.connection.prepare(state.TAKE_OVER).run(source, this.#run, new Date().toISOString());
+      this.connection.prepare(state.TAKE_OVER).run(source, this.run, new Date().toISOString());
     });
   }
 
@@ -225,7 +244,7 @@ export class SqliteWriter extends SqliteReader implements Writer {
 
   #continuing(work: () => void): Promise<void> {
     return this.#transaction(() => {
-      if (this.connection.prepare(state.CONTINUE).run(this.#run).changes === 0) throw state.takenOver();
+      if (this.connection.prepare(state.CONTINUE).run(this.run).changes === 0) throw state.takenOver();
       work();
     });
   }

@@ -34,6 +34,9 @@ export const FORGET_TABLES = "DELETE FROM data_transfer_tables";
 /** The rows come from where this run reads, which may be another place than the run before read from. */
 export const RESTART = "UPDATE data_transfer SET source = ?, started_at = ? WHERE id = 1";
 export const COMPLETE = "UPDATE data_transfer SET state = 'complete', finished_at = ? WHERE id = 1";
+/** As if the rows of this source had been moved here: a move away from here, to that source, was given up. */
+export const GO_ON = `INSERT INTO data_transfer (id, state, source, run, started_at, finished_at) VALUES (1, 'complete', ?, '', ?, ?)
+  ON CONFLICT (id) DO UPDATE SET state = 'complete', source = excluded.source, finished_at = excluded.finished_at`;
 /** Above both sides, so that it is new to every Redis either of them ever had. */
 export const RAISE_FENCE = "UPDATE redis_fence SET epoch = (CASE WHEN epoch > ? THEN epoch ELSE ? END) + 1 WHERE id = 1";
 

@@ -45,8 +45,15 @@ export interface KubernetesClusterArgs extends AwsArgs {
   readonly logs: LogSettings & { readonly kmsKeyArn: pulumi.Input<string> };
   /** ARNs of IAM roles and users who may do everything in the cluster. Whoever runs Pulumi has to be among them. */
   readonly administratorArns: readonly string[];
+  /** ARNs of those who may look at everything in the cluster, its secrets too, and change nothing; none of the administrators. @default none */
+  readonly viewerArns?: readonly string[] | undefined;
   /** Ranges of addresses from which the API is reached over the internet. @default none: from inside of the network only */
   readonly publicCidrs?: readonly string[] | undefined;
+  /**
+   * Ranges of private addresses from which the API is reached inside of the network, and from what is connected to it. EKS lets in who is in the
+   * cluster's own group, and nobody else. @default none
+   */
+  readonly privateCidrs?: readonly string[] | undefined;
   /**
    * Group of the network's interface endpoints, which lets the cluster's group in: nodes of the pool `system` are in that one alone, and the names of
    * ECR and CloudWatch lead to the endpoints from everywhere in the network. @default none, there are no such endpoints
@@ -114,11 +121,20 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       ...role.attachments,
       ...nodes.attachments,
     ]);
-    const access = this.giveAccess(name, args);
+    const access = [
+      ...args.administratorArns.map((arn, index) =>
+        this.giveAccess(`${name}-administrator-${index + 1}`, args, arn, "AmazonEKSClusterAdminPolicy"),
+      ),
+      // The one that has custom resources, too: nodes, targets of the load balancer.
+      ...(args.viewerArns ?? []).map((arn, index) => this.giveAccess(`${name}-viewer-${index + 1}`, args, arn, "AmazonEKSAdminViewPolicy")),
+    ];
     this.securityGroupId = this.cluster.vpcConfig.apply(({ clusterSecurityGroupId }) => clusterSecurityGroupId);
-    const ways = args.endpointsGroupId === undefined ? [] : [this.openEndpoints(`${name}-to-endpoints`, args, args.endpointsGroupId)];
+    const ways = [
+      ...(args.endpointsGroupId === undefined ? [] : [this.openEndpoints(`${name}-to-endpoints`, args, args.endpointsGroupId)]),
+      ...(args.privateCidrs ?? []).map((cidr, index) => this.openApi(`${name}-api-from-${index + 1}`, args, cidr)),
+    ];
     const before = [...access, ...ways].map(({ id }) => id);
-    // Through the access: before it nobody gets in, whoever made the cluster. And through the way to its images.
+    // Through the access: before it nobody gets in, whoever made the cluster. And through the ways: to its images, and to its API.
     this.clusterName = pulumi.all([this.cluster.name, pulumi.all(before)]).apply(([clusterName]) => clusterName);
     this.kubeconfig = kubeconfigOf(context, this.cluster, this.clusterName);
     this.nodeRoleName = nodes.role.name;
@@ -189,26 +205,36 @@ export class KubernetesCluster extends pulumi.ComponentResource {
     );
   }
 
-  /** Administrators, each by an entry of their own. */
-  private giveAccess(name: string, { context, administratorArns }: KubernetesClusterArgs): readonly aws.eks.AccessPolicyAssociation[] {
-    return administratorArns.map((principalArn, index) => {
-      const entryName = `${name}-administrator-${index + 1}`;
-      const entry = new aws.eks.AccessEntry(
-        entryName,
-        { clusterName: this.cluster.name, principalArn, type: "STANDARD", tags: tagsOf(context, entryName) },
-        { parent: this },
-      );
-      return new aws.eks.AccessPolicyAssociation(
-        `${entryName}-policy`,
-        {
-          clusterName: this.cluster.name,
-          principalArn: entry.principalArn,
-          policyArn: `arn:${partitionOf(context.region)}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy`,
-          accessScope: { type: "cluster" },
-        },
-        { parent: this },
-      );
-    });
+  private openApi(name: string, { context }: AwsArgs, cidrIpv4: string): aws.vpc.SecurityGroupIngressRule {
+    return new aws.vpc.SecurityGroupIngressRule(
+      name,
+      {
+        securityGroupId: this.securityGroupId,
+        ...{ cidrIpv4, ipProtocol: "tcp", fromPort: PORTS.https, toPort: PORTS.https },
+        description: "To the API of the cluster, from private addresses",
+        tags: tagsOf(context, name),
+      },
+      { parent: this },
+    );
+  }
+
+  /** Lets somebody in, by an entry of their own, with a policy of EKS for the whole cluster. */
+  private giveAccess(name: string, { context }: AwsArgs, arn: string, policy: string): aws.eks.AccessPolicyAssociation {
+    const entry = new aws.eks.AccessEntry(
+      name,
+      { clusterName: this.cluster.name, principalArn: arn, type: "STANDARD", tags: tagsOf(context, name) },
+      { parent: this },
+    );
+    return new aws.eks.AccessPolicyAssociation(
+      `${name}-policy`,
+      {
+        clusterName: this.cluster.name,
+        principalArn: entry.principalArn,
+        policyArn: `arn:${partitionOf(context.region)}:eks::aws:cluster-access-policy/${policy}`,
+        accessScope: { type: "cluster" },
+      },
+      { parent: this },
+    );
   }
 }
 

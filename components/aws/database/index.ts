@@ -14,8 +14,11 @@ export { parameterFamily, serverParameters } from "./parameters";
 
 const defaults = {
   databaseName: "app",
-  /** Owner of the tables; migrations run as it. Not `postgres`, which everybody tries. */
-  owner: "owner",
+  /**
+   * Owner of the tables; migrations run as it. Not `postgres`, which everybody tries, and no word of SQL: RDS refuses some of Postgres' own
+   * (`admin`) and has no list of them.
+   */
+  owner: "app_owner",
   /** Whom the app works as. */
   user: "app",
   port: 5432,
@@ -175,6 +178,7 @@ export class Database extends pulumi.ComponentResource {
         name,
         {
           ...serverArgs(args, shared),
+          kmsKeyId: args.kmsKeyArn,
           identifier,
           engine: "postgres",
           engineVersion: args.engineVersion ?? ENGINE_VERSION,

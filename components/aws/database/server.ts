@@ -17,13 +17,15 @@ export const BACKUP_WINDOW = "02:00-03:00";
 /** What every server is told, of whatever region. */
 export type ServerArgs = Pick<DatabaseArgs, "iops" | "kmsKeyArn" | "maxAllocatedGb" | "securityGroupId" | "protect" | "monitoringSeconds">;
 
-/** What a primary, its replicas and its standby in another region are told alike. */
+/**
+ * What a primary, its replicas and its standby in another region are told alike. Not the key: RDS refuses to be told one for a replica in the
+ * region of its source, which is encrypted with the key of that.
+ */
 export function serverArgs(args: ServerArgs, { parameters, monitoring }: Shared): Omit<aws.rds.InstanceArgs, "instanceClass"> {
   return {
     storageType: "gp3",
     ...(args.iops === undefined ? {} : { iops: args.iops }),
     storageEncrypted: true,
-    kmsKeyId: args.kmsKeyArn,
     maxAllocatedStorage: args.maxAllocatedGb,
     publiclyAccessible: false,
     vpcSecurityGroupIds: [args.securityGroupId],

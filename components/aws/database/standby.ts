@@ -81,6 +81,8 @@ export class StandbyDatabase extends pulumi.ComponentResource {
         name,
         {
           ...serverArgs(args, shared),
+          // A key of this region: that of the source is of no use here.
+          kmsKeyId: args.kmsKeyArn,
           ...role,
           identifier: this.identifier,
           instanceClass: args.instanceClass,

@@ -60,6 +60,7 @@ function serverAlarms({ name, identifiers, standby = false, allocatedGb, maxConn
       ...(role === "primary"
         ? []
         : [
+            // While nobody writes, RDS' figure is the time since somebody did: the app writes every two seconds (`app/src/db/replica-pulse.ts`).
             {
               name: `database-${server}-lag`,
               description: `Postgres ${server} is more than ${THRESHOLDS.replicaLagSeconds} s behind; the app does not read from it meanwhile`,

@@ -1,6 +1,7 @@
 import path from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import * as random from "@pulumi/random";
 import { builtAnew } from "../../local/image/built-anew";
 import { type ContextFile, contextTag } from "../../local/image/context-hash";
 import { writeContext } from "../../local/image/write-context";
@@ -8,6 +9,9 @@ import { transformed, type Transform } from "../../transform";
 
 /** An image in a registry, named by its digest: what runs is exactly what was pushed, whatever becomes of its tag. */
 const BY_DIGEST = /@sha256:[a-f0-9]{64}$/;
+
+/** Bytes that tell one push from another of the same content. */
+const PUSH_BYTES = 4;
 
 /** An image to build and push: its context as files, one of which is `Dockerfile`. */
 export interface PushedSource {
@@ -30,14 +34,15 @@ export interface ImageArgs {
 }
 
 /**
- * The app's image in the registry. The tag is the hash of what it is built from, so an unchanged app is neither built nor pushed again.
+ * The app's image in the registry. The tag begins with the hash of what it is built from, so an unchanged app is neither built nor pushed again,
+ * and ends with a word of this push: ECR takes no tag twice, not even for the same image, and a version that comes back is pushed again.
  * Docker pushes with the login it has on this machine (`docker login`, or the credential helper of ECR): no password of the registry, which
  * would change twice a day, is in Pulumi's state.
  */
 export class Image extends pulumi.ComponentResource {
   /** `REPOSITORY@sha256:…`. */
   readonly reference: pulumi.Output<string>;
-  /** What the app reports as its version: the tag, or the digest of an image that was given. */
+  /** What the app reports as its version: the hash of what it is built from, or the digest of an image that was given. */
   readonly version: string;
   private readonly image: docker.Image | undefined;
 
@@ -69,13 +74,16 @@ export class Image extends pulumi.ComponentResource {
   private build(name: string, source: PushedSource, args: ImageArgs): docker.Image {
     writeContext(source.contextDirectory, source.files);
     const context = source.contextDirectory.split(path.sep).join("/");
+    // Another platform is another image of the same files.
+    const keepers = { version: this.version, platform: source.platform };
+    const push = new random.RandomId(`${name}-push`, { byteLength: PUSH_BYTES, keepers }, { parent: this });
     const server = pulumi.output(source.repositoryUrl).apply((url) => url.split("/")[0] ?? url);
     return new docker.Image(
       ...transformed(
         args.transform?.image,
         `${name}-build`,
         {
-          imageName: pulumi.interpolate`${source.repositoryUrl}:${this.version}`,
+          imageName: pulumi.interpolate`${source.repositoryUrl}:${this.version}-${push.hex}`,
           build: { context, dockerfile: `${context}/Dockerfile`, platform: source.platform },
           registry: { server },
           buildOnPreview: false,

@@ -27,6 +27,11 @@ const ALIASES: Readonly<Record<AppRole, string>> = { web: "app", jobs: "jobs", c
 export interface AppArgs {
   /** Image to run. It has to carry a HEALTHCHECK: an instance counts as started when that passes. */
   readonly image: pulumi.Input<string>;
+  /**
+   * Whether the image is the user's own, which nothing is known of but its health: nobody runs a program in it or expects workers. The containers are
+   * labelled with it. @default false
+   */
+  readonly ownImage?: boolean;
   /** Number of containers, 1 to {@link MAX_INSTANCES}. */
   readonly instances: number;
   /** Memory limit of each container in MiB; swap is off. Changed in place. */
@@ -104,6 +109,8 @@ export class App extends pulumi.ComponentResource {
           labels: [
             ...(common.labels as docker.types.input.ContainerLabel[]),
             { label: "phased-stack.secrets", value: args.secretsRevision },
+            // None on the project's own image: a label replaces the container.
+            ...(args.ownImage === true ? [{ label: "phased-stack.own-image", value: "true" }] : []),
           ],
           networksAdvanced: [{ name: args.networkName, aliases: [this.alias, spareAlias(this.alias)] }],
           volumes: args.mounts.map((mount) => ({ ...mount })),

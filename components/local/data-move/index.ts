@@ -20,10 +20,14 @@ const defaults = {
 export const ATTEMPT_LABEL = "phased-stack.attempt";
 
 /** Value of the label `phased-stack.service`, by direction. */
-export const MOVE_SERVICES: Readonly<Record<DataMoveDirection, string>> = { "to-postgres": "data-move", "to-sqlite": "data-move-back" };
+export const MOVE_SERVICES: Readonly<Record<DataMoveDirection, string>> = {
+  "to-postgres": "data-move",
+  "to-sqlite": "data-move-back",
+  "open-postgres": "data-move-open",
+};
 
-/** Which way the rows go. */
-export type DataMoveDirection = "to-postgres" | "to-sqlite";
+/** Which way the rows go. `open-postgres`: they stay where they are, and a Postgres that was left for SQLite is written again. */
+export type DataMoveDirection = "to-postgres" | "to-sqlite" | "open-postgres";
 
 export interface DataMoveArgs {
   readonly direction: DataMoveDirection;
@@ -48,7 +52,8 @@ export interface DataMoveArgs {
 /**
  * Moves the app's rows between the SQLite file of phase `cluster` and the Postgres of phase `database`, once: what depends on it starts when every
  * row was copied and compared. Until then the app goes on reading where it was and is refused its writes; a move that fails, or is killed,
- * fails the update, and the app writes on where it was. The container stays, idle, as the record that it was done.
+ * fails the update, and the app writes on where it was. What was left is sealed by then, in itself: nothing depends on the container, which
+ * stays, idle, as the record that it was done.
  */
 export class DataMove extends pulumi.ComponentResource {
   private readonly container: docker.Container;
@@ -57,7 +62,7 @@ export class DataMove extends pulumi.ComponentResource {
     super("phased-stack:local:DataMove", name, {}, opts);
     const { limitSeconds, marginSeconds, stopSeconds, tmpMb, doneFile } = defaults;
     const [sqlite, postgres] = [`sqlite:${args.sqlitePath}`, `file:${args.postgresUrlFile}`];
-    const [from, to] = args.direction === "to-postgres" ? [sqlite, postgres] : [postgres, sqlite];
+    const [from, to] = args.direction === "to-sqlite" ? [postgres, sqlite] : [sqlite, postgres];
     const program = `timeout --foreground ${limitSeconds} node transfer.js --move ${args.direction} --from ${from} --to ${to} --done-file ${doneFile}`;
     const common = hardened({ service: MOVE_SERVICES[args.direction], memoryMb: DATA_MOVE_MB, stopSeconds, tmpMb });
     this.container = new docker.Container(

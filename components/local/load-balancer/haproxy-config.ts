@@ -13,6 +13,19 @@ export const INTERNAL_PORT = 8404;
  */
 export const OPERATOR_TOKEN_FILE = "/run/secrets/operator_token";
 
+/**
+ * Connections of clients held at once: each of A12's 5,000 users keeps one for a minute between two requests, and those with a WebSocket a second one.
+ * HAProxy reckons with two descriptors for each, a dozen for its threads, and one for every server that it checks, and does not start without them: of the
+ * 16,384 that a container has, 200 are left.
+ */
+export const MOST_CONNECTIONS = 8000;
+
+/**
+ * Memory limit of its container, MiB: for HAProxy itself and its tables 48, and 40 KiB for each connection, two buffers of 16 KiB among them. By its own
+ * reckoning (its option `-m`) a connection takes 36 KiB. One that is idle has no buffer, and with TLS 16 KiB instead.
+ */
+export const LOAD_BALANCER_MB = 384;
+
 /** A limit per client address: `requestsPerSecond` on average over ten seconds, and at most `burst` more within one second. */
 export interface RateLimit {
   /** Sustained requests a second and client; 0 switches the limit off. */

@@ -9,15 +9,14 @@ import { Image } from "../image";
 import type { ContextFile } from "../image/context-hash";
 import { pacedCheck } from "../image/paced-check";
 import { SecretFiles } from "../secret-files";
-import { LOAD_BALANCER_PORT, type RateLimit, renderHaproxyConfig } from "./haproxy-config";
+import { LOAD_BALANCER_MB, LOAD_BALANCER_PORT, MOST_CONNECTIONS, type RateLimit, renderHaproxyConfig } from "./haproxy-config";
 import { GENERATED_PEM, TLS_PORT } from "./tls";
 
 /** Name under which it answers in the network. */
 export const LOAD_BALANCER_ALIAS = "load-balancer";
 
 const defaults = {
-  memoryMb: 256,
-  maxConnections: 4096,
+  memoryMb: LOAD_BALANCER_MB,
   /** Above the ten seconds after which HAProxy ends a soft stop by itself. */
   stopSeconds: 15,
   /** It starts beside the app and is healthy once an instance is ready: so much later than an instance may be. */
@@ -197,7 +196,7 @@ export function loadBalancerContext(
     apiLimit: args.apiLimit,
     chatLimit: args.chatLimit,
     maxBodyBytes: args.maxBodyMb * 1024 * 1024,
-    maxConnections: defaults.maxConnections,
+    maxConnections: MOST_CONNECTIONS,
     tls: args.tls && {
       pemPath: args.tls.kind === "own" ? defaults.ownPem : GENERATED_PEM,
       redirectTo: args.redirectPort === undefined ? undefined : args.port,

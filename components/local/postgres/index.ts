@@ -55,13 +55,16 @@ const defaults = {
 } as const;
 
 export interface PostgresArgs {
-  /** Number of nodes, 2 to 5: one primary, the others follow it. Scaling down deletes the volumes of the last ones. */
+  /** Number of nodes, 2 to 5: one primary, the others follow it. Scaling down deletes the volumes of the last ones; with {@link protect} Pulumi refuses it. */
   readonly nodes: number;
   /** Memory limit of each node in MiB, from 192; swap is off. A change replaces the nodes one after the other, the primary last. */
   readonly memoryMb: number;
   /** CPU limit of each node in cores. @default no limit */
   readonly cpus?: number | undefined;
-  /** Connections each node accepts, from 25: see `postgresConnections` of PgBouncer. A change replaces the nodes one after the other. */
+  /**
+   * Connections each node accepts, from 25: see `postgresConnections` of PgBouncer. A change replaces the nodes one after the other. A cluster
+   * that is there keeps a larger number it had: a standby cannot have fewer than its primary, see node.py. Each unused one costs 50 KiB.
+   */
   readonly maxConnections: number;
   /** Without a standby to confirm writes: `strict` refuses them, `available` goes on with one copy. A change replaces the nodes one after the other. */
   readonly durability: "strict" | "available";

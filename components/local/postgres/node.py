@@ -2,6 +2,7 @@
 
 settings CONFIG    Brings the settings that all nodes share, which Patroni keeps in etcd, to what CONFIG says under bootstrap.dcs. Patroni
                    itself writes them once, when the cluster is made. Waits for etcd, as Patroni does; without a cluster there is nothing to do.
+                   Settings that a standby cannot have smaller than its primary (BOUNDED) are raised only.
 hand-over SECONDS  When this node is primary: has the operator conduct a planned switchover, so that it may be stopped. The password of
                    Patroni's REST API comes by standard input. Ends with 0 when the node is not primary (any more), else with 1.
 """
@@ -9,6 +10,8 @@ hand-over SECONDS  When this node is primary: has the operator conduct a planned
 import base64
 import json
 import os
+import re
+import subprocess
 import sys
 import time
 import urllib.error
@@ -16,6 +19,17 @@ import urllib.request
 
 OPERATOR = os.environ.get("POSTGRES_OPERATOR_URL", "http://postgres-operator:9105")
 PATRONI = os.environ.get("PATRONI_URL", "http://127.0.0.1:8008")
+
+# Of a server that follows, no smaller than its primary's: it would not start. So Patroni 4.0 starts it with what pg_controldata says, and
+# that it should be smaller waits for a restart, for ever: nodes are restarted standbys first, and whoever becomes primary hands on what it
+# had (`effective_configuration`). With what Patroni takes where it is told nothing (`CMDLINE_OPTIONS`), and the name in pg_controldata.
+BOUNDED = {
+    "max_connections": (100, "max_connections"),
+    "max_locks_per_transaction": (64, "max_locks_per_xact"),
+    "max_prepared_transactions": (0, "max_prepared_xacts"),
+    "max_wal_senders": (10, "max_wal_senders"),
+    "max_worker_processes": (8, "max_worker_processes"),
+}
 
 # For how long an operator that nobody finds is looked for: it may be starting again. While a stack is destroyed it is gone for good.
 OPERATOR_MISSING_SECONDS = 1.0
@@ -58,16 +72,51 @@ def text64(text):
     return base64.b64encode(text.encode()).decode()
 
 
+def last_ran_with():
+    """The bounded settings that this node's data were last used with, its primary's on a standby; nothing while there are no data."""
+    data = os.environ.get("PGDATA", "")
+    if not os.path.exists(os.path.join(data, "global", "pg_control")):
+        return {}
+    words = ["pg_controldata", "--pgdata", data]
+    result = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    if result.returncode != 0:
+        # Damaged, and copied anew before it runs.
+        log(f"this node's data cannot be looked at: {result.stderr.strip()}")
+        return {}
+    found = dict(re.findall(r"^(\w+) setting:\s+(\d+)$", result.stdout, re.MULTILINE))
+    return {name: found[label] for name, (_, label) in BOUNDED.items() if label in found}
+
+
+def number(value):
+    """Of a setting that somebody may have written by hand; 0 when it is none."""
+    return int(value) if re.fullmatch(r"\d+", str(value)) else 0
+
+
+def never_less(wanted, now, ran):
+    """WANTED, with what is bounded as large as it is NOW in etcd, and as this node's server RAN with."""
+    postgresql = wanted.get("postgresql", {})
+    parameters = dict(postgresql.get("parameters", {}))
+    known = (now.get("postgresql") or {}).get("parameters") or {}
+    for name, (default, _) in BOUNDED.items():
+        asked = number(parameters.get(name, default))
+        least = max(number(known.get(name, 0)), number(ran.get(name, 0)))
+        if least > asked:
+            log(f"{name} stays {least}, {asked} were wanted: standbys do not start with less than their primary has")
+            parameters[name] = str(least)
+    return {**wanted, "postgresql": {**postgresql, "parameters": parameters}} if parameters else wanted
+
+
 def settings(path):
     with open(path, encoding="utf-8") as file:
         config = json.load(file)
     hosts, key = config["etcd3"]["hosts"], text64(f"/service/{config['scope']}/config")
+    ran = last_ran_with()
     while True:
         found = etcd(hosts, "range", {"key": key}).get("kvs")
         if not found:
             return
         now = json.loads(base64.b64decode(found[0]["value"]))
-        wanted = dict(config["bootstrap"]["dcs"])
+        wanted = never_less(dict(config["bootstrap"]["dcs"]), now, ran)
         # Somebody who paused Patroni for maintenance is not done because a node restarts.
         if "pause" in now:
             wanted["pause"] = now["pause"]

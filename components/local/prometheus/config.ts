@@ -29,6 +29,8 @@ export interface ScrapeTargets {
   readonly apps: Readonly<Record<string, { readonly instances: number; readonly memoryMb: number }>>;
   /** Port of the app, whose `/metrics` is the sum of its workers. */
   readonly appPort: number;
+  /** The app's image is the user's own and may have no `/metrics`: what is missed is what the load balancer does not see ready. @default false */
+  readonly ownImage?: boolean | undefined;
   readonly alertmanager: Target;
   /** HAProxy in front of the app: its internal port. */
   readonly loadBalancer: Target;
@@ -144,11 +146,19 @@ function address({ host, port }: Target): string {
 /**
  * `expected.yml`: how many containers of the app there should be, and how much memory each may use. One that is gone has no name in Docker's
  * DNS any more and so is no target that is down; only who knows the number can miss it. The limit is the container's, which the app inside
- * does not export.
+ * does not export. An image of the user's own need not answer Prometheus, so of those only the ones behind the load balancer are missed.
  */
-export function renderExpectedRules({ apps }: Pick<ScrapeTargets, "apps">): string {
+export function renderExpectedRules({ apps, ownImage = false }: Pick<ScrapeTargets, "apps" | "ownImage">): string {
   const rules = Object.entries(apps).flatMap(([service, { instances, memoryMb }]) => [
-    { record: "stack:app_instances:expected", expr: `vector(${instances})`, labels: { service } },
+    ...(ownImage && service !== "app"
+      ? []
+      : [
+          {
+            record: ownImage ? "stack:app_ready:expected" : "stack:app_instances:expected",
+            expr: `vector(${instances})`,
+            labels: { service },
+          },
+        ]),
     { record: "stack:app_memory_limit:bytes", expr: `vector(${memoryMb * 1024 * 1024})`, labels: { service } },
   ]);
   return stringify({ groups: [{ name: "expected", rules }] });

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { neededMemoryMb } from "../../../app/src/config/machine";
 import { EXPORTER_PORTS } from "../../../components/local/exporters/ports";
 import { KAFKA_BROKERS, kafkaMemory } from "../../../components/local/kafka";
+import { LOAD_BALANCER_MB } from "../../../components/local/load-balancer/haproxy-config";
 import { type BackupSettings, patroniConfig } from "../../../components/local/postgres";
 import { proxyMemoryMb } from "../../../components/local/postgres-proxy";
 import { redisContainerMb } from "../../../components/local/redis";
@@ -23,7 +24,7 @@ const defaults = {
 } as const;
 
 /** Limits of what needs about the same everywhere, MiB; each measured where its component says so. */
-export const FIXED_MB = { etcd: 128, pgbouncer: 128, postgresOperator: 96, loadBalancer: 256, consumer: 256 } as const;
+export const FIXED_MB = { etcd: 128, pgbouncer: 128, postgresOperator: 96, loadBalancer: LOAD_BALANCER_MB, consumer: 256 } as const;
 
 /** Limits of what watches the others, MiB; each measured where its component says so. There is one exporter for each kind of server. */
 export const MONITORING_MB = { prometheus: 384, alertmanager: 64, exporter: 64, grafana: 512 } as const;

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { prepare } from "../../../app/src/container";
 import { histogramQuantile, metricsSummary, parseMetrics } from "../../../app/src/health/metrics-summary";
 import { recommend, type ScalingFigures } from "../../../app/src/health/recommendation";
 import { judge, THRESHOLDS, worst } from "../../../app/src/health/thresholds";
+import { HeldSqliteReader } from "../../../app/src/transfer/sqlite-store";
 import { testDatabase } from "../../support/test-database";
 import { ADMIN_TOKEN, TestApp } from "./support";
 
@@ -45,6 +47,30 @@ describe("A6, C6 health endpoints", () => {
       );
       const full = await own.request<Json>("GET", "/api/health/full");
       assert.deepEqual([full.status, full.body["status"]], [503, "critical"]);
+    } finally {
+      await own.remove();
+    }
+  });
+
+  it("F1 an instance whose rows were moved says so and reads on; one that is started then ends with the reason", async function () {
+    if (testDatabase() !== "sqlite") this.skip();
+    const own = await TestApp.start();
+    try {
+      const { config, logger } = own.container;
+      const held = new HeldSqliteReader(config.sqlitePath);
+      held.sealForGood();
+      await held.close();
+      const ready = await own.request<Json>("GET", "/ready");
+      assert.deepEqual([ready.status, ready.body["status"]], [503, "moved"]);
+      const health = await own.request<Json>("GET", "/health");
+      assert.deepEqual([health.status, (health.body["database"] as Json)["moved"]], [200, true]);
+      const full = await own.request<{ components: Record<string, Json> }>("GET", "/api/health/full");
+      const { status, moved } = full.body.components["database"] ?? {};
+      assert.deepEqual([full.status, status, moved], [503, "critical", true]);
+      await assert.rejects(prepare(config, logger), {
+        name: "SealedFileError",
+        message: /\.db is sealed: .*docs\/runbooks\/sealed-file\.md/,
+      });
     } finally {
       await own.remove();
     }

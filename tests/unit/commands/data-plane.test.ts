@@ -104,7 +104,7 @@ describe("status of phase database (A7, A8, B3, F2)", () => {
       ],
       [withPostgres({ members: [PRIMARY, member("pg-2", { lagBytes: 30 * 2 ** 20 })] }), /^warning replica-lagging: pg-2 is 30 MB behind/],
       [withPostgres({ reaper: { ...POSTGRES.reaper, healthy: false } }), /^critical etcd-down: /],
-      [withPostgres({ automaticFailover: false }), /^warning no-primary: automatic failover is switched off/],
+      [withPostgres({ automaticFailover: false }), /^critical failover-off: automatic failover is switched off/],
       [withPostgres({ pools: null }), /^critical pgbouncer-down: PgBouncer does not answer/],
       [withPostgres({ pools: [{ ...POOL, paused: true }] }), /^critical pgbouncer-down: .*paused/],
       [
@@ -244,6 +244,12 @@ describe("status of phase database (A7, A8, B3, F2)", () => {
     assert.match(text, /^postgres +unknown +no container of postgres-operator runs$/m);
     assert.match(text, /^redis-cache +no answer .*refused$/m);
     assert.match(text, /^queues +unknown +no app$/m);
+  });
+
+  it("says nothing of queues where nobody was asked for any: with an image of the user's own", () => {
+    const text = renderDataPlane({ ...DATA, queues: { value: null, problem: null } });
+    assert.doesNotMatch(text, /queue|unknown/);
+    assert.match(text, /^redis-cache +primary/m);
   });
 
   it("the operator's line is read, and one of another version is not taken for it", () => {

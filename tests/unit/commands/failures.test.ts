@@ -79,7 +79,7 @@ const SAMPLES: readonly { what: string; text: string; kind: KnownFailure["kind"]
     what: "protected volume",
     text: 'resource "urn:x" cannot be deleted\nbecause it is protected.',
     kind: "protected",
-    fix: /config set protect false/,
+    fix: /^Undo the change .* with the change undone pulumi config set protect false, then the change again, then pulumi config set protect true$/,
   },
   { what: "unknown image", text: "pull access denied for nowhere/app, repository does not exist", kind: "image", fix: /config set image/ },
 ];
@@ -95,6 +95,14 @@ describe("known failures of an update", () => {
       if (sample.fix) assert.match(failure.fix, sample.fix);
     });
   }
+
+  it("of npm run down what is protected is let go for good", () => {
+    const failure = explainFailure("resource cannot be deleted because it is protected.", {
+      ...context,
+      destroy: "npm run down -- --stack shop",
+    });
+    assert.equal(failure?.fix, "If it shall go: pulumi config set protect false, then npm run down -- --stack shop");
+  });
 
   it("recognises a text that Pulumi coloured", () => {
     const failure = explainFailure(

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { SERVICES } from "../../../toolchain/lib/docker-app";
+import { FINISHED_SERVICES, SERVICES } from "../../../toolchain/lib/docker-app";
 import { RUNBOOKS } from "../../../toolchain/lib/findings";
 
 const ROOT = path.resolve(__dirname, "../../..");
@@ -30,9 +30,27 @@ describe("runbooks", () => {
     }
   });
 
+  it("commands are for the stack that the page is read for: those to paste, and those of what to do", () => {
+    for (const page of pages) {
+      const content = text(page);
+      const blocks = [...content.matchAll(/^ *```sh\n([\s\S]*?)^ *```/gm)].flatMap(([, block = ""]) => block.split("\n"));
+      const steps = content
+        .slice(content.indexOf("**What to do**"), content.indexOf("**Over when**"))
+        .replaceAll(/^ *```sh[\s\S]*?^ *```/gm, "");
+      const spans = [...steps.matchAll(/`([^`]+)`/g)].map(([, span = ""]) => span);
+      const changes = /npm run (?:up|restart|failover|backup|restore|down)\b|^pulumi (?:config|up|cancel|refresh|stack)\b/;
+      const commands = [
+        ...blocks.filter((line) => /npm run |pulumi (?:config|up|cancel|refresh|stack)\b/.test(line)),
+        ...spans.filter((span) => changes.test(span)),
+      ];
+      for (const command of commands) assert.match(command, /--stack "\$STACK"/, page);
+      for (const command of commands) assert.doesNotMatch(command, /npm run [a-z]+ (?!-- )\S/, page);
+    }
+  });
+
   it("links lead somewhere, npm scripts and services exist", () => {
     const { scripts } = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8")) as { scripts: Record<string, string> };
-    const services: readonly string[] = Object.values(SERVICES);
+    const services: readonly string[] = [...Object.values(SERVICES), ...FINISHED_SERVICES];
     for (const page of [...pages, "README.md"]) {
       const content = text(page);
       for (const [, target = ""] of content.matchAll(/\]\(([^)#]+)\)/g))

@@ -3,6 +3,7 @@ import { parseReport, parseStatistics } from "../../../toolchain/lib/docker-app"
 import {
   cpuShare,
   heartbeatOf,
+  isAsked,
   isListed,
   isMeantToRun,
   isServing,
@@ -14,7 +15,6 @@ import {
 } from "../../../toolchain/lib/docker-status";
 import { findings } from "../../../toolchain/lib/findings";
 import { renderStatus } from "../../../toolchain/lib/status-tables";
-import { listeningInodes } from "../../../toolchain/lib/docker-ports";
 import { sshArguments } from "../../../toolchain/lib/docker-ssh";
 import { dockerEndpoint, parseDockerHost, unreachable } from "../../../toolchain/lib/docker";
 import { knownObjects, pendingOperations, resourceName } from "../../../toolchain/lib/update-recovery";
@@ -94,6 +94,22 @@ describe("status of a stack", () => {
     assert.equal(stateOf([CONTAINER], [{ ...instance, report: starting }]), "degraded");
   });
 
+  it("an image of the user's own is judged by its containers' health: nobody runs a program in it", () => {
+    const labelled = (service: string, more: Record<string, string> = {}) => ({ Labels: { "phased-stack.service": service, ...more } });
+    const own = { "phased-stack.own-image": "true" };
+    assert.deepEqual(
+      ["app", "jobs", "consumer", "postgres"].map((service) => [isAsked(labelled(service)), isAsked(labelled(service, own))]),
+      [
+        [true, false],
+        [true, false],
+        [true, false],
+        [false, false],
+      ],
+    );
+    assert.equal(stateOf([CONTAINER], []), "up");
+    assert.equal(stateOf([CONTAINER, { ...CONTAINER, service: "jobs", health: "unhealthy" }], []), "degraded");
+  });
+
   it("says what is not well, and which page helps", () => {
     const containers = [{ ...CONTAINER, health: "unhealthy" }];
     const found = findings({ containers, instances: [{ ...instance, report: null, problem: "no answer" }], data: null });
@@ -104,6 +120,26 @@ describe("status of a stack", () => {
     });
     assert.match(text, /✗ +dev-app-1 is unhealthy +docs\/runbooks\/app-instance-down\.md/);
     assert.match(text, /✗ +dev-app-1 does not answer: no answer/);
+  });
+
+  it("an instance whose rows were moved is found as that, once, and not as one that is merely unhealthy", () => {
+    const line = JSON.parse(reportLine(CLUSTER)) as { full: { components: Record<string, unknown> } };
+    line.full.components["database"] = { kind: "sqlite", status: "critical", moved: true };
+    const sealed = { ...instance, report: parseReport(JSON.stringify(line)) };
+    assert.deepEqual([report.moved, sealed.report.moved], [false, true]);
+    const found = findings({ containers: [{ ...CONTAINER, health: "unhealthy" }], instances: [sealed], data: null });
+    assert.deepEqual(found, [
+      {
+        severity: "critical",
+        what: "dev-app-1 only reads: its rows were moved to Postgres, and the switch of phase did not end",
+        runbook: "sealed-file",
+      },
+    ]);
+    const others = [{ ...CONTAINER, name: "dev-app-2", health: "unhealthy" }];
+    assert.deepEqual(
+      findings({ containers: others, instances: [sealed], data: null }).map(({ runbook }) => runbook),
+      ["app-instance-down", "sealed-file"],
+    );
   });
 
   it("is down when nothing runs", () => {
@@ -222,17 +258,6 @@ describe("Docker Engines", () => {
     assert.match(error.message, /unix:\/\/\/nowhere\.sock \(connect ENOENT/);
     assert.match(error.hint ?? "", /docker:host/);
     assert.match(unreachable({ host: "tcp://h:1", source: "DOCKER_HOST" }, "x").hint ?? "", /DOCKER_HOST/);
-  });
-
-  it("the holder of a port is found in /proc/net/tcp", () => {
-    const table = [
-      "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
-      "   0: 0100007F:0BB9 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 777 1 0 100",
-      "   1: 0100007F:0BB9 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 888 1 0 100",
-      "   2: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 999 1 0 100",
-    ].join("\n");
-    assert.deepEqual(listeningInodes(table, 3001), ["777"], "only listeners, not connections");
-    assert.deepEqual(listeningInodes(table, 80), []);
   });
 });
 

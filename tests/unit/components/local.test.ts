@@ -242,6 +242,23 @@ describe("local components", () => {
       assert.ok(recorder.resources.every(({ plain }) => !plain.includes("canary-token")));
     });
 
+    it("A12 holds a connection for each of 5,000 users and half as many again, with the descriptors and the memory that HAProxy reckons with", async () => {
+      new LoadBalancer("sized", { ...args(), tls: { kind: "generated" }, redirectPort: 4080 });
+      await settled();
+      const config = readFileSync(path.join(directory, "lb/haproxy.cfg"), "utf8");
+      const maxConnections = Number(/^ +maxconn (\d+)$/m.exec(config)?.[1]);
+      assert.ok(maxConnections >= 1.5 * 5000, `${maxConnections} connections`);
+      // compute_ideal_maxsock(): ten at least, three for each thread, one for every listener and every server that is checked, and its resolver's.
+      const threads = Number(/thread-hard-limit (\d+)/.exec(config)?.[1]);
+      const checked = Number(/server-template app 1-(\d+) .* check /.exec(config)?.[1]);
+      const listeners = config.match(/^ +bind /gm)?.length ?? 0;
+      const needed = 2 * maxConnections + 10 + 3 * threads + checked + listeners + 2;
+      const { memory, ulimits } = recorder.get("sized-haproxy").inputs as { memory: number; ulimits: { soft: number }[] };
+      assert.ok(needed <= (ulimits[0]?.soft ?? 0), `${needed} descriptors`);
+      // With `-m 1024` it allows itself 29,000.
+      assert.ok(memory >= 48 + (maxConnections * 1024) / 29_000, `${memory} MiB`);
+    });
+
     it("writes addresses of IPv6 as URLs need them", async () => {
       assert.equal(await valueOf(new LoadBalancer("lb", { ...args(), publicHost: "::1" }).url), "http://[::1]:4001");
     });

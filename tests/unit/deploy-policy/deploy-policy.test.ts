@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { statements as documentStatements } from "../../../policy/iam-documents";
 import { ACTIONS, PASSED_TO, UNSCOPED } from "../../../toolchain/deploy-policy/actions";
 import {
   deployPolicies,
@@ -11,6 +12,7 @@ import {
 } from "../../../toolchain/deploy-policy/policy";
 import { UserError } from "../../../toolchain/lib/errors";
 import { UNKNOWN_TEXT } from "../../../toolchain/preview/events";
+import { decideBy, type Decision } from "../../support/iam-simulation";
 
 const ACCOUNT = "123456789012";
 const SCOPE: PolicyScope = { accountId: ACCOUNT, region: "eu-central-1", access: "deploy" };
@@ -121,6 +123,26 @@ describe("F5 policy of the deploying role", () => {
       all.filter((action) => /:(Create|Delete|Put|Update|Modify|Attach|Pass|Run|Invoke|Tag|Set|Authorize|Add)/.test(action)),
       [],
     );
+  });
+
+  it("who reads a secret may decrypt it, through Secrets Manager in the stack's regions and in no other way", () => {
+    const reader: PolicyScope = { ...SCOPE, secondRegion: "us-west-2", access: "read" };
+    const all = statementsOf([used("aws:secretsmanager/secretVersion:SecretVersion")], reader);
+    assert.ok(granting(all, "secretsmanager:GetSecretValue").length > 0);
+    const allows = (resource: string, via?: string): Decision =>
+      decideBy(documentStatements({ Statement: all }), {
+        action: "kms:Decrypt",
+        resource,
+        context: via === undefined ? {} : { "kms:ViaService": via },
+      });
+    const key = `arn:aws:kms:eu-central-1:${ACCOUNT}:key/1`;
+    assert.equal(allows(key, "secretsmanager.eu-central-1.amazonaws.com"), "allowed");
+    assert.equal(allows(`arn:aws:kms:us-west-2:${ACCOUNT}:key/1`, "secretsmanager.us-west-2.amazonaws.com"), "allowed");
+    assert.equal(allows(key), "not allowed", "by itself");
+    assert.equal(allows(key, "s3.eu-central-1.amazonaws.com"), "not allowed");
+    assert.equal(allows(key, "secretsmanager.eu-west-1.amazonaws.com"), "not allowed");
+    assert.equal(allows("arn:aws:kms:eu-central-1:210987654321:key/1", "secretsmanager.eu-central-1.amazonaws.com"), "not allowed");
+    assert.deepEqual(granting(statementsOf([used("aws:kms/key:Key")], reader), "kms:Decrypt"), [], "where no secret is read");
   });
 
   it("fits into managed policies of which a role takes ten, whatever is used, and loses no action", () => {

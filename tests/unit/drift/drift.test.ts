@@ -90,6 +90,20 @@ describe("F9 drift: what a preview with refresh tells", () => {
     assert.ok(text(found).includes(`npm run up --refresh -- --replace '${urn("app-0")}'`), text(found));
   });
 
+  it("F9 what moved the rows has ended after a reboot, and the next update begins another: that is no difference", () => {
+    const detailedDiff = changed("mustRun");
+    const copy = urn("data-move-copy").replace("local:App$", "local:DataMove$");
+    const lines = [
+      refreshed({ name: "data-move-copy", old: { mustRun: true }, new: { mustRun: false }, detailedDiff }),
+      planned({ name: "data-move-copy", op: "replace", detailedDiff: changed("labels", "mustRun") }),
+    ].map((line) => line.replace(urn("data-move-copy"), copy));
+    const found = read(...lines);
+    assert.deepEqual([found.drift, found.pending, found.leftOut], [[], [], ["data-move-copy"]]);
+    const planOnly = read(lines[1] ?? "");
+    assert.deepEqual([planOnly.drift, planOnly.pending, planOnly.leftOut], [[], [], ["data-move-copy"]]);
+    assert.deepEqual(read(planned({ name: "app-0", op: "replace" })).leftOut, []);
+  });
+
   it("F9 what only the program changes is no drift; nor what it ignores on purpose", () => {
     const service = "aws:ecs/service:Service";
     const found = read(

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type * as pulumi from "@pulumi/pulumi";
-import { DataMove } from "../../../components/local/data-move";
+import { DataMove, MOVE_SERVICES } from "../../../components/local/data-move";
+import { FINISHED_SERVICES } from "../../../toolchain/lib/docker-app";
 import { operationTimeout } from "../../../toolchain/standins/docker/resource";
 import { Recorder, settled } from "../../support/pulumi-mocks";
 
@@ -49,5 +50,23 @@ describe("F1 the container that carries the rows to another phase", () => {
     assert.equal(new Set(order).size, order.length);
     assert.ok(healthcheck.retries >= Number(limit), "a check a second, none of which may be the last one");
     assert.ok(operationTimeout(CONTAINER, 0)! < Number(limit), "20 minutes, otherwise");
+  });
+
+  it("F1 what it is told to do: rows go from SQLite to Postgres, back, or stay where they are", async () => {
+    const recorder = await Recorder.install();
+    const common = { image: "app:1", networkName: "net-1", sqlitePath: "/data/app.db", postgresUrlFile: "/run/secrets/url", mounts: [] };
+    for (const direction of ["to-postgres", "to-sqlite", "open-postgres"] as const)
+      new DataMove(direction, { ...common, direction, attempt: { number: 1, isDone: false } });
+    await settled();
+    const told = (name: string): (string | undefined)[] => {
+      const { command, labels } = recorder.get(`${name}-copy`).inputs as { command: string[]; labels: { label: string; value: string }[] };
+      const [, move] = /transfer\.js (--move .* --to \S+)/.exec(command[0] ?? "") ?? [];
+      return [labels.find(({ label }) => label === "phased-stack.service")?.value, move];
+    };
+    const [sqlite, postgres] = ["sqlite:/data/app.db", "file:/run/secrets/url"];
+    assert.deepEqual(told("to-postgres"), ["data-move", `--move to-postgres --from ${sqlite} --to ${postgres}`]);
+    assert.deepEqual(told("to-sqlite"), ["data-move-back", `--move to-sqlite --from ${postgres} --to ${sqlite}`]);
+    assert.deepEqual(told("open-postgres"), ["data-move-open", `--move open-postgres --from ${sqlite} --to ${postgres}`]);
+    for (const service of Object.values(MOVE_SERVICES)) assert.ok(FINISHED_SERVICES.includes(service), service);
   });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -149,11 +149,22 @@ describe("what a node of Postgres does beside running Patroni", function () {
     const wanted = { ttl: 20, postgresql: { parameters: { max_connections: "70" } } };
     const encoded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64");
     const decoded = (text: unknown): unknown => JSON.parse(Buffer.from(String(text), "base64").toString());
-    const start = () => {
+    const start = (environment: Readonly<Record<string, string>> = {}) => {
       const file = path.join(directory, "patroni.yml");
       const hosts = ["127.0.0.1:1", url.slice("http://".length)];
       writeFileSync(file, JSON.stringify({ scope: "postgres", etcd3: { hosts }, bootstrap: { dcs: wanted } }));
-      return run(["settings", file]);
+      return run(["settings", file], environment);
+    };
+    /** Environment of a node with data of which pg_controldata says this, or fails; as Postgres 17 prints it. */
+    const withData = (settings: readonly string[] | undefined): Readonly<Record<string, string>> => {
+      const data = path.join(directory, "data");
+      mkdirSync(path.join(data, "global"), { recursive: true });
+      writeFileSync(path.join(data, "global", "pg_control"), "");
+      const lines = ["wal_level setting:                    replica", ...(settings ?? []), "Data page checksum version:           1"];
+      const answer = settings === undefined ? "echo damaged >&2; exit 1" : lines.map((line) => `echo "${line}"`).join("\n");
+      writeFileSync(path.join(directory, "pg_controldata"), `#!/bin/sh\n[ "$2" = "${data}" ] || exit 2\n${answer}\n`);
+      chmodSync(path.join(directory, "pg_controldata"), 0o755);
+      return { PGDATA: data, PATH: `${directory}:${process.env["PATH"]}` };
     };
     const etcd =
       (now: unknown, succeeded: readonly boolean[] = [true]) =>
@@ -182,6 +193,58 @@ describe("what a node of Postgres does beside running Patroni", function () {
       assert.deepEqual(written(), [{ ...wanted, pause: true }]);
       const [compare] = asked.at(-1)?.body["compare"] as Record<string, string>[];
       assert.deepEqual([compare?.["target"], compare?.["mod_revision"]], ["MOD", "7"]);
+    });
+
+    const asking = (parameters: object): object => ({ ...wanted, postgresql: { parameters } });
+
+    it("F2 what a standby cannot have smaller than its primary is raised, never lowered", async () => {
+      const cases: readonly (readonly [now: object, expected: object])[] = [
+        [{ max_connections: "60" }, { max_connections: "70" }],
+        [{ max_connections: "90" }, { max_connections: "90" }],
+        // By hand: a number, a setting that the image leaves to Patroni, and what is no number.
+        [
+          { max_connections: 90, max_worker_processes: 12, max_wal_senders: 4 },
+          { max_connections: "90", max_worker_processes: "12" },
+        ],
+        [{ max_connections: "many" }, { max_connections: "70" }],
+      ];
+      for (const [now, expected] of cases) {
+        asked = [];
+        answer = etcd({ ttl: 30, postgresql: { parameters: now } });
+        const { code, log } = await start();
+        assert.equal(code, 0, log);
+        assert.deepEqual(written(), [asking(expected)]);
+      }
+      asked = [];
+      answer = etcd(asking({ max_connections: "90" }));
+      assert.deepEqual(await start(), {
+        code: 0,
+        log: "node: max_connections stays 90, 70 were wanted: standbys do not start with less than their primary has\n",
+      });
+      assert.deepEqual(written(), []);
+    });
+
+    it("F2 nor below what the node's own data were used with: after a restore, or where etcd was told less", async () => {
+      const ran = [
+        "max_connections setting:              90",
+        "max_worker_processes setting:         8",
+        "max_wal_senders setting:              10",
+      ];
+      answer = etcd(wanted);
+      const { code, log } = await start(withData(ran));
+      assert.equal(code, 0, log);
+      assert.deepEqual(written(), [asking({ max_connections: "90" })]);
+
+      asked = [];
+      answer = etcd(wanted);
+      assert.deepEqual(await start(withData(["max_connections setting:              60", "max_prepared_xacts setting:           0"])), {
+        code: 0,
+        log: "",
+      });
+
+      answer = etcd(wanted);
+      assert.deepEqual(await start(withData(undefined)), { code: 0, log: "node: this node's data cannot be looked at: damaged\n" });
+      assert.deepEqual(written(), []);
     });
 
     it("F2 are looked at again when somebody else was faster", async () => {

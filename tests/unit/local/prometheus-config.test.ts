@@ -102,6 +102,21 @@ describe("A13 configuration of Prometheus", () => {
     assert.throws(() => renderPrometheusConfig({ ...cluster, apps: {} }), /apps: \{\} is not allowed; name at least one/);
   });
 
+  it("misses of an image of the user's own only what the load balancer does: it need not have metrics", () => {
+    const rules = rulesOf(renderExpectedRules({ ...database, ownImage: true })) as unknown as { record: string; labels: object }[];
+    assert.deepEqual(
+      rules.map(({ record, labels }) => [record, labels]),
+      [
+        ["stack:app_ready:expected", { service: "app" }],
+        ["stack:app_memory_limit:bytes", { service: "app" }],
+        ["stack:app_memory_limit:bytes", { service: "jobs" }],
+      ],
+    );
+    // Whatever else has to answer Prometheus is no container of the app.
+    const counting = alerts.filter(({ expr }) => /\bup\{[^}]*job="app"/.test(expr));
+    assert.ok(counting.length > 0 && counting.every(({ expr }) => expr.includes("< stack:app_instances:expected")));
+  });
+
   it("has the rules of what there is: none that miss a primary where there is no Postgres", () => {
     assert.deepEqual(ruleFiles(cluster), ["app.yml", "host.yml"]);
     assert.deepEqual(ruleFiles(database), ["app.yml", "host.yml", "data.yml", "kafka.yml"]);

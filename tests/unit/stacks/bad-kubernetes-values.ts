@@ -3,6 +3,17 @@ import type { KubernetesKey } from "../../../stacks/kubernetes/keys";
 /** Values that keys of EKS and of any Kubernetes cluster refuse, for the table of config.test.ts. */
 export const BAD_KUBERNETES_VALUES: Readonly<Record<Exclude<KubernetesKey, `${string}File`>, readonly string[]>> = {
   eksAdministrators: ["deployer", "arn:aws:iam::1:role/deployer", "arn:aws:s3:::bucket", ""],
+  eksViewers: ["reader", "arn:aws:iam::123456789012:role/a,arn:aws:iam::123456789012:role/a", ""],
+  eksPrivateCidrs: [
+    "10.0.0.0",
+    "10.0.0.0/8",
+    "203.0.113.0/24",
+    "172.32.0.0/16",
+    "100.128.0.0/16",
+    "0.0.0.0/0",
+    "10.0.0.0/16,10.0.0.0/16",
+    "",
+  ],
   eksApiCidrs: ["203.0.113.7", "everybody", "203.0.113.7/32,203.0.113.7/32", ""],
   kubernetesVersion: ["1.29", "1", "v1.35", "2.0", ""],
   kubernetesContext: ["two words", ""],

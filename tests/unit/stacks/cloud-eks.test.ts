@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import { parse, parseAllDocuments } from "yaml";
-import { type Changes, type CloudRun, cloudRun, EKS, freshCloudRun } from "../../support/cloud-program";
+import { evaluate, sentence } from "../../../policy/evaluate";
+import { profileOf } from "../../../policy/profile";
+import { RULES } from "../../../policy/rules";
+import { type Changes, cloudGraph, type CloudRun, cloudRun, EKS, freshCloudRun, TWO_REGIONS } from "../../support/cloud-program";
 import { type Manifest, manifestsOf, manifestsYaml } from "../../support/manifests";
 import { OUTPUT_KEYS } from "../../support/output-keys";
 import { valueOf } from "../../support/pulumi-mocks";
@@ -12,6 +15,10 @@ const run = (stack: "dev" | "prod", more: Changes = {}): Promise<CloudRun> => cl
 interface Container {
   readonly resources: Readonly<Record<"requests" | "limits", Readonly<Record<string, string>>>>;
 }
+
+/** Names of what a run has. */
+const named = ({ resources }: CloudRun["recorder"], pattern: RegExp): string[] =>
+  resources.map(({ name }) => name).filter((name) => pattern.test(name));
 
 /** The one container of a Deployment's pods. */
 function containersOf(recorder: CloudRun["recorder"], deployment: string): [Container] {
@@ -178,6 +185,45 @@ describe("phase cloud on EKS", function () {
     assert.ok(users[0]?.user.exec.args.includes("get-token"));
   });
 
+  it("lets private addresses that are named reach the API of both clusters, before anything in them is made, and keeps every rule", async () => {
+    const { recorder: closed } = await run("prod");
+    assert.deepEqual(named(closed, /-api-from-\d+$/), [], "without the key EKS' own group lets nobody else in");
+    const changes = { ...TWO_REGIONS, eksPrivateCidrs: "10.0.0.0/16,100.64.0.0/24" };
+    const { recorder } = await run("prod", changes);
+    for (const cluster of ["cluster", "second-cluster"]) {
+      const rules = [1, 2].map((index) => recorder.get(`${cluster}-api-from-${index}`).inputs);
+      assert.deepEqual(
+        rules.map(({ securityGroupId, cidrIpv4, ipProtocol, fromPort, toPort }) => [
+          securityGroupId,
+          cidrIpv4,
+          ipProtocol,
+          fromPort,
+          toPort,
+        ]),
+        ["10.0.0.0/16", "100.64.0.0/24"].map((cidr) => [`sg-${cluster}-eks`, cidr, "tcp", 443, 443]),
+      );
+    }
+    const { dependencies } = recorder.get("eks");
+    assert.ok(
+      dependencies.some((urn) => urn.endsWith("::cluster-api-from-1")),
+      "what is made in the cluster waits for the way to it",
+    );
+    const { violations } = evaluate(await cloudGraph("prod", { ...EKS, ...changes }), RULES, profileOf("prod"));
+    assert.deepEqual(violations.map(sentence), []);
+  });
+
+  it("lets viewers look at everything in the cluster, custom resources too, and change nothing", async () => {
+    const reader = "arn:aws:iam::123456789012:role/reader";
+    const { recorder } = await run("prod", { eksViewers: reader });
+    assert.equal(recorder.get("cluster-viewer-1").inputs["principalArn"], reader);
+    const { policyArn, principalArn, accessScope } = recorder.get("cluster-viewer-1-policy").inputs;
+    assert.deepEqual(
+      [policyArn, principalArn, accessScope],
+      ["arn:aws:eks::aws:cluster-access-policy/AmazonEKSAdminViewPolicy", reader, { type: "cluster" }],
+    );
+    assert.deepEqual(named((await run("prod")).recorder, /-viewer-/), [], "nobody by default");
+  });
+
   it("A15 asks KEDA for what waits where it is told to, and Prometheus for figures", async () => {
     const { recorder } = await run("prod", {
       queueMetrics: "keda",
@@ -192,6 +238,8 @@ describe("phase cloud on EKS", function () {
   it("refuses what does not go together", async () => {
     assert.match(await refusal({ eksApiCidrs: "203.0.113.7/32" }), /eksApiCidrs is set, but profile prod keeps/);
     assert.match(await refusal({ eksApiCidrs: "0.0.0.0/0" }, "dev"), /eksApiCidrs has 0\.0\.0\.0\/0, which is everybody/);
+    assert.match(await refusal({ eksViewers: EKS.eksAdministrators }), /eksViewers has \S+:role\/deployer, which eksAdministrators has/);
+    assert.match(await refusal({ eksPrivateCidrs: "10.0.0.1/16" }), /eksPrivateCidrs has 10\.0\.0\.1\/16; allowed: the first address/);
     assert.match(await refusal({ cpuArchitecture: "arm64" }), /cpuArchitecture is arm64, and the nodes of the plan are x86_64/);
     assert.match(await refusal({ queueMetrics: "keda" }), /prometheusUrl is not set[^]*monitoringNamespace/);
     assert.match(await refusal({ kubernetesVersion: "1.29" }), /kubernetesVersion is "1\.29"; allowed: a version under standard support/);

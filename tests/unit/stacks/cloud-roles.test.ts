@@ -94,7 +94,7 @@ for (const [runtime, roles] of Object.entries(ROLES)) {
       });
       for (const id of ["prx-database-proxy-proxy", "db-database-replica-1"]) {
         assert.deepEqual(
-          ["app_iam", "app", "owner"].map((user) => can(roles.app, login(id, user))),
+          ["app_iam", "app", "app_owner"].map((user) => can(roles.app, login(id, user))),
           [true, false, false],
           id,
         );

@@ -155,7 +155,7 @@ describe("A16 two regions: data and app", function () {
       [migrations["DATABASE_LOGIN"], migrations["DATABASE_APP_USER"], migrations["DATABASE_IAM_USER"]],
       [undefined, "app", "app_iam"],
     );
-    assert.match(migrations["DATABASE_URL"] ?? "", /^postgres:\/\/owner@/);
+    assert.match(migrations["DATABASE_URL"] ?? "", /^postgres:\/\/app_owner@/);
   });
 
   describe("after the second one has taken over", () => {

@@ -123,8 +123,8 @@ for (const [runtime, own] of Object.entries(RUNTIMES) as [keyof typeof RUNTIMES,
         return [name, username, password, hostname.split(".")[0], postgres?.replicaUrls.length, postgres?.appLogin?.user];
       });
       assert.deepEqual(servers, [
-        ["first", "owner", "secret-of-DATABASE_PASSWORD", "phased-stack-prod-database", 2, "app"],
-        ["s2", "owner", "secret-of-DATABASE_SHARD_S2_PASSWORD", "phased-stack-prod-database-s2", 2, "app"],
+        ["first", "app_owner", "secret-of-DATABASE_PASSWORD", "phased-stack-prod-database", 2, "app"],
+        ["s2", "app_owner", "secret-of-DATABASE_SHARD_S2_PASSWORD", "phased-stack-prod-database-s2", 2, "app"],
       ]);
     });
 

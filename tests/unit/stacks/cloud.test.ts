@@ -4,7 +4,7 @@ import { missingPageLibraries } from "../../../app/src/http/page-libraries";
 import { StaticFiles } from "../../../app/src/http/static-files";
 import { zoneNames } from "../../../stacks/cloud/target";
 import { assertWellMade } from "../components/aws/support";
-import { cloudRun, freshCloudRun } from "../../support/cloud-program";
+import { type Changes, cloudRun, EKS, freshCloudRun, TWO_REGIONS } from "../../support/cloud-program";
 import { OUTPUT_KEYS } from "../../support/output-keys";
 import { type Recorder, type Registered, valueOf } from "../../support/pulumi-mocks";
 
@@ -90,6 +90,48 @@ describe("phase cloud", function () {
     );
   });
 
+  it("is deleted with what is in it only without protection, in both profiles and regions", async () => {
+    const refused = async (stack: "dev" | "prod", changes: Changes): Promise<boolean[]> => {
+      const { recorder } = await cloudRun(stack, { image: undefined, ...changes });
+      const forced = [
+        ...recorder.ofType("aws:s3/bucket:Bucket").map(({ inputs }) => inputs["forceDestroy"]),
+        ...recorder.ofType("aws:ecr/repository:Repository").map(({ inputs }) => inputs["forceDelete"]),
+      ];
+      const kept = [
+        ...["aws:rds/instance:Instance", "aws:eks/cluster:Cluster"].flatMap((type) =>
+          recorder.ofType(type).map(({ inputs }) => inputs["deletionProtection"]),
+        ),
+        ...recorder.ofType("aws:lb/loadBalancer:LoadBalancer").map(({ inputs }) => inputs["enableDeletionProtection"]),
+        ...recorder.resources.map(({ protect }) => protect).filter((protect) => protect),
+      ];
+      assert.ok(forced.length >= 4, String(forced.length));
+      return [...new Set([...forced.map((force) => force !== true), ...kept.map((keep) => keep === true)])];
+    };
+    const both = { ...TWO_REGIONS, secondImage: undefined };
+    for (const changes of [{}, EKS, both]) {
+      assert.deepEqual(await refused("prod", changes), [true]);
+      assert.deepEqual(await refused("prod", { ...changes, protect: "false" }), [false]);
+    }
+    assert.deepEqual(await refused("dev", {}), [false]);
+    assert.deepEqual(await refused("dev", { protect: "true" }), [true]);
+  });
+
+  it("leaves the registry of the images it built when one's own is set, and lets tasks go back to them", async () => {
+    for (const changes of [{}, TWO_REGIONS]) {
+      const { recorder } = await cloudRun("prod", changes);
+      const repositories = recorder.ofType("aws:ecr/repository:Repository").map(({ name }) => name);
+      assert.deepEqual(repositories, "secondRegion" in changes ? ["registry-app", "second-registry-app"] : ["registry-app"]);
+      const { Statement } = JSON.parse(String(recorder.get("app-roles-execution-policy").inputs["policy"])) as {
+        Statement: { Sid: string; Resource: string[] }[];
+      };
+      const pulled = Statement.find(({ Sid }) => Sid === "PullImages")?.Resource ?? [];
+      assert.deepEqual(
+        pulled.map((arn) => arn.split("/").at(-1)),
+        ["registry-app-1a2b3c4", "app"],
+      );
+    }
+  });
+
   it("dev: one of everything, without a domain or a login for anybody to set up", async () => {
     const { recorder, outputs } = await cloudRun("dev");
     assert.deepEqual(
@@ -163,7 +205,7 @@ describe("phase cloud", function () {
   it("builds and pushes the app where no image is given", async () => {
     const { recorder } = await cloudRun("prod", { image: undefined });
     const { inputs } = recorder.get("app-image-build");
-    assert.match(String(inputs["imageName"]), /^123456789012\.dkr\.ecr\.eu-central-1\.amazonaws\.com\/registry-app:[0-9a-f]{16}$/);
+    assert.match(String(inputs["imageName"]), /^123456789012\.dkr\.ecr\.eu-central-1\.amazonaws\.com\/registry-app:[0-9a-f]{16}-1a2b3c4d$/);
     const anew = (await cloudRun("prod", { image: undefined, imagesOf: "2026-11" })).recorder.get("app-image-build").inputs;
     assert.notEqual(anew["imageName"], inputs["imageName"], "B15");
     assert.equal(recorder.ofType("aws:ecr/repository:Repository").length, 1);

@@ -208,6 +208,41 @@ describe("phase database", function () {
     }
   });
 
+  it("labels the app's containers where the image is one's own, and no others: a label more would replace all that there are", async () => {
+    const labelled = async (config: Readonly<Record<string, string>>): Promise<string[]> =>
+      (await rig.run(config)).recorder
+        .ofType(CONTAINER)
+        .filter(({ inputs }) => (inputs["labels"] as { label: string }[]).some(({ label }) => label === LABELS.ownImage))
+        .map(({ name }) => name)
+        .sort();
+    const own = { image: "registry.example.com/team/app:1" };
+    assert.deepEqual(await labelled({ phase: "database", kafka: "true", ...own }), ["app-0", "app-1", "app-2", "consumer-0", "jobs-0"]);
+    assert.deepEqual(await labelled(own), ["app-0"]);
+    assert.deepEqual(await labelled({ phase: "database" }), []);
+  });
+
+  it("A1 where a move back began, Postgres is written again before the app starts, also with moveData false; done once it is done", async () => {
+    const told = ({ recorder }: Awaited<ReturnType<typeof run>>): string =>
+      /--move \S+/.exec((recorder.get("data-move-copy").inputs["command"] as string[])[0] ?? "")?.[0] ?? "";
+    const attempt = (Status: string, Created: number) => [{ Labels: { "phased-stack.attempt": "1" }, Status, Created }];
+    try {
+      rig.containers = { "data-move-back": attempt("Up 1 hour (healthy)", 100) };
+      assert.equal(told(await run()), "--move to-postgres");
+      const opening = await run({ moveData: "false" });
+      assert.equal(told(opening), "--move open-postgres");
+      const names = opening.recorder.resources.map(({ name }) => name);
+      for (const app of ["app-0", "jobs-0"]) assert.ok(names.indexOf("data-move-copy") < names.indexOf(app), app);
+      assert.ok(!(await run({ image: "registry.example.com/team/app:1" })).recorder.names().includes("data-move-copy"));
+      // The update that opened it deleted the other container at its end.
+      rig.containers = { "data-move-open": attempt("Up 1 hour (healthy)", 200) };
+      assert.ok((await run({ moveData: "false" })).recorder.names().includes("data-move-copy"), "kept: another update changes nothing");
+      rig.containers = { "data-move-open": attempt("Exited (1) 1 hour ago", 200) };
+      assert.ok(!(await run({ moveData: "false" })).recorder.names().includes("data-move-copy"));
+    } finally {
+      rig.containers = {};
+    }
+  });
+
   it("A1 leaving it for phase cluster with leaveDatabase, rows are copied back before the app starts on SQLite", async () => {
     const { recorder } = await rig.run({ leaveDatabase: "true" });
     const names = recorder.resources.map(({ name }) => name);
@@ -215,12 +250,25 @@ describe("phase database", function () {
     assert.ok(!(await rig.run({})).recorder.resources.some(({ name }) => name.startsWith("data-move")));
   });
 
+  it("A1 leaveDatabase that is still set is warned of: it would hold for the next time, too", async () => {
+    const warn = mock.method(pulumi.log, "warn", () => Promise.resolve());
+    const warned = (): boolean => warn.mock.calls.some(({ arguments: [line = ""] }) => line.includes("pulumi config rm leaveDatabase"));
+    try {
+      await run();
+      assert.equal(warned(), false);
+      await run({ leaveDatabase: "true" });
+      assert.equal(warned(), true);
+    } finally {
+      warn.mock.restore();
+    }
+  });
+
   it("A1 its volumes without its containers, as down --keep-data leaves them, are no reason to delete them unasked", async () => {
     rig.hasPostgresVolumes = true;
     try {
       for (const config of [{}, { "phased-stack:moveData": "false" }, { "phased-stack:image": "registry.example.com/team/app:1" }]) {
         const { message, recorder } = await rig.refusal({ "phased-stack:phase": "cluster", ...config });
-        assert.match(message, /pulumi config set leaveDatabase true/);
+        assert.match(message, /Redis and Kafka with the events.*pulumi config set leaveDatabase true.*pulumi config rm leaveDatabase/);
         assert.deepEqual(recorder.resources, []);
       }
       const { message } = await rig.refusal({ "phased-stack:phase": "cluster", "phased-stack:leaveDatabase": "true" });
@@ -229,6 +277,28 @@ describe("phase database", function () {
       assert.ok(recorder.resources.some(({ name }) => name === "app-0"));
     } finally {
       rig.hasPostgresVolumes = false;
+    }
+  });
+
+  it("A1 phase cluster on a file that was sealed is refused before anything is made: no instance on it would ever be ready", async () => {
+    const answer = (status: string): string =>
+      `HTTP/1.0 503 Service Unavailable\r\n\r\n{"status":"${status}"}HTTP/1.0 200 OK\r\n\r\n{"status":"ok","database":{"kind":"sqlite"}}`;
+    try {
+      rig.appAnswers = answer("moved");
+      for (const config of [
+        { "phased-stack:moveData": "false" },
+        { "phased-stack:moveData": "false", "phased-stack:leaveDatabase": "true" },
+        { "phased-stack:leaveDatabase": "true" },
+        {},
+      ]) {
+        const { message, recorder } = await rig.refusal({ "phased-stack:phase": "cluster", ...config });
+        assert.match(message, /^the SQLite file of this stack is sealed.*docs\/runbooks\/sealed-file\.md says$/, JSON.stringify(config));
+        assert.deepEqual(recorder.resources, []);
+      }
+      rig.appAnswers = answer("ready");
+      assert.ok((await rig.run({ moveData: "false" })).recorder.resources.some(({ name }) => name === "app-0"));
+    } finally {
+      rig.appAnswers = undefined;
     }
   });
 

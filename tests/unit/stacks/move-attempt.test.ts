@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import { carriesRows, nextAttempt, parsed } from "../../../stacks/local/move-attempt";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { platform } from "node:process";
+import { Recorder } from "../../support/pulumi-mocks";
+import { carriesRows, moveAttempt, nextAttempt, openAttempt, parsed, unlessReopened } from "../../../stacks/local/move-attempt";
 
 describe("F1 attempts of moving rows", () => {
   it("a move that is done stays done; one that failed, was killed, or still runs without being done is begun again by the next update", () => {
@@ -23,6 +27,41 @@ describe("F1 attempts of moving rows", () => {
     assert.deepEqual(nextAttempt([done], back(99, "Up 3 days (healthy)")), { number: 3, isDone: true });
     assert.deepEqual(nextAttempt([done], back(101, "Up 1 minute (healthy)")), { number: 4, isDone: false });
     assert.deepEqual(nextAttempt([done], back(101, "Exited (1) 1 minute ago")), { number: 4, isDone: false });
+  });
+
+  it("a move that is done is begun again where the app writes to the file since: its seal was taken off, and what it wrote is to go along", () => {
+    const done = { number: 3, isDone: true };
+    assert.deepEqual(unlessReopened(done, "writes"), { number: 4, isDone: false });
+    for (const use of ["sealed", "none"] as const) assert.deepEqual(unlessReopened(done, use), done);
+    assert.deepEqual(unlessReopened({ number: 1, isDone: false }, "writes"), { number: 1, isDone: false });
+  });
+
+  it("a move back that is done counts no more once Postgres was opened again, by a move there or by itself", async () => {
+    await Recorder.install();
+    for (const service of ["data-move", "data-move-open"]) {
+      const containers = new Map([
+        ["data-move-back", { Labels: { "phased-stack.attempt": "1" }, Status: "Up 2 hours (healthy)", Created: 100 }],
+        [service, { Labels: { "phased-stack.attempt": "4" }, Status: "Exited (1) 1 hour ago", Created: 200 }],
+      ]);
+      const engine = http.createServer((request, response) => {
+        const [, asked = ""] = /phased-stack\.service=([a-z-]+)"/.exec(decodeURIComponent(request.url ?? "")) ?? [];
+        response.end(JSON.stringify([containers.get(asked)].filter((one) => one !== undefined)));
+      });
+      await new Promise<void>((resolve) => engine.listen(0, "127.0.0.1", resolve));
+      const host = `tcp://127.0.0.1:${(engine.address() as AddressInfo).port}`;
+      const settings = { docker: { get: (key: string) => (key === "host" ? host : undefined) }, environment: {}, platform, home: "/none" };
+      try {
+        assert.deepEqual(await moveAttempt("to-sqlite", settings), { number: 2, isDone: false }, service);
+        containers.delete(service);
+        assert.deepEqual(await moveAttempt("to-sqlite", settings), { number: 1, isDone: true });
+        assert.deepEqual(await openAttempt(settings), { number: 1, isDone: false });
+        containers.delete("data-move-back");
+        assert.equal(await openAttempt(settings), undefined, "nothing was ever left");
+      } finally {
+        engine.closeAllConnections();
+        await new Promise((resolve) => engine.close(resolve));
+      }
+    }
   });
 
   it("over ssh the same is read from lines of docker ps", () => {

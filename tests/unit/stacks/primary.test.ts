@@ -136,7 +136,7 @@ bash -n -c "$5" && [[ $5 == *"GET /cluster HTTP/1.0"* ]] && cat ${directory}/ans
       (error) =>
         pulumi.RunError.isInstance(error) &&
         error.message.startsWith("postgresNodes is 2, without pg-3, which is primary") &&
-        error.message.includes("npm run failover -- --to pg-1"),
+        error.message.includes("npm run failover -- --stack staging --to pg-1"),
     );
   });
 

@@ -224,8 +224,8 @@ describe("B13 the plan of phase database", () => {
   it("names the field that is too large, and where the limit comes from", () => {
     assert.equal(
       refusal({ postgresMemoryMb: 8000 }, 2, 8000),
-      "postgresMemoryMb is 8000 for each of 3 containers, with which all containers need at least 25884 MiB; allowed: at most 1638, to stay within " +
-        "the 6800 MiB the stack may use of the Docker host's 8000. Fix: pulumi config set postgresMemoryMb 1638",
+      "postgresMemoryMb is 8000 for each of 3 containers, with which all containers need at least 26012 MiB; allowed: at most 1596, to stay within " +
+        "the 6800 MiB the stack may use of the Docker host's 8000. Fix: pulumi config set postgresMemoryMb 1596",
     );
     assert.match(
       refusal({ appInstances: 40 }, 2, 8000),

@@ -13,8 +13,12 @@ export interface ProgramRun {
 
 /** The program against a Docker Engine that only tells its properties. */
 export interface ProgramRig {
-  /** Whether the engine has volumes of a Postgres; it never has containers. @default false */
+  /** Whether the engine has volumes of a Postgres. @default false */
   hasPostgresVolumes: boolean;
+  /** What its one app instance answers to `GET /ready` and `GET /health`; without an answer there is no instance. @default none */
+  appAnswers: string | undefined;
+  /** Containers the engine lists, by the value of the label `phased-stack.service`. @default none */
+  containers: Readonly<Record<string, readonly object[]>>;
   run(config: Readonly<Record<string, string>>, stack?: string): Promise<ProgramRun>;
   /** Message of the program's refusal, and what it had registered by then; keys of the configuration are written in full. */
   refusal(config: Readonly<Record<string, string>>): Promise<{ readonly message: string; readonly recorder: Recorder }>;
@@ -36,13 +40,31 @@ export async function programRig(memoryMb = 8192, hasImages = true): Promise<Pro
       response.end(JSON.stringify({ Volumes: [{ Name: "postgres-1-data" }] }));
       return;
     }
-    // Nothing runs on it.
-    response.end(JSON.stringify(request.url?.startsWith("/containers/") === true ? [] : info));
+    if (rig.appAnswers !== undefined && request.url?.includes("phased-stack.service%3Dapp%22") === true) {
+      response.end(JSON.stringify([{ Id: "instance" }]));
+      return;
+    }
+    if (request.url === "/containers/instance/exec") {
+      response.writeHead(201).end(JSON.stringify({ Id: "asked" }));
+      return;
+    }
+    if (request.url === "/exec/asked/start") {
+      response.end(rig.appAnswers);
+      return;
+    }
+    if (request.url?.startsWith("/containers/") === true) {
+      const [, service = ""] = /phased-stack\.service=([a-z-]+)"/.exec(decodeURIComponent(request.url)) ?? [];
+      response.end(JSON.stringify(rig.containers[service] ?? []));
+      return;
+    }
+    response.end(JSON.stringify(info));
   });
   await new Promise<void>((resolve) => engine.listen(0, "127.0.0.1", resolve));
   const host = `tcp://127.0.0.1:${(engine.address() as AddressInfo).port}`;
   const rig: ProgramRig = {
     hasPostgresVolumes: false,
+    appAnswers: undefined,
+    containers: {},
     async run(config, stack = "dev") {
       const recorder = await Recorder.install("phased-stack", stack);
       const prefixed = Object.entries({ "docker:host": host, ...config }).map(([key, value]) => [

@@ -75,7 +75,6 @@ describe("A14 components with data", () => {
       for (const { inputs } of servers) {
         const expected = {
           storageEncrypted: true,
-          kmsKeyId: "arn:data-key",
           storageType: "gp3",
           maxAllocatedStorage: 400,
           publiclyAccessible: false,
@@ -100,6 +99,16 @@ describe("A14 components with data", () => {
       assert.equal(inputs["finalSnapshotIdentifier"], "phased-stack-dev-database-final-1a2b3c4d");
       assertWellMade(recorder);
       noCanaries();
+    });
+
+    it("is encrypted with its own key, which a replica has from its primary: RDS refuses to be told it again", async () => {
+      await make();
+      const keys = recorder.ofType(INSTANCE).map(({ name, inputs }) => [name, inputs["kmsKeyId"]]);
+      assert.deepEqual(keys, [
+        ["database-primary", "arn:data-key"],
+        ["database-replica-1", undefined],
+        ["database-replica-2", undefined],
+      ]);
     });
 
     it("has its replicas in other zones, following the primary by identifier", async () => {
@@ -132,6 +141,12 @@ describe("A14 components with data", () => {
       assert.deepEqual([primary.inputs["manageMasterUserPassword"], primary.inputs["password"]], [undefined, undefined]);
       assert.deepEqual(primary.secrets, [canary("database-owner-generated")]);
       assert.match(await valueOf(followed.secretArns.owner), /:secret:database-owner-kept-secret$/);
+    });
+
+    it("calls its owner by a name that RDS takes: it refuses words of Postgres, admin and maybe owner among them", async () => {
+      const { owner } = await make();
+      assert.equal(owner, "app_owner");
+      assert.equal(recorder.get("database-primary").inputs["username"], owner);
     });
 
     it("forces TLS and has a parameter group of its own for each major version", async () => {

@@ -79,7 +79,7 @@ describe("A14 Registry", () => {
     assertWellMade(recorder);
   });
 
-  it("is pushed to under the hash of the sources, and tasks are told the digest", async () => {
+  it("is pushed to under the hash of the sources and a word of the push, and tasks are told the digest", async () => {
     const files = [{ path: "Dockerfile", content: Buffer.from("FROM scratch\n"), executable: false }];
     const source = {
       files,
@@ -90,7 +90,7 @@ describe("A14 Registry", () => {
     const image = new Image("image", { source });
     await settled();
     const { inputs, retainOnDelete } = recorder.get("image-build");
-    assert.equal(inputs["imageName"], `1.dkr.ecr.eu-central-1.amazonaws.com/app:${image.version}`);
+    assert.equal(inputs["imageName"], `1.dkr.ecr.eu-central-1.amazonaws.com/app:${image.version}-1a2b3c4d`);
     assert.match(image.version, /^[0-9a-f]{16}$/);
     assert.deepEqual(
       [inputs["registry"], inputs["skipPush"], retainOnDelete],
@@ -101,7 +101,36 @@ describe("A14 Registry", () => {
     assert.throws(() => new Image("other", { source: { ...source, files: [] } }), /no Dockerfile/);
   });
 
-  it("B15 has the tag of its files without imagesOf, and is built and pushed anew under another with it", async () => {
+  it("gets no tag twice: a version that comes back, or is built for another platform, is pushed under one of its own", async () => {
+    const updates = [
+      ["one", "linux/arm64"],
+      ["one", "linux/arm64"],
+      ["two", "linux/arm64"],
+      ["one", "linux/arm64"],
+      ["one", "linux/amd64"],
+    ] as const;
+    const pushed: string[] = [];
+    let words = 0;
+    let [keepersBefore, inputsBefore] = ["", ""];
+    for (const [content, platform] of updates) {
+      recorder = await Recorder.install();
+      const files = [{ path: "Dockerfile", content: Buffer.from(`FROM ${content}\n`), executable: false }];
+      new Image("image", { source: { files, contextDirectory: directory, platform, repositoryUrl: "registry.example.com/app" } });
+      await settled();
+      // What the providers do: other keepers are another word, and other inputs are another push.
+      const keepers = JSON.stringify(recorder.get("image-push").inputs["keepers"]);
+      if (keepers !== keepersBefore) words += 1;
+      const { imageName, build } = recorder.get("image-build").inputs;
+      const tag = String(imageName).replace("1a2b3c4d", `word-${words}`);
+      const inputs = JSON.stringify([tag, build]);
+      if (inputs !== inputsBefore) pushed.push(tag);
+      [keepersBefore, inputsBefore] = [keepers, inputs];
+    }
+    assert.equal(pushed.length, 4, pushed.join(" "));
+    assert.equal(new Set(pushed).size, 4, pushed.join(" "));
+  });
+
+  it("B15 has the version of its files without imagesOf, and is built and pushed anew under another with it", async () => {
     const files = [{ path: "Dockerfile", content: Buffer.from("FROM scratch\n"), executable: false }];
     const make = (name: string, imagesOf?: string): Image => {
       const contextDirectory = path.join(directory, name);
@@ -113,7 +142,7 @@ describe("A14 Registry", () => {
     await settled();
     assert.equal(unset.version, contextTag(files));
     assert.notEqual(november.version, unset.version);
-    assert.equal(recorder.get("november-build").inputs["imageName"], `registry.example.com/app:${november.version}`);
+    assert.equal(recorder.get("november-build").inputs["imageName"], `registry.example.com/app:${november.version}-1a2b3c4d`);
     assert.match(readFileSync(path.join(directory, "november/Dockerfile"), "utf8"), /^ARG IMAGES_OF=2026-11$/m);
   });
 
