@@ -132,10 +132,12 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   };
   const web = { ...settings(plan.app), role: "web", workers: plan.app.workers } as const;
   const app = new App("app", { ...runtime, ...plan.app, settings: web }, after);
-  const jobs = { ...settings(plan.jobs), role: "jobs", workers: 1 } as const;
+  // Their memory is not planned for the heap that a web worker is given.
+  const alone = { workers: 1, workerHeapMb: undefined } as const;
+  const jobs = { ...settings(plan.jobs), ...alone, role: "jobs" } as const;
   new App("jobs", { ...runtime, ...plan.jobs, instances: 1, settings: jobs }, after);
   if (plan.consumer !== undefined) {
-    const consumer = { ...settings(plan.consumer), role: "consumer", workers: 1 } as const;
+    const consumer = { ...settings(plan.consumer), ...alone, role: "consumer" } as const;
     new App("consumer", { ...runtime, ...plan.consumer, instances: 1, settings: consumer }, after);
   }
   const balancer = loadBalancer(config, host, network, app, secrets.values.admin_token, { dependsOn: [app] });

@@ -20,7 +20,7 @@ import { startWorker } from "./worker";
 
 /**
  * Runs an app with everything around it; to be called once, as the last thing of a program's main file, which every worker executes
- * again. Reads its configuration from the environment; mistakes in it end the process with one sentence each.
+ * again, as a single process does that is given a heap. Reads its configuration from the environment; mistakes in it end the process with one sentence each.
  */
 export function runScaled(createApp: CreateApp, options: ScalingOptions = {}): Promise<void> {
   return runApp({

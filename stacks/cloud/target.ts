@@ -1,5 +1,6 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
+import { neededMemoryMb } from "../../app/src/config/machine";
 import type { AwsContext } from "../../components/aws/context";
 import { CDN_REGION } from "../../components/aws/cdn";
 import { type CloudProfile, cloudProfile } from "./profile";
@@ -8,7 +9,6 @@ import type { CloudPlan } from "./sizing/types";
 import type { StackConfig } from "../config";
 import { refuseShards } from "./shards";
 import { isBlindPreview } from "../lib/blind-preview";
-import { neededMemoryMb } from "../config/checks";
 
 /** One region: what its components are told, and the provider they are given. */
 export interface Region {
@@ -85,7 +85,7 @@ function refuseLargeHeap(workerHeapMb: number | undefined, { web, jobs, consumer
   if (workerHeapMb === undefined) return;
   const services = { web, jobs, ...(plan.events.kind === "none" ? {} : { consumer }) };
   for (const [role, { workers, memoryMb }] of Object.entries(services)) {
-    const needed = neededMemoryMb(workers, workerHeapMb);
+    const needed = neededMemoryMb("cloud", workers, workerHeapMb);
     if (needed <= memoryMb) continue;
     throw new pulumi.RunError(
       `workerHeapMb is ${workerHeapMb}, with which a task of ${role} needs ${needed} MiB and has ${memoryMb}; allowed: less, or none, and the app derives it. ` +

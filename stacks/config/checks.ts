@@ -1,22 +1,10 @@
+import { neededMemoryMb } from "../../app/src/config/machine";
 import { isContractVariable } from "../../components/local/app/environment";
 import { cloudViolations } from "../cloud/checks";
 import { backupViolations } from "../local/backup-repository";
 import { looksSecret } from "./fields";
 import { CLUSTER_APP_MEMORY_MB, type Given, type StackConfig } from "./keys";
 import { tlsViolations } from "../local/tls";
-
-/** Kept free for the app's primary process, MiB (measured 45–55, see app/src/config/machine.ts). */
-const PRIMARY_MB = 64;
-/** Least a worker needs, MiB: an idle one is resident with up to 90 (app.md). */
-const WORKER_MB = 96;
-/** Part of a worker's memory that is heap; the rest is code, stacks and buffers. The app uses the same share. */
-const HEAP_SHARE = 0.75;
-
-/** Memory an instance needs for its workers, MiB; a single worker is the instance's only process. */
-export function neededMemoryMb(workerCount: number, heapMb: number | undefined): number {
-  const worker = Math.max(WORKER_MB, Math.ceil((heapMb ?? 0) / HEAP_SHARE));
-  return (workerCount === 1 ? 0 : PRIMARY_MB) + workerCount * worker;
-}
 
 /** What does not go together, as sentences. What depends on the Docker host is checked later, see host.ts and sizing.ts. */
 export function crossFieldViolations(config: StackConfig, given: Given, hasKubeconfig = false): string[] {
@@ -26,7 +14,7 @@ export function crossFieldViolations(config: StackConfig, given: Given, hasKubec
   const memory = { cluster: config.appMemoryMb ?? CLUSTER_APP_MEMORY_MB, database: config.appMemoryMb ?? Infinity, cloud: Infinity };
   const appMemoryMb = memory[config.phase];
   const count = config.workers === "auto" ? 1 : config.workers;
-  const needed = neededMemoryMb(count, workerHeapMb);
+  const needed = neededMemoryMb(config.phase, count, workerHeapMb);
   if (needed > appMemoryMb) {
     const heap = workerHeapMb === undefined ? "" : ` with a heap of ${workerHeapMb} MiB each (workerHeapMb)`;
     violations.push(

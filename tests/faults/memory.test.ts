@@ -76,4 +76,21 @@ describe("faults: memory of a worker grows", function () {
     assert.equal((await instance.status()).workers.filter((worker) => worker.state === "ready").length, 2);
     agent.destroy();
   });
+
+  it("A3 A9 B13 a single process has the heap it is told to have, keeps its id, and its memory is high before V8 ends it", async () => {
+    const instance = await startInstance("fixture", { ...SETTINGS, WORKERS: "1" });
+    const agent = pinned();
+    const heap = JSON.parse((await get(`${instance.url}/heap`, agent)).body) as { pid: number; limitBytes: number; options: string[] };
+    assert.equal(heap.pid, instance.pid, "tini and the shell know it by that");
+    assert.deepEqual(heap.options, ["--max-old-space-size=128"]);
+    // The young generation is on top, three times a semi-space of 64 MiB; Node's own choice is gigabytes.
+    assert.ok(heap.limitBytes >= 128 * 1024 ** 2 && heap.limitBytes <= 320 * 1024 ** 2, String(heap.limitBytes));
+    assert.equal(instance.lines.filter((line) => line.msg === "starting").length, 1, "it began once, as far as anybody can see");
+    const seen = instance.lines.length;
+    await get(`${instance.url}/leak?n=0.92`, agent);
+    await instance.line((line) => line.msg === "memory is high" && line["action"] === "cleanup", seen);
+    await instance.line((line) => line.msg.startsWith("memory stays high after cleanup"), seen);
+    assert.equal((JSON.parse((await get(`${instance.url}/`, agent)).body) as { pid: number }).pid, instance.pid);
+    agent.destroy();
+  });
 });

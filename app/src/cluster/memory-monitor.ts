@@ -77,7 +77,8 @@ const BYTES_PER_MB = 1024 ** 2;
 /** Memory of this process now. */
 export function sampleMemory(config: Pick<ClusterConfig, "heapMb" | "residentLimitMb">): WorkerMemory {
   const { rss, heapUsed } = process.memoryUsage();
-  const heapLimitBytes = config.heapMb === undefined ? v8.getHeapStatistics().heap_size_limit : config.heapMb * BYTES_PER_MB;
+  // V8's own figure has the young generation in it, so that the configured one is the smaller, unless the process never got it.
+  const heapLimitBytes = Math.min(v8.getHeapStatistics().heap_size_limit, (config.heapMb ?? Infinity) * BYTES_PER_MB);
   const residentBytes = config.residentLimitMb === undefined ? undefined : (config.residentLimitMb + allowedMb()) * BYTES_PER_MB;
   const pressure = memoryPressure(
     { oldGenerationBytes: oldGenerationBytes(), rssBytes: rss },

@@ -1,5 +1,6 @@
 import cluster from "node:cluster";
 import type { AppConfig } from "../config";
+import { heapOptions } from "../lifecycle/heap-limit";
 import type { Logger } from "../observability/logger";
 import { MetricsAggregator } from "../observability/metrics-aggregator";
 import { connectWorkers, receiveFromWorker } from "./channel";
@@ -47,14 +48,12 @@ export class Primary {
   }
 
   start(): void {
-    const { heapMb } = this.config.cluster;
-    const inherited = process.execArgv.filter((argument) => !/^--max[-_]old[-_]space[-_]size/.test(argument));
     cluster.schedulingPolicy = cluster.SCHED_RR;
     cluster.setupPrimary({
       // The very file that runs, bundled or not; read anew by every worker, which is what makes a reload load new code.
       exec: process.argv[1] ?? __filename,
       args: [],
-      execArgv: heapMb === undefined ? inherited : [...inherited, `--max-old-space-size=${heapMb}`],
+      execArgv: heapOptions(process.execArgv, this.config.cluster.heapMb),
       // Keeps numbers that JSON does not know (NaN in metrics).
       serialization: "advanced",
     });

@@ -46,14 +46,15 @@ export function loadConfig(environment: Environment = process.env, machine: Mach
   const redis = redisConfig(env, violations);
   // C2: all cores, but one process for a developer who did not ask for more.
   const wanted = env.WORKERS ?? (env.NODE_ENV === "development" ? 1 : "auto");
-  const workers = wanted === "auto" ? automaticWorkers(machine) : wanted;
+  const { phase } = detectPhase(environment);
+  const workers = wanted === "auto" ? automaticWorkers(machine, phase) : wanted;
   const read = (name: string): string | undefined => readSecret(environment, name, violations);
   const passwords = shardPasswords(env, Object.keys(environment), read, violations);
   const postgres = databaseConfig(env, workers, violations, passwords);
   if (violations.length > 0) throw new ConfigError(violations);
   const resident = residentLimitMb(machine.memoryLimitMb, workers);
   return {
-    phase: detectPhase(environment).phase,
+    phase,
     appName: env.APP_NAME,
     appVersion: env.APP_VERSION ?? version,
     environment: env.NODE_ENV,

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import os from "node:os";
+import type { Phase } from "./phase";
 
 /** What the machine, or the container's cgroup, lets this instance use. */
 export interface MachineLimits {
@@ -14,8 +15,11 @@ export interface MachineLimits {
 /** Resident size of the primary process, set aside before the rest is shared among workers. MiB; measured 76 with Node 24.21. */
 const PRIMARY_RESERVE_MB = 80;
 
-/** `auto` never starts so many workers that one would get less than this, in MiB: an idle worker has 81 to 83. */
-const LEAST_WORKER_MB = 96;
+/**
+ * Least each of several workers needs, MiB; `auto` starts no more than can have it. An idle one has up to 87 in phase `cluster`, and with the
+ * clients of Postgres, Redis and queues up to 104: below 85 % of this, where its memory counts as high (cluster/memory-monitor.ts).
+ */
+const LEAST_WORKER_MB: Readonly<Record<Phase, number>> = { cluster: 112, database: 128, cloud: 128 };
 
 /** Part of a worker's resident limit given to its old generation; the rest is new generation, code, stacks and buffers. */
 const HEAP_SHARE = 0.75;
@@ -40,17 +44,28 @@ function quotient(quota: string | undefined, period: string): number | undefined
 }
 
 /** Workers for `WORKERS=auto`: usable CPUs, bounded by the CPU quota (rounded down) and by memory for each; at least 1. */
-export function automaticWorkers(limits: MachineLimits): number {
+export function automaticWorkers(limits: MachineLimits, phase: Phase): number {
   const byQuota = limits.cpuQuota === undefined ? Infinity : Math.floor(limits.cpuQuota);
   const byMemory =
-    limits.memoryLimitMb === undefined ? Infinity : Math.floor((limits.memoryLimitMb - PRIMARY_RESERVE_MB) / LEAST_WORKER_MB);
+    limits.memoryLimitMb === undefined ? Infinity : Math.floor((limits.memoryLimitMb - PRIMARY_RESERVE_MB) / LEAST_WORKER_MB[phase]);
   return Math.max(1, Math.min(limits.parallelism, byQuota, byMemory));
+}
+
+/**
+ * Memory of an instance in which so many workers, each with that heap, are below their limits when idle, in MiB; the stack plans and checks by
+ * it. A single worker is the instance's only process.
+ */
+export function neededMemoryMb(phase: Phase, workers: number, heapMb: number | undefined): number {
+  const worker = Math.max(LEAST_WORKER_MB[phase], Math.ceil((heapMb ?? 0) / HEAP_SHARE));
+  return (workers === 1 ? 0 : PRIMARY_RESERVE_MB) + workers * worker;
 }
 
 /**
  * What one worker may keep resident, in MiB: the cgroup limit, less the primary's part, divided by the workers. A single process
  * has it all. `undefined` without a limit.
  */
+export function residentLimitMb(memoryLimitMb: number, workers: number): number;
+export function residentLimitMb(memoryLimitMb: number | undefined, workers: number): number | undefined;
 export function residentLimitMb(memoryLimitMb: number | undefined, workers: number): number | undefined {
   if (memoryLimitMb === undefined) return undefined;
   if (workers === 1) return memoryLimitMb;
@@ -58,6 +73,8 @@ export function residentLimitMb(memoryLimitMb: number | undefined, workers: numb
 }
 
 /** Old-generation limit of one worker in MiB: what was configured, else its part of the resident limit, else `undefined` (Node decides). */
+export function heapLimitMb(configured: number | undefined, residentMb: number): number;
+export function heapLimitMb(configured: number | undefined, residentMb: number | undefined): number | undefined;
 export function heapLimitMb(configured: number | undefined, residentMb: number | undefined): number | undefined {
   if (configured !== undefined) return configured;
   return residentMb === undefined ? undefined : Math.max(LEAST_HEAP_MB, Math.floor(residentMb * HEAP_SHARE));

@@ -8,6 +8,7 @@ import "../realtime/instance-id";
 import { runSingleProcess } from "./single-process";
 import type { StartWorker } from "./types";
 import { failure } from "./failure";
+import { takeHeap } from "./heap-limit";
 import { failBoot, WorkerProcess } from "./worker-process";
 
 /** The program the process manager runs. Both are loaded late, so that the primary holds none of the serving code in memory. */
@@ -23,8 +24,8 @@ export interface App {
 const EXIT_USAGE = 2;
 
 /**
- * Runs this process as what it is: the primary, one of its workers, or all in one. Every worker executes the same file again, so a
- * program calls this once at its start, in every process.
+ * Runs this process as what it is: the primary, one of its workers, or all in one. Every worker executes the same file again, and so does a
+ * single process that is given a heap; a program calls this once at its start, in every process.
  */
 export async function runApp(app: App): Promise<void> {
   if (cluster.isWorker) {
@@ -32,8 +33,10 @@ export async function runApp(app: App): Promise<void> {
     return;
   }
   const config = configOrExit();
-  const logger = createLogger(config, { role: config.cluster.workers === 1 ? "single" : "primary" });
   const { workers, heapMb, residentLimitMb } = config.cluster;
+  // Workers are given theirs when they are forked.
+  const hasHeap = workers > 1 || takeHeap(heapMb);
+  const logger = createLogger(config, { role: workers === 1 ? "single" : "primary" });
   logger.info({ phase: config.phase, environment: config.environment, workers, heapMb, residentLimitMb, port: config.port }, "starting");
   if (heapMb !== undefined && residentLimitMb !== undefined && heapMb > residentLimitMb) {
     logger.warn(
@@ -41,6 +44,8 @@ export async function runApp(app: App): Promise<void> {
       "WORKER_HEAP_MB is more than a worker's part of the container's memory; the kernel may kill before V8 collects",
     );
   }
+  if (!hasHeap)
+    logger.warn({ heapMb }, "a single process cannot set its own heap here; what counts is Node's: start it with --max-old-space-size");
   try {
     await app.prepare(config);
     if (workers === 1) await runSingleProcess(config, logger, app.startWorker);

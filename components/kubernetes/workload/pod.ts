@@ -1,5 +1,6 @@
 import type * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
+import { heapLimitMb, residentLimitMb } from "../../../app/src/config/machine";
 import { APP_PORT, DRAIN_DELAY_SECONDS, HEALTH_PATH, READY_PATH, SHUTDOWN_TIMEOUT_SECONDS } from "../../contract";
 import { AUTHORITIES_DIRECTORY, type MountedAuthorities } from "../authorities";
 import { type KubernetesContext, labelsOf, type PodRole, selectorOf } from "../context";
@@ -23,10 +24,6 @@ const defaults = {
   /** Of the node's disk: logs, and what is in {@link DATA_DIRECTORY}. */
   diskRequest: "1Gi",
   diskLimit: "2Gi",
-  /** Part of its memory that V8's heap may have; the rest is code, stacks and buffers. */
-  heapShare: 0.75,
-  /** Memory of the process that starts the workers, MiB (app/src/config/machine.ts). */
-  primaryMb: 64,
   /** Asked often while it starts: it may take 90 s, as on Docker. */
   startup: { periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 45 },
   readiness: { periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 2 },
@@ -62,10 +59,9 @@ export interface PodArgs {
   readonly command?: readonly string[];
 }
 
-/** V8 heap of each worker, MiB: so that all of them together stay within 75 % of the memory limit. */
+/** V8 heap of each worker, MiB, as the app itself derives it from its limit: all of them together stay within 75 % of that. */
 export function workerHeapMb(memoryMb: number, workers: number): number {
-  const forEach = workers === 1 ? memoryMb : (memoryMb - defaults.primaryMb) / workers;
-  return Math.floor(forEach * defaults.heapShare);
+  return heapLimitMb(undefined, residentLimitMb(memoryMb, workers));
 }
 
 /** A pod that keeps the restricted Pod Security Standard. With a `command` it runs once and serves nobody. */

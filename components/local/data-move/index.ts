@@ -2,9 +2,10 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { hardened, transformed, type Transform, type VolumeMount } from "../common";
 
+/** Memory limit of the container, MiB: the program holds two batches of at most 4 million characters each; it idles with 2 MiB afterwards. */
+export const DATA_MOVE_MB = 384;
+
 const defaults = {
-  /** The program holds two batches of at most 4 million characters each; it idles with 2 MiB afterwards. */
-  memoryMb: 384,
   /** Longest time for all rows, s: a hundred million at the 7,400 a second of `BENCHMARKS.md` (2026-11-22, 2 cores). */
   limitSeconds: 4 * 3600,
   /** What the provider needs around the copy: creating the container, its own wait. */
@@ -59,11 +60,11 @@ export class DataMove extends pulumi.ComponentResource {
 
   constructor(name: string, args: DataMoveArgs, opts?: pulumi.ComponentResourceOptions) {
     super("phased-stack:local:DataMove", name, {}, opts);
-    const { memoryMb, limitSeconds, marginSeconds, stopSeconds, tmpMb, doneFile } = defaults;
+    const { limitSeconds, marginSeconds, stopSeconds, tmpMb, doneFile } = defaults;
     const [sqlite, postgres] = [`sqlite:${args.sqlitePath}`, `file:${args.postgresUrlFile}`];
     const [from, to] = args.direction === "to-sqlite" ? [postgres, sqlite] : [sqlite, postgres];
     const program = `timeout --foreground ${limitSeconds} node transfer.js --move ${args.direction} --from ${from} --to ${to} --done-file ${doneFile}`;
-    const common = hardened({ service: MOVE_SERVICES[args.direction], memoryMb, stopSeconds, tmpMb });
+    const common = hardened({ service: MOVE_SERVICES[args.direction], memoryMb: DATA_MOVE_MB, stopSeconds, tmpMb });
     this.container = new docker.Container(
       ...transformed(
         args.transform?.container,

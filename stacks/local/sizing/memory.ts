@@ -1,11 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
+import { neededMemoryMb } from "../../../app/src/config/machine";
 import { EXPORTER_PORTS } from "../../../components/local/exporters/ports";
 import { KAFKA_BROKERS, kafkaMemory } from "../../../components/local/kafka";
 import { LOAD_BALANCER_MB } from "../../../components/local/load-balancer/haproxy-config";
 import { type BackupSettings, patroniConfig } from "../../../components/local/postgres";
 import { proxyMemoryMb } from "../../../components/local/postgres-proxy";
 import { redisContainerMb } from "../../../components/local/redis";
-import { neededMemoryMb } from "../../config/checks";
 import { backupRepository } from "../backup-repository";
 import type { DockerHost } from "../preflight";
 import { divide, leastTotal, type Share } from "../../lib/share";
@@ -84,7 +84,7 @@ export function memoryShares(config: SizingConfig, workers: number, leastPostgre
   const redis = (dataMb: number | undefined, { leastData, mostData, weight }: typeof FLEXIBLE.redisCache | typeof FLEXIBLE.redisLimits) =>
     share(1, dataMb && redisContainerMb(dataMb), redisContainerMb(leastData), redisContainerMb(mostData), weight);
   const { app, jobs, postgres, redisCache, redisLimits } = FLEXIBLE;
-  const leastApp = Math.max(app.least, neededMemoryMb(workers, config.workerHeapMb));
+  const leastApp = Math.max(app.least, neededMemoryMb("database", workers, config.workerHeapMb));
   return {
     app: share(config.appInstances, config.appMemoryMb, leastApp, Math.max(app.most, workers * app.mostPerWorker), app.weight),
     jobs: share(1, config.jobsMemoryMb, jobs.least, jobs.most, jobs.weight),

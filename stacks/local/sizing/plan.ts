@@ -1,4 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
+import { heapLimitMb, residentLimitMb } from "../../../app/src/config/machine";
+import { DATA_MOVE_MB } from "../../../components/local/data-move";
 import { KAFKA_BROKERS, kafkaHeapMb } from "../../../components/local/kafka";
 import { pgbouncerConnections, postgresConnections } from "../../../components/local/pgbouncer";
 import { proxyMemoryMb } from "../../../components/local/postgres-proxy";
@@ -6,6 +8,7 @@ import { redisContainerMb } from "../../../components/local/redis";
 import type { DockerHost } from "../preflight";
 import { leastTotal } from "../../lib/share";
 import { backupRepository } from "../backup-repository";
+import { carriesRows } from "../move-attempt";
 import {
   backupSettings,
   brokerMemoryMb,
@@ -48,11 +51,16 @@ export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "me
     return { maxMemoryMb, memoryMb: redisContainerMb(maxMemoryMb), cpus: two };
   };
   const brokerMb = brokerMemoryMb(config);
+  // The app works it out by the same functions; a heap that is given is the web's, whose memory is reckoned with it.
+  const heap = (memoryMb: number, processes: number, given?: number): { readonly memoryMb: number; readonly heapMb: number } => ({
+    memoryMb,
+    heapMb: heapLimitMb(given, residentLimitMb(memoryMb, processes)),
+  });
   const plan: Omit<Plan, "totalMb"> = {
     budgetMb,
-    app: { instances: config.appInstances, workers, memoryMb: memory.app, cpus: config.appCpus, ...pools },
+    app: { instances: config.appInstances, workers, ...heap(memory.app, workers, config.workerHeapMb), cpus: config.appCpus, ...pools },
     // Background work never takes all of the host from those who wait for an answer.
-    jobs: { memoryMb: memory.jobs, cpus: Math.max(one, Math.floor(cpus / 2)), ...pools },
+    jobs: { ...heap(memory.jobs, 1), cpus: Math.max(one, Math.floor(cpus / 2)), ...pools },
     postgres: {
       nodes: config.postgresNodes,
       memoryMb: memory.postgres,
@@ -68,8 +76,9 @@ export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "me
     redisCache: redis(config.redisCacheMb, memory.redisCache),
     redisLimits: redis(config.redisLimitsMb, memory.redisLimits),
     loadBalancer: { memoryMb: FIXED_MB.loadBalancer },
+    dataMove: carriesRows(config) ? { memoryMb: DATA_MOVE_MB } : undefined,
     kafka: config.kafka ? { brokers: KAFKA_BROKERS, memoryMb: brokerMb, heapMb: kafkaHeapMb(brokerMb), cpus: two } : undefined,
-    consumer: config.kafka ? { memoryMb: FIXED_MB.consumer, cpus: one, ...pools } : undefined,
+    consumer: config.kafka ? { ...heap(FIXED_MB.consumer, 1), cpus: one, ...pools } : undefined,
     // Looking must not take the cores from what is looked at.
     prometheus: config.monitoring ? { memoryMb: MONITORING_MB.prometheus, cpus: one } : undefined,
     alertmanager: config.monitoring ? { memoryMb: MONITORING_MB.alertmanager, cpus: one } : undefined,
@@ -89,7 +98,7 @@ function needs(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">
   for (let workers = most; ; workers -= 1) {
     const needed = needsWith(config, host, workers, pools.at(-1) ?? 0);
     if (isEnough(needed)) {
-      const best = pools.find((pool) => isEnough(needsWith(config, host, workers, pool)));
+      const best = pools.find((pool) => orNone(() => isEnough(needsWith(config, host, workers, pool))));
       return best === undefined ? needed : needsWith(config, host, workers, best);
     }
     if (workers <= least) return needed;
@@ -115,15 +124,20 @@ function isEnough({ budgetMb, fixedMb, shares }: Pick<Needs, "budgetMb" | "fixed
 }
 
 function hasPlan(config: SizingConfig, host: Pick<DockerHost, "cpus" | "memoryMb">): boolean {
+  return orNone(() => isEnough(needs(config, host)));
+}
+
+/** Whether it is so; not, where already its connections are refused. */
+function orNone(isSo: () => boolean): boolean {
   try {
-    return isEnough(needs(config, host));
+    return isSo();
   } catch (error) {
     if (pulumi.RunError.isInstance(error)) return false;
     throw error;
   }
 }
 
-/** The containers of a plan: their service's name, how many there are, and what each may use. */
+/** The containers of a plan that share its memory: their service's name, how many there are, and what each may use. */
 export function containersOf(plan: Omit<Plan, "totalMb">): { readonly name: string; readonly count: number; readonly limits: Limits }[] {
   return [
     { name: "app", count: plan.app.instances, limits: plan.app },

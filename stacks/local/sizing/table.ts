@@ -8,7 +8,8 @@ import { type Row, tableLines } from "../../lib/table";
 /** The plan as a table for people: every container with its limits, and what it is set to. */
 export function planTable(plan: Plan, host: Pick<DockerHost, "cpus" | "memoryMb">): string {
   const notes = notesOf(plan);
-  const rows = containersOf(plan).map(({ name, count, limits }): Row<Column> => {
+  const moves = plan.dataMove === undefined ? [] : [{ name: "data-move", count: 1, limits: plan.dataMove }];
+  const rows = [...containersOf(plan), ...moves].map(({ name, count, limits }): Row<Column> => {
     const cpus = limits.cpus === undefined ? "all" : String(limits.cpus);
     return { container: name, count: String(count), memory: mebibytes(limits.memoryMb), CPUs: cpus, "set to": notes[name] ?? "" };
   });
@@ -29,14 +30,17 @@ function notesOf(plan: Plan): Readonly<Record<string, string>> {
   const shared = patroniSharedConfig(settings).postgresql.parameters;
   const pool = pgbouncerPool(pgbouncer.settings);
   return {
-    app: `${app.workers} worker${app.workers === 1 ? "" : "s"} each, pool ${app.poolMax} + ${app.replicaPoolMax} a server`,
-    jobs: `pool ${jobs.poolMax} + ${jobs.replicaPoolMax} a server`,
+    app: `${app.workers} worker${app.workers === 1 ? "" : "s"} each, heap ${app.heapMb} MiB, pool ${app.poolMax} + ${app.replicaPoolMax} a server`,
+    jobs: `heap ${jobs.heapMb} MiB, pool ${jobs.poolMax} + ${jobs.replicaPoolMax} a server`,
     postgres: `shared_buffers ${own["shared_buffers"]}, work_mem ${own["work_mem"]}, max_connections ${shared["max_connections"]}`,
     pgbouncer: `pool ${pool.poolSize} + ${pool.reservePoolSize} in reserve, ${pool.nodePoolSize} a server, ${pgbouncer.settings.maxClients} clients`,
     "redis-cache": `maxmemory ${redisCache.maxMemoryMb} MiB`,
     "redis-limits": `maxmemory ${redisLimits.maxMemoryMb} MiB`,
+    "data-move": "moves rows before the app starts, then sleeps with 2 MiB: beside the sum",
     ...(kafka !== undefined && { kafka: `heap ${kafka.heapMb} MiB` }),
-    ...(consumer !== undefined && { consumer: `pool ${consumer.poolMax} + ${consumer.replicaPoolMax} a server` }),
+    ...(consumer !== undefined && {
+      consumer: `heap ${consumer.heapMb} MiB, pool ${consumer.poolMax} + ${consumer.replicaPoolMax} a server`,
+    }),
   };
 }
 

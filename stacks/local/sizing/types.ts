@@ -28,6 +28,8 @@ export type SizingConfig = Pick<
   | "kafka"
   | "kafkaMemoryMb"
   | "monitoring"
+  | "moveData"
+  | "image"
 > & {
   /** Whether there is an image of Grafana, which monitoring then has. @default false */
   readonly grafana?: boolean;
@@ -47,13 +49,16 @@ export interface AppPools {
   readonly replicaPoolMax: number;
 }
 
+/** What runs the app's code: its connections, and the heap V8 has in each of its processes, MiB. */
+export type AppLimits = Limits & AppPools & { readonly heapMb: number };
+
 /** Who gets how much in phase `database`. */
 export interface Plan {
   /** What all containers may use together, MiB, and what they do. */
   readonly budgetMb: number;
   readonly totalMb: number;
-  readonly app: Limits & AppPools & { readonly instances: number; readonly workers: number };
-  readonly jobs: Limits & AppPools;
+  readonly app: AppLimits & { readonly instances: number; readonly workers: number };
+  readonly jobs: AppLimits;
   readonly postgres: Limits & {
     readonly nodes: number;
     readonly maxConnections: number;
@@ -67,9 +72,11 @@ export interface Plan {
   readonly redisCache: Limits & { readonly maxMemoryMb: number };
   readonly redisLimits: Limits & { readonly maxMemoryMb: number };
   readonly loadBalancer: Limits;
+  /** Moves the rows of phase `cluster` before the app starts, and then only waits: it is no part of the total. */
+  readonly dataMove: Limits | undefined;
   /** With `kafka` only. */
   readonly kafka: (Limits & { readonly brokers: number; readonly heapMb: number }) | undefined;
-  readonly consumer: (Limits & AppPools) | undefined;
+  readonly consumer: AppLimits | undefined;
   /** With `monitoring` only. */
   readonly prometheus: Limits | undefined;
   readonly alertmanager: Limits | undefined;

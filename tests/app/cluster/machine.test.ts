@@ -1,6 +1,19 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { automaticWorkers, heapLimitMb, parseCfsQuota, parseCpuMax, residentLimitMb } from "../../../app/src/config/machine";
+import { PROACTIVE_SHARE } from "../../../app/src/cluster/memory-monitor";
+import {
+  automaticWorkers,
+  heapLimitMb,
+  neededMemoryMb,
+  parseCfsQuota,
+  parseCpuMax,
+  residentLimitMb,
+} from "../../../app/src/config/machine";
+import type { Phase } from "../../../app/src/config/phase";
+
+/** What an idle worker was seen to hold at most, MiB: BENCHMARKS.md for phase cluster, toolchain/verify/checks/processes.ts for the others. */
+const IDLE_MB: Readonly<Record<Phase, number>> = { cluster: 87, database: 104, cloud: 104 };
+const phases = fc.constantFrom<Phase>("cluster", "database", "cloud");
 
 const limits = fc.record({
   parallelism: fc.integer({ min: 1, max: 512 }),
@@ -31,17 +44,35 @@ describe("limits of the machine", () => {
   });
 
   it("A2 C2 auto is all cores without limits, and never more than the quota or the memory allow", () => {
-    assert.equal(automaticWorkers({ parallelism: 8, cpuQuota: undefined, memoryLimitMb: undefined }), 8);
-    assert.equal(automaticWorkers({ parallelism: 8, cpuQuota: 2.5, memoryLimitMb: undefined }), 2);
-    assert.equal(automaticWorkers({ parallelism: 8, cpuQuota: 0.5, memoryLimitMb: undefined }), 1);
-    assert.equal(automaticWorkers({ parallelism: 8, cpuQuota: undefined, memoryLimitMb: 368 }), 3);
+    assert.equal(automaticWorkers({ parallelism: 8, cpuQuota: undefined, memoryLimitMb: undefined }, "cluster"), 8);
+    assert.equal(automaticWorkers({ parallelism: 8, cpuQuota: 2.5, memoryLimitMb: undefined }, "cluster"), 2);
+    assert.equal(automaticWorkers({ parallelism: 8, cpuQuota: 0.5, memoryLimitMb: undefined }, "cluster"), 1);
+    const carried = (memoryLimitMb: number, phase: Phase): number =>
+      automaticWorkers({ parallelism: 8, cpuQuota: undefined, memoryLimitMb }, phase);
+    assert.deepEqual([carried(416, "cluster"), carried(415, "cluster"), carried(416, "database")], [3, 2, 2]);
     fc.assert(
-      fc.property(limits, (machine) => {
-        const workers = automaticWorkers(machine);
+      fc.property(limits, phases, (machine, phase) => {
+        const workers = automaticWorkers(machine, phase);
         assert.ok(Number.isInteger(workers) && workers >= 1 && workers <= machine.parallelism);
         if (machine.cpuQuota !== undefined) assert.ok(workers <= Math.max(1, machine.cpuQuota));
-        if (machine.memoryLimitMb !== undefined && workers > 1) assert.ok((residentLimitMb(machine.memoryLimitMb, workers) ?? 0) >= 96);
+        if (machine.memoryLimitMb !== undefined && workers > 1)
+          assert.ok(machine.memoryLimitMb >= neededMemoryMb(phase, workers, undefined));
       }),
+    );
+  });
+
+  it("A3 with the memory that is needed an idle worker is below the share from which on its memory counts as high (property)", () => {
+    fc.assert(
+      fc.property(
+        phases,
+        fc.integer({ min: 1, max: 64 }),
+        fc.option(fc.integer({ min: 32, max: 4096 }), { nil: undefined }),
+        (phase, workers, heap) => {
+          const resident = residentLimitMb(neededMemoryMb(phase, workers, heap), workers);
+          assert.ok(IDLE_MB[phase] < PROACTIVE_SHARE * resident, `${resident} MiB for ${workers} in ${phase}`);
+          assert.ok((heap ?? 0) <= 0.75 * resident, "room beside the heap");
+        },
+      ),
     );
   });
 

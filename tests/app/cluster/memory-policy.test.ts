@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { getHeapStatistics } from "node:v8";
 import fc from "fast-check";
 import { allowedMb, allowMemory } from "../../../app/src/cluster/memory-allowance";
 import { memoryPressure, MemoryPolicy, oldGenerationBytes, sampleMemory, type MemoryAction } from "../../../app/src/cluster/memory-monitor";
@@ -14,6 +15,13 @@ describe("memory policy", () => {
     for (const giveBack of [one, one, two]) giveBack();
     assert.equal(allowedMb(), 0);
     assert.ok(sampleMemory(config).pressure > 1);
+  });
+
+  it("A9 a heap that the process never got is not what its pressure is reckoned by", () => {
+    const real = getHeapStatistics().heap_size_limit;
+    assert.equal(sampleMemory({ heapMb: 1_000_000, residentLimitMb: undefined }).heapLimitBytes, real);
+    assert.equal(sampleMemory({ heapMb: 64, residentLimitMb: undefined }).heapLimitBytes, 64 * 1024 ** 2);
+    assert.equal(sampleMemory({ heapMb: undefined, residentLimitMb: undefined }).heapLimitBytes, real);
   });
 
   it("A3 collects at 85 % at most once a minute", () => {

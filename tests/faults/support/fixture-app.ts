@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import v8 from "node:v8";
 import { drainWorker } from "../../../app/src/cluster/drain-worker";
 import { clusterStatus, requestReload } from "../../../app/src/cluster/ipc";
 import { collectGarbage, sampleMemory } from "../../../app/src/cluster/memory-monitor";
@@ -61,6 +62,8 @@ async function answer(url: URL, config: AppConfig, lifecycle: WorkerLifecycle): 
     case "/cache":
       await fillTo(amount, config, cached);
       return sampleMemory(config.cluster);
+    case "/heap":
+      return { pid: process.pid, limitBytes: v8.getHeapStatistics().heap_size_limit, options: process.execArgv };
     case "/throw":
       setImmediate(() => {
         throw new Error("thrown on demand");

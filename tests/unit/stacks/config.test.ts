@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import fc from "fast-check";
+import { neededMemoryMb } from "../../../app/src/config/machine";
 import { cloudFields } from "../../../stacks/cloud/keys";
 import { type ConfigSource, loadConfig, type StackConfig } from "../../../stacks/config";
-import { neededMemoryMb } from "../../../stacks/config/checks";
 import { unusedKeys } from "../../../stacks/config/keys";
 import { BAD_CLOUD_VALUES } from "./bad-cloud-values";
 import { BAD_KUBERNETES_VALUES } from "./bad-kubernetes-values";
@@ -371,10 +371,10 @@ describe("stack configuration", () => {
   it("needed memory grows with workers and heap, and always leaves room for the heaps", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 32, max: 65_536 }), (workers, heap) => {
-        const needed = neededMemoryMb(workers, heap);
+        const needed = neededMemoryMb("cluster", workers, heap);
         assert.ok(needed > workers * heap);
-        assert.ok(neededMemoryMb(workers + 1, heap) > needed);
-        assert.ok(neededMemoryMb(workers, heap + 1) >= needed);
+        assert.ok(neededMemoryMb("cluster", workers + 1, heap) > needed);
+        assert.ok(neededMemoryMb("cluster", workers, heap + 1) >= needed);
       }),
     );
   });

@@ -160,6 +160,31 @@ describe("phase database", function () {
     }
   });
 
+  it("B13 says its plan before anything is registered, with the heap of the app and the container that moves rows", async () => {
+    const info = mock.method(pulumi.log, "info", () => Promise.resolve());
+    try {
+      const told = async (config: Readonly<Record<string, string>>): Promise<string[]> => {
+        info.mock.resetCalls();
+        await run(config);
+        return info.mock.calls.map(({ arguments: [line] }) => line ?? "").filter((line) => line.startsWith("plan for this Docker host "));
+      };
+      const [plan = "", ...others] = await told({});
+      assert.deepEqual(others, []);
+      assert.match(plan, /^plan for this Docker host \(2 CPUs, 8192 MiB\): \d+ MiB at most of \d+ MiB$/m);
+      assert.match(plan, /^app +3 +\d+ MiB .*heap \d+ MiB/m);
+      assert.match(plan, /^data-move +1 +384 MiB /m);
+      assert.doesNotMatch((await told({ moveData: "false" })).join(), /data-move/);
+    } finally {
+      info.mock.restore();
+    }
+  });
+
+  it("A9 workerHeapMb is the web's: jobs and consumer, whose memory is not planned for it, derive their own", async () => {
+    const { recorder } = await run({ workerHeapMb: "200", kafka: "true" });
+    const heapOf = (name: string): string | undefined => envsOf(recorder, name)["WORKER_HEAP_MB"];
+    assert.deepEqual([heapOf("app-0"), heapOf("app-2"), heapOf("jobs-0"), heapOf("consumer-0")], ["200", "200", undefined, undefined]);
+  });
+
   it("keeps its URNs", async () => {
     const { recorder } = await run();
     assert.deepEqual(recorder.resources.map(({ urn }) => urn).sort(), urns(FROZEN_URNS));
