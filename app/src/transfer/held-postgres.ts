@@ -61,13 +61,16 @@ export class HeldPostgres extends PostgresWriter {
     }
   }
 
-  /** Has writers wait, until {@link seal} or the end of the connection: they are refused after a few seconds, readers notice nothing. */
-  async hold(): Promise<void> {
+  /**
+   * Has writers wait, until {@link seal} or the end of the connection: they are refused after a few seconds, readers notice nothing.
+   * @param more tables, beside those that are carried. @default none
+   */
+  async hold(more: readonly string[] = []): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         // What it sees is fixed by the first query, which comes after the lock.
         await this.script("BEGIN ISOLATION LEVEL REPEATABLE READ");
-        await this.script(`LOCK TABLE ${CARRIED_TABLES.join(", ")} IN SHARE ROW EXCLUSIVE MODE`);
+        await this.script(`LOCK TABLE ${[...CARRIED_TABLES, ...more].join(", ")} IN SHARE ROW EXCLUSIVE MODE`);
         return;
       } catch (error) {
         // Met a transaction that has some of the tables and waits for others.

@@ -6,12 +6,13 @@ import { migrate, readMigrations } from "../db/migrate";
 import { MOVED_VERSION, SqliteDatabase } from "../db/sqlite";
 import { assetDirectory } from "../assets";
 import { foreignRows } from "./checks";
+import { differences } from "./differences";
 import { TargetFilledError, TransferError, UnknownHostError } from "./failure";
 import { HeldPostgres } from "./held-postgres";
 import { PostgresWriter } from "./postgres-store";
 import { reopenIfSame } from "./reopen";
 import { HeldSqliteReader, SqliteWriter } from "./sqlite-store";
-import { alreadyDone, differences, transfer, type TransferOptions, type TransferResult } from "./transfer";
+import { alreadyDone, transfer, type TransferOptions, type TransferResult } from "./transfer";
 
 /** Which part of the options a move leaves to its caller. */
 type MoveOptions = Pick<TransferOptions, "signal" | "onProgress">;
@@ -171,7 +172,7 @@ export async function openPostgres(
     const isCopy = copyIn(file)?.run === sealedFor;
     const source = new HeldSqliteReader(file);
     try {
-      const differing = isCopy && newer === "refuse" ? await differences(source, postgres, options) : [];
+      const differing = isCopy && newer === "refuse" ? await differences(postgres, source, options) : [];
       if (differing.length > 0)
         throw new TransferError(`${file} was written after the rows of Postgres were copied to it: ${differing.join(", ")}`, NEWER_FILE);
       if (isCopy) source.sealForGood();

@@ -1,22 +1,17 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import type { Authorities } from "../db/tls";
-import { isConflict } from "../db/postgres-errors";
-import { commonTable } from "./checks";
-import { TransferError, TransferStopped } from "./failure";
-import { Meter } from "./progress";
-import { connected, PostgresWriter } from "./postgres-store";
+import { differences } from "./differences";
+import { TransferError } from "./failure";
+import { HeldPostgres } from "./held-postgres";
+import { connected } from "./postgres-store";
 import { HeldSqliteReader } from "./sqlite-store";
 import * as state from "./state";
-import type { Reader, Table } from "./store";
+import type { Reader } from "./store";
 import { CARRIED_TABLES, LEFT_TABLES } from "./tables";
-import { Batches, type TransferOptions, type TransferResult } from "./transfer";
-import { RowsChecksum } from "./values";
+import type { TransferOptions, TransferResult } from "./transfer";
 
 type Options = Pick<TransferOptions, "signal" | "onProgress">;
-
-/** How often it is tried to have all tables at once. */
-const LOCK_ATTEMPTS = 10;
 
 /** What a file says of the side its rows came back from, when nobody asked that side. */
 const GIVEN_UP = "postgres: given up, not asked";
@@ -77,7 +72,7 @@ export async function takeBack(
           "Name the Postgres that has them; where that is lost: --give-up-postgres instead of --unless-written",
         );
       }
-      await copy.hold();
+      await copy.hold(["data_transfer"]);
       const different = await differences(held, copy, options);
       if (different.length > 0) {
         const why = held.hasMoved ? "they were written there since the move" : `and ${held.name} is not sealed: the app writes to it`;
@@ -112,48 +107,6 @@ export async function openUnasked(file: string): Promise<void> {
   }
 }
 
-/** Which tables differ and how, in words: all whose numbers of rows do; where none does, the first with other values. */
-async function differences(one: Reader, other: Reader, { signal, onProgress }: Options): Promise<string[]> {
-  const [has, hasOther] = [await one.tables(), await other.tables()];
-  const missing = CARRIED_TABLES.filter((name) => !has.has(name) || !hasOther.has(name));
-  if (missing.length > 0) return missing.map((name) => `${name} (not on both sides)`);
-  const counts: { readonly name: string; readonly rows: number }[] = [];
-  const found: string[] = [];
-  for (const name of CARRIED_TABLES) {
-    const [rows, others] = [await one.count(name), await other.count(name)];
-    counts.push({ name, rows });
-    if (rows !== others) found.push(`${name} (${others} rows against ${rows})`);
-  }
-  if (found.length > 0) return found;
-  const meter = new Meter(counts.reduce((sum, { rows }) => sum + rows, 0));
-  for (const { name, rows } of counts.filter((table) => table.rows > 0)) {
-    let table: Table;
-    try {
-      table = await commonTable(name, one, other);
-    } catch (error) {
-      // One side has migrations that the other has not.
-      if (error instanceof TransferError) return [`${name} (other columns)`];
-      throw error;
-    }
-    const [sum, otherSum] = [await checksum(one, table, signal), await checksum(other, table, signal)];
-    meter.add(rows);
-    const { rowsPerSecond, secondsLeft } = meter;
-    onProgress?.({ step: "comparing", table: name, rows, of: rows, rowsPerSecond, secondsLeft });
-    if (sum !== otherSum) return [`${name} (other values in ${rows} rows)`];
-  }
-  return [];
-}
-
-async function checksum(side: Reader, table: Table, signal: AbortSignal | undefined): Promise<string> {
-  const sum = new RowsChecksum();
-  const batches = new Batches(side, table, undefined);
-  for (let rows = await batches.next(); rows.length > 0; rows = await batches.next()) {
-    if (signal?.aborted === true) throw new TransferStopped("nothing was changed");
-    for (const row of rows) sum.add(row);
-  }
-  return sum.toString();
-}
-
 async function counted(side: Reader): Promise<{ readonly table: string; readonly rows: number }[]> {
   const tables: { readonly table: string; readonly rows: number }[] = [];
   for (const table of CARRIED_TABLES) tables.push({ table, rows: await side.count(table) });
@@ -170,24 +123,9 @@ async function counters(side: Reader): Promise<{ readonly table: string; readonl
 }
 
 /** The rows that a move put into Postgres, in one transaction that ends with {@link commit}, or with the connection and without any change. */
-class PostgresCopy extends PostgresWriter {
+class PostgresCopy extends HeldPostgres {
   static override async open(url: string, authorities?: Authorities): Promise<PostgresCopy> {
     return new PostgresCopy(...(await connected(url, authorities)));
-  }
-
-  /** Its writers wait from now on; readers notice nothing. */
-  async hold(): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await this.script("BEGIN ISOLATION LEVEL REPEATABLE READ");
-        await this.script(`LOCK TABLE ${CARRIED_TABLES.join(", ")}, data_transfer IN SHARE ROW EXCLUSIVE MODE`);
-        return;
-      } catch (error) {
-        // Met a transaction that has some of the tables and waits for others.
-        if (!isConflict(error) || attempt === LOCK_ATTEMPTS) throw error;
-        await this.script("ROLLBACK");
-      }
-    }
   }
 
   /** As a move that has begun and copied nothing. */

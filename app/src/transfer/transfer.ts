@@ -123,13 +123,6 @@ export async function transfer(source: Reader, target: Writer, options: Transfer
   });
 }
 
-/** Reads all rows of two databases that nobody writes to. @returns tables that differ, such as `orders (12 rows against 11)`. @throws TransferError, TransferStopped */
-export async function differences(source: Reader, target: Writer, options: TransferOptions = {}): Promise<string[]> {
-  const tables: Table[] = [];
-  for (const name of CARRIED_TABLES) tables.push(await commonTable(name, source, target));
-  return (await new Run(source, target, new Map(), options).scanned(tables, [])).differences;
-}
-
 /** What a transfer that was finished before did. */
 export function alreadyDone(source: Reader, target: Writer, state: TransferState): TransferResult {
   return resultOf(source, target, "already", finished(state));
@@ -198,36 +191,28 @@ class Run {
 
   /** Reads every row of the target, and of the source what this run has not read. @throws TransferError naming tables that differ. */
   async compare(tables: readonly Table[], copied: readonly TableState[], known: readonly TableState[]): Promise<TableResult[]> {
-    // What a former run read may have been changed since.
-    const read = copied.filter(({ table }) => !known.some((one) => one.table === table && one.rows > 0));
-    const { results, differences: differing } = await this.scanned(tables, read);
-    if (differing.length === 0) return results;
+    const meter = this.#meter();
+    const results: TableResult[] = [];
+    const differences: string[] = [];
+    for (const [index, table] of tables.entries()) {
+      const read = copied[index] ?? emptyState(table);
+      // What a former run read may have been changed since.
+      const isRead = !known.some((one) => one.table === table.name && one.rows > 0);
+      const wanted = isRead ? read : await this.#scan(this.source, table, undefined);
+      const found = await this.#scan(this.target, table, meter);
+      if (wanted.rows !== found.rows || wanted.checksum !== found.checksum) {
+        const rows = wanted.rows === found.rows ? `other values in ${found.rows} rows` : `${wanted.rows} rows against ${found.rows}`;
+        differences.push(`${table.name} (${rows})`);
+      }
+      results.push({ table: table.name, rows: found.rows, checksum: found.checksum });
+    }
+    if (differences.length === 0) return results;
     throw new TransferError(
-      `the two sides differ: ${differing.join(", ")}`,
+      `the two sides differ: ${differences.join(", ")}`,
       known.length > 0
         ? "The source was changed while the transfer was interrupted; copy everything anew with --restart"
         : "Somebody wrote to the target meanwhile; stop whatever uses it, and copy everything anew with --restart",
     );
-  }
-
-  /** Reads every row of the target, and of the source what is not known. @param known of the source */
-  async scanned(
-    tables: readonly Table[],
-    known: readonly TableState[],
-  ): Promise<{ readonly results: TableResult[]; readonly differences: string[] }> {
-    const meter = this.#meter();
-    const results: TableResult[] = [];
-    const differing: string[] = [];
-    for (const table of tables) {
-      const wanted = known.find((one) => one.table === table.name) ?? (await this.#scan(this.source, table, undefined));
-      const found = await this.#scan(this.target, table, meter);
-      if (wanted.rows !== found.rows || wanted.checksum !== found.checksum) {
-        const rows = wanted.rows === found.rows ? `other values in ${found.rows} rows` : `${wanted.rows} rows against ${found.rows}`;
-        differing.push(`${table.name} (${rows})`);
-      }
-      results.push({ table: table.name, rows: found.rows, checksum: found.checksum });
-    }
-    return { results, differences: differing };
   }
 
   async #scan(side: Reader, table: Table, meter: Meter | undefined): Promise<{ readonly rows: number; readonly checksum: string }> {
