@@ -26,6 +26,7 @@ const NOT_SEEN: Readonly<Record<string, string>> = {
 /** Stacks that the program makes. */
 const PROGRAM: Readonly<Record<string, Changes>> = {
   ...{ ecs: {}, eks: EKS },
+  ...{ "ecs with two databases": { databases: "2" }, "eks with two databases": { ...EKS, databases: "2" } },
   ...{ "ecs in two regions": TWO_REGIONS, "eks in two regions": { ...EKS, ...TWO_REGIONS } },
 };
 
