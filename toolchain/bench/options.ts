@@ -5,10 +5,11 @@ import { ROOT } from "../lib/paths";
 import { colours } from "../lib/table";
 import { insertSection } from "./figures";
 
-/** A number from the command line. @throws UserError when it is none, below 1 or above `most`. */
-export function count(option: string, text: string, most: number): number {
-  const value = /^[1-9]\d{0,3}$/.test(text) ? Number(text) : 0;
-  if (value < 1 || value > most) throw new UserError(`${option} is ${JSON.stringify(text)}; allowed is a number from 1 to ${most}`);
+/** A number from the command line. @param least @default 1. @throws UserError when it is none, below `least` or above `most`. */
+export function count(option: string, text: string, most: number, least = 1): number {
+  const value = /^(0|[1-9]\d{0,3})$/.test(text) ? Number(text) : -1;
+  if (value < least || value > most)
+    throw new UserError(`${option} is ${JSON.stringify(text)}; allowed is a number from ${least} to ${most}`);
   return value;
 }
 

@@ -1,14 +1,16 @@
-/** Port of the peer in its container. */
-export const PEER_PORT = 8081;
-
-/** Directory of the peer's files in its container. */
-export const PEER_DIRECTORY = "/bench";
+/** Directory of the benchmark's files in its containers. */
+export const BENCH_DIRECTORY = "/bench";
 
 /** The peer's program. */
-export const PEER_PROGRAM = `${PEER_DIRECTORY}/peer.js`;
+export const PEER_PROGRAM = `${BENCH_DIRECTORY}/peer.js`;
 
-/** Holds the URL of the primary, with password. */
-export const PEER_URL_FILE = `${PEER_DIRECTORY}/url`;
-
-/** Connections of pgbench, by name, in libpq's format; with passwords. */
-export const SERVICE_FILE = `${PEER_DIRECTORY}/pg_service.conf`;
+/**
+ * How the peer reaches Postgres: for each way the port it answers at, and the file that holds the URL of the database, with password.
+ * Both have the same pool, of the size that one instance of the app has.
+ */
+export const PEER_WAYS = {
+  /** The primary itself. */
+  direct: { port: 8081, urlFile: `${BENCH_DIRECTORY}/url-direct` },
+  /** The stack's PgBouncer. */
+  pooled: { port: 8082, urlFile: `${BENCH_DIRECTORY}/url-pooled` },
+} as const;
