@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Run } from "../../../toolchain/bench/app/load";
 import { chooseParts, count } from "../../../toolchain/bench/options";
-import { PARTS } from "../../../toolchain/bench/stack/command";
+import { assertDirectory, PARTS } from "../../../toolchain/bench/stack/command";
 import {
   type ContainerCpu,
   CPU_GROUPS,
@@ -118,6 +118,14 @@ describe("npm run bench stack", () => {
     assert.match(section, /\n\| CPU, ms a request \| load balancer \| app \|.* \| sum \|\n/);
     assert.match(section, /\n\| idle, ms a second \| 0\.000 \| 12\.346 \|.* \| 13\.346 \|\n/);
     assert.doesNotMatch(stackSection([], where), /CPU, ms a request/);
+  });
+
+  it("refuses a file for JSON that could not be written, before it measures", () => {
+    assert.throws(
+      () => assertDirectory("/no/such/directory/bench.json"),
+      /--json is "\/no\/such\/directory\/bench.json", but there is no directory/,
+    );
+    assert.doesNotThrow(() => assertDirectory("bench.json"));
   });
 
   it("measures the parts that were asked for, and says which there are", () => {

@@ -1,6 +1,9 @@
+import { existsSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
+import path from "node:path";
 import type { Command } from "commander";
 import { reachableDocker } from "../../lib/docker";
+import { UserError } from "../../lib/errors";
 import { stopIfInterrupted } from "../../lib/interrupt";
 import { renderTable } from "../../lib/table";
 import { APP_HEAD, appRow } from "../app/figures";
@@ -31,7 +34,8 @@ interface StackOptions {
   readonly connections: string;
   readonly warmUp: string;
   readonly only?: string;
-  readonly json?: boolean;
+  /** A file, or `true` for standard output. */
+  readonly json?: string | true;
   readonly write: boolean;
 }
 
@@ -45,7 +49,10 @@ export function registerStack(bench: Command): void {
     .option("--connections <n>", "connections of the load, kept alive", "24")
     .option("--warm-up <n>", "seconds of load on each side before it is measured; 0 for none", "45")
     .option("--only <parts>", `comma-separated: ${PARTS.join(", ")}`)
-    .option("--json", "print JSON instead of a table; implies --no-write")
+    .option(
+      "--json [file]",
+      "JSON into a file besides the tables; without a file printed instead of them, after what Pulumi prints, with --no-write",
+    )
     .option("--no-write", "print only, leave BENCHMARKS.md as it is")
     .addHelpText(
       "after",
@@ -70,6 +77,7 @@ async function benchStack(options: StackOptions): Promise<void> {
   const load = { seconds: count("--seconds", options.seconds, 60), connections: count("--connections", options.connections, 1000) };
   const warmUp = count("--warm-up", options.warmUp, 600, 0);
   const parts = chooseParts(options.only, PARTS);
+  if (typeof options.json === "string") assertDirectory(options.json);
   const say = narrator();
   const before = { load: loadavg()[0] ?? 0, jiffies: jiffies() };
   const letSleep = keepAwake();
@@ -88,10 +96,12 @@ async function benchStack(options: StackOptions): Promise<void> {
     docker: (await (await reachableDocker()).version()).Version,
     steal: stolenSince(before.jiffies),
   };
+  const json = JSON.stringify({ ...where, figures, measured }, undefined, 2);
   if (options.json === true) {
-    console.log(JSON.stringify({ ...where, figures, measured }, undefined, 2));
+    console.log(json);
     return;
   }
+  if (options.json !== undefined) writeFileSync(options.json, `${json}\n`);
   console.log(`\n${renderTable(APP_HEAD, figures.map(appRow))}`);
   if (cpu.length > 0) console.log(`\n${renderTable(CPU_HEAD, cpu.map(cpuRow))}`);
   console.log(`\n${where.date}, ${where.machine}; Node ${where.node}; ${where.failed} failed requests.`);
@@ -130,6 +140,13 @@ async function measure(parts: ReadonlySet<Part>, settings: Settings, say: (text:
     say("removing the stack");
     await rig.remove();
   }
+}
+
+/** Before the measurement and not after: what took half an hour is not to be lost. @throws UserError when the file has no directory. */
+export function assertDirectory(file: string): void {
+  const directory = path.dirname(path.resolve(file));
+  if (!existsSync(directory))
+    throw new UserError(`--json is ${JSON.stringify(file)}, but there is no directory ${directory}`, "Create it first");
 }
 
 function stolenSince(before: ReturnType<typeof jiffies>): number | undefined {
