@@ -39,7 +39,7 @@ describe("the reports of npm run load and verify", function () {
 
     it(`F6 shows what was proved on ${device}: every column is to be seen without scrolling`, async () => {
       const { page, errors } = await browser.page({ viewport: { width, height: 900 } });
-      await page.setContent(renderVerifyHtml(exampleReport(), exampleResult()));
+      await page.setContent(renderVerifyHtml(exampleReport(), { loads: [exampleResult()], compared: [] }));
       const seen = await page.evaluate<{ cells: number; right: number; scroll: number }>(`({
         cells: document.querySelector("tbody").querySelectorAll("td").length,
         right: Math.max(...[...document.querySelector("tbody").querySelectorAll("td")].map((cell) => cell.getBoundingClientRect().right)),

@@ -6,15 +6,14 @@ import { stopIfInterrupted } from "../lib/interrupt";
 import { openStack, textOutput, type OpenStack } from "../lib/outputs";
 import { ROOT } from "../lib/paths";
 import { colours } from "../lib/table";
-import { compareWithSingle } from "../load/compare";
-import { reportFile, verifyFile, writeJson, writePage } from "../load/files";
-import { type Profile, PROFILE_OF_PHASE, profileNamed } from "../load/profiles";
-import type { LoadResult } from "../load/result";
-import { assertLocal, type LoadTarget, renderResult, runLoad } from "../load/run";
+import { loadsFile, verifyFile, writeJson, writePage } from "../load/files";
+import { type Profile, PROFILE_OF_PHASE, profilesNamed } from "../load/profiles";
+import { assertLocal } from "../load/run";
 import { membersOf } from "../load/target";
 import { tokenFor, verifyContext } from "../verify/context";
 import { renderVerifyHtml } from "../verify/html";
 import { HttpClient } from "../verify/http";
+import { hasMissed, proveUnderLoad } from "../verify/loads";
 import { checksOf, makeReport, renderReport, runChecks } from "../verify/run";
 import type { Check } from "../verify/types";
 
@@ -26,7 +25,7 @@ interface VerifyOptions {
   readonly json?: string;
   readonly only?: string;
   readonly faults: boolean;
-  /** `true` for the phase's own profile. */
+  /** Names of profiles, or `all`; `true` for the phase's own. */
   readonly load?: string | true;
   readonly compare?: true;
   readonly report?: string;
@@ -41,11 +40,14 @@ export function register(program: Command): void {
     .option("--json <file>", "also write the result as JSON; - for standard output instead of the table")
     .option("--only <ids>", "only these features, comma-separated, e.g. C7,B1")
     .option("--no-faults", "leave out what breaks something on purpose (kill -9 of one worker; Redis restarted, Postgres switched over)")
-    .option("--load [profile]", "then send a load: the phase's own, or one of npm run load -- --help; adds its targets to the table")
+    .option(
+      "--load [profiles]",
+      "then send loads: the phase's own, or some of npm run load -- --help, comma-separated, or all; adds their targets to the table",
+    )
     .option("--compare", "with --load: also the rate that the stack carries ÷ that of one unscaled process (C9)")
     .option(
       "--report <file>",
-      "where the report goes, one page (default: .build/verify/STACK.html, with --load .build/load/STACK-PROFILE.html)",
+      "where the report goes, one page (default: .build/verify/STACK.html, with --load .build/load/STACK-PROFILES.html)",
     )
     .addHelpText(
       "after",
@@ -60,6 +62,8 @@ Examples:
   npm run verify
   npm run verify -- --stack shop --json verify.json --report proof.html
   npm run verify -- --load --compare
+  npm run verify -- --load smoke,b-5000-users
+  npm run verify -- --load all
   npm run verify -- --only C7 --no-faults`,
     )
     .action(run);
@@ -75,9 +79,9 @@ async function run(options: VerifyOptions): Promise<void> {
     throw new UserError(`stack ${stack.name} is in phase ${phase}; verify knows ${PHASES.join(", ")}`);
   }
   const checks = selectChecks(checksOf(phase), options);
-  const profile = profileOf(options, phase);
+  const profiles = profilesOf(options, phase);
 
-  if (profile !== undefined) assertLocal(url);
+  if (profiles.length > 0) assertLocal(url);
 
   // A certificate of the cloud is for the name in the address; over a network that others use it has to be.
   const http = new HttpClient(url, tokenFor(url, phase, outputs), { checkCertificate: phase === "cloud" });
@@ -108,44 +112,32 @@ async function run(options: VerifyOptions): Promise<void> {
 
   const report = makeReport({ stack: stack.name, phase, url, startedAt, machine: machine().machine }, rows);
   if (!quiet) process.stdout.write(`${terminal ? "" : "\n"}${renderReport(report)}\n`);
-  const file =
-    options.report ?? (profile === undefined ? verifyFile(stack.name) : reportFile({ stack: stack.name, profile: profile.name }));
-  // Before the load, so that it is there whatever becomes of that.
+  const file = options.report ?? (profiles.length === 0 ? verifyFile(stack.name) : loadsFile(stack.name, profiles));
+  // Before the loads and after each, so that it is there whatever becomes of the next.
   writePage(file, renderVerifyHtml(report));
   const { docker, containers } = context;
   const target = docker && { stack: stack.name, phase, http, docker, ...membersOf(containers) };
   const load = await (
-    profile === undefined || target === undefined ? Promise.resolve(undefined) : proveLoad(profile, target, options, say)
+    profiles.length === 0 || target === undefined
+      ? Promise.resolve(undefined)
+      : proveUnderLoad(profiles, target, {
+          compare: options.compare === true,
+          quiet,
+          onLoad: (soFar) => writePage(file, renderVerifyHtml(report, soFar)),
+        })
   ).finally(() => http.close());
-  if (load !== undefined) writePage(file, renderVerifyHtml(report, load.load));
   say(colours.dim(`\nreport: ${options.report ?? path.relative(ROOT, file)}\n`));
   if (quiet) process.stdout.write(`${JSON.stringify({ ...report, ...load }, undefined, 2)}\n`);
   if (options.json !== undefined && !quiet) writeReport(options.json, { ...report, ...load });
   stopIfInterrupted();
-  if (report.failed > 0 || load?.load.rows.some(({ verdict }) => verdict === "fail") === true) process.exitCode = 1;
+  if (report.failed > 0 || (load !== undefined && hasMissed(load))) process.exitCode = 1;
 }
 
-/** The load that was asked for. @throws UserError for a profile that there is not, and for options that need one. */
-function profileOf({ load, compare }: VerifyOptions, phase: string): Profile | undefined {
-  if (load !== undefined) return profileNamed(load === true ? (PROFILE_OF_PHASE[phase] ?? "smoke") : load, "--load");
+/** The loads that were asked for, none without --load. @throws UserError for a profile that there is not, and for options that need one. */
+function profilesOf({ load, compare }: VerifyOptions, phase: string): readonly Profile[] {
+  if (load !== undefined) return profilesNamed(load === true ? (PROFILE_OF_PHASE[phase] ?? "smoke") : load, "--load");
   if (compare !== undefined) throw new UserError("--compare compares under load: add --load");
-  return undefined;
-}
-
-/** Sends the load and prints its table, which also says what a comparison found. */
-async function proveLoad(
-  profile: Profile,
-  target: LoadTarget,
-  { compare, json }: VerifyOptions,
-  say: (text: string) => void,
-): Promise<{ readonly load: LoadResult }> {
-  const quiet = json === "-";
-  say("\n");
-  const sent = await runLoad(profile, target, { quiet });
-  const gain = compare === true && !sent.interrupted ? [await compareWithSingle(target, quiet)] : [];
-  const load = { ...sent, rows: [...sent.rows, ...gain] };
-  if (!quiet) process.stdout.write(`\n${renderResult(load)}\n`);
-  return { load };
+  return [];
 }
 
 function selectChecks(checks: readonly Check[], { only, faults }: VerifyOptions): readonly Check[] {

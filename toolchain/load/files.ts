@@ -3,11 +3,18 @@ import path from "node:path";
 import { messageOf, UserError } from "../lib/errors";
 import { BUILD_DIR } from "../lib/paths";
 import { renderHtml } from "./html";
+import { type Profile, PROFILES } from "./profiles";
 import type { LoadResult } from "./result";
 
 /** Where the report of a run goes when nobody says otherwise; the next run of the same kind writes over it. */
 export function reportFile({ stack, profile }: Pick<LoadResult, "stack" | "profile">): string {
   return path.join(BUILD_DIR, "load", `${stack}-${profile}.html`);
+}
+
+/** Where the report of `npm run verify` goes when several loads are sent. */
+export function loadsFile(stack: string, profiles: readonly Profile[]): string {
+  const names = profiles.map(({ name }) => name);
+  return reportFile({ stack, profile: names.length === PROFILES.length ? "all" : names.join("+") });
 }
 
 /** Where the report of `npm run verify` goes when nobody says otherwise and no load is sent; the next one writes over it. */

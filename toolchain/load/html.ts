@@ -13,7 +13,7 @@ export function renderHtml(result: LoadResult): string {
 ${verdictOf(result)}
 <p class="soft">Stack ${escapeText(stack)}, phase ${escapeText(phase)}, ${escapeText(url)}; ${escapeText(startedAt)}, ${seconds.toFixed(0)} s.
 ${surroundings(result)}</p>
-${figuresOf(result)}`,
+${figuresOf(result, "h2")}`,
   );
 }
 
@@ -23,7 +23,7 @@ export function renderLoadPart(result: LoadResult): string {
   return `<h2>Under load: ${escapeText(profile)} <small>${escapeText(title)}</small></h2>
 ${verdictOf(result)}
 <p class="soft">${escapeText(startedAt)}, ${seconds.toFixed(0)} s. ${surroundings(result)}</p>
-${figuresOf(result)}`;
+${figuresOf(result, "h3")}`;
 }
 
 function verdictOf({ rows }: LoadResult): string {
@@ -37,13 +37,14 @@ function surroundings({ machine, loadAverage }: LoadResult): string {
   return `${escapeText(machine)}; load average ${loadAverage.map((value) => value.toFixed(1)).join(" before, ")} at the end.`;
 }
 
-function figuresOf(result: LoadResult): string {
+/** @param heading of its sections: one below that of the run */
+function figuresOf(result: LoadResult, heading: "h2" | "h3"): string {
   return `${result.notes.map((note) => `<p class="fail">${escapeText(note)}</p>`).join("\n")}
-<h2>Targets</h2>
+<${heading}>Targets</${heading}>
 ${resultTable(result.rows)}
-<h2>Over time <small>latency counts from when a request was due, so that a stall is not hidden</small></h2>
+<${heading}>Over time <small>latency counts from when a request was due, so that a stall is not hidden</small></${heading}>
 ${plots(result)}
-<h2>Stages and operations</h2>
+<${heading}>Stages and operations</${heading}>
 ${table(
   ["", "due", "failed", "answered/s", "mean", "p50", "p95", "p99", "longest"],
   [
@@ -52,7 +53,7 @@ ${table(
     figures("all that counts", result.measured),
   ],
 )}
-${failures(result)}
+${failures(result, heading)}
 <p class="soft">The sender itself was late by ${result.lateness.p99.toFixed(1)} ms (p99), ${result.lateness.max.toFixed(1)} ms at most.${
     result.hitRate === undefined ? "" : ` Caches answered ${(result.hitRate * 100).toFixed(1)} % of the reads that asked one.`
   }</p>`;
@@ -64,10 +65,10 @@ function figures(name: string, summary: Summary): string[] {
   return [name, String(due), String(failed), perSecond.toFixed(1), ms(mean), ms(p50), ms(p95), ms(p99), ms(max)];
 }
 
-function failures({ failures: found }: LoadResult): string {
+function failures({ failures: found }: LoadResult, heading: "h2" | "h3"): string {
   const entries = Object.entries(found);
   if (entries.length === 0) return "";
-  return `<h2>Failures <small>of all stages</small></h2>\n${table(
+  return `<${heading}>Failures <small>of all stages</small></${heading}>\n${table(
     ["status or reason", "requests"],
     entries.map(([why, count]) => [why, String(count)]),
   )}`;

@@ -6,7 +6,7 @@ const STYLE = `
 :root{color-scheme:light dark;--text:#1b1f24;--soft:#5b6570;--line:#d9dee4;--page:#fff;--good:#1a7f37;--bad:#c62828;--c0:#1f6feb;--c1:#d97706;--c2:#8250df;--c3:#c62828}
 @media (prefers-color-scheme:dark){:root{--text:#e6edf3;--soft:#9aa6b2;--line:#30363d;--page:#0d1117;--good:#3fb950;--bad:#ff7b72;--c0:#58a6ff;--c1:#f0a33f;--c2:#bc8cff;--c3:#ff7b72}}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--text);background:var(--page);max-width:62rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.3rem 0}small,.soft{color:var(--soft);font-weight:400}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:1.5rem 0 .5rem}p{margin:.3rem 0}small,.soft{color:var(--soft);font-weight:400}
 .verdict{font-size:1.1rem;font-weight:600}.pass{color:var(--good)}.fail{color:var(--bad)}.skip{color:var(--soft)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .7rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--soft);font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}

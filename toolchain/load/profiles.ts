@@ -174,3 +174,20 @@ export function profileNamed(name: string, option: string): Profile {
   if (profile !== undefined) return profile;
   throw new UserError(`${option} ${JSON.stringify(name)}: allowed are ${PROFILES.map((one) => one.name).join(", ")}`);
 }
+
+/**
+ * The profiles of a comma-separated list, or every one for `all`; each once, and in the order of {@link PROFILES}, which is from light to heavy
+ * within an origin.
+ * @param option it was given with
+ * @throws UserError naming what there is not, and all there are.
+ */
+export function profilesNamed(list: string, option: string): readonly Profile[] {
+  if (list.trim() === "all") return PROFILES;
+  const names = list.split(",").map((name) => name.trim());
+  const unknown = names.filter((name) => !PROFILES.some((profile) => profile.name === name));
+  if (unknown.length === 0) return PROFILES.filter(({ name }) => names.includes(name));
+  throw new UserError(
+    `${option}: no profile ${unknown.map((name) => JSON.stringify(name)).join(", ")}; ` +
+      `allowed are all, or a comma-separated list of ${PROFILES.map(({ name }) => name).join(", ")}`,
+  );
+}

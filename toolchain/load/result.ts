@@ -40,6 +40,9 @@ export interface LoadResult {
 /** Lateness of the sender from which on its own machine is what was measured, ms. */
 const LATE_MS = 50;
 
+/** Average number of processes that want to run, over a minute, from which on others have a part in what was measured. */
+export const BUSY_LOAD = 1;
+
 /** What a reader has to know to believe the figures. */
 export function notesOf(result: Omit<LoadResult, "notes" | "rows">): string[] {
   const { ownSeconds, seconds, interrupted, lateness, loadAverage } = result;
@@ -51,6 +54,8 @@ export function notesOf(result: Omit<LoadResult, "notes" | "rows">): string[] {
     ...(lateness.p99 > LATE_MS
       ? [`the sender was late itself (p99 ${lateness.p99.toFixed(0)} ms): its machine is too busy, and the latencies have that in them`]
       : []),
-    ...(loadAverage[0] >= 1 ? [`others were at work on this machine: load average ${loadAverage[0].toFixed(1)} before the run`] : []),
+    ...(loadAverage[0] >= BUSY_LOAD
+      ? [`others were at work on this machine: load average ${loadAverage[0].toFixed(1)} before the run`]
+      : []),
   ];
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { profileNamed } from "../../../toolchain/load/profiles";
+import { profileNamed, PROFILES, profilesNamed } from "../../../toolchain/load/profiles";
 import { holds, RateSearch } from "../../../toolchain/load/sustained";
 
 /** Searches the capacity of something that carries so many requests a second. */
@@ -43,4 +43,23 @@ describe("the rate that is carried", () => {
   it("F6 an unknown profile is refused with all there are", () => {
     assert.throws(() => profileNamed("b", "--load"), /^UserError: --load "b": allowed are smoke, a-500-users, .*e-10000-companies$/);
   });
+
+  it("F6 several of a list come once each and in their own order, and `all` is every one", () => {
+    const names = (list: string): string[] => profilesNamed(list, "--load").map(({ name }) => name);
+    assert.deepEqual(names("smoke"), ["smoke"]);
+    assert.deepEqual(names("b-5000-users, smoke,b-5000-users"), ["smoke", "b-5000-users"]);
+    assert.deepEqual(
+      names("all"),
+      PROFILES.map(({ name }) => name),
+    );
+  });
+
+  for (const list of ["", "smoke,", "all,smoke", "smoke,c", "SMOKE"]) {
+    it(`F6 a list with a name that there is not is refused with all there are: ${JSON.stringify(list)}`, () => {
+      assert.throws(
+        () => profilesNamed(list, "--load"),
+        /^UserError: --load: no profile "\w*"; allowed are all, or a comma-separated list of smoke, a-500-users, .*e-10000-companies$/,
+      );
+    });
+  }
 });

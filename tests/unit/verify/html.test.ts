@@ -29,7 +29,7 @@ describe("F6 the report of npm run verify", () => {
   });
 
   it("has the load's targets, notes and plots on the same page", () => {
-    const html = renderVerifyHtml(exampleReport(), exampleResult());
+    const html = renderVerifyHtml(exampleReport(), { loads: [exampleResult()], compared: [] });
     assert.equal(html.split("<svg").length - 1, 5);
     assert.equal(html.split("<!doctype").length - 1, 1);
     assert.equal(html.split("<h1>").length - 1, 1);
@@ -38,8 +38,29 @@ describe("F6 the report of npm run verify", () => {
     }
   });
 
+  it("has every load with its plots, and above them all targets in one table", () => {
+    const compared = [{ id: "C9", title: "ratio", target: "≥ 2", verdict: "pass", measured: "2.4", seconds: 9 }] as const;
+    const html = renderVerifyHtml(exampleReport(), { loads: [exampleResult(), { ...exampleResult(), profile: "other" }], compared });
+    assert.equal(html.split("<svg").length - 1, 10);
+    assert.equal(html.split("<h1>").length - 1, 1);
+    for (const text of [
+      "<h2>Under load <small>all targets</small></h2>",
+      "<td>b-5000-users: p95 latency</td>",
+      "<td>other: p95 latency</td>",
+      "<td>C9</td><td>ratio</td>",
+      "<h2>Under load: b-5000-users ",
+      "<h2>Under load: other ",
+    ]) {
+      assert.equal(html.split(text).length - 1, 1, text);
+    }
+  });
+
   it("needs no network: nothing in it is loaded from anywhere", () => {
-    assert.ok(!/<(script|link|img|iframe)\b|url\(|@import|\bsrc=|href=/i.test(renderVerifyHtml(exampleReport(), exampleResult())));
+    assert.ok(
+      !/<(script|link|img|iframe)\b|url\(|@import|\bsrc=|href=/i.test(
+        renderVerifyHtml(exampleReport(), { loads: [exampleResult()], compared: [] }),
+      ),
+    );
   });
 
   it("follows the reader's device: narrow and wide, light and dark", () => {
@@ -53,7 +74,10 @@ describe("F6 the report of npm run verify", () => {
     const attack = `"><script>alert('1')</script><img src=x>`;
     const row = { id: attack, title: attack, target: attack, measured: attack, verdict: "fail", seconds: 0 } as const;
     const report = { ...exampleReport([row]), stack: attack, phase: attack, url: attack, startedAt: attack, machine: attack };
-    const html = renderVerifyHtml(report, { ...exampleResult(), profile: attack, title: attack, startedAt: attack, notes: [attack] });
+    const html = renderVerifyHtml(report, {
+      loads: [{ ...exampleResult(), profile: attack, title: attack, startedAt: attack, notes: [attack] }],
+      compared: [],
+    });
     assert.ok(!html.includes("<script") && !html.includes("<img"));
     assert.equal(html.split("&lt;script&gt;").length - 1, 15);
   });
