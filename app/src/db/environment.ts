@@ -49,6 +49,8 @@ export interface PostgresConfig {
   readonly lockTimeoutMs: number;
   /** DB_RETRY_MS: longest time to go on trying when the server is away; @default 15000 */
   readonly retryMs: number;
+  /** DB_PREPARED_STATEMENTS: the server keeps statements that are used often; not behind RDS Proxy, which pins connections; @default false */
+  readonly preparedStatements: boolean;
   /** DB_REPLICA_CHECK_MS between two looks at the replicas; @default 500 */
   readonly replicaCheckMs: number;
   /** DB_REPLICA_MAX_LAG_MS: a replica further behind is not read (feature E10); @default 5000 */
@@ -114,6 +116,7 @@ export const databaseVariables = {
   DB_STATEMENT_TIMEOUT_MS: integer(1, HOUR_MS, 10_000),
   DB_LOCK_TIMEOUT_MS: integer(1, 60_000, 5000),
   DB_RETRY_MS: integer(0, 60_000, 15_000),
+  DB_PREPARED_STATEMENTS: z.enum(["true", "false"]).default("false").describe("true or false"),
   DB_REPLICA_CHECK_MS: integer(10, 60_000, 500),
   DB_REPLICA_MAX_LAG_MS: integer(1, HOUR_MS, 5000),
 };
@@ -199,6 +202,7 @@ export function databaseConfig(
     statementTimeoutMs: env.DB_STATEMENT_TIMEOUT_MS,
     lockTimeoutMs: env.DB_LOCK_TIMEOUT_MS,
     retryMs: env.DB_RETRY_MS,
+    preparedStatements: env.DB_PREPARED_STATEMENTS === "true",
     replicaCheckMs: env.DB_REPLICA_CHECK_MS,
     replicaMaxLagMs: env.DB_REPLICA_MAX_LAG_MS,
   };

@@ -5,6 +5,7 @@ import { iamPassword } from "./iam";
 import type { PostgresPoolOptions } from "./postgres-pool";
 import { FIRST_SHARD } from "./shards/directory";
 import { SqliteDatabase } from "./sqlite";
+import { StatementNames } from "./statement-names";
 import { postgresAddress } from "./tls";
 
 /** What {@link openDatabase} takes from the configuration. */
@@ -54,12 +55,17 @@ export function serversOf<Config extends DatabaseConfig>(config: Config): [Serve
 
 async function openServer(postgres: PostgresConfig, appName: string, logger: Logger): Promise<Database> {
   const { poolMax, poolMin, replicaPoolMax, replicaPoolMin } = postgres;
+  const names = postgres.preparedStatements ? new StatementNames({ onLimit: (why) => logger.warn(why) }) : undefined;
+  const open = async (address: string, max: number, min: number): Promise<PostgresPoolOptions> => ({
+    ...(await pool(postgres, appName, logger, address, max, min)),
+    names,
+  });
   const database = new (await postgresDatabase())({
-    primary: await pool(postgres, appName, logger, postgres.url, poolMax, poolMin),
+    primary: await open(postgres.url, poolMax, poolMin),
     lockWaitMs: postgres.lockTimeoutMs,
     retryMs: postgres.retryMs,
     replicas: {
-      servers: await Promise.all(postgres.replicaUrls.map((url) => pool(postgres, appName, logger, url, replicaPoolMax, replicaPoolMin))),
+      servers: await Promise.all(postgres.replicaUrls.map((url) => open(url, replicaPoolMax, replicaPoolMin))),
       checkMs: postgres.replicaCheckMs,
       maxLagMs: postgres.replicaMaxLagMs,
       onChange(server, standing, why) {

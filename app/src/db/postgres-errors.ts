@@ -100,6 +100,17 @@ export function isConflict(error: unknown): boolean {
   return CONFLICT.test(sqlState(error) ?? "");
 }
 
+/**
+ * A prepared statement is of no use, found before anything was done. `changed`: 0A000, a migration changed what it returns (by the function's
+ * name, because the message is in the server's language). `lost`: 26000, the server does not have it, or 42P05, has it from another client,
+ * both of which a pooler in between does that does not keep statements apart.
+ */
+export function preparedFailure(error: unknown): "changed" | "lost" | undefined {
+  const state = sqlState(error);
+  if (state === "26000" || state === "42P05") return "lost";
+  return state === "0A000" && (error as DatabaseError).routine === "RevalidateCachedQuery" ? "changed" : undefined;
+}
+
 /** 55P03: the lock wait was over. */
 export function isLockTimeout(error: unknown): boolean {
   return sqlState(error) === "55P03";

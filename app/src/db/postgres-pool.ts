@@ -3,7 +3,8 @@ import { parseIntoClientConfig } from "pg-connection-string";
 import { Pool, types, type PoolClient, type QueryResult } from "pg";
 import { PoolExhaustedError, type PoolFigures, type SqlValue } from "./database";
 import { Dialer } from "./dial";
-import { ConnectFailedError, ConnectionLostError, endsConnection, sqlState } from "./postgres-errors";
+import { ConnectFailedError, ConnectionLostError, endsConnection, preparedFailure, sqlState } from "./postgres-errors";
+import type { NamedStatement, StatementNames } from "./statement-names";
 import { Traffic } from "./traffic";
 
 /** One server (or pooler) and how many connections to it. Times are milliseconds. */
@@ -27,6 +28,8 @@ export interface PostgresPoolOptions {
   readonly maxLifetimeSeconds: number;
   /** A server that is silent for this long during one statement counts as lost; 0: wait for ever. */
   readonly statementTimeoutMs: number;
+  /** Names under which the server keeps statements prepared. @default none: it parses and plans each again */
+  readonly names?: StatementNames | undefined;
   /** What `pg_stat_activity` shows. */
   readonly applicationName: string;
   /** An idle connection was lost; its pool has replaced it. */
@@ -70,6 +73,10 @@ const unreplicated = new WeakSet();
 export interface PostgresConnection {
   /** `undefined` as deadline: the pool's own. Several statements in one text give an array of results. */
   query(text: string, values?: readonly SqlValue[], deadlineMs?: number): Promise<QueryResult>;
+  /** One statement that is a transaction by itself; prepared where the pool has names, and sent again without one where that fails. */
+  statement(text: string, values?: readonly SqlValue[]): Promise<QueryResult>;
+  /** The same inside a transaction, which such a failure ends: see `preparedFailure`. */
+  statementInside(text: string, values?: readonly SqlValue[]): Promise<QueryResult>;
   /** Whether a commit since the last call was acknowledged although the standby had not confirmed it. */
   committedAlone(): boolean;
   /** Nothing more can be asked over it. */
@@ -150,7 +157,8 @@ export class PostgresPool {
     try {
       const client = await this.#checkOut();
       this.#inUse.add(client);
-      const connection = new CheckedOut(client, this.name, this.#options.statementTimeoutMs, this.#traffic);
+      const { statementTimeoutMs, names } = this.#options;
+      const connection = new CheckedOut(client, this.name, statementTimeoutMs, this.#traffic, names);
       try {
         return await work(connection);
       } finally {
@@ -211,15 +219,55 @@ class CheckedOut implements PostgresConnection {
   readonly #server: string;
   readonly #deadlineMs: number;
   readonly #traffic: Traffic;
+  readonly #names: StatementNames | undefined;
 
-  constructor(client: PoolClient, server: string, deadlineMs: number, traffic: Traffic) {
+  constructor(client: PoolClient, server: string, deadlineMs: number, traffic: Traffic, names: StatementNames | undefined) {
     this.#client = client;
     this.#server = server;
     this.#deadlineMs = deadlineMs;
     this.#traffic = traffic;
+    this.#names = names;
   }
 
-  async query(sql: string, values: readonly SqlValue[] = [], deadlineMs = this.#deadlineMs): Promise<QueryResult> {
+  query(sql: string, values?: readonly SqlValue[], deadlineMs?: number): Promise<QueryResult> {
+    return this.#ask({ text: sql }, values, deadlineMs);
+  }
+
+  async statement(sql: string, values?: readonly SqlValue[]): Promise<QueryResult> {
+    try {
+      return await this.statementInside(sql, values);
+    } catch (error) {
+      // Refused before it was begun, so nothing happens twice.
+      if (preparedFailure(error) === undefined) throw error;
+      return this.query(sql, values);
+    }
+  }
+
+  async statementInside(sql: string, values?: readonly SqlValue[]): Promise<QueryResult> {
+    const named = this.#names?.of(sql);
+    if (named === undefined) return this.query(sql, values);
+    try {
+      return await this.#ask({ name: named.name, text: named.text }, values);
+    } catch (error) {
+      this.#learn(named, error);
+      throw error;
+    }
+  }
+
+  #learn(named: NamedStatement, error: unknown): void {
+    const failure = preparedFailure(error);
+    if (failure === "changed") this.#names?.renew(named);
+    if (failure !== "lost") return;
+    this.#names?.lost();
+    // pg goes on believing that the server has it.
+    this.useless = true;
+  }
+
+  async #ask(
+    statement: { readonly name?: string; readonly text: string },
+    values: readonly SqlValue[] = [],
+    deadlineMs = this.#deadlineMs,
+  ): Promise<QueryResult> {
     const watched = { silent: false };
     const timer =
       deadlineMs === 0
@@ -230,7 +278,7 @@ class CheckedOut implements PostgresConnection {
           }, deadlineMs);
     this.#traffic.asked();
     try {
-      const result = values.length === 0 ? await this.#client.query(sql) : await this.#client.query(sql, values as SqlValue[]);
+      const result = await (values.length === 0 ? this.#client.query(statement) : this.#client.query(statement, values as SqlValue[]));
       this.#traffic.answered();
       return result;
     } catch (error) {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { QueryResult } from "pg";
 import { CommitUnknownError, ConstraintError, DoomedTransactionError, type SqlValue, type Transaction, type WriteMark } from "./database";
-import { isConflict, isLockTimeout, isLoss, isRefusal, translateError } from "./postgres-errors";
+import { isConflict, isLockTimeout, isLoss, isRefusal, preparedFailure, translateError } from "./postgres-errors";
 import type { PostgresConnection } from "./postgres-pool";
 import { numberedParameters } from "./postgres-sql";
 
@@ -18,6 +18,8 @@ export interface TransactOptions<Result> {
   readonly lockWaitMs: number;
   /** Whether to ask where in the log of writes the commit is; costs no further round trip. */
   readonly marked: boolean;
+  /** Whether statements may be prepared ones. */
+  readonly prepared: boolean;
 }
 
 /** Runs one transaction from BEGIN to COMMIT, or to ROLLBACK when anything fails. */
@@ -25,7 +27,7 @@ export async function transact<Result>(
   connection: PostgresConnection,
   options: TransactOptions<Result>,
 ): Promise<{ readonly result: Result; readonly mark: WriteMark | undefined }> {
-  const statements = new TransactionStatements(connection, options.lockWaitMs);
+  const statements = new TransactionStatements(connection, options.lockWaitMs, options.prepared);
   let result: Result;
   try {
     await connection.query(beginning(options.lock, options.lockWaitMs));
@@ -84,29 +86,31 @@ class TransactionStatements implements Transaction {
   outage: unknown;
   readonly #connection: PostgresConnection;
   readonly #lockWaitMs: number;
+  readonly #prepared: boolean;
   #line: Promise<unknown> = Promise.resolve();
   #doomed = false;
   #ended = false;
 
-  constructor(connection: PostgresConnection, lockWaitMs: number) {
+  constructor(connection: PostgresConnection, lockWaitMs: number, prepared: boolean) {
     this.#connection = connection;
     this.#lockWaitMs = lockWaitMs;
+    this.#prepared = prepared;
   }
 
   async all<Row extends object>(sql: string, parameters?: readonly SqlValue[]): Promise<Row[]> {
-    return (await this.#send(numberedParameters(sql), parameters)).rows as Row[];
+    return (await this.#statement(sql, parameters)).rows as Row[];
   }
 
   async get<Row extends object>(sql: string, parameters?: readonly SqlValue[]): Promise<Row | undefined> {
-    return (await this.#send(numberedParameters(sql), parameters)).rows[0] as Row | undefined;
+    return (await this.#statement(sql, parameters)).rows[0] as Row | undefined;
   }
 
   async run(sql: string, parameters?: readonly SqlValue[]): Promise<number> {
-    return (await this.#send(numberedParameters(sql), parameters)).rowCount ?? 0;
+    return (await this.#statement(sql, parameters)).rowCount ?? 0;
   }
 
   async script(sql: string): Promise<void> {
-    await this.#send(sql);
+    await this.#send(() => this.#connection.query(sql));
   }
 
   /** Waits for the statement under way. @throws DoomedTransactionError when one has failed. */
@@ -116,15 +120,22 @@ class TransactionStatements implements Transaction {
     if (this.#doomed) throw new DoomedTransactionError();
   }
 
-  #send(sql: string, parameters?: readonly SqlValue[]): Promise<QueryResult> {
+  #statement(sql: string, parameters?: readonly SqlValue[]): Promise<QueryResult> {
+    const text = numberedParameters(sql);
+    return this.#send(() =>
+      this.#prepared ? this.#connection.statementInside(text, parameters) : this.#connection.query(text, parameters),
+    );
+  }
+
+  #send(ask: () => Promise<QueryResult>): Promise<QueryResult> {
     const result = this.#line.then(async () => {
       if (this.#ended) throw new Error("The transaction is over; use its queries only while its work runs.");
       if (this.#doomed) throw new DoomedTransactionError();
       try {
-        return await this.#connection.query(sql, parameters);
+        return await ask();
       } catch (error) {
         this.#doomed = true;
-        if (isConflict(error) || isLoss(error) || isRefusal(error) || isLockTimeout(error)) {
+        if (isConflict(error) || isLoss(error) || isRefusal(error) || isLockTimeout(error) || preparedFailure(error) !== undefined) {
           this.outage = translateError(error, this.#lockWaitMs);
           throw this.outage;
         }

@@ -3,7 +3,7 @@ import type { QueryResult } from "pg";
 import { CommitUnknownError, DatabaseBusyError, DatabaseUnavailableError } from "./database";
 import type { Database, DatabaseFigures, Queries, SqlValue, Transaction, TransactionOptions, WriteMark } from "./database";
 import { KeyedLine } from "./keyed-line";
-import { ConnectFailedError, ConnectionLostError, isConflict, isLoss, isRefusal, translateError } from "./postgres-errors";
+import { ConnectFailedError, ConnectionLostError, isConflict, isLoss, isRefusal, preparedFailure, translateError } from "./postgres-errors";
 import { PostgresPool, type PostgresConnection, type PostgresPoolOptions } from "./postgres-pool";
 import { isRead, numberedParameters } from "./postgres-sql";
 import { CURRENT_MARK, refuseUnreplicated, transact } from "./postgres-transaction";
@@ -77,6 +77,7 @@ export class PostgresDatabase implements Database {
     const { lock, idempotent = false } = options;
     let lost: CommitUnknownError | undefined;
     const begun = performance.now();
+    let prepared = true;
     const attempt = () =>
       this.#inLine(lock, begun, () =>
         this.#pool.use((connection) =>
@@ -85,10 +86,16 @@ export class PostgresDatabase implements Database {
             lock,
             lockWaitMs: this.#lockWaitMs,
             marked: this.#replicas !== undefined,
+            prepared,
           }),
         ),
       );
     const repeatable = (error: unknown): boolean => {
+      if (preparedFailure(error) !== undefined) {
+        // Other statements of it may fail for the same reason; without names none does.
+        prepared = false;
+        return true;
+      }
       if (!idempotent || !wasLostInCommit(error)) return isRepeatable(error);
       lost ??= error;
       return true;
@@ -141,7 +148,7 @@ export class PostgresDatabase implements Database {
     if (this.#inside.getStore() === true) throw new Error("Inside a transaction use only the queries it was given.");
     const statement = numberedParameters(sql);
     const send = isRead(sql)
-      ? (connection: PostgresConnection) => connection.query(statement, parameters)
+      ? (connection: PostgresConnection) => connection.statement(statement, parameters)
       : (connection: PostgresConnection) => this.#write(connection, statement, parameters);
     return this.#retrying(() => this.#pool.use(send), isRepeatable);
   }
@@ -149,7 +156,7 @@ export class PostgresDatabase implements Database {
   async #write(connection: PostgresConnection, statement: string, parameters: readonly SqlValue[]): Promise<QueryResult> {
     let result: QueryResult;
     try {
-      result = await connection.query(statement, parameters);
+      result = await connection.statement(statement, parameters);
     } catch (error) {
       if (!isLoss(error)) throw error;
       this.#replicas?.wrote(undefined);

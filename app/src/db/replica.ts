@@ -54,7 +54,7 @@ export class Replica {
   async read(sql: string, parameters?: readonly SqlValue[]): Promise<QueryResult> {
     this.#reads += 1;
     try {
-      return await this.pool.use((connection) => connection.query(numberedParameters(sql), parameters));
+      return await this.pool.use((connection) => connection.statement(numberedParameters(sql), parameters));
     } catch (error) {
       this.#failures += 1;
       throw error;

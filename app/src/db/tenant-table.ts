@@ -8,6 +8,9 @@ export type Write = <Result>(table: string, work: (queries: Queries) => Promise<
 /** Most rows of one `findAll` or `insertAll`; each is one parameter or more, and databases bound their number. */
 const MOST_IDS = 100;
 
+/** What is selected of each table; the text of every read begins with it. */
+const selections = new WeakMap<object, string>();
+
 /** One table, narrowed to one company. Rows are plain objects with the properties of the table's definition. */
 export class TenantTable<Row extends { readonly id: string }> {
   readonly #queries: Queries;
@@ -212,8 +215,12 @@ export class TenantTable<Row extends { readonly id: string }> {
   }
 
   #selection(): string {
-    return Object.entries<string>(this.#definition.columns)
+    const known = selections.get(this.#definition);
+    if (known !== undefined) return known;
+    const selection = Object.entries<string>(this.#definition.columns)
       .map(([property, column]) => `${column} AS "${property}"`)
       .join(", ");
+    selections.set(this.#definition, selection);
+    return selection;
   }
 }

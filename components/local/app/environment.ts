@@ -150,5 +150,7 @@ function databaseVariables(database: Unwrap<BackingServices["database"]>): Recor
     DATABASE_DIRECT_URL_FILE: database.directUrl.path,
     DATABASE_READ_REPLICAS:
       database.readers.length === 0 ? undefined : database.readers.map((reader) => address(reader, reader.database)).join(","),
+    // PgBouncer knows them (max_prepared_statements). Not in the cloud: RDS Proxy keeps a connection for whoever prepared one.
+    DB_PREPARED_STATEMENTS: "true",
   };
 }
