@@ -22,8 +22,9 @@ export interface StatementNamesOptions {
 }
 
 /**
- * Names one process gives at most. Every connection of the server that has seen them all keeps as many statements, with 10 to 40 KB each, and
- * knows none of the processes' texts apart; PgBouncer's `max_prepared_statements` is above it.
+ * Names one process gives at most. Every connection of the server that has seen them all keeps as many statements, with 10 to 40 KB each.
+ * PgBouncer's `max_prepared_statements` is as many: of more, as when processes of two versions come together, it drops those that were not
+ * used for longest, and prepares them anew when they are.
  */
 export const MOST_NAMES = 200;
 
