@@ -37,8 +37,11 @@ export type DatabaseConnection =
       /** Whom the app works as: reads and writes rows, changes no table. */
       readonly user: string;
       readonly password: SecretFile;
-      /** URL, with password, of the primary without a pooler, as the owner of the tables: for migrations. */
-      readonly directUrl: SecretFile;
+      /**
+       * URL, with password, of the primary without a pooler, as the owner of the tables: for migrations. Only for an app that migrates by itself;
+       * where somebody else does, it is not told.
+       */
+      readonly directUrl?: SecretFile | undefined;
     };
 
 /** Redis, in its two roles; each file holds a URL with user and password. */

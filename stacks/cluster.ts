@@ -9,7 +9,7 @@ import { listed } from "../components/transform";
 import type { StackConfig } from "./config";
 import { CLUSTER_APP_MEMORY_MB } from "./config/keys";
 import { grafanaImage } from "./local/grafana-image";
-import { DIRECT_URL_FILE } from "./local/database-services";
+import { DIRECT_URL_FILE, ownerSecrets } from "./local/database-services";
 import { checkCapacity } from "./local/host";
 import { appSettings, appSource, consoleUrl, imageSource, loadBalancer } from "./local/parts";
 import type { PhaseOutputs } from "./outputs";
@@ -18,6 +18,9 @@ import { dockerHost } from "./local/preflight";
 import { currentCluster } from "./local/primary";
 import { sqliteUse } from "./local/sqlite-use";
 import { postgresVolumes } from "./local/volumes";
+
+/** Where the container that moves rows back has the secrets of the owner of the tables, beside those of the app. */
+const OWNER_PATH = "/run/owner-secrets";
 
 /** What is given up, and how to say that it is meant. */
 const LEAVING =
@@ -65,12 +68,15 @@ export async function cluster(config: StackConfig): Promise<PhaseOutputs> {
   const database = new Sqlite("database", { protect: config.protect });
   const secrets = new SecretFiles("secrets", { generate: ["session_secret", "admin_token"], image: image.reference });
   const memoryMb = config.appMemoryMb ?? CLUSTER_APP_MEMORY_MB;
+  // Where phase `database` has the owner's address; older versions had it among the app's secrets.
+  const owner = attempt && { ...ownerSecrets(image.reference).mount, containerPath: OWNER_PATH };
   const move =
-    attempt !== undefined
+    attempt !== undefined && owner !== undefined
       ? new DataMove("data-move-back", {
           ...{ direction: "to-sqlite", attempt, image: image.reference, networkName: network.networkName, sqlitePath: database.path },
           nothingToMove: before.firstStart,
-          ...{ postgresUrlFile: `${SECRETS_PATH}/${DIRECT_URL_FILE}`, mounts: [database.mount, secrets.mount] },
+          postgresUrlFiles: [OWNER_PATH, SECRETS_PATH].map((directory) => `${directory}/${DIRECT_URL_FILE}`),
+          mounts: [database.mount, secrets.mount, owner],
         })
       : undefined;
   const runtime = {

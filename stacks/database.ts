@@ -6,6 +6,7 @@ import { Etcd } from "../components/local/etcd";
 import { Image } from "../components/local/image";
 import { Kafka } from "../components/local/kafka";
 import type { ContextFile } from "../components/local/image/context-hash";
+import { Migrate } from "../components/local/migrate";
 import { Network } from "../components/local/network";
 import { PgBouncer } from "../components/local/pgbouncer";
 import { Postgres } from "../components/local/postgres";
@@ -17,13 +18,14 @@ import { listed } from "../components/transform";
 import type { StackConfig } from "./config";
 import { backupPlace } from "./local/backup-place";
 import { runningBrokers } from "./local/brokers";
-import { appSecrets, appServices, type Backends, DIRECT_URL_FILE } from "./local/database-services";
+import { appServices, type Backends, DIRECT_URL_FILE, phaseSecrets } from "./local/database-services";
 import { OPERATOR_BUNDLES } from "./lib/early";
 import { checkEtcdMembers, etcdMembers } from "./local/etcd-members";
 import { grafanaImage } from "./local/grafana-image";
 import { checkCapacity } from "./local/host";
 import { appSettings, appSource, consoleUrl, contextDirectory, imageSource, loadBalancer } from "./local/parts";
 import type { PhaseOutputs } from "./outputs";
+import { migrateAttempt } from "./local/migrate-attempt";
 import { carriesRows, moveAttempt, openAttempt, unlessReopened } from "./local/move-attempt";
 import { dockerHost } from "./local/preflight";
 import { checkPrimaryStays, currentCluster } from "./local/primary";
@@ -46,10 +48,11 @@ const STILL_LEAVING =
  */
 export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const protectedNodes = config.protect ? nodesWithData() : undefined;
-  const [host, source, program, cluster, members, attempt, use, running, grafana] = await Promise.all([
+  const [host, source, program, cluster, members, attempt, use, migration, running, grafana] = await Promise.all([
     ...([dockerHost(), appSource(config), operatorProgram(), currentCluster(), etcdMembers()] as const),
     carriesRows(config) ? moveAttempt("to-postgres") : config.image === undefined ? openAttempt() : undefined,
     carriesRows(config) ? sqliteUse() : ("none" as const),
+    config.image === undefined ? migrateAttempt() : undefined,
     config.kafka ? runningBrokers() : undefined,
     config.monitoring ? grafanaImage() : undefined,
   ]);
@@ -95,23 +98,24 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   const kafka = plan.kafka && new Kafka("kafka", { ...stateful("kafka"), ...plan.kafka, ...retention, running });
 
   const backends: Backends = { postgres, postgresProxy, pgbouncer, redisCache, redisLimits, kafka };
-  const secrets = appSecrets(backends, image.reference);
+  const secrets = phaseSecrets(backends, image.reference, config.image !== undefined);
   const runtime = {
     image: image.reference,
     ownImage: config.image !== undefined,
     bootSeconds: config.appBootSeconds,
     networkName,
     services: appServices(backends, secrets),
-    mounts: [files.mount, secrets.mount],
-    secretsRevision: secrets.revision,
+    mounts: [files.mount, secrets.app.mount],
+    secretsRevision: secrets.app.revision,
   };
   const settings = ({ poolMax: max, replicaPoolMax: replicaMax }: AppPools) => ({
     ...appSettings(config, image),
     documentsPath: `${files.mount.containerPath}/documents`,
     pools: { max, replicaMax },
   });
+  const { owner } = secrets;
   const move =
-    attempt !== undefined
+    attempt !== undefined && owner !== undefined
       ? new DataMove(
           "data-move",
           {
@@ -122,13 +126,35 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
               networkName,
               sqlitePath: files.path,
             },
-            ...{ postgresUrlFile: secrets.files[DIRECT_URL_FILE].path, mounts: [files.mount, secrets.mount] },
+            ...{ postgresUrlFiles: [owner.files[DIRECT_URL_FILE].path], mounts: [files.mount, owner.mount] },
           },
-          { dependsOn: [postgres, postgresProxy, redisCache, redisLimits, pgbouncer] },
+          { dependsOn: [owner, postgres, postgresProxy, redisCache, redisLimits, pgbouncer] },
+        )
+      : undefined;
+  // An image of the user's own makes its tables by itself.
+  const migrate =
+    migration !== undefined && owner !== undefined
+      ? new Migrate(
+          "migrate",
+          {
+            ...{ image: image.reference, version: image.version, appName: pulumi.getProject(), logLevel: config.logLevel, networkName },
+            ...{ databaseUrl: owner.files[DIRECT_URL_FILE], mount: owner.mount, secretsRevision: owner.revision },
+            ...{ queues: redisLimits, attempt: migration },
+          },
+          { dependsOn: [...listed(move), postgres, postgresProxy, pgbouncer] },
         )
       : undefined;
   const after = {
-    dependsOn: [...listed(move), postgres, postgresProxy, pgbouncer, redisCache, redisLimits, ...listed(kafka)],
+    dependsOn: [
+      ...listed(move),
+      ...listed(migrate?.succeeded),
+      postgres,
+      postgresProxy,
+      pgbouncer,
+      redisCache,
+      redisLimits,
+      ...listed(kafka),
+    ],
   };
   const web = { ...settings(plan.app), role: "web", workers: plan.app.workers } as const;
   const app = new App("app", { ...runtime, ...plan.app, settings: web }, after);
@@ -140,7 +166,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
     const consumer = { ...settings(plan.consumer), ...alone, role: "consumer" } as const;
     new App("consumer", { ...runtime, ...plan.consumer, instances: 1, settings: consumer }, after);
   }
-  const balancer = loadBalancer(config, host, network, app, secrets.values.admin_token, { dependsOn: [app] });
+  const balancer = loadBalancer(config, host, network, app, secrets.adminToken, { dependsOn: [app] });
   const single = ({ memoryMb }: Limits) => ({ instances: 1, memoryMb });
   const apps = { app: plan.app, jobs: single(plan.jobs), ...(plan.consumer !== undefined && { consumer: single(plan.consumer) }) };
   const data = { ...backends, monitorPassword: monitor, etcd, operator };
@@ -151,7 +177,7 @@ export async function database(config: StackConfig): Promise<PhaseOutputs> {
   return {
     appUrl: balancer.url,
     consoleUrl: consoleUrl(config, balancer.url),
-    adminToken: secrets.values.admin_token,
+    adminToken: secrets.adminToken,
     databaseHost: pgbouncer.host,
     databaseReaderHost: postgresProxy.host,
     databasePassword: appPassword,

@@ -12,6 +12,9 @@ export function labels(service: string): { label: string; value: string }[] {
   ];
 }
 
+/** Label of a container that does one thing, once, with the number of its attempt: another number is another container. */
+export const ATTEMPT_LABEL = "phased-stack.attempt";
+
 /** A volume as a container sees it. */
 export interface VolumeMount {
   /** Name of the Docker volume. */

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { BackingServices } from "../../components/contract";
+import type { BackingServices, SecretFile } from "../../components/contract";
 import { type Kafka, KAFKA_APP_USER, KAFKA_SASL_MECHANISM } from "../../components/local/kafka";
 import { nodeDatabase, type PgBouncer } from "../../components/local/pgbouncer";
 import type { Postgres } from "../../components/local/postgres";
@@ -23,36 +23,77 @@ const USER = "app";
 /** Whom migrations run as. */
 const OWNER = "owner";
 
-/** File with the address of the primary, as the owner of the tables. It stays in the volume when phase `database` is left. */
+/** File with the address of the primary, as the owner of the tables. It stays in its volume when phase `database` is left. */
 export const DIRECT_URL_FILE = "database_direct_url";
 
-/** Content of the files beside those that are generated. */
+/** Content of the app's files beside the owner's address. */
 type AppFiles = Readonly<
-  Record<"database_password" | typeof DIRECT_URL_FILE | "redis_url" | "redis_limits_url" | "kafka_password", pulumi.Output<string>>
+  Record<
+    "session_secret" | "admin_token" | "database_password" | "redis_url" | "redis_limits_url" | "kafka_password",
+    pulumi.Output<string>
+  >
 >;
 
-/** The app's secrets: its own, which it has in phase `cluster` too, and what leads to the services. */
-export function appSecrets(backends: Backends, image: pulumi.Input<string>) {
+/** What the containers of phase `database` are given of secrets. */
+export interface PhaseSecrets {
+  readonly adminToken: pulumi.Output<string>;
+  /** The app's, which it has in every role. */
+  readonly app: Pick<SecretFiles<never, keyof AppFiles>, "files" | "mount" | "revision">;
+  /** The owner's address, for what migrates and what moves rows; `undefined` with an image of the user's own. */
+  readonly owner: SecretFiles<never, typeof DIRECT_URL_FILE> | undefined;
+  /** The same for an image of the user's own, which makes its tables by itself: among the app's files. */
+  readonly directUrl: SecretFile | undefined;
+}
+
+/**
+ * Who is given which secret. The app's own are made in `secrets`, which phase `cluster` has too. That volume is not the app's in this phase: in
+ * stacks of older versions it has the owner's address, which instances of before need until they are gone, and those of today must not have.
+ */
+export function phaseSecrets(backends: Backends, image: pulumi.Input<string>, ownImage: boolean): PhaseSecrets {
   const { postgres, postgresProxy, redisCache, redisLimits, kafka } = backends;
   const { host, primaryPort } = postgresProxy;
-  return new SecretFiles("secrets", {
-    generate: ["session_secret", "admin_token"],
-    render: () => {
-      const files = {
-        database_password: postgres.passwords.app,
-        [DIRECT_URL_FILE]: pulumi.interpolate`postgres://${OWNER}:${postgres.passwords.owner}@${host}:${primaryPort}/${DATABASE}`,
-        redis_url: redisCache.url,
-        redis_limits_url: redisLimits.url,
-      };
-      // Without Kafka there is no such file, and nobody asks for it: appServices() is told of the same backends.
-      return (kafka === undefined ? files : { ...files, kafka_password: kafka.appPassword }) as AppFiles;
-    },
+  const direct = {
+    [DIRECT_URL_FILE]: pulumi.interpolate`postgres://${OWNER}:${postgres.passwords.owner}@${host}:${primaryPort}/${DATABASE}`,
+  };
+  const services = {
+    database_password: postgres.passwords.app,
+    redis_url: redisCache.url,
+    redis_limits_url: redisLimits.url,
+    // Without Kafka there is no such file, and nobody asks for it: appServices() is told of the same backends.
+    ...(kafka !== undefined && { kafka_password: kafka.appPassword }),
+  };
+  const generate = ["session_secret", "admin_token"] as const;
+  if (ownImage) {
+    const files = { ...services, ...direct } as Omit<AppFiles, (typeof generate)[number]> & typeof direct;
+    const all = new SecretFiles("secrets", { generate, render: () => files, image });
+    return { adminToken: all.values.admin_token, app: all, owner: undefined, directUrl: all.files[DIRECT_URL_FILE] };
+  }
+  const { session_secret, admin_token } = new SecretFiles("secrets", { generate, image }).values;
+  const app = new SecretFiles("app-secrets", {
+    generate: [],
+    render: () => ({ session_secret, admin_token, ...services }) as AppFiles,
+    image,
+  });
+  return { adminToken: admin_token, app, owner: ownerSecrets(image, direct), directUrl: undefined };
+}
+
+/**
+ * The owner's address, apart from all others.
+ * @param content without it the volume is kept with what is in it: for a phase that only looks whether it is there
+ */
+export function ownerSecrets(
+  image: pulumi.Input<string>,
+  content?: Readonly<Record<typeof DIRECT_URL_FILE, pulumi.Input<string>>>,
+): SecretFiles<never, typeof DIRECT_URL_FILE> {
+  return new SecretFiles<never, typeof DIRECT_URL_FILE>("owner-secrets", {
+    generate: [],
+    ...(content !== undefined && { render: () => content }),
     image,
   });
 }
 
 /** What the app is told of the services. Every node is a reader, because any of them may be a replica; which ones are, the app sees. */
-export function appServices({ postgres, pgbouncer, kafka }: Backends, { files }: ReturnType<typeof appSecrets>): BackingServices {
+export function appServices({ postgres, pgbouncer, kafka }: Backends, { app: { files }, directUrl }: PhaseSecrets): BackingServices {
   const { host, port } = pgbouncer;
   return {
     database: {
@@ -62,7 +103,7 @@ export function appServices({ postgres, pgbouncer, kafka }: Backends, { files }:
       database: DATABASE,
       user: USER,
       password: files.database_password,
-      directUrl: files.database_direct_url,
+      directUrl,
     },
     redis: { cache: files.redis_url, limits: files.redis_limits_url },
     ...(kafka !== undefined && {

@@ -1,18 +1,8 @@
-import * as pulumi from "@pulumi/pulumi";
-import { ATTEMPT_LABEL, type DataMoveArgs, type DataMoveDirection, MOVE_SERVICES } from "../../components/local/data-move";
+import { type DataMoveArgs, type DataMoveDirection, MOVE_SERVICES } from "../../components/local/data-move";
 import type { StackConfig } from "../config";
-import { type DockerEndpoint, dockerEndpoint, type EndpointSettings, programSettings } from "./docker-endpoint";
-import { dockerCommand, dockerRequest, isSsh } from "./docker-request";
+import { type Attempt, attemptsOf } from "./attempts";
+import type { EndpointSettings } from "./docker-endpoint";
 import type { SqliteUse } from "./sqlite-use";
-
-/** A container of a former attempt, as `docker ps` tells of it. */
-interface Attempt {
-  readonly number: number;
-  /** Such as `Up 2 minutes (healthy)`. */
-  readonly status: string;
-  /** Seconds since 1970. */
-  readonly createdAt: number;
-}
 
 /** Whether a switch of phase takes the rows along. An image of the user's own has no program for it, and tables of its own. */
 export function carriesRows({ moveData, image }: Pick<StackConfig, "moveData" | "image">): boolean {
@@ -32,7 +22,7 @@ const OPPOSITES: Readonly<Record<DataMoveDirection, readonly DataMoveDirection[]
  * @throws the error of Docker: what is not known here must not be guessed.
  */
 export async function moveAttempt(direction: DataMoveDirection, settings?: EndpointSettings): Promise<DataMoveArgs["attempt"]> {
-  return nextAttempt(...(await attemptsOf(direction, settings)));
+  return nextAttempt(...(await attemptsBothWays(direction, settings)));
 }
 
 /**
@@ -40,19 +30,14 @@ export async function moveAttempt(direction: DataMoveDirection, settings?: Endpo
  * @throws the error of Docker
  */
 export async function openAttempt(settings?: EndpointSettings): Promise<DataMoveArgs["attempt"] | undefined> {
-  const [attempts, back] = await attemptsOf("open-postgres", settings);
+  const [attempts, back] = await attemptsBothWays("open-postgres", settings);
   const next = nextAttempt(attempts, back);
   return next.isDone || back.length > 0 ? next : undefined;
 }
 
 /** Attempts of a direction, and of those that are opposite to it. */
-async function attemptsOf(direction: DataMoveDirection, settings: EndpointSettings = programSettings()): Promise<[Attempt[], Attempt[]]> {
-  const endpoint = dockerEndpoint(settings);
-  const of = async (one: DataMoveDirection): Promise<Attempt[]> => {
-    const service = MOVE_SERVICES[one];
-    return isSsh(endpoint) ? parsed(await dockerCommand(endpoint, commandLine(service))) : await listed(endpoint, service);
-  };
-  const [own, ...back] = await Promise.all([direction, ...OPPOSITES[direction]].map(of));
+async function attemptsBothWays(direction: DataMoveDirection, settings?: EndpointSettings): Promise<[Attempt[], Attempt[]]> {
+  const [own, ...back] = await Promise.all([direction, ...OPPOSITES[direction]].map((one) => attemptsOf(MOVE_SERVICES[one], settings)));
   return [own ?? [], back.flat()];
 }
 
@@ -73,34 +58,4 @@ export function nextAttempt(attempts: readonly Attempt[], back: readonly Attempt
  */
 export function unlessReopened(attempt: DataMoveArgs["attempt"], use: SqliteUse): DataMoveArgs["attempt"] {
   return attempt.isDone && use === "writes" ? { number: attempt.number + 1, isDone: false } : attempt;
-}
-
-function filters(service: string): string[] {
-  return [`phased-stack.project=${pulumi.getProject()}`, `phased-stack.stack=${pulumi.getStack()}`, `phased-stack.service=${service}`];
-}
-
-async function listed(endpoint: DockerEndpoint, service: string): Promise<Attempt[]> {
-  const query = encodeURIComponent(JSON.stringify({ label: filters(service) }));
-  const list = JSON.parse(await dockerRequest(endpoint, `/containers/json?all=true&filters=${query}`)) as readonly {
-    readonly Labels?: Readonly<Record<string, string>> | null;
-    readonly Status: string;
-    readonly Created: number;
-  }[];
-  return list.map(({ Labels, Status, Created }) => ({
-    ...{ number: Number(Labels?.[ATTEMPT_LABEL] ?? 0), status: Status, createdAt: Created },
-  }));
-}
-
-function commandLine(service: string): string {
-  const chosen = filters(service).map((label) => `--filter 'label=${label}'`);
-  return ["docker ps --all", ...chosen, `--format '{{.Label "${ATTEMPT_LABEL}"}}|{{.CreatedAt}}|{{.Status}}'`].join(" ");
-}
-
-/** Exported for tests. @param lines such as `2|2026-11-22 14:59:13 +0000 UTC|Up 2 minutes (healthy)` */
-export function parsed(lines: string): Attempt[] {
-  return [...lines.matchAll(/^(\d*)\|(\S+) (\S+) ([+-]\d\d)(\d\d)[^|]*\|(.*)$/gm)].map(
-    ([, number = "", day = "", time = "", hours = "", minutes = "", status = ""]) => ({
-      ...{ number: Number(number), status, createdAt: Date.parse(`${day}T${time}${hours}:${minutes}`) / 1000 },
-    }),
-  );
 }

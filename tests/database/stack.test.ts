@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import tls from "node:tls";
 import type { Stack } from "@pulumi/pulumi/automation";
 import { PROXY_SOCKETS } from "../../components/local/postgres-proxy";
+import { execIn, fileIn } from "../../toolchain/lib/docker";
 import { switchover } from "../../toolchain/lib/postgres-operator";
 import { issue } from "../support/certificates";
 import { containersOf, docker, leftovers, loadBalancerStory, runningIds } from "../support/docker";
@@ -158,6 +159,22 @@ describe("phase database on real Docker (A7–A12, B1–B4, B13, D12, F2, F3)", 
     }
   });
 
+  it("A14 one container has migrated and ended; of what runs only the move and Postgres have the password of the tables' owner", async () => {
+    const [migrate, ...others] = await containersOf(stack.name, "migrate");
+    assert.ok(migrate !== undefined && others.length === 0);
+    assert.match(migrate.Status, /^Exited \(0\)/);
+    const owner = new URL(await fileIn(docker.getContainer(migrate.Id), "/run/secrets/database_direct_url")).password;
+    assert.ok(owner.length > 20);
+    for (const service of ["app", "jobs"])
+      for (const { Id } of await containersOf(stack.name, service)) {
+        const container = docker.getContainer(Id);
+        const { Config: config } = await container.inspect();
+        assert.ok(config.Env.includes("MIGRATIONS=external") && !config.Env.some((line) => line.includes("DIRECT")), service);
+        const { exitCode, stdout } = await execIn(container, ["sh", "-c", "cat /run/secrets/*"]);
+        assert.ok(exitCode === 0 && stdout.length > 100 && !stdout.includes(owner), service);
+      }
+  });
+
   it("keeps every secret out of environments, labels, logs, previews and plain state", async () => {
     const exported = JSON.stringify(await stack.exportStack());
     // The Automation API shows them: {"plaintext": "\"…\""}, JSON within JSON.
@@ -272,6 +289,27 @@ describe("phase database on real Docker (A7–A12, B1–B4, B13, D12, F2, F3)", 
     await stack.removeConfig("phased-stack:appBootSeconds");
     await stack.up();
     assert.equal((await containersOf(stack.name, "app")).length, 3, "what failed is gone");
+  });
+
+  it("A14 a migration that fails: up says why in one sentence, no instance is touched, and the next update migrates again", async () => {
+    const before = await runningIds(stack.name, "app");
+    const directory = path.join(project.directory, "app/src/db/migrations/postgres");
+    const next = String(readdirSync(directory).length + 1).padStart(4, "0");
+    const broken = path.join(directory, `${next}_broken.sql`);
+    writeFileSync(broken, "SELECT canary_broken_on_purpose();\n");
+    let failure = "";
+    try {
+      const seen = await during(async () => (failure = await stack.up().then(() => "no failure", String)));
+      assert.match(failure, /error: the migration of the database failed \(exit code 1\).*canary_broken_on_purpose/s);
+      await unharmed(seen);
+      assert.deepEqual((await runningIds(stack.name, "app")).sort(), [...before].sort());
+    } finally {
+      rmSync(broken);
+    }
+    await stack.up();
+    const [migrate] = await containersOf(stack.name, "migrate");
+    assert.match(migrate?.Status ?? "", /^Exited \(0\)/);
+    await stack.preview({ expectNoChanges: true });
   });
 
   it("F3 a changed Postgres setting: server by server, the primary last, with its data and no failed request", async () => {

@@ -61,6 +61,8 @@ interface RegisterRequest {
 
 /** Records what a program registers; answers as the Docker and random providers would. */
 export class Recorder implements pulumi.runtime.Mocks {
+  /** With which containers end that are waited for. */
+  static exitCode = 0;
   readonly resources: Registered[] = [];
   /** That of the first provider of AWS. */
   region = REGION;
@@ -73,6 +75,7 @@ export class Recorder implements pulumi.runtime.Mocks {
   /** Installs the mocks; call it in every test, before components are made. */
   static async install(project = "phased-stack", stack = "dev"): Promise<Recorder> {
     const recorder = new Recorder();
+    Recorder.exitCode = 0;
     await pulumi.runtime.setMocks(recorder, project, stack, false);
     recorder.listen();
     return recorder;
@@ -156,7 +159,13 @@ function outputs(args: MockResourceArgs, inputs: Record<string, unknown>, region
     return { repoDigest: `${String(inputs["imageName"]).replace(/:[^/:]*$/, "")}@sha256:${"a".repeat(64)}` };
   }
   if (/^kubernetes:[\w.-]+\/\w+:/.test(args.type)) return { metadata: namedMetadata(args.name, inputs["metadata"]) };
-  if (args.type.startsWith("docker:") && inputs["name"] === undefined) return { name: `${args.name}-1a2b3c4` };
+  if (args.type.startsWith("docker:")) {
+    return {
+      ...(inputs["name"] === undefined && { name: `${args.name}-1a2b3c4` }),
+      // What is attached to has ended.
+      ...(inputs["attach"] === true && { exitCode: Recorder.exitCode, containerLogs: "first line\nlast line\n" }),
+    };
+  }
   return {};
 }
 

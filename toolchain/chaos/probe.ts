@@ -5,7 +5,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { pack } from "tar-stream";
 import { bundleProgram } from "../lib/bundle-program";
-import { execIn, LABELS } from "../lib/docker";
+import { execIn, fileIn, LABELS } from "../lib/docker";
+import { SERVICES, stackContainers } from "../lib/docker-app";
 import { messageOf } from "../lib/errors";
 import type { Member } from "./measure";
 import { type CheckAnswer, type CheckRequest, PROBE_FILES, type ProbeLine } from "./probe/lines";
@@ -173,7 +174,10 @@ async function archive(targets: Targets): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** The app's own connections: both roles, with their passwords, as its container has them. */
+/** Where the container that migrates has the address of the owner of the tables; see stacks/local/database-services.ts. */
+const OWNER_URL_FILE = "/run/secrets/database_direct_url";
+
+/** Connections of both roles, with their passwords, as those containers have them that work with them. */
 async function connections(targets: Targets): Promise<{ readonly app: string; readonly owner: string }> {
   const app = targets.one("app");
   const { Config: config } = await app.container.inspect();
@@ -185,5 +189,9 @@ async function connections(targets: Targets): Promise<{ readonly app: string; re
   };
   const url = new URL(environment.get("DATABASE_URL") ?? "");
   if (environment.has("DATABASE_PASSWORD_FILE")) url.password = await file("DATABASE_PASSWORD_FILE");
-  return { app: url.href, owner: await file("DATABASE_DIRECT_URL_FILE") };
+  if (environment.has("DATABASE_DIRECT_URL_FILE")) return { app: url.href, owner: await file("DATABASE_DIRECT_URL_FILE") };
+  // The app does not know it. Who does has ended: no program runs there, but the files it has mounted can be read.
+  const [migrate] = await stackContainers(targets.docker, targets.stack, SERVICES.migrate);
+  if (migrate === undefined) throw new Error("no container of the stack has the owner's address");
+  return { app: url.href, owner: (await fileIn(targets.docker.getContainer(migrate.Id), OWNER_URL_FILE)).trim() };
 }

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
 import { confirmByName } from "../lib/confirm";
 import { LABELS, reachableDocker } from "../lib/docker";
-import { stackContainers } from "../lib/docker-app";
+import { SERVICES, stackContainers } from "../lib/docker-app";
 import { UserError } from "../lib/errors";
 import { onSignal, stopIfInterrupted } from "../lib/interrupt";
 import { openStack, textOutput } from "../lib/outputs";
@@ -113,7 +113,9 @@ async function run(options: RestoreOptions): Promise<void> {
   // From here on Ctrl-C waits until Postgres runs again, with the data it had or the restored ones.
   const release = onSignal(() => undefined);
   try {
-    await restorePostgres({ docker, nodes, primary, serves, plan, oldData, keepOld, keepStandbys, say: (line) => console.log(line) });
+    const migrate = containers.find(({ Labels }) => Labels[LABELS.service] === SERVICES.migrate);
+    const say = (line: string): void => console.log(line);
+    await restorePostgres({ docker, nodes, primary, serves, plan, oldData, keepOld, keepStandbys, migrate, say });
   } finally {
     release();
   }

@@ -226,7 +226,9 @@ async function printLogs(docker: Docker, stack: OpenStack, failure: KnownFailure
   for (const info of infos) {
     const name = containerName(info);
     const unwell = info.State !== "running" || /\((unhealthy|health: starting)\)/.test(info.Status);
-    if (!unwell && failure.containers?.includes(name) !== true) continue;
+    // What did its one thing has ended, and that is well.
+    const isDone = !isServing(info) && info.Status.startsWith("Exited (0)");
+    if ((!unwell || isDone) && failure.containers?.includes(name) !== true) continue;
     const lines = await lastLogLines(docker.getContainer(info.Id));
     const what = lines === "" ? "printed nothing" : `printed last:\n${lines.replace(/^/gm, "  ")}`;
     console.error(`\nContainer ${name} (${info.Status}) ${what}`);

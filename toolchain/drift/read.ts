@@ -66,8 +66,8 @@ interface EngineEvent {
 /** Steps that change nothing; those of a replacement are told once, as `replace`. */
 const NO_CHANGE = new Set(["same", "refresh", "read", "create-replacement", "delete-replaced", "discard", "discard-replaced"]);
 
-/** A child of what moves rows: after a reboot it has ended, and the next update only looks whether that was done. */
-const FINISHED = /phased-stack:local:DataMove\$[^:]+:/;
+/** A child of what moves rows, or migrates: it has ended, and the next update only looks whether that was done. */
+const FINISHED = /phased-stack:local:(?:DataMove|Migrate)\$[^:]+:/;
 
 /**
  * Reads the event log of `pulumi preview --refresh` (one JSON object a line, of which the last may be cut off).

@@ -15,6 +15,7 @@ export const SERVICES = {
   postgresProxy: "postgres-proxy",
   operator: "postgres-operator",
   pgbouncer: "pgbouncer",
+  migrate: "migrate",
   etcd: "etcd",
   redisCache: "redis-cache",
   redisLimits: "redis-limits",
@@ -29,7 +30,7 @@ export const SERVICES = {
 } as const;
 
 /** Those that do one thing, once, for which the update, or a command, waited: what became of their containers later says nothing. */
-export const FINISHED_SERVICES: readonly string[] = ["data-move", "data-move-back", "data-move-open", "postgres-restore"];
+export const FINISHED_SERVICES: readonly string[] = ["data-move", "data-move-back", "data-move-open", SERVICES.migrate, "postgres-restore"];
 
 /** Those that watch the others: without them the stack works as well. */
 export const MONITORING_SERVICES: readonly string[] = [

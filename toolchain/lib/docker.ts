@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { PassThrough } from "node:stream";
+import { PassThrough, Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import Docker from "dockerode";
+import { extract } from "tar-stream";
 import { sshAgent } from "./docker-ssh";
 import { UserError, messageOf } from "./errors";
 
@@ -117,6 +119,18 @@ export function unreachable(endpoint: DockerEndpoint, reason: string): UserError
       "That address is the stack's docker:host: start that engine, or: npm run up -- --config docker:host=unix:///var/run/docker.sock",
   } satisfies Record<DockerEndpoint["source"], string>;
   return new UserError(`Docker does not answer at ${endpoint.host} (${reason.trim()})`, fix[endpoint.source]);
+}
+
+/**
+ * The text of one file in a container, which need not run.
+ * @throws the error of Docker when there is none.
+ */
+export async function fileIn(container: Docker.Container, file: string): Promise<string> {
+  const entries = extract();
+  Readable.from(await container.getArchive({ path: file })).pipe(entries);
+  let content = "";
+  for await (const entry of entries) content += await text(entry);
+  return content;
 }
 
 /** What a program inside a container printed, and how it ended. */

@@ -90,6 +90,8 @@ export interface RestoreArgs {
   readonly keepOld: boolean;
   /** Whether the data of the others are kept as well, under the same name in their volumes. */
   readonly keepStandbys: boolean;
+  /** The container that migrates: at that moment the schema may have been an older one than the app's. @default nothing migrates */
+  readonly migrate?: Docker.ContainerInfo | undefined;
   readonly say: (line: string) => void;
 }
 
@@ -126,7 +128,7 @@ export async function restorePostgres(args: RestoreArgs): Promise<void> {
     await start(container);
     await healthy(container, nodeName(primary), PRIMARY_WITHIN_MS);
   });
-  for (const standby of standbys) {
+  for (const [index, standby] of standbys.entries()) {
     await step(`${nodeName(standby)} has copied them and follows`, async () => {
       // Somebody may have started it meanwhile, with what it had.
       await stop(docker.getContainer(standby.Id));
@@ -140,9 +142,26 @@ export async function restorePostgres(args: RestoreArgs): Promise<void> {
       await start(docker.getContainer(standby.Id));
       await healthy(docker.getContainer(standby.Id), nodeName(standby), COPIED_WITHIN_MS);
     });
+    // Not before: with strict durability nothing can be written until somebody confirms it.
+    const { migrate } = args;
+    if (index === 0 && migrate !== undefined) {
+      await step("the schema is what the app needs", () => migrateAgain(docker.getContainer(migrate.Id), containerName(migrate)));
+    }
   }
   await step("a new backup is made, from which later moments are restored", () => backUp(container));
   if (!args.keepOld) await execIn(container, ["rm", "-rf", `${DATA}/${args.oldData}`], COPIED_WITHIN_MS);
+}
+
+/** Starts what migrates once more, and waits for its end, as long as it may take. */
+async function migrateAgain(container: Docker.Container, name: string): Promise<void> {
+  await start(container);
+  const { StatusCode: exitCode } = (await container.wait()) as { StatusCode: number };
+  if (exitCode === 0) return;
+  throw new UserError(
+    `the data are restored, but the migration of their schema failed with exit code ${exitCode}, and the app may need a newer one. The last ` +
+      `lines of ${name}:\n${await lastLogLines(container)}`,
+    `correct that, and docker start --attach ${name}; then npm run backup`,
+  );
 }
 
 /** Replay ends at the first commit after the wanted moment; there has to be one. */

@@ -1,6 +1,7 @@
 /** A failure of an update that we know, in the words a user needs. */
 export interface KnownFailure {
-  readonly kind: "config" | "port" | "docker" | "disk" | "passphrase" | "locked" | "unhealthy" | "image" | "login" | "protected";
+  readonly kind:
+    "migration" | "config" | "port" | "docker" | "disk" | "passphrase" | "locked" | "unhealthy" | "image" | "login" | "protected";
   /** What is wrong, one sentence. */
   readonly sentence: string;
   /** What to do, one sentence or command. */
@@ -36,6 +37,15 @@ const KNOWN: readonly { readonly pattern: RegExp; readonly explain: Explain }[] 
       kind: "locked",
       sentence: `Another pulumi is working on stack ${stack}.`,
       fix: "Wait until it has ended; nothing was changed.",
+    }),
+  },
+  {
+    // Before what its log may be about: a full disk would be that of Postgres.
+    pattern: /the migration of the database failed \(([^)]+)\)/,
+    explain: (match) => ({
+      kind: "migration",
+      sentence: `The migration of the database failed (${match[1] ?? ""}); the app was left as it was, and what served before goes on serving.`,
+      fix: "Its last lines are above; correct that and run the command again",
     }),
   },
   {

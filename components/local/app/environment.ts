@@ -147,7 +147,9 @@ function databaseVariables(database: Unwrap<BackingServices["database"]>): Recor
   return {
     DATABASE_URL: address(database.primary, database.database),
     DATABASE_PASSWORD_FILE: database.password.path,
-    DATABASE_DIRECT_URL_FILE: database.directUrl.path,
+    DATABASE_DIRECT_URL_FILE: database.directUrl?.path,
+    // Without the owner's address it cannot migrate: somebody else has done it by then.
+    MIGRATIONS: database.directUrl === undefined ? "external" : undefined,
     DATABASE_READ_REPLICAS:
       database.readers.length === 0 ? undefined : database.readers.map((reader) => address(reader, reader.database)).join(","),
     // PgBouncer knows them (max_prepared_statements). Not in the cloud: RDS Proxy keeps a connection for whoever prepared one.

@@ -1,6 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { hardened, transformed, type Transform, type VolumeMount } from "../common";
+import { ATTEMPT_LABEL, hardened, transformed, type Transform, type VolumeMount } from "../common";
 
 /** Memory limit of the container, MiB: the program holds two batches of at most 4 million characters each; it idles with 2 MiB afterwards. */
 export const DATA_MOVE_MB = 384;
@@ -15,9 +15,6 @@ const defaults = {
   tmpMb: 16,
   doneFile: "/tmp/moved",
 } as const;
-
-/** Label of the container with the number of its attempt. */
-export const ATTEMPT_LABEL = "phased-stack.attempt";
 
 /** Value of the label `phased-stack.service`, by direction. */
 export const MOVE_SERVICES: Readonly<Record<DataMoveDirection, string>> = {
@@ -37,8 +34,8 @@ export interface DataMoveArgs {
   readonly networkName: pulumi.Input<string>;
   /** Path of the SQLite file as a container with {@link mounts} sees it. */
   readonly sqlitePath: string;
-  /** Path of the file with the address of Postgres, as the owner of the tables. */
-  readonly postgresUrlFile: string;
+  /** Paths of the file with the address of Postgres, as the owner of the tables: the first that is there counts. At least one. */
+  readonly postgresUrlFiles: readonly string[];
   /** Volumes with the SQLite file and with the secrets. */
   readonly mounts: readonly VolumeMount[];
   /** Another number is another container, which does it again; one that is done stays as it is. See stacks/local/move-attempt.ts. */
@@ -61,7 +58,7 @@ export class DataMove extends pulumi.ComponentResource {
   constructor(name: string, args: DataMoveArgs, opts?: pulumi.ComponentResourceOptions) {
     super("phased-stack:local:DataMove", name, {}, opts);
     const { limitSeconds, marginSeconds, stopSeconds, tmpMb, doneFile } = defaults;
-    const [sqlite, postgres] = [`sqlite:${args.sqlitePath}`, `file:${args.postgresUrlFile}`];
+    const [sqlite, postgres] = [`sqlite:${args.sqlitePath}`, `file:${firstThere(args.postgresUrlFiles)}`];
     const [from, to] = args.direction === "to-sqlite" ? [postgres, sqlite] : [sqlite, postgres];
     const program = `timeout --foreground ${limitSeconds} node transfer.js --move ${args.direction} --from ${from} --to ${to} --done-file ${doneFile}`;
     const common = hardened({ service: MOVE_SERVICES[args.direction], memoryMb: DATA_MOVE_MB, stopSeconds, tmpMb });
@@ -94,7 +91,7 @@ export class DataMove extends pulumi.ComponentResource {
           parent: this,
           // Neither another image nor another version of this component is a reason to do again what is done.
           ignoreChanges: args.attempt.isDone
-            ? ["image", "command", "entrypoints", "healthcheck", "memory", "memorySwap", "waitTimeout"]
+            ? ["image", "command", "entrypoints", "healthcheck", "memory", "memorySwap", "volumes", "waitTimeout"]
             : [],
           // Deleting first would delete whoever depends on it as well: the app.
           deleteBeforeReplace: false,
@@ -110,4 +107,9 @@ export class DataMove extends pulumi.ComponentResource {
   get nodes(): { readonly container: docker.Container } {
     return { container: this.container };
   }
+}
+
+/** The path, or what a shell makes the first one of that is there. */
+function firstThere(files: readonly string[]): string {
+  return files.length === 1 ? files.join() : `$(for file in ${files.join(" ")}; do if [[ -e $file ]]; then echo $file; break; fi; done)`;
 }

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { heapLimitMb, residentLimitMb } from "../../../app/src/config/machine";
 import { DATA_MOVE_MB } from "../../../components/local/data-move";
 import { KAFKA_BROKERS, kafkaHeapMb } from "../../../components/local/kafka";
+import { MIGRATE_MB } from "../../../components/local/migrate";
 import { pgbouncerConnections, postgresConnections } from "../../../components/local/pgbouncer";
 import { proxyMemoryMb } from "../../../components/local/postgres-proxy";
 import { redisContainerMb } from "../../../components/local/redis";
@@ -77,6 +78,7 @@ export function sizing(config: SizingConfig, host: Pick<DockerHost, "cpus" | "me
     redisLimits: redis(config.redisLimitsMb, memory.redisLimits),
     loadBalancer: { memoryMb: FIXED_MB.loadBalancer },
     dataMove: carriesRows(config) ? { memoryMb: DATA_MOVE_MB } : undefined,
+    migrate: config.image === undefined ? { memoryMb: MIGRATE_MB } : undefined,
     kafka: config.kafka ? { brokers: KAFKA_BROKERS, memoryMb: brokerMb, heapMb: kafkaHeapMb(brokerMb), cpus: two } : undefined,
     consumer: config.kafka ? { ...heap(FIXED_MB.consumer, 1), cpus: one, ...pools } : undefined,
     // Looking must not take the cores from what is looked at.

@@ -8,8 +8,10 @@ import { type Row, tableLines } from "../../lib/table";
 /** The plan as a table for people: every container with its limits, and what it is set to. */
 export function planTable(plan: Plan, host: Pick<DockerHost, "cpus" | "memoryMb">): string {
   const notes = notesOf(plan);
-  const moves = plan.dataMove === undefined ? [] : [{ name: "data-move", count: 1, limits: plan.dataMove }];
-  const rows = [...containersOf(plan), ...moves].map(({ name, count, limits }): Row<Column> => {
+  const once = Object.entries({ "data-move": plan.dataMove, migrate: plan.migrate }).flatMap(([name, limits]) =>
+    limits === undefined ? [] : [{ name, count: 1, limits }],
+  );
+  const rows = [...containersOf(plan), ...once].map(({ name, count, limits }): Row<Column> => {
     const cpus = limits.cpus === undefined ? "all" : String(limits.cpus);
     return { container: name, count: String(count), memory: mebibytes(limits.memoryMb), CPUs: cpus, "set to": notes[name] ?? "" };
   });
@@ -37,6 +39,7 @@ function notesOf(plan: Plan): Readonly<Record<string, string>> {
     "redis-cache": `maxmemory ${redisCache.maxMemoryMb} MiB`,
     "redis-limits": `maxmemory ${redisLimits.maxMemoryMb} MiB`,
     "data-move": "moves rows before the app starts, then sleeps with 2 MiB: beside the sum",
+    migrate: "migrates before the app starts, then ends: beside the sum",
     ...(kafka !== undefined && { kafka: `heap ${kafka.heapMb} MiB` }),
     ...(consumer !== undefined && {
       consumer: `heap ${consumer.heapMb} MiB, pool ${consumer.poolMax} + ${consumer.replicaPoolMax} a server`,

@@ -74,6 +74,8 @@ export interface Plan {
   readonly loadBalancer: Limits;
   /** Moves the rows of phase `cluster` before the app starts, and then only waits: it is no part of the total. */
   readonly dataMove: Limits | undefined;
+  /** Migrates the database after that, and ends: no part of the total either. */
+  readonly migrate: Limits | undefined;
   /** With `kafka` only. */
   readonly kafka: (Limits & { readonly brokers: number; readonly heapMb: number }) | undefined;
   readonly consumer: AppLimits | undefined;

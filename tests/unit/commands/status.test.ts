@@ -66,16 +66,16 @@ describe("status of a stack", () => {
 
   it("tells what serves from what carries files and what did its one thing: a host that was rebooted leaves that ended", () => {
     assert.deepEqual(
-      ["app", "postgres", "secrets-writer", "data-move"].map((service) => isServing(info(service))),
-      [true, true, false, false],
+      ["app", "postgres", "secrets-writer", "data-move", "migrate"].map((service) => isServing(info(service))),
+      [true, true, false, false, false],
     );
     assert.deepEqual(
       ["app", "secrets-writer", "data-move-back"].map((service) => isMeantToRun(info(service))),
       [true, false, true],
     );
     assert.deepEqual(
-      ["app", "secrets-writer", "data-move"].map((service) => isListed(info(service))),
-      [true, false, false],
+      ["app", "secrets-writer", "data-move", "migrate"].map((service) => isListed(info(service))),
+      [true, false, false, false],
     );
     assert.equal(isListed(info("data-move", "running")), true);
   });

@@ -278,6 +278,13 @@ describe("what connects the app to its services", () => {
       assert.deepEqual(Object.keys(environment), Object.keys(environment).sort());
     });
 
+    it("A14 without the owner's address it does not migrate: somebody else has", () => {
+      const { database } = databaseServices;
+      const external = appEnvironment({ ...databaseServices, database: { ...database, directUrl: undefined } }, settings);
+      assert.deepEqual([external["MIGRATIONS"], external["DATABASE_DIRECT_URL_FILE"]], ["external", undefined]);
+      assert.equal(appEnvironment(databaseServices, settings)["MIGRATIONS"], undefined);
+    });
+
     it("leaves out what a phase does not have, and names brokers as Kafka's clients take them", () => {
       const environment = appEnvironment(
         {

@@ -102,6 +102,9 @@ describe("F9 drift: what a preview with refresh tells", () => {
     const planOnly = read(lines[1] ?? "");
     assert.deepEqual([planOnly.drift, planOnly.pending, planOnly.leftOut], [[], [], ["data-move-copy"]]);
     assert.deepEqual(read(planned({ name: "app-0", op: "replace" })).leftOut, []);
+    const migrate = urn("migrate-run").replace("local:App$", "local:Migrate$");
+    const again = planned({ name: "migrate-run", op: "replace", detailedDiff: changed("labels") }).replace(urn("migrate-run"), migrate);
+    assert.deepEqual(read(again).leftOut, ["migrate-run"], "nor a migration that failed, which the next update runs again");
   });
 
   it("F9 what only the program changes is no drift; nor what it ignores on purpose", () => {

@@ -18,7 +18,7 @@ describe("F1 the container that carries the rows to another phase", () => {
         image: "app:1",
         networkName: "net-1",
         sqlitePath: "/data/app.db",
-        postgresUrlFile: "/run/secrets/url",
+        postgresUrlFiles: ["/run/secrets/url"],
         mounts: [],
         attempt: { number: 1, isDone: false },
       },
@@ -54,9 +54,11 @@ describe("F1 the container that carries the rows to another phase", () => {
 
   it("F1 what it is told to do: rows go from SQLite to Postgres, back, or stay where they are", async () => {
     const recorder = await Recorder.install();
-    const common = { image: "app:1", networkName: "net-1", sqlitePath: "/data/app.db", postgresUrlFile: "/run/secrets/url", mounts: [] };
+    const common = { image: "app:1", networkName: "net-1", sqlitePath: "/data/app.db", postgresUrlFiles: ["/run/secrets/url"], mounts: [] };
     for (const direction of ["to-postgres", "to-sqlite", "open-postgres"] as const)
       new DataMove(direction, { ...common, direction, attempt: { number: 1, isDone: false } });
+    const places = { postgresUrlFiles: ["/run/a/url", "/run/b/url"], attempt: { number: 1, isDone: false } };
+    new DataMove("anywhere", { ...common, ...places, direction: "to-sqlite" });
     await settled();
     const told = (name: string): (string | undefined)[] => {
       const { command, labels } = recorder.get(`${name}-copy`).inputs as { command: string[]; labels: { label: string; value: string }[] };
@@ -67,6 +69,10 @@ describe("F1 the container that carries the rows to another phase", () => {
     assert.deepEqual(told("to-postgres"), ["data-move", `--move to-postgres --from ${sqlite} --to ${postgres}`]);
     assert.deepEqual(told("to-sqlite"), ["data-move-back", `--move to-sqlite --from ${postgres} --to ${sqlite}`]);
     assert.deepEqual(told("open-postgres"), ["data-move-open", `--move open-postgres --from ${sqlite} --to ${postgres}`]);
+    const { command } = recorder.get("anywhere-copy").inputs as { command: string[] };
+    assert.ok(
+      command[0]?.includes(" --from file:$(for file in /run/a/url /run/b/url; do if [[ -e $file ]]; then echo $file; break; fi; done) "),
+    );
     for (const service of Object.values(MOVE_SERVICES)) assert.ok(FINISHED_SERVICES.includes(service), service);
   });
 });

@@ -59,6 +59,13 @@ const FROZEN_URNS = [
   `${local("App")}::jobs`,
   `${local("DataMove")}$${CONTAINER}::data-move-copy`,
   `${local("DataMove")}::data-move`,
+  `${local("Migrate")}$${CONTAINER}::migrate-run`,
+  `${local("Migrate")}::migrate`,
+  ...["app-secrets", "owner-secrets"].flatMap((name) => [
+    `${FILES}$${CONTAINER}::${name}-writer`,
+    `${FILES}$${VOLUME}::${name}-volume`,
+    `${FILES}::${name}`,
+  ]),
   `${local("Etcd")}$${CONTAINER}::etcd-1`,
   `${local("Etcd")}$${VOLUME}::etcd-1-data`,
   ...imageOf("Etcd", "etcd"),
@@ -129,6 +136,11 @@ describe("phase database", function () {
   const run = (config: Readonly<Record<string, string>> = {}, stack?: string) => rig.run({ phase: "database", ...config }, stack);
   const envsOf = (recorder: Recorder, name: string): Record<string, string> =>
     Object.fromEntries((recorder.get(name).inputs["envs"] as string[]).map((line) => line.split(/=(.*)/s) as [string, string]));
+
+  const filesOf = (recorder: Recorder, secrets: string): Record<string, string> => {
+    const uploads = recorder.get(`${secrets}-writer`).inputs["uploads"] as { file: string; content: string }[];
+    return Object.fromEntries(uploads.map(({ file, content }) => [file, content]));
+  };
 
   before(async () => {
     rig = await programRig();
@@ -380,13 +392,66 @@ describe("phase database", function () {
     const nodes = [1, 2, 3].map((node) => `postgres://app@pgbouncer:6432/app_pg-${node}`);
     assert.equal(web["DATABASE_READ_REPLICAS"], nodes.join(","));
     assert.deepEqual([web["ROLE"], envsOf(recorder, "jobs-0")["ROLE"]], ["web", "jobs"]);
-    const uploads = recorder.get("secrets-writer").inputs["uploads"] as { file: string; content: string }[];
-    const files = Object.fromEntries(uploads.map(({ file, content }) => [file, content]));
+    const files = filesOf(recorder, "app-secrets");
     const given = (name: string): string | undefined => files[web[`${name}_FILE`] ?? ""];
+    assert.equal(given("SESSION_SECRET"), canary("secrets-session-secret"));
+    assert.equal(given("ADMIN_TOKEN"), canary("secrets-admin-token"));
     assert.equal(given("DATABASE_PASSWORD"), canary("postgres-secrets-app"));
-    assert.equal(given("DATABASE_DIRECT_URL"), `postgres://owner:${canary("postgres-secrets-owner")}@postgres-proxy:5000/app`);
     assert.equal(given("REDIS_URL"), `redis://app:${canary("redis-cache-secrets-password")}@redis-cache:6379`);
     assert.equal(given("REDIS_LIMITS_URL"), `redis://app:${canary("redis-limits-secrets-password")}@redis-limits:6379`);
+  });
+
+  it("A14 one container migrates before the app starts, and of the app's image it and what moves rows alone have the owner's password", async () => {
+    const { recorder } = await run({ kafka: "true" });
+    const owner = canary("postgres-secrets-owner");
+    assert.deepEqual(filesOf(recorder, "owner-secrets"), {
+      "/run/secrets/database_direct_url": `postgres://owner:${owner}@postgres-proxy:5000/app`,
+    });
+    const volumesOf = (name: string): string[] =>
+      (recorder.get(name).inputs["volumes"] as { volumeName: string }[]).map(({ volumeName }) => volumeName).sort();
+    const apps = ["app-0", "app-1", "app-2", "jobs-0", "consumer-0"];
+    for (const name of apps) {
+      assert.deepEqual(volumesOf(name), ["app-secrets-volume-1a2b3c4", "database-data-1a2b3c4"], name);
+      const environment = envsOf(recorder, name);
+      assert.deepEqual([environment["MIGRATIONS"], environment["DATABASE_DIRECT_URL_FILE"]], ["external", undefined], name);
+    }
+    for (const set of ["app-secrets", "secrets"]) assert.ok(!Object.values(filesOf(recorder, set)).join().includes(owner), set);
+    assert.deepEqual(volumesOf("migrate-run"), ["owner-secrets-volume-1a2b3c4"]);
+    const migrate = envsOf(recorder, "migrate-run");
+    assert.equal(migrate["DATABASE_URL_FILE"], "/run/secrets/database_direct_url");
+    assert.equal(migrate["REDIS_LIMITS_URL"], "redis://redis-limits:6379");
+    const names = recorder.resources.map(({ name }) => name);
+    assert.ok(names.indexOf("migrate-run") > names.indexOf("data-move-copy"));
+    for (const name of apps) assert.ok(names.indexOf("migrate-run") < names.indexOf(name), name);
+    const ends = recorder.get("migrate").dependencies.map((urn) => urn.split("::").at(-1) ?? "");
+    for (const needed of ["data-move-copy", "postgres-pg-3", "postgres-proxy-container", "pgbouncer-container"])
+      assert.ok(ends.includes(needed), `it waits for ${needed}`);
+  });
+
+  it("A14 a migration that failed is migrated again by the next update; one that ended well is not", async () => {
+    const attempt = async (): Promise<string | undefined> =>
+      ((await run()).recorder.get("migrate-run").inputs["labels"] as { label: string; value: string }[]).find(
+        ({ label }) => label === "phased-stack.attempt",
+      )?.value;
+    const container = (Status: string) => [{ Labels: { "phased-stack.attempt": "4" }, Status, Created: 100 }];
+    try {
+      assert.equal(await attempt(), "1");
+      rig.containers = { migrate: container("Exited (0) 2 hours ago") };
+      assert.equal(await attempt(), "4");
+      rig.containers = { migrate: container("Exited (1) 2 hours ago") };
+      assert.equal(await attempt(), "5");
+    } finally {
+      rig.containers = {};
+    }
+  });
+
+  it("A14 an image of one's own makes its tables by itself, with the owner's address among its files", async () => {
+    const { recorder } = await run({ image: "registry.example.com/team/app:1" });
+    for (const name of ["migrate", "owner-secrets", "app-secrets"]) assert.ok(!recorder.names().includes(name), name);
+    const { MIGRATIONS: migrations, DATABASE_DIRECT_URL_FILE: file = "" } = envsOf(recorder, "app-0");
+    assert.equal(migrations, undefined);
+    const direct = `postgres://owner:${canary("postgres-secrets-owner")}@postgres-proxy:5000/app`;
+    assert.equal(filesOf(recorder, "secrets")[file], direct);
   });
 
   it("F3 what is stateful goes one after the other, the app waits for it, and nobody is deleted because of somebody else", async () => {
@@ -479,7 +544,7 @@ describe("phase database", function () {
       );
     }
     assert.equal(envsOf(recorder, "consumer-0")["ROLE"], "consumer");
-    const uploads = recorder.get("secrets-writer").inputs["uploads"] as { file: string; content: string }[];
+    const uploads = recorder.get("app-secrets-writer").inputs["uploads"] as { file: string; content: string }[];
     assert.equal(uploads.find(({ file }) => file === "/run/secrets/kafka_password")?.content, canary("kafka-secrets-app-password"));
     for (const password of ["app", "broker"])
       for (const resource of recorder.resources)

@@ -3,7 +3,9 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { platform } from "node:process";
 import { Recorder } from "../../support/pulumi-mocks";
-import { carriesRows, moveAttempt, nextAttempt, openAttempt, parsed, unlessReopened } from "../../../stacks/local/move-attempt";
+import { parsed } from "../../../stacks/local/attempts";
+import { nextMigration } from "../../../stacks/local/migrate-attempt";
+import { carriesRows, moveAttempt, nextAttempt, openAttempt, unlessReopened } from "../../../stacks/local/move-attempt";
 
 describe("F1 attempts of moving rows", () => {
   it("a move that is done stays done; one that failed, was killed, or still runs without being done is begun again by the next update", () => {
@@ -62,6 +64,17 @@ describe("F1 attempts of moving rows", () => {
         await new Promise((resolve) => engine.close(resolve));
       }
     }
+  });
+
+  it("A14 a migration that ended well stays; after one that failed, still runs or was never started there is another, whatever was well before it", () => {
+    const attempt = (number: number, status: string, createdAt: number) => ({ number, status, createdAt });
+    assert.equal(nextMigration([]), 1);
+    assert.equal(nextMigration([attempt(3, "Exited (0) 2 days ago", 1)]), 3);
+    for (const status of ["Exited (1) 2 seconds ago", "Exited (137) 1 minute ago", "Up 3 seconds", "Created"])
+      assert.equal(nextMigration([attempt(3, status, 1)]), 4, status);
+    const well = attempt(1, "Exited (0) 1 day ago", 1);
+    assert.equal(nextMigration([well, attempt(1, "Exited (1) 1 minute ago", 2)]), 2, "another image under the same number");
+    assert.equal(nextMigration([attempt(2, "Exited (0) 1 minute ago", 3), attempt(1, "Exited (1) 1 hour ago", 2)]), 2);
   });
 
   it("over ssh the same is read from lines of docker ps", () => {

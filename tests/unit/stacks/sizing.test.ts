@@ -331,12 +331,14 @@ describe("B13 the plan of phase database", () => {
     const lines = planTable(plan({}, 2, 8000), { cpus: 2, memoryMb: 8000 }).split("\n");
     assert.match(lines[0]!, /^plan for this Docker host \(2 CPUs, 8000 MiB\): \d+ MiB at most of 6800 MiB$/);
     assert.match(lines[1]!, /^container +count +memory +CPUs +set to$/);
-    assert.equal(lines.length, 3 + containersOf(plan({})).length);
+    assert.equal(lines.length, 4 + containersOf(plan({})).length);
     assert.match(
       lines.find((line) => line.startsWith("app "))!,
       /^app +3 +\d+ MiB +all +1 worker each, heap \d+ MiB, pool \d+ \+ \d+ a server$/,
     );
-    assert.match(lines.at(-1)!, /^data-move +1 +384 MiB +all +moves rows before the app starts, .* beside the sum$/);
+    assert.match(lines.at(-1)!, /^migrate +1 +256 MiB +all +migrates before the app starts, .* beside the sum$/);
+    assert.doesNotMatch(planTable(plan({ image: "registry.example.com/shop:1" }), { cpus: 2, memoryMb: 8000 }), /migrate/);
+    assert.match(lines.at(-2)!, /^data-move +1 +384 MiB +all +moves rows before the app starts, .* beside the sum$/);
     for (const without of [plan({ moveData: "false" }), plan({ image: "registry.example.com/shop:1" })])
       assert.doesNotMatch(planTable(without, { cpus: 2, memoryMb: 8000 }), /data-move/);
     assert.match(
