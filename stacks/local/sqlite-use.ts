@@ -36,6 +36,9 @@ export async function sqliteUse(settings: EndpointSettings = programSettings()):
 
 /** Exported for tests. @param answers of all instances, to `GET /ready` and `GET /health`, heads and all */
 export function useIn(answers: string): SqliteUse {
-  if (/\{"status":\s*"moved"\}/.test(answers)) return "sealed";
+  const kindIn = (text: string): string | undefined => /"database":\s*\{\s*"kind":\s*"(\w+)"/.exec(text)?.[1];
+  // On the way back to phase cluster it is Postgres whose rows were moved.
+  const moved = [...answers.matchAll(/\{"status":\s*"moved"\}/g)].map(({ index }) => kindIn(answers.slice(index)));
+  if (moved.some((kind) => kind !== "postgres")) return "sealed";
   return /"database":\s*\{\s*"kind":\s*"sqlite"/.test(answers) ? "writes" : "none";
 }

@@ -47,7 +47,10 @@ describe("F1 A10 A1 a stack changes its phase with its rows", function () {
     assert.deepEqual(await leftovers(stack.name), []);
   });
 
-  /** Reads and orders, a few a second each, from before it begins until orders flow again after it. */
+  /**
+   * Reads and orders, a few a second each, from before it begins until orders flow again after it. Every other read is of the order that was acknowledged
+   * last: an instance that answers from the database that was left does not have it.
+   */
   async function watched(happens: () => Promise<unknown>): Promise<Watched> {
     const failedReads: string[] = [];
     const acknowledged: string[] = [];
@@ -55,10 +58,11 @@ describe("F1 A10 A1 a stack changes its phase with its rows", function () {
     let [reads, last, gapMs, stop] = [0, performance.now(), 0, false];
     const reading = async (): Promise<void> => {
       while (!stop) {
-        const answer = await client.ask("GET", `/api/orders/${orders[0] ?? ""}`, { headers: operator }).catch((error: unknown) => error);
+        const id = (reads % 2 === 0 ? undefined : acknowledged.at(-1)) ?? orders[0] ?? "";
+        const answer = await client.ask("GET", `/api/orders/${id}`, { headers: operator }).catch((error: unknown) => error);
         const status = answer instanceof Error ? answer.message : (answer as { status: number }).status;
         reads += 1;
-        if (status !== 200) failedReads.push(`${new Date().toISOString()} ${String(status)}`);
+        if (status !== 200) failedReads.push(`${new Date().toISOString()} ${String(status)}${id === orders[0] ? "" : " for a new order"}`);
         await delay(100);
       }
     };
@@ -164,6 +168,12 @@ describe("F1 A10 A1 a stack changes its phase with its rows", function () {
     );
     orders.push(...seen.acknowledged);
     assert.equal(await kind(), "sqlite");
+    assert.deepEqual(seen.failedReads, []);
+    assert.ok(seen.reads > 50);
+    assert.deepEqual(
+      Object.keys(seen.refused).filter((status) => status !== "503"),
+      [],
+    );
     await allThere();
     const [app] = await containersOf(stack.name, "app");
     const files = execFileSync("docker", ["exec", app?.Id ?? "", "ls", "/data"], { encoding: "utf8" });

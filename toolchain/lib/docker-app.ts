@@ -123,7 +123,7 @@ const eventsSchema = z.object({
 /** Events, as an instance sees them: whether it publishes and reads them, and how many wait to be read. */
 export type EventsReport = z.infer<typeof eventsSchema>;
 
-const databaseSchema = z.object({ moved: z.literal(true) });
+const databaseSchema = z.object({ kind: z.enum(["sqlite", "postgres"]), moved: z.literal(true) });
 
 const reportSchema = z.object({
   full: z.object({
@@ -149,8 +149,8 @@ export interface AppReport {
   readonly recommendation: { readonly action: string; readonly reason: string };
   /** `ok`, `warning` or `critical`: the worst of the instance's components. */
   readonly status: string;
-  /** Its rows were moved to another database: it refuses every write and is left out by the load balancer. */
-  readonly moved: boolean;
+  /** The database its rows were moved out of: it refuses every write and is left out by the load balancer. `undefined` when they were not moved. */
+  readonly movedFrom: "sqlite" | "postgres" | undefined;
   /** `undefined` when the app (a user's own, perhaps) has none. */
   readonly queues: QueueCounts | undefined;
   /** `undefined` when the app has none. */
@@ -187,7 +187,7 @@ export function parseReport(text: string): AppReport {
     status: full.status,
     eventLoop,
     recommendation,
-    moved: databaseSchema.safeParse(full.components.database).success,
+    movedFrom: databaseSchema.safeParse(full.components.database).data?.kind,
     queues: queuesSchema.safeParse(full.components.queue).data,
     events: eventsSchema.safeParse(full.components.events).data,
   };

@@ -89,7 +89,7 @@ export function findings(status: {
   readonly instances: readonly InstanceStatus[];
   readonly data: DataPlaneStatus | null;
 }): Finding[] {
-  const sealed = new Set(status.instances.filter(({ report }) => report?.moved === true).map(({ name }) => name));
+  const sealed = new Set(status.instances.filter(({ report }) => report?.movedFrom !== undefined).map(({ name }) => name));
   const found = [
     ...(status.data === null ? [] : dataFindings(status.data)),
     // That one is unhealthy is how it leaves the load balancer; why is found with the instance.
@@ -106,8 +106,11 @@ function containerFinding({ service, name, state, health }: ContainerStatus): Fi
 
 function instanceFinding({ name, report, problem }: InstanceStatus): Finding[] {
   if (report === null) return [critical("app-instance-down", `${name} does not answer: ${problem ?? "no reason known"}`)];
-  if (report.moved)
-    return [critical("sealed-file", `${name} only reads: its rows were moved to Postgres, and the switch of phase did not end`)];
+  if (report.movedFrom !== undefined) {
+    const [target, runbook] =
+      report.movedFrom === "sqlite" ? (["Postgres", "sealed-file"] as const) : (["SQLite", "failed-update"] as const);
+    return [critical(runbook, `${name} only reads: its rows were moved to ${target}, and the switch of phase did not end`)];
+  }
   const { workers, workersWanted } = report.cluster;
   const ready = workers.filter(({ state }) => state === "ready").length;
   return ready >= workersWanted ? [] : [critical("app-instance-down", `${name} has ${ready} of ${workersWanted} workers`)];

@@ -111,7 +111,7 @@ export interface Database extends Queries {
    * round trip could tell.
    */
   changeMark?(): number;
-  /** Whether the rows were moved to another database: writes are refused, and readiness ends. Absent where that cannot be. */
+  /** Whether the rows were moved to another database: writes are refused, and readiness ends. What was known last, without a round trip. Absent where that cannot be. */
   hasMoved?(): boolean;
   /** Where the rows of this company are, of several databases; absent where there is one. Use `homeOf`. */
   ofCompany?(companyId: string): TenantDatabase;
@@ -148,9 +148,17 @@ export class ConstraintError extends Error {
 
 /** Others held the write lock for too long; the same request may succeed a moment later. */
 export class DatabaseBusyError extends Error {
-  override readonly name = "DatabaseBusyError";
-  constructor(waitedMs: number, cause: unknown) {
-    super(`The database stayed locked by other writers for ${waitedMs} ms.`, { cause });
+  override readonly name: string = "DatabaseBusyError";
+  constructor(waitedMs: number, cause: unknown, message = `The database stayed locked by other writers for ${waitedMs} ms.`) {
+    super(message, { cause });
+  }
+}
+
+/** All rows are being copied to another database (see transfer/move.ts), and nothing is written meanwhile. Nothing was waited for, or written. */
+export class DatabaseHeldError extends DatabaseBusyError {
+  override readonly name = "DatabaseHeldError";
+  constructor() {
+    super(0, undefined, "The rows of the database are being moved to another one, and nothing is written meanwhile.");
   }
 }
 

@@ -1,8 +1,10 @@
+import type { Phase } from "../config/phase";
 import type { Logger } from "../observability/logger";
 import type { Database } from "./database";
 import type { PostgresConfig } from "./environment";
 import { iamPassword } from "./iam";
 import type { PostgresPoolOptions } from "./postgres-pool";
+import type { PostgresSealOptions } from "./postgres-seal";
 import { FIRST_SHARD } from "./shards/directory";
 import { SqliteDatabase } from "./sqlite";
 import { StatementNames } from "./statement-names";
@@ -11,6 +13,7 @@ import { postgresAddress } from "./tls";
 /** What {@link openDatabase} takes from the configuration. */
 export interface DatabaseConfig {
   readonly appName: string;
+  readonly phase: Phase;
   readonly sqlitePath: string;
   readonly postgres: PostgresConfig | undefined;
 }
@@ -21,13 +24,13 @@ export interface DatabaseConfig {
  * @throws when the SQLite file cannot be opened.
  */
 export async function openDatabase(config: DatabaseConfig, logger: Logger): Promise<Database> {
-  const { appName, sqlitePath, postgres } = config;
+  const { sqlitePath, postgres } = config;
   if (postgres === undefined) return SqliteDatabase.open({ file: sqlitePath });
-  if (postgres.shards.length === 0) return openServer(postgres, appName, logger);
+  if (postgres.shards.length === 0) return openServer(postgres, config, logger);
   const { ShardedDatabase: Sharded } = await import("./shards/sharded.js");
   const open = async ({ name, config: { postgres: server } }: Server) => ({
     name,
-    database: await openServer(server ?? postgres, appName, logger),
+    database: await openServer(server ?? postgres, config, logger),
   });
   const [first, ...further] = serversOf(config);
   const database = new Sharded([await open(first), ...(await Promise.all(further.map(open)))], postgres.shardsForNew);
@@ -53,7 +56,7 @@ export function serversOf<Config extends DatabaseConfig>(config: Config): [Serve
   return [{ name: FIRST_SHARD, config: { ...config, postgres: { ...postgres, shards: [] } } }, ...further];
 }
 
-async function openServer(postgres: PostgresConfig, appName: string, logger: Logger): Promise<Database> {
+async function openServer(postgres: PostgresConfig, { appName, phase }: DatabaseConfig, logger: Logger): Promise<Database> {
   const { poolMax, poolMin, replicaPoolMax, replicaPoolMin } = postgres;
   const names = postgres.preparedStatements ? new StatementNames({ onLimit: (why) => logger.warn(why) }) : undefined;
   const open = async (address: string, max: number, min: number): Promise<PostgresPoolOptions> => ({
@@ -74,9 +77,23 @@ async function openServer(postgres: PostgresConfig, appName: string, logger: Log
         else logger.warn({ replica: server, why }, "reads leave this replica");
       },
     },
+    // From here on only a Docker host has a way back to SQLite, and a load balancer that asks instances which are not ready when no other is.
+    ...(phase === "database" && { seal: sealOptions(logger) }),
   });
   await database.warm();
   return database;
+}
+
+function sealOptions(logger: Logger): PostgresSealOptions {
+  return {
+    onChange(standing) {
+      if (standing === "open") logger.info("Postgres is written again: the move of its rows to SQLite was given up");
+      else if (standing === "held") logger.warn("the rows of Postgres are copied to SQLite: writes are refused meanwhile");
+      else logger.warn("Postgres is sealed: its rows were moved to SQLite, and it is only read");
+    },
+    // That the server is away is told by requests and health checks.
+    onError: (error) => logger.debug({ reason: String(error) }, "Postgres did not tell whether its rows were moved"),
+  };
 }
 
 /** The database as migrations need it: past any pooler, and as long as an index takes to build. */

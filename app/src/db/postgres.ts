@@ -1,10 +1,20 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { QueryResult } from "pg";
-import { CommitUnknownError, DatabaseBusyError, DatabaseUnavailableError } from "./database";
+import { CommitUnknownError, DatabaseBusyError, DatabaseHeldError, DatabaseUnavailableError } from "./database";
 import type { Database, DatabaseFigures, Queries, SqlValue, Transaction, TransactionOptions, WriteMark } from "./database";
 import { KeyedLine } from "./keyed-line";
-import { ConnectFailedError, ConnectionLostError, isConflict, isLoss, isRefusal, preparedFailure, translateError } from "./postgres-errors";
+import {
+  ConnectFailedError,
+  ConnectionLostError,
+  isConflict,
+  isLockTimeout,
+  isLoss,
+  isRefusal,
+  preparedFailure,
+  translateError,
+} from "./postgres-errors";
 import { PostgresPool, type PostgresConnection, type PostgresPoolOptions } from "./postgres-pool";
+import { LOOK, type Looked, PostgresSeal, type PostgresSealOptions } from "./postgres-seal";
 import { isRead, numberedParameters } from "./postgres-sql";
 import { CURRENT_MARK, refuseUnreplicated, transact } from "./postgres-transaction";
 import { ReplicaSet, type ReplicaOptions } from "./replicas";
@@ -20,6 +30,8 @@ export interface PostgresOptions {
   readonly lockWaitMs?: number;
   /** Longest time to go on trying when the server is away, milliseconds; a failover fits in. @default 15000 */
   readonly retryMs?: number;
+  /** Looks regularly whether the rows are moved to SQLite. @default not looked at: writes find out by themselves */
+  readonly seal?: PostgresSealOptions;
 }
 
 const defaults = { lockWaitMs: 5000, retryMs: 15_000 } as const;
@@ -37,6 +49,7 @@ export class PostgresDatabase implements Database {
   readonly maxLagMs?: number;
   readonly #pool: PostgresPool;
   readonly #replicas: ReplicaSet | undefined;
+  readonly #seal: PostgresSeal | undefined;
   readonly #lockWaitMs: number;
   readonly #retryMs: number;
   readonly #inside = new AsyncLocalStorage<true>();
@@ -53,11 +66,16 @@ export class PostgresDatabase implements Database {
       );
       this.maxLagMs = this.#replicas.maxLagMs;
     }
+    if (options.seal !== undefined) this.#seal = new PostgresSeal(() => this.#look(), options.seal);
   }
 
-  /** Opens the connections kept when idle and looks at the replicas for the first time, as far as they can be reached. */
+  /** Opens the connections kept when idle and looks at replicas and seal for the first time, as far as they can be reached. */
   async warm(): Promise<void> {
-    await Promise.all([this.#pool.warm(), this.#replicas?.start()]);
+    await Promise.all([this.#pool.warm(), this.#replicas?.start(), this.#seal?.start()]);
+  }
+
+  hasMoved(): boolean {
+    return this.#seal?.standing === "sealed";
   }
 
   async all<Row extends object>(sql: string, parameters?: readonly SqlValue[]): Promise<Row[]> {
@@ -78,9 +96,11 @@ export class PostgresDatabase implements Database {
     let lost: CommitUnknownError | undefined;
     const begun = performance.now();
     let prepared = true;
-    const attempt = () =>
-      this.#inLine(lock, begun, () =>
-        this.#pool.use((connection) =>
+    const attempt = () => {
+      // Nor does anybody wait in line for what is refused.
+      this.#refuseWhileHeld();
+      return this.#inLine(lock, begun, () =>
+        this.#writing((connection) =>
           transact(connection, {
             work: (transaction) => this.#inside.run(true, () => work(transaction)),
             lock,
@@ -90,6 +110,7 @@ export class PostgresDatabase implements Database {
           }),
         ),
       );
+    };
     const repeatable = (error: unknown): boolean => {
       if (preparedFailure(error) !== undefined) {
         // Other statements of it may fail for the same reason; without names none does.
@@ -138,6 +159,7 @@ export class PostgresDatabase implements Database {
   }
 
   async close(): Promise<void> {
+    this.#seal?.stop();
     await this.#replicas?.close();
     await this.#pool.close();
   }
@@ -147,10 +169,27 @@ export class PostgresDatabase implements Database {
     // Waiting for another connection while holding one: enough of these, and everyone waits for ever.
     if (this.#inside.getStore() === true) throw new Error("Inside a transaction use only the queries it was given.");
     const statement = numberedParameters(sql);
-    const send = isRead(sql)
-      ? (connection: PostgresConnection) => connection.statement(statement, parameters)
-      : (connection: PostgresConnection) => this.#write(connection, statement, parameters);
-    return this.#retrying(() => this.#pool.use(send), isRepeatable);
+    const attempt = isRead(sql)
+      ? () => this.#pool.use((connection) => connection.statement(statement, parameters))
+      : () => this.#writing((connection) => this.#write(connection, statement, parameters));
+    return this.#retrying(attempt, isRepeatable);
+  }
+
+  /** @throws DatabaseHeldError before it takes a connection */
+  async #writing<Result>(work: (connection: PostgresConnection) => Promise<Result>): Promise<Result> {
+    this.#refuseWhileHeld();
+    return this.#pool.use(work);
+  }
+
+  /** While the rows are copied, writers would wait for a lock, each with a connection that readers then do not get. */
+  #refuseWhileHeld(): void {
+    if (this.#seal?.standing === "held") throw new DatabaseHeldError();
+  }
+
+  /** Asked once: the next look is soon enough. */
+  async #look(): Promise<Looked> {
+    const { rows } = await this.#pool.use((connection) => connection.statement(LOOK));
+    return rows[0] as Looked;
   }
 
   async #write(connection: PostgresConnection, statement: string, parameters: readonly SqlValue[]): Promise<QueryResult> {
@@ -191,6 +230,9 @@ export class PostgresDatabase implements Database {
     try {
       return await retrying(attempt, { budgetMs: this.#retryMs, retryable, onRetry: () => (this.#retries += 1) });
     } catch (error) {
+      // What the seal answers, too.
+      const isBusy = isLockTimeout(error) || (error instanceof DatabaseBusyError && !(error instanceof DatabaseHeldError));
+      if (isBusy) void this.#seal?.look();
       if (isConflict(error)) throw new DatabaseBusyError(this.#retryMs, error);
       if (isRefusal(error) || isLoss(error)) throw new DatabaseUnavailableError((error as Error).message, error);
       throw translateError(error, this.#lockWaitMs);

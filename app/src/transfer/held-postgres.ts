@@ -1,4 +1,6 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { isConflict } from "../db/postgres-errors";
+import { IS_SEALED, MOVE_LOCK, NOTICE_MS, SEAL_TRIGGER } from "../db/postgres-seal";
 import { TransferError } from "./failure";
 import { connected, PostgresWriter } from "./postgres-store";
 import * as state from "./state";
@@ -30,17 +32,17 @@ function sealing(copy: string): string {
 END$$`,
     `COMMENT ON FUNCTION rows_moved() IS '${copy}'`,
     ...CARRIED_TABLES.flatMap((table) => [
-      `CREATE OR REPLACE TRIGGER rows_moved BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION rows_moved()`,
+      `CREATE OR REPLACE TRIGGER ${SEAL_TRIGGER} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION rows_moved()`,
       // After a move that was given up it is there, and is switched off.
-      `ALTER TABLE ${table} ENABLE TRIGGER rows_moved`,
+      `ALTER TABLE ${table} ENABLE TRIGGER ${SEAL_TRIGGER}`,
     ]),
   ].join(";\n");
 }
 
-const SEALED = "FROM pg_trigger WHERE tgname = 'rows_moved' AND tgenabled <> 'D'";
+const SEALED = `FROM pg_trigger WHERE ${IS_SEALED}`;
 
 /** One statement for each table. Switched off and not dropped: that would keep readers out. */
-const SWITCH_OFF = `SELECT format('ALTER TABLE %s DISABLE TRIGGER rows_moved', tgrelid::regclass) ${SEALED}`;
+const SWITCH_OFF = `SELECT format('ALTER TABLE %s DISABLE TRIGGER ${SEAL_TRIGGER}', tgrelid::regclass) ${SEALED}`;
 
 /** A Postgres database that is left for SQLite, or that is gone on with after all; as the owner of its tables. */
 export class HeldPostgres extends PostgresWriter {
@@ -62,10 +64,15 @@ export class HeldPostgres extends PostgresWriter {
   }
 
   /**
-   * Has writers wait, until {@link seal} or the end of the connection: they are refused after a few seconds, readers notice nothing.
+   * Nobody writes from here on, until {@link seal} or the end of the connection. Instances of the app are told first and refuse writes by themselves
+   * (db/postgres-seal.ts); who was not told waits for the lock, and is refused after a few seconds. Readers notice nothing.
    * @param more tables, beside those that are carried. @default none
    */
   async hold(more: readonly string[] = []): Promise<void> {
+    // Of the session, so that nothing but its end gives it back.
+    await this.query("SELECT pg_advisory_lock(?)", [String(MOVE_LOCK)]);
+    // They look at it and do not answer: only time tells that all have.
+    await delay(NOTICE_MS);
     for (let attempt = 1; ; attempt += 1) {
       try {
         // What it sees is fixed by the first query, which comes after the lock.

@@ -126,13 +126,22 @@ describe("status of a stack", () => {
     const line = JSON.parse(reportLine(CLUSTER)) as { full: { components: Record<string, unknown> } };
     line.full.components["database"] = { kind: "sqlite", status: "critical", moved: true };
     const sealed = { ...instance, report: parseReport(JSON.stringify(line)) };
-    assert.deepEqual([report.moved, sealed.report.moved], [false, true]);
+    assert.deepEqual([report.movedFrom, sealed.report.movedFrom], [undefined, "sqlite"]);
     const found = findings({ containers: [{ ...CONTAINER, health: "unhealthy" }], instances: [sealed], data: null });
     assert.deepEqual(found, [
       {
         severity: "critical",
         what: "dev-app-1 only reads: its rows were moved to Postgres, and the switch of phase did not end",
         runbook: "sealed-file",
+      },
+    ]);
+    line.full.components["database"] = { kind: "postgres", status: "critical", moved: true };
+    const left = { ...instance, report: parseReport(JSON.stringify(line)) };
+    assert.deepEqual(findings({ containers: [{ ...CONTAINER, health: "unhealthy" }], instances: [left], data: null }), [
+      {
+        severity: "critical",
+        what: "dev-app-1 only reads: its rows were moved to SQLite, and the switch of phase did not end",
+        runbook: "failed-update",
       },
     ]);
     const others = [{ ...CONTAINER, name: "dev-app-2", health: "unhealthy" }];

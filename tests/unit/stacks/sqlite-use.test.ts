@@ -29,6 +29,10 @@ describe("A1 what the app does with the SQLite file, asked before an update", ()
   it("one that reads only is told from one that writes and from one on another database; nobody's answer is none", () => {
     assert.equal(useIn(`${ELSEWHERE}\n${SEALED}`), "sealed");
     assert.equal(useIn(`${ELSEWHERE}\n${WRITES}`), "writes");
+    const left = answers(503, "moved", "postgres");
+    assert.equal(useIn(left), "none", "it is Postgres whose rows were moved");
+    assert.equal(useIn(`${left}\n${WRITES}`), "writes");
+    assert.equal(useIn(`${left}\n${SEALED}`), "sealed");
     for (const text of [ELSEWHERE, "", "HTTP/1.1 404 Not Found\r\n\r\n{}", '{"message":"moved"}']) assert.equal(useIn(text), "none", text);
   });
 

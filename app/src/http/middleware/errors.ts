@@ -1,5 +1,5 @@
 import type { ErrorRequestHandler, Express, RequestHandler } from "express";
-import { CommitUnknownError, DatabaseBusyError, DatabaseUnavailableError, InvalidValueError } from "../../db/database";
+import { CommitUnknownError, DatabaseBusyError, DatabaseHeldError, DatabaseUnavailableError, InvalidValueError } from "../../db/database";
 import { StorageUnavailableError } from "../../documents/storage";
 import type { Logger } from "../../observability/logger";
 import { allowedMethods } from "../allowed-methods";
@@ -34,15 +34,25 @@ export function errors(logger: Logger): ErrorRequestHandler {
   };
 }
 
+/** At random, so that those who were refused together do not come back together. */
+function someSeconds(): string {
+  return String(1 + Math.floor(Math.random() * 5));
+}
+
 function toProblem(error: unknown): HttpProblem {
   if (error instanceof HttpProblem) return error;
+  if (error instanceof DatabaseHeldError) {
+    const detail =
+      "The data is being moved to another database, and nothing is written meanwhile; nothing was changed, try again in a moment.";
+    return new HttpProblem("unavailable", detail, { headers: { "Retry-After": someSeconds() } });
+  }
   if (error instanceof DatabaseBusyError) {
     return new HttpProblem("unavailable", "The database is busy; try again in a moment.", { headers: { "Retry-After": "1" } });
   }
   if (error instanceof DatabaseUnavailableError) {
-    // At random, so that those who were refused together do not come back together.
-    const seconds = String(1 + Math.floor(Math.random() * 5));
-    return new HttpProblem("unavailable", "The database is not available; nothing was changed.", { headers: { "Retry-After": seconds } });
+    return new HttpProblem("unavailable", "The database is not available; nothing was changed.", {
+      headers: { "Retry-After": someSeconds() },
+    });
   }
   if (error instanceof CommitUnknownError) {
     const detail =
