@@ -269,6 +269,7 @@ describe("what connects the app to its services", () => {
         DATABASE_URL: "postgres://app@pgbouncer:6432/app",
         DB_POOL_MAX: "12",
         DB_POOL_MIN: "3",
+        DB_PREPARED_STATEMENTS: "true",
         DB_REPLICA_POOL_MAX: "8",
         DB_REPLICA_POOL_MIN: "2",
         DOCUMENTS_PATH: "/data/documents",
