@@ -95,7 +95,7 @@ export function postgresConnections(pgbouncers: readonly PgbouncerSettings[]): n
 
 /**
  * `pgbouncer.ini` (manual of 1.24). What differs from its defaults, and why:
- * transaction mode, for many clients on few connections; prepared statements are known to it, so that drivers may use them;
+ * transaction mode, for many clients on few connections; prepared statements are known to it, as many as a process of the app names (`MOST_NAMES`);
  * `server_login_retry 0.1`, because by default it refuses everybody for 15 s after one failed login, and a failover takes less: with 1 s up
  * to a second was added to every one; with 0.25 s a restart of the proxy took 2.02 s (longest of ten 2.77), with 0.1 s 1.72 s (1.97);
  * `query_wait_timeout 25`: a client waits through a failover instead of being refused; dead servers are noticed in seconds.

@@ -107,6 +107,9 @@ describe("the app's configuration", () => {
     assert.equal(loadConfig({ ...environment, DB_POOL_MAX: "100", WORKERS: "1" }, MACHINE).postgres?.poolMax, 100);
     assert.equal(loadConfig({ ...environment, DB_POOL_MAX: "2" }, MACHINE).postgres?.poolMax, 1, "never none");
     assert.equal(loadConfig({}, MACHINE).postgres, undefined);
+    assert.equal(postgres.preparedStatements, false, "RDS Proxy pins connections on them");
+    assert.equal(loadConfig({ ...environment, DB_PREPARED_STATEMENTS: "true" }, MACHINE).postgres?.preparedStatements, true);
+    assert.deepEqual(violations({ DB_PREPARED_STATEMENTS: "yes" }), ['DB_PREPARED_STATEMENTS: "yes" is not allowed; use true or false.']);
 
     assert.match(violations({ DB_POOL_MAX: "0" })[0] ?? "", /^DB_POOL_MAX: "0" is not allowed; use a whole number from 1 to/);
     assert.deepEqual(violations({ DATABASE_URL: "postgres://db/app", DB_POOL_MAX: "3", DB_POOL_MIN: "5" }), [

@@ -9,6 +9,7 @@ import {
   renderPgbouncerUsers,
   RESERVED_CONNECTIONS,
 } from "../../../components/local/pgbouncer";
+import { MOST_NAMES } from "../../../app/src/db/statement-names";
 import { postgresMemory } from "../../../components/local/postgres";
 import { oddText, unlessRefused } from "./odd-text";
 
@@ -61,6 +62,10 @@ describe("A8 pgbouncer.ini", () => {
     for (const [name, value] of Object.entries(expected)) assert.equal(settings.get(name), value, name);
     assert.ok(Number(settings.get("max_client_conn")) >= 1000);
     assert.equal(read(renderPgbouncerConfig(base)).get("databases")!.get("app"), "host=haproxy port=5432 dbname=app");
+  });
+
+  it("C1 knows as many prepared statements as a process of the app gives names to, so that it drops none of them", () => {
+    assert.ok(Number(settingsOf(base).get("max_prepared_statements")) >= MOST_NAMES);
   });
 
   it("A8 all pools of all PgBouncers, full, leave Postgres its reserve; and Postgres can be given so many (property)", () => {
