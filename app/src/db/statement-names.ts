@@ -23,11 +23,12 @@ export interface StatementNamesOptions {
 
 /**
  * Names one process gives at most. Every connection of the server that has seen them all keeps as many statements: 20 KB each, 35 KB with a
- * generic plan (measured with 218 texts of the app's lists, Postgres 17), so up to 7 MB, which the sizing of phase `database` does not reckon with.
- * PgBouncer's `max_prepared_statements` is as many: of more, as when processes of two versions come together, it drops those that were not
- * used for longest, and prepares them anew when they are.
+ * generic plan (measured with 218 texts of the app's lists, Postgres 17), so up to 1.75 MB beside the 2 MB that a connection takes without. The
+ * sizing of phase `database` counts them as what it leaves all connections to sort in (`work_mem`), which these do not use at the same time.
+ * PgBouncer's `max_prepared_statements` is as many: of more, as when processes of two versions or roles come together, it drops those that were
+ * not used for longest, and prepares them anew when they are.
  */
-export const MOST_NAMES = 200;
+export const MOST_NAMES = 50;
 
 /** Texts whose uses are counted; the bound is against SQL that is built anew each time. */
 const MOST_CANDIDATES = 2048;

@@ -144,7 +144,7 @@ export function renderPgbouncerConfig(settings: PgbouncerSettings): string {
     // Pools are per user; this holds for all of them together, so that the server's connections can be reckoned with.
     max_db_connections: poolSize + reservePoolSize,
     reserve_pool_timeout: 2,
-    max_prepared_statements: 200,
+    max_prepared_statements: 50,
     server_login_retry: 0.1,
     server_connect_timeout: 2,
     server_lifetime: 600,

@@ -85,7 +85,8 @@ describe("C1 names of prepared statements", () => {
         },
       ),
     );
-    assert.ok(MOST_NAMES >= 100);
+    const generic = 35;
+    assert.ok(MOST_NAMES * generic < 2048, "a server's connection keeps less than it takes without them, KB");
   });
 
   it("texts that are used once and differ each time take no name, nor memory, from those that are used often", () => {
