@@ -1,11 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation";
+
+export { freePort } from "../../toolchain/lib/free-port";
 
 const ROOT = path.resolve(__dirname, "../..");
 
@@ -57,18 +57,4 @@ export function copyProject(): ProjectCopy {
     rawState: (stackName) => readFileSync(path.join(state, ".pulumi", "stacks", "phased-stack", `${stackName}.json`), "utf8"),
     remove: () => rmSync(directory, { recursive: true, force: true }),
   };
-}
-
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => {
-        resolve(port);
-      });
-    });
-  });
 }

@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { type ContextFile, contextTag } from "../../../components/local/image/context-hash";
 import { writeContext } from "../../../components/local/image/write-context";
+import { freePort } from "../../../toolchain/lib/free-port";
+
+export { freePort };
 
 const run = promisify(execFile);
 
@@ -50,15 +52,6 @@ export async function eventually(
     }
     await delay(pollMs);
   }
-}
-
-/** A TCP port of 127.0.0.1 that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /**
