@@ -1,6 +1,7 @@
 import path from "node:path";
 import { bundleApp } from "../../components/local/image/bundle";
 import type { ContextFile } from "../../components/local/image/context-hash";
+import { promisesWithoutTraces } from "./promise-traces";
 
 /** Directory of the app that is bundled unless the stack names an image; Pulumi runs the program in the project's directory. */
 function appDirectory(): string {
@@ -21,3 +22,5 @@ export function bundledApp(): Promise<ContextFile[]> {
 // Loaded before everything else: esbuild bundles in a process of its own while this one loads Pulumi's SDK. A failure is reported by
 // the phase that needs the bundle.
 bundledApp().catch(() => undefined);
+
+promisesWithoutTraces();
