@@ -32,7 +32,7 @@ export async function confirmByName({ name, warning, deed, cannotAsk, nothing }:
     // While readline holds the terminal, Ctrl-C is a key and no signal.
     if (interrupted.aborted || (error as Error).name === "AbortError") {
       console.log();
-      throw new InterruptedError();
+      throw new InterruptedError(nothing);
     }
     throw error;
   } finally {

@@ -23,8 +23,9 @@ export class InterruptedError extends UserError {
   override readonly name = "InterruptedError";
   override readonly exitCode = 130;
 
-  constructor() {
-    super("interrupted");
+  /** @param state what was not done, or how things are now, as the end of the sentence. @default not said */
+  constructor(state?: string) {
+    super(state === undefined ? "interrupted" : `interrupted: ${state}`);
   }
 }
 

@@ -121,8 +121,8 @@ export async function restorePostgres(args: RestoreArgs): Promise<void> {
     await step("the data are restored", () => fetchAndReplay(args));
   } catch (error) {
     await Promise.all(nodes.map(({ Id }) => start(docker.getContainer(Id))));
-    if (interrupted.aborted) throw new InterruptedError();
-    throw new UserError(`nothing was changed, and Postgres is started again as it was: ${messageOf(error)}`);
+    const state = "nothing was changed, and Postgres is started again as it was";
+    throw interrupted.aborted ? new InterruptedError(state) : new UserError(`${state}: ${messageOf(error)}`);
   }
   await step(`${nodeName(primary)} is primary with the restored data`, async () => {
     await start(container);

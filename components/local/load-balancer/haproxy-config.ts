@@ -309,8 +309,9 @@ function internalFrontend({ slots }: HaproxySettings): string[] {
  */
 function appBackend({ upstream, slots }: HaproxySettings): string[] {
   // HAProxy 3.0 takes a container for ready as soon as it has an address, which is before its app listens (init-state is in 3.1). So the
-  // first connection it refuses marks it down, until a check passes.
-  const checked = "check inter 500ms fastinter 250ms downinter 500ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down";
+  // first connection it refuses marks it down, until a check passes. One that has just become ready is found within 100 ms: until then the
+  // backups serve, and after a change of phase they still answer from the rows that were handed over.
+  const checked = "check inter 500ms fastinter 250ms downinter 100ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down";
   return [
     "backend app",
     "    balance leastconn",
