@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import { PassThrough } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
-import { pack } from "tar-stream";
+import { archiveOf } from "../lib/archive";
 import { bundleProgram } from "../lib/bundle-program";
 import { execIn, fileIn, LABELS } from "../lib/docker";
 import { SERVICES, stackContainers } from "../lib/docker-app";
@@ -163,15 +163,7 @@ async function archive(targets: Targets): Promise<Buffer> {
     [PROBE_FILES.appUrl]: urls.app,
     [PROBE_FILES.ownerUrl]: urls.owner,
   };
-  const tar = pack();
-  tar.entry({ name: "chaos", type: "directory", mode: 0o700, uid: 1000, gid: 1000 });
-  for (const [file, content] of Object.entries(files)) {
-    tar.entry({ name: file.slice(1), mode: 0o400, uid: 1000, gid: 1000 }, Buffer.from(content));
-  }
-  tar.finalize();
-  const chunks: Buffer[] = [];
-  for await (const chunk of tar) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
+  return await archiveOf(path.dirname(PROBE_FILES.program), files, { directoryMode: 0o700, fileMode: 0o400, owner: 1000 });
 }
 
 /** Where the container that migrates has the address of the owner of the tables; see stacks/local/database-services.ts. */

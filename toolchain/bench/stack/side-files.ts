@@ -1,6 +1,6 @@
 import path from "node:path";
-import { pack } from "tar-stream";
 import { PGBOUNCER_PORT, renderPgbouncerUsers } from "../../../components/local/pgbouncer/config";
+import { archiveOf } from "../../lib/archive";
 import { bundleProgram } from "../../lib/bundle-program";
 import { SERVICES } from "../../lib/docker-app";
 import { SIDE_SERVICES } from "./cpu";
@@ -33,13 +33,13 @@ export async function sideFiles({
 }: SideFilesOptions): Promise<Record<keyof typeof SIDE_SERVICES, Buffer>> {
   const url = (host: string, port: number): string => `postgres://${APP}:${encodeURIComponent(password)}@${host}:${port}/${APP}`;
   return {
-    peer: await archive({
+    peer: await archiveOf(BENCH_DIRECTORY, {
       [PEER_PROGRAM]: await bundleProgram(path.join(__dirname, "peer.ts")),
       [PEER_WAYS.direct.urlFile]: url(primary, 5432),
       [PEER_WAYS.pooled.urlFile]: url(SERVICES.pgbouncer, PGBOUNCER_PORT),
     }),
-    pgbench: await archive({ [SERVICE_FILE]: pgbenchServices(primary, password) }),
-    lonePgbouncer: await archive({
+    pgbench: await archiveOf(BENCH_DIRECTORY, { [SERVICE_FILE]: pgbenchServices(primary, password) }),
+    lonePgbouncer: await archiveOf(BENCH_DIRECTORY, {
       [LONE_CONFIG]: loneConfig(pgbouncerConfig, primary),
       [LONE_USERS]: renderPgbouncerUsers({ [APP]: password }),
     }),
@@ -70,14 +70,4 @@ export function loneConfig(config: string, primary: string): string {
   if (!/^auth_file = .*$/m.test(settings)) throw new Error("The stack's pgbouncer.ini has no auth_file.");
   const databases = `[databases]\n${APP} = host=${primary} port=5432 dbname=${APP}\n\n`;
   return databases + settings.replace(/^auth_file = .*$/m, `auth_file = ${LONE_USERS}`);
-}
-
-async function archive(files: Readonly<Record<string, string | Uint8Array>>): Promise<Buffer> {
-  const tar = pack();
-  tar.entry({ name: BENCH_DIRECTORY.slice(1), type: "directory", mode: 0o755 });
-  for (const [name, content] of Object.entries(files)) tar.entry({ name: name.slice(1), mode: 0o444 }, Buffer.from(content));
-  tar.finalize();
-  const chunks: Buffer[] = [];
-  for await (const chunk of tar) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
 }
