@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
-import { extract, type Headers } from "tar-stream";
+import { extract, type Header } from "tar-stream";
 import { archiveOf } from "../../../toolchain/lib/archive";
 
-async function entriesOf(archive: Buffer): Promise<{ readonly header: Headers; readonly content: string }[]> {
-  const entries: { header: Headers; content: string }[] = [];
+async function entriesOf(archive: Buffer): Promise<{ readonly header: Header; readonly content: string }[]> {
+  const entries: { header: Header; content: string }[] = [];
   for await (const entry of Readable.from([archive]).pipe(extract())) {
     const chunks: Buffer[] = [];
     for await (const chunk of entry) chunks.push(chunk as Buffer);
