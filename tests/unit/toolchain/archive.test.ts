@@ -19,7 +19,7 @@ describe("archiveOf", () => {
     const entries = await entriesOf(await archiveOf("/side", { "/side/a": "of text", "/side/b": Buffer.from("of bytes") }, rights));
     const seen = entries.map(({ header: { name, type, mode, uid, gid }, content }) => [name, type, mode, uid, gid, content]);
     assert.deepEqual(seen, [
-      ["side/", "directory", 0o700, 1000, 1000, ""],
+      ["side", "directory", 0o700, 1000, 1000, ""],
       ["side/a", "file", 0o400, 1000, 1000, "of text"],
       ["side/b", "file", 0o400, 1000, 1000, "of bytes"],
     ]);
