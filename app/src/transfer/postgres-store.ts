@@ -1,30 +1,23 @@
 import { randomUUID } from "node:crypto";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { Client, type CustomTypesConfig } from "pg";
+import { from as copyFrom } from "pg-copy-streams";
 import { assetDirectory } from "../assets";
 import { migrate, readMigrations } from "../db/migrate";
 import { PostgresDatabase } from "../db/postgres";
 import { numberedParameters } from "../db/postgres-sql";
 import { postgresAddress, type Authorities, type PostgresAddress } from "../db/tls";
+import { copyText } from "./copy-text";
 import { TransferError, UnknownHostError } from "./failure";
 import * as state from "./state";
 import type { Applied, Reader, Table, TableState, TransferState, Writer } from "./store";
-import { canonical, kindOfType, type Value, type ValueKind } from "./values";
+import { canonical, kindOfType, type Value } from "./values";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Every value as the server writes it; `canonical` knows what to make of it. */
 const AS_TEXT: CustomTypesConfig = { getTypeParser: () => (value: string | Buffer) => String(value) };
-
-/** What a parameter is, so that an array of texts becomes an array of them. */
-const TYPES: Readonly<Record<ValueKind, string>> = {
-  text: "text",
-  integer: "bigint",
-  number: "numeric",
-  boolean: "boolean",
-  timestamp: "timestamptz",
-  json: "json",
-  bytes: "bytea",
-};
 
 /** Settings of the session, for a server that would end statements or idle transactions of others: a table takes what it takes. */
 const SESSION =
@@ -139,6 +132,11 @@ export class PostgresReader implements Reader {
   protected async script(sql: string): Promise<void> {
     await this.#client.query(sql);
   }
+
+  /** Resolves when the server has taken all of it. */
+  protected async copyIn(sql: string, text: string): Promise<void> {
+    await pipeline(Readable.from([text]), this.#client.query(copyFrom(sql)));
+  }
 }
 
 /** @throws TransferError when the server cannot be reached or refuses the login. */
@@ -224,18 +222,11 @@ export class PostgresWriter extends PostgresReader implements Writer {
 
   async write(table: Table, rows: readonly Row[], reached: TableState): Promise<void> {
     const { columns } = table;
-    const names = columns.map(({ name }) => name).join(", ");
-    const arrays = columns.map(({ kind }) => `?::${kind === "bytes" ? "text" : TYPES[kind]}[]`).join(", ");
-    const values = columns.map(({ kind }, index) => (kind === "bytes" ? `decode(v${index}, 'hex')` : `v${index}`)).join(", ");
-    const aliases = columns.map((_, index) => `v${index}`).join(", ");
-    const insert = `INSERT INTO ${table.name} (${names}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM unnest(${arrays}) AS given (${aliases})`;
+    // Values of identity columns are taken as they are, by COPY always.
+    const copy = `COPY ${table.name} (${columns.map(({ name }) => name).join(", ")}) FROM STDIN`;
+    const kinds = columns.map(({ kind }) => kind);
     await this.#continuing(async () => {
-      // One array a column: a batch is one statement, whatever its number of rows.
-      if (rows.length > 0)
-        await this.run(
-          insert,
-          columns.map((_, index) => rows.map((row) => row[index])),
-        );
+      if (rows.length > 0) await this.copyIn(copy, copyText(kinds, rows));
       await this.run(state.REACHED, state.reachedParameters(reached));
     });
   }
