@@ -4,7 +4,7 @@ import { GRAFANA_BASE_IMAGE } from "../../components/local/grafana/base-image";
 import { prepareMachine } from "../machine";
 import { InterruptedError, UserError } from "../lib/errors";
 import { dockerEndpoint, lastLogLines, reachableDocker } from "../lib/docker";
-import { containerName, stackContainers } from "../lib/docker-app";
+import { containerName, type StackOnDocker, stackContainers } from "../lib/docker-app";
 import { isMeantToRun, isServing } from "../lib/docker-status";
 import { otherPorts, portContainer, portHolder, publishedPorts, publishes, type PublishedPort } from "../lib/docker-ports";
 import { formatDuration } from "../lib/exec";
@@ -22,6 +22,7 @@ import {
   removeOrphans,
   resourceName,
   stackOnDocker,
+  stopUnfinishedMoves,
   type ExportedStack,
 } from "../lib/update-recovery";
 import type { UpdateRun } from "../lib/update-run";
@@ -74,8 +75,9 @@ async function run(options: UpOptions, forwarded: readonly string[]): Promise<vo
   const stack = await openStack(name, { create: true });
   const local = phase !== "cloud";
   const docker = local ? await reachableDocker(stack.dockerHost) : undefined;
+  let exported: ExportedStack | undefined;
   if (docker !== undefined) {
-    const exported = await stack.exported();
+    exported = await stack.exported();
     const refreshes = args.some((arg) => arg === "--refresh" || arg === "-r");
     if (!refreshes) await refuseOtherEngine(docker, stack, exported, stack.command("up", "--refresh"));
     refuseDuringRestore(await stackContainers(docker, stackOnDocker(stack.name, exported)));
@@ -84,7 +86,10 @@ async function run(options: UpOptions, forwarded: readonly string[]): Promise<vo
     if (!refreshes && (await isBroken(docker, stack, exported))) args.push("--refresh");
   }
   const result = await update(stack, args);
-  if (result.cancelled) throw cancelled(stack);
+  if (result.cancelled) {
+    if (docker !== undefined && exported !== undefined) await endMoves(docker, stackOnDocker(stack.name, exported));
+    throw cancelled(stack);
+  }
   if (result.code !== 0) throw await failureOf(result, stack, docker);
   await printEnd(stack, result, performance.now() - started);
 }
@@ -196,6 +201,15 @@ async function update(stack: OpenStack, args: readonly string[]): Promise<Update
   );
   await stack.pulumi(["cancel", "--yes"]);
   return await stack.update(args);
+}
+
+/**
+ * The copy of a switch of phase runs in a container of its own, which does not know that its update was cancelled.
+ * @param stack as it was before the update, with the network and the volume of the rows: after Ctrl-C Pulumi is not asked any more
+ */
+async function endMoves(docker: Docker, stack: StackOnDocker): Promise<void> {
+  const stopped = await stopUnfinishedMoves(docker, stack);
+  if (stopped.length > 0) console.error(`\n${stopped.join(", ")} was stopped before all rows were copied: the app writes on where it was.`);
 }
 
 function cancelled(stack: OpenStack): InterruptedError {

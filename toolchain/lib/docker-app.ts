@@ -29,8 +29,11 @@ export const SERVICES = {
   redisExporter: "redis-exporter",
 } as const;
 
+/** Those that carry the rows to another phase, or let a database be written again: values of MOVE_SERVICES in components/local/data-move. */
+export const MOVE_SERVICES: readonly string[] = ["data-move", "data-move-back", "data-move-open"];
+
 /** Those that do one thing, once, for which the update, or a command, waited: what became of their containers later says nothing. */
-export const FINISHED_SERVICES: readonly string[] = ["data-move", "data-move-back", "data-move-open", SERVICES.migrate, "postgres-restore"];
+export const FINISHED_SERVICES: readonly string[] = [...MOVE_SERVICES, SERVICES.migrate, "postgres-restore"];
 
 /** Those that watch the others: without them the stack works as well. */
 export const MONITORING_SERVICES: readonly string[] = [

@@ -1,5 +1,6 @@
 import type Docker from "dockerode";
-import { containerName, type StackOnDocker, stackContainers } from "./docker-app";
+import { LABELS } from "./docker";
+import { containerName, MOVE_SERVICES, type StackOnDocker, stackContainers } from "./docker-app";
 
 /** One resource of {@link ExportedStack}. */
 export interface ExportedResource {
@@ -94,4 +95,23 @@ export async function findOrphans(docker: Docker, stack: StackOnDocker): Promise
 
 export async function removeOrphans(docker: Docker, orphans: readonly Orphan[]): Promise<void> {
   for (const { id } of orphans) await docker.getContainer(id).remove({ force: true, v: true });
+}
+
+/**
+ * Stops a move of rows that an update began and did not see to its end. It would go on by itself, refuse the app's writes meanwhile, and seal the
+ * database that the app is on, with no update left to start the app on the other one. Stopped, it gives the writes back; one that is done stays.
+ * @returns names of the containers that were stopped
+ */
+export async function stopUnfinishedMoves(docker: Docker, stack: StackOnDocker): Promise<string[]> {
+  const unfinished = (await stackContainers(docker, stack)).filter(
+    ({ Labels, State, Status }) =>
+      MOVE_SERVICES.includes(Labels[LABELS.service] ?? "") && ["running", "paused"].includes(State) && !Status.includes("(healthy)"),
+  );
+  // One that has come to its end meanwhile is no error: the next update finds the rows moved.
+  for (const { Id } of unfinished) await docker.getContainer(Id).stop().catch(unlessEnded);
+  return unfinished.map(containerName);
+}
+
+function unlessEnded(error: unknown): void {
+  if ((error as { statusCode?: number }).statusCode !== 304) throw error;
 }

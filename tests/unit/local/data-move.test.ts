@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type * as pulumi from "@pulumi/pulumi";
 import { DataMove, MOVE_SERVICES } from "../../../components/local/data-move";
-import { FINISHED_SERVICES } from "../../../toolchain/lib/docker-app";
+import { FINISHED_SERVICES, MOVE_SERVICES as STOPPED_SERVICES } from "../../../toolchain/lib/docker-app";
 import { operationTimeout } from "../../../toolchain/standins/docker/resource";
 import { Recorder, settled } from "../../support/pulumi-mocks";
 
@@ -74,5 +74,6 @@ describe("F1 the container that carries the rows to another phase", () => {
       command[0]?.includes(" --from file:$(for file in /run/a/url /run/b/url; do if [[ -e $file ]]; then echo $file; break; fi; done) "),
     );
     for (const service of Object.values(MOVE_SERVICES)) assert.ok(FINISHED_SERVICES.includes(service), service);
+    assert.deepEqual(STOPPED_SERVICES.toSorted(), Object.values(MOVE_SERVICES).toSorted());
   });
 });
