@@ -93,8 +93,14 @@ export async function findOrphans(docker: Docker, stack: StackOnDocker): Promise
   return containers.filter(({ id, name }) => !stack.known.has(id) && !stack.known.has(name));
 }
 
+/** Lets each end in its own way first: an instance of the app that came up after its update was killed answers requests, whether or not a state knows it. */
 export async function removeOrphans(docker: Docker, orphans: readonly Orphan[]): Promise<void> {
-  for (const { id } of orphans) await docker.getContainer(id).remove({ force: true, v: true });
+  const remove = async ({ id }: Orphan): Promise<void> => {
+    const container = docker.getContainer(id);
+    await container.stop().catch(unlessEnded);
+    await container.remove({ force: true, v: true });
+  };
+  await Promise.all(orphans.map(remove));
 }
 
 /**

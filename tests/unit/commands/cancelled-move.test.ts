@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type Docker from "dockerode";
 import { LABELS } from "../../../toolchain/lib/docker";
-import { stopUnfinishedMoves } from "../../../toolchain/lib/update-recovery";
+import { removeOrphans, stopUnfinishedMoves } from "../../../toolchain/lib/update-recovery";
 
 describe("F1 a move of rows whose update was cancelled", () => {
   const container = (Id: string, service: string, State: string, Status: string) => ({
@@ -42,5 +42,23 @@ describe("F1 a move of rows whose update was cancelled", () => {
     const copy = container("copy", "data-move", "running", "Up 3 seconds (health: starting)");
     assert.deepEqual(await stopUnfinishedMoves(engine([copy], { copy: 304 }).docker, stack), ["copy"]);
     await assert.rejects(stopUnfinishedMoves(engine([copy], { copy: 500 }).docker, stack), /refused/);
+  });
+});
+
+describe("C5 a container that an update which was killed left behind", () => {
+  it("ends in its own way before it is removed: it may be answering requests", async () => {
+    const calls: string[] = [];
+    const docker = {
+      getContainer: (id: string) => ({
+        stop: () => {
+          calls.push(`stop ${id}`);
+          return id === "created" ? Promise.reject(Object.assign(new Error("not running"), { statusCode: 304 })) : Promise.resolve();
+        },
+        remove: () => Promise.resolve(calls.push(`remove ${id}`)),
+      }),
+    } as unknown as Docker;
+    await removeOrphans(docker, [{ id: "app", name: "app-0" }]);
+    await removeOrphans(docker, [{ id: "created", name: "app-1" }]);
+    assert.deepEqual(calls, ["stop app", "remove app", "stop created", "remove created"]);
   });
 });
