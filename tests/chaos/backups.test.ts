@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { execIn } from "../../toolchain/lib/docker";
 import type { StackStatus } from "../../toolchain/lib/docker-status";
-import { everything, runCommand, type Outcome } from "../support/commands";
+import { everything, type Outcome, runCommand, startCommand, type StartedCommand, startOnTerminal } from "../support/commands";
 import { DatabaseStack } from "../support/database-stack";
 import { containersOf, docker, leftovers } from "../support/docker";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
@@ -44,9 +44,8 @@ describe("F8 B15 backups of phase database, and the way back to a moment in the 
   };
 
   /** Begins a restore, and holds it back once it works on the volume, when all nodes are stopped. */
-  const halfway = async (to: string): Promise<{ readonly restoring: Promise<Outcome>; readonly beside: Docker.Container }> => {
-    const ended = { yet: false };
-    const restoring = run("restore", "--to", to, "--yes").finally(() => (ended.yet = true));
+  const halfway = async (to: string): Promise<{ readonly restoring: StartedCommand; readonly beside: Docker.Container }> => {
+    const restoring = startCommand(project, name, "restore", "--to", to, "--yes");
     for (;;) {
       const info = (await containersOf(name, "postgres-restore")).find(({ State }) => State === "running");
       const beside = docker.getContainer(info?.Id ?? "none");
@@ -56,7 +55,7 @@ describe("F8 B15 backups of phase database, and the way back to a moment in the 
         await beside.pause();
         return { restoring, beside };
       }
-      if (ended.yet) assert.fail(everything(await restoring));
+      if (restoring.hasEnded()) assert.fail(everything(await restoring.outcome));
       await delay(20);
     }
   };
@@ -180,10 +179,38 @@ describe("F8 B15 backups of phase database, and the way back to a moment in the 
     } finally {
       await beside.unpause();
     }
-    const outcome = await restoring;
+    const outcome = await restoring.outcome;
     assert.equal(outcome.code, 0, everything(outcome));
     await stack.redundant();
     assert.equal(await checksum(), before);
+  });
+
+  it("F8 Ctrl-C of a restore, at the question and while the data are restored, changes nothing, and Postgres serves as before", async () => {
+    const good = await moment();
+    await onPrimary("INSERT INTO kept SELECT 1 + max(id), 'after the moment' FROM kept");
+    const now = await checksum();
+    const asking = startOnTerminal(project, name, "restore", "--to", good);
+    const deadline = Date.now() + 120_000;
+    while (!asking.printed().includes("Type the name of the stack")) {
+      if (asking.hasEnded()) assert.fail(everything(await asking.outcome));
+      assert.ok(Date.now() < deadline, asking.printed());
+      await delay(50);
+    }
+    asking.interrupt();
+    const asked = await asking.outcome;
+    assert.equal(asked.code, 130, everything(asked));
+    assert.match(asked.stdout, /interrupted: nothing was changed/);
+    assert.equal(await checksum(), now, "Postgres was not even stopped");
+
+    const { restoring } = await halfway(good);
+    restoring.interrupt();
+    const outcome = await restoring.outcome;
+    assert.equal(outcome.code, 130, everything(outcome));
+    assert.match(outcome.stderr, /interrupted: nothing was changed, and Postgres is started again as it was/);
+    await stack.redundant();
+    assert.equal(await checksum(), now);
+    await onPrimary("INSERT INTO kept SELECT 1 + max(id), 'after Ctrl-C' FROM kept");
+    assert.deepEqual(await containersOf(name, "postgres-restore"), [], "nothing is left of it");
   });
 
   it("F8 where log is missing in the archive, a restore that would end there is refused; a backup makes up for it, or the data of before are kept", async () => {

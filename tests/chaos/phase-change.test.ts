@@ -6,6 +6,7 @@ import { DatabaseStack } from "../support/database-stack";
 import { containersOf, docker, leftovers } from "../support/docker";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
 import { StackClient } from "../support/stack-client";
+import { UploadedDocuments } from "../support/uploaded-documents";
 
 /** What clients saw while a phase changed. */
 interface Watched {
@@ -27,6 +28,7 @@ describe("F1 A10 A1 a stack changes its phase with its rows", function () {
   let stack: Stack;
   let client: StackClient;
   let operator: Record<string, string>;
+  let documents: UploadedDocuments;
   const orders: string[] = [];
 
   before(async () => {
@@ -36,6 +38,8 @@ describe("F1 A10 A1 a stack changes its phase with its rows", function () {
     client = new StackClient(String(outputs["appUrl"]?.value));
     operator = { "x-rate-limit-bypass": String(outputs["adminToken"]?.value) };
     await client.signUp(operator);
+    documents = new UploadedDocuments(client, operator);
+    await documents.upload();
     for (let n = 0; n < 20; n += 1) orders.push(await client.order(operator));
   });
 
@@ -96,6 +100,7 @@ describe("F1 A10 A1 a stack changes its phase with its rows", function () {
       const { status } = await client.ask("GET", `/api/orders/${id}`, { headers: operator });
       assert.equal(status, 200, `order ${id} is lost`);
     }
+    await documents.assertAllThere();
   }
 
   async function kind(): Promise<string> {
@@ -146,6 +151,7 @@ describe("F1 A10 A1 a stack changes its phase with its rows", function () {
     );
     assert.ok(seen.acknowledged.length > 20);
     await allThere();
+    await documents.upload();
     const behind = new DatabaseStack(stack.name);
     assert.equal(await behind.sql(await behind.primary(), "SELECT state FROM data_transfer"), "complete");
   });

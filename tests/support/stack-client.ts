@@ -7,11 +7,15 @@ export interface StackAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
+  /** What {@link text} was made of. */
+  readonly bytes: Buffer;
   readonly body: Record<string, unknown>;
 }
 
 interface Ask {
   readonly json?: unknown;
+  /** A body of another kind, as it is. */
+  readonly content?: Buffer;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -25,11 +29,12 @@ export class StackClient {
   }
 
   /** One request with everything that has been set in cookies so far. */
-  async ask(method: string, path: string, { json, headers = {} }: Ask = {}): Promise<StackAnswer> {
+  async ask(method: string, path: string, { json, content, headers = {} }: Ask = {}): Promise<StackAnswer> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
     const typed = {
       ...(cookie !== "" && { cookie }),
       ...(json !== undefined && { "content-type": "application/json" }),
+      ...(content !== undefined && { "content-type": "application/octet-stream" }),
       ...headers,
     };
     const answer = await new Promise<Omit<StackAnswer, "body">>((resolve, reject) => {
@@ -37,13 +42,15 @@ export class StackClient {
       outgoing.setTimeout(30_000, () => outgoing.destroy(new Error(`${method} ${path}: no answer within 30 s`)));
       outgoing.once("error", reject);
       outgoing.once("response", (response) => {
-        let text = "";
-        response.setEncoding("utf8");
-        response.on("data", (chunk: string) => (text += chunk));
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
         response.once("error", reject);
-        response.once("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
+        response.once("end", () => {
+          const bytes = Buffer.concat(chunks);
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, text: bytes.toString(), bytes });
+        });
       });
-      outgoing.end(json === undefined ? undefined : JSON.stringify(json));
+      outgoing.end(json === undefined ? content : JSON.stringify(json));
     });
     for (const line of answer.headers["set-cookie"] ?? []) {
       const [name = "", value = ""] = (line.split(";")[0] ?? "").split("=", 2);
