@@ -5,7 +5,7 @@ import { execIn } from "../../toolchain/lib/docker";
 import type { StackStatus } from "../../toolchain/lib/docker-status";
 import { everything, type Outcome, runCommand, startCommand, type StartedCommand, startOnTerminal } from "../support/commands";
 import { DatabaseStack } from "../support/database-stack";
-import { containersOf, docker, leftovers } from "../support/docker";
+import { containersOf, docker, leftovers, paused } from "../support/docker";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
 import { StackClient } from "../support/stack-client";
 
@@ -51,10 +51,7 @@ describe("F8 B15 backups of phase database, and the way back to a moment in the 
       const beside = docker.getContainer(info?.Id ?? "none");
       // One that is gone again meanwhile is noticed by the end of the restore.
       const said = info === undefined ? "" : await beside.logs({ stdout: true, stderr: true }).then(String, () => "");
-      if (said.includes("restore: ")) {
-        await beside.pause();
-        return { restoring, beside };
-      }
+      if (said.includes("restore: ") && (await paused(beside))) return { restoring, beside };
       if (restoring.hasEnded()) assert.fail(everything(await restoring.outcome));
       await delay(20);
     }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { execIn } from "../../toolchain/lib/docker";
 import { everything, type Outcome, runCommand, startCommand, type StartedCommand } from "../support/commands";
 import { DatabaseStack } from "../support/database-stack";
-import { containersOf, docker, leftovers } from "../support/docker";
+import { containersOf, docker, leftovers, paused } from "../support/docker";
 import { OrderTraffic } from "../support/order-traffic";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
 import { StackClient } from "../support/stack-client";
@@ -114,7 +114,7 @@ describe("F1 A10 C5 a change of phase that is interrupted at any step is finishe
         const copy = copies.find(({ State, Status }) => State === "running" && !Status.includes("(healthy)"));
         if (copy === undefined) return false;
         held = docker.getContainer(copy.Id);
-        await held.pause();
+        if (!(await paused(held))) return false;
         if (await isAmid()) return true;
         await held.unpause();
         return false;
@@ -218,6 +218,8 @@ describe("F1 A10 C5 a change of phase that is interrupted at any step is finishe
   async function changeTo(phase: Phase, way: Way): Promise<void> {
     const former = await ids("app");
     traffic.forgetFigures();
+    // An instance that was ended and started again has kept its id.
+    ending.clear();
     let update = change(phase);
     for (const step of stepsTo(phase, way, () => update, former)) {
       const began = performance.now();

@@ -18,6 +18,17 @@ export async function runningIds(stack: string, service: string): Promise<string
     .sort();
 }
 
+/** Makes the processes of a running container stand still. @returns whether they do: on a busy machine the kernel may give up, and they go on. */
+export async function paused(container: Docker.Container): Promise<boolean> {
+  try {
+    await container.pause();
+    return true;
+  } catch (error) {
+    if (String(error).includes("unable to freeze")) return false;
+    throw error;
+  }
+}
+
 /** Everything on the Engine that carries the stack's label, as `kind name` lines. */
 export async function leftovers(stack: string): Promise<string[]> {
   const filters = { label: [`phased-stack.stack=${stack}`] };
