@@ -13,6 +13,18 @@ export interface TargetHealth {
   readonly lastError: string;
 }
 
+/** A rule as it is loaded, with what it raises now. */
+export interface AlertRule {
+  readonly name: string;
+  readonly query: string;
+  readonly health: string;
+  readonly state: string;
+  /** Those of the rule itself. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** With the labels of what each is about as well. */
+  readonly alerts: readonly { readonly state: "pending" | "firing"; readonly labels: Readonly<Record<string, string>> }[];
+}
+
 /** Prometheus' HTTP API, as much of it as tests ask. */
 export class PrometheusClient {
   constructor(private readonly url: string) {}
@@ -33,12 +45,8 @@ export class PrometheusClient {
   }
 
   /** Rules that raise alerts, as they are loaded. */
-  async alertRules(): Promise<
-    readonly { readonly name: string; readonly query: string; readonly health: string; readonly state: string }[]
-  > {
-    const { groups } = await this.get<{ groups: { rules: { name: string; query: string; health: string; state: string }[] }[] }>(
-      "rules?type=alert",
-    );
+  async alertRules(): Promise<readonly AlertRule[]> {
+    const { groups } = await this.get<{ groups: { rules: AlertRule[] }[] }>("rules?type=alert");
     return groups.flatMap(({ rules }) => rules);
   }
 

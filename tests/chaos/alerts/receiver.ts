@@ -1,0 +1,40 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { networkInterfaces } from "node:os";
+
+/** Where alerts and the heartbeat are sent to: a server of this process that can refuse them. */
+export interface Receiver {
+  readonly webhookUrl: string;
+  readonly heartbeatUrl: string;
+  /** What it answers from now on. */
+  status: number;
+  close(): void;
+}
+
+/** @param port @default any that is free */
+export async function startReceiver(port = 0): Promise<Receiver> {
+  const server = createServer((request, response) => {
+    request.resume().once("end", () => response.writeHead(receiver.status).end());
+  });
+  await once(server.listen(port, "0.0.0.0"), "listening");
+  const outside = `http://${hostAddress()}:${(server.address() as AddressInfo).port}`;
+  const receiver: Receiver = {
+    webhookUrl: `${outside}/webhook`,
+    heartbeatUrl: `${outside}/heartbeat`,
+    status: 200,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+  return receiver;
+}
+
+/** An address of this machine that containers reach. */
+export function hostAddress(): string {
+  const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  const found = addresses.find(({ family, internal }) => family === "IPv4" && !internal);
+  if (found === undefined) throw new Error("this machine has no address");
+  return found.address;
+}

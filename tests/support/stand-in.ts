@@ -1,0 +1,57 @@
+import { pack } from "tar-stream";
+import type Docker from "dockerode";
+import { execIn } from "../../toolchain/lib/docker";
+import { docker } from "./docker";
+import { eventually } from "./services/container";
+
+/** What differs between a container and the one that takes its place. */
+export interface StandInChanges {
+  /** Files by absolute path: what becomes of the original's text, which is empty for a file that it does not have. */
+  readonly files?: Readonly<Record<string, (original: string) => string>>;
+  /** Directories that are small memory disks instead of the volumes the original has there; in MiB. */
+  readonly disksMb?: Readonly<Record<string, number>>;
+}
+
+/** How long a server may take to be healthy, milliseconds; one that others crowd out takes a while. */
+const HEALTHY_MS = 120_000;
+
+/**
+ * Stops a container and starts a copy of it in its place: image, command, environment, limits, labels, volumes, ports and names in the network are the
+ * original's, but for the changes. For what cannot be changed in a running one, whose root is read-only. The original stays, stopped, for whoever
+ * made it to remove; the copy has to be removed before the network.
+ */
+export async function standIn(original: Docker.Container, { files = {}, disksMb = {} }: StandInChanges): Promise<Docker.Container> {
+  const { Config, HostConfig, NetworkSettings } = await original.inspect();
+  const archive = pack();
+  for (const [path, change] of Object.entries(files)) {
+    const { exitCode, stdout } = await execIn(original, ["cat", path]);
+    archive.entry({ name: path.slice(1), mode: 0o644 }, change(exitCode === 0 ? stdout : ""));
+  }
+  archive.finalize();
+  await original.stop();
+  const isReplaced = (mount: string): boolean => Object.keys(disksMb).some((directory) => mount.includes(directory));
+  const disks = Object.fromEntries(Object.entries(disksMb).map(([directory, mb]) => [directory, `rw,mode=1777,size=${mb}m`]));
+  const volumes = Object.entries((Config.Volumes ?? {}) as Record<string, object>).filter(([mount]) => !isReplaced(mount));
+  const copy = await docker.createContainer({
+    ...Config,
+    Hostname: "",
+    Volumes: Object.fromEntries(volumes),
+    HostConfig: {
+      ...HostConfig,
+      // Files are written before it starts; its programs run as a user who may not.
+      ReadonlyRootfs: Object.keys(files).length === 0,
+      Binds: (HostConfig.Binds ?? []).filter((bind) => !isReplaced(bind)),
+      Mounts: (HostConfig.Mounts ?? []).filter(({ Target }) => !isReplaced(Target)),
+      Tmpfs: { ...(HostConfig.Tmpfs as Record<string, string> | undefined), ...disks },
+    },
+    NetworkingConfig: {
+      EndpointsConfig: Object.fromEntries(
+        Object.entries(NetworkSettings.Networks).map(([name, { Aliases }]) => [name, { Aliases: (Aliases as string[] | null) ?? [] }]),
+      ),
+    },
+  });
+  if (Object.keys(files).length > 0) await copy.putArchive(archive, { path: "/" });
+  await copy.start();
+  await eventually("the stand-in is healthy", async () => (await copy.inspect()).State.Health?.Status === "healthy", HEALTHY_MS, 500);
+  return copy;
+}
