@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { pack } from "tar-stream";
 import type Docker from "dockerode";
 import { execIn } from "../../toolchain/lib/docker";
@@ -50,7 +51,7 @@ export async function standIn(original: Docker.Container, { files = {}, disksMb 
       ),
     },
   });
-  if (Object.keys(files).length > 0) await copy.putArchive(archive, { path: "/" });
+  if (Object.keys(files).length > 0) await copy.putArchive(Readable.from(archive), { path: "/" });
   await copy.start();
   await eventually("the stand-in is healthy", async () => (await copy.inspect()).State.Health?.Status === "healthy", HEALTHY_MS, 500);
   return copy;
