@@ -11,13 +11,14 @@ const STATS_AGE_MS = 1000;
 
 let observed: { readonly queue: JobQueue; readonly logger: Logger } | undefined;
 let collectedAt = -Infinity;
+let failing = false;
 
 const jobs: Gauge<"queue" | "state"> = new Gauge({
   name: "jobs",
   help: "Jobs by queue and state, as the queue counts them for all instances; failed ones are dead letters.",
   labelNames: ["queue", "state"],
   registers: [registry],
-  // Every process that runs jobs sees the same queue.
+  // Every process sees the same queue.
   aggregator: "max",
   collect: () => collect(),
 });
@@ -50,10 +51,13 @@ async function collect(): Promise<void> {
   try {
     const stats = await observed.queue.stats();
     for (const queue of QUEUES) for (const state of STATES) jobs.set({ queue, state }, stats[queue][state]);
+    failing = false;
   } catch (error) {
     // Old numbers would look like a queue that stands still.
     jobs.reset();
-    observed.logger.warn({ reason: errorText(error) }, "the job queue could not be counted");
+    // Said once: a queue may be away for hours.
+    observed.logger[failing ? "debug" : "warn"]({ reason: errorText(error) }, "the job queue could not be counted");
+    failing = true;
   }
 }
 

@@ -76,10 +76,14 @@ export class JobService {
    * takes them; another takes over when it is gone.
    */
   start(): void {
-    const { config, lifecycle } = this.options;
+    const { config, lifecycle, logger } = this.options;
     this.report?.start();
     this.pulse?.start();
-    if (!runs(config.role, "jobs")) return;
+    if (!runs(config.role, "jobs")) {
+      // Nobody else would tell of a queue that all runners are gone from.
+      observeQueue(this.queue, logger);
+      return;
+    }
     const elected = config.role === "all" && lifecycle.clustered;
     this.loops = this.guarded(() => (elected ? this.whenElected() : this.run()));
   }

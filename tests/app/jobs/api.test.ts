@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { registry } from "../../../app/src/observability/metrics";
 import { eventually } from "../../support/services/container";
 import { testDatabase } from "../../support/test-database";
 import { ADMIN_TOKEN, TestApp } from "../http/support";
@@ -55,6 +56,20 @@ describe("D5 background jobs through the API", function () {
       list.body.data.map(({ id }) => id),
       [done.id],
     );
+  });
+
+  it("D5 B8 who only serves counts the jobs that wait as well: nobody else is there when all runners are gone", async () => {
+    const web = await TestApp.start({ ROLE: "web" });
+    try {
+      web.container.jobs.start();
+      const { token: theirs } = await web.signUp();
+      const { status, text } = await web.request("POST", "/api/jobs/tax-computations", { token: theirs, json: INPUT });
+      assert.equal(status, 202, text);
+      const counted = /^jobs\{queue="tax-computation",state="waiting"\} 1$/m;
+      await eventually("it is counted", async () => counted.test(await registry.metrics()), 10_000, 100);
+    } finally {
+      await web.remove();
+    }
   });
 
   it("D5 Idempotency-Key: sending the same request twice makes one job; another company's key is another", async () => {
