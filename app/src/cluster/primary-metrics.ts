@@ -30,6 +30,12 @@ export class PrimaryMetrics {
     labelNames: ["slot"],
     registers: [this.registry],
   });
+  /** Under the name that workers have theirs: the sum is then the instance's, which has its limit for all of its processes. */
+  private readonly resident = new Gauge({
+    name: "process_resident_memory_bytes",
+    help: "Resident memory size in bytes.",
+    registers: [this.registry],
+  });
   private readonly reloads = new Gauge({
     name: "cluster_reloads",
     help: "Rolling reloads since start, by result.",
@@ -41,6 +47,7 @@ export class PrimaryMetrics {
     for (const state of STATES) this.workers.set({ state }, workers.filter((worker) => worker.state === state).length);
     this.pressure.reset();
     for (const { slot, state, memory } of workers) if (memory && state === "ready") this.pressure.set({ slot }, memory.pressure);
+    this.resident.set(process.memoryUsage.rss());
     this.reloads.set({ result: "ok" }, reloads.completed);
     this.reloads.set({ result: "failed" }, reloads.failed);
     return this.registry.getMetricsAsJSON();

@@ -36,6 +36,8 @@ new Gauge({
   },
 });
 
+const EVENT_LOOP_LAG = "nodejs_eventloop_lag_p99_seconds";
+
 let defaultsCollected = false;
 
 /** Adds Node's own numbers (CPU, memory, event loop, garbage collection); once a process, not in tests that only count requests. */
@@ -43,6 +45,8 @@ export function collectProcessMetrics(): void {
   if (defaultsCollected) return;
   defaultsCollected = true;
   collectDefaultMetrics({ register: registry });
+  // By default the mean of all workers, in which one of several that hangs is lost.
+  Object.assign(registry.getSingleMetric(EVENT_LOOP_LAG) ?? {}, { aggregator: "max" });
 }
 
 /** This process's numbers, ready to travel to the primary. */

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { PrimaryMetrics } from "../../../app/src/cluster/primary-metrics";
+import type { ClusterStatus } from "../../../app/src/cluster/types";
+import { collectProcessMetrics, metricsSnapshot } from "../../../app/src/observability/metrics";
 import { MetricsAggregator } from "../../../app/src/observability/metrics-aggregator";
 import { cumulativePart, mergeSnapshots, type MetricsSnapshot } from "../../../app/src/observability/metrics-merge";
 
@@ -54,6 +57,29 @@ describe("metrics of all workers", () => {
       assert.equal(value(text, "seconds_sum"), 5.55);
       assert.equal(value(text, "open"), open);
     }
+  });
+
+  it("B8 the memory of an instance is that of its workers and of its primary", async () => {
+    const process = new Registry();
+    new Gauge({ name: "process_resident_memory_bytes", help: "Resident memory size in bytes.", registers: [process] }).set(1e9);
+    const aggregator = new MetricsAggregator();
+    for (const id of [1, 2]) aggregator.receive(id, await process.getMetricsAsJSON());
+    const primary = new PrimaryMetrics();
+    const text = await aggregator.collect([], () => primary.snapshot([], { completed: 0, failed: 0 } as ClusterStatus["reloads"]));
+    const own = value(text, "process_resident_memory_bytes") - 2e9;
+    assert.ok(own > 10e6 && own < 10e9, `${own} bytes`);
+  });
+
+  it("B8 of the event loops of an instance the latest counts, not their mean", async () => {
+    collectProcessMetrics();
+    const lag = (seconds: number, snapshot: MetricsSnapshot): MetricsSnapshot =>
+      snapshot
+        .filter(({ name }) => name === "nodejs_eventloop_lag_p99_seconds")
+        .map((metric) => ({ ...metric, values: [{ labels: {}, value: seconds }] }));
+    const snapshot = await metricsSnapshot();
+    const aggregator = new MetricsAggregator();
+    for (const [id, seconds] of [0.01, 0.9, 0.02, 0.01].entries()) aggregator.receive(id, lag(seconds, snapshot));
+    assert.equal(value(await aggregator.collect([], nothing), "nodejs_eventloop_lag_p99_seconds"), 0.9);
   });
 
   it("A13 sums never go down, whatever order workers count, report and die in", async () => {
