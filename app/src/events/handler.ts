@@ -3,7 +3,7 @@ import { ConstraintError, type Database, DatabaseBusyError, DatabaseUnavailableE
 import type { Logger } from "../observability/logger";
 import { applyEvent } from "./effects";
 import { MalformedEventError, parseEvent } from "./event";
-import { consumedTotal } from "./metrics";
+import { consumedTotal, type Outcome, OUTCOMES } from "./metrics";
 
 /** A record as it was read. */
 export interface ReceivedRecord {
@@ -11,9 +11,6 @@ export interface ReceivedRecord {
   /** Where it was read, for the log. */
   readonly place: Readonly<Record<string, string | number>>;
 }
-
-/** What became of a record. */
-export type Outcome = "applied" | "duplicate" | "ignored" | "dead-letter";
 
 export interface HandlerOptions<Received extends ReceivedRecord> {
   readonly database: Database;
@@ -43,6 +40,8 @@ export class EventHandler<Received extends ReceivedRecord> {
 
   constructor(options: HandlerOptions<Received>) {
     this.#options = options;
+    // Of a series that begins with its first dead letter, Prometheus would see no increase.
+    for (const outcome of OUTCOMES) consumedTotal.inc({ outcome }, 0);
   }
 
   /** @throws AbortError when the signal ended it; the record is not handled then. */

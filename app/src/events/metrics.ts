@@ -14,6 +14,10 @@ export const publishFailuresTotal = new Counter({
   registers: [registry],
 });
 
+/** What became of an event that was read; `ignored`: of a type that this version does not know. */
+export const OUTCOMES = ["applied", "duplicate", "ignored", "dead-letter"] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
 export const consumedTotal = new Counter({
   name: "events_consumed_total",
   help: "Events read from Kafka, by what became of them: applied, duplicate, ignored (a type this version does not know), dead-letter.",

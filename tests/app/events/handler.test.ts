@@ -3,6 +3,7 @@ import pino from "pino";
 import { type Database, DatabaseBusyError, DatabaseMovedError, DatabaseUnavailableError } from "../../../app/src/db/database";
 import { createId } from "../../../app/src/db/id";
 import { ACTIVITY_MS, applyEvent, HANDLED_MS, purgeEffects } from "../../../app/src/events/effects";
+import { consumedTotal, OUTCOMES } from "../../../app/src/events/metrics";
 import { EventHandler, type HandlerOptions, type ReceivedRecord } from "../../../app/src/events/handler";
 import { withAnyDatabase } from "../db/support";
 import { orderCreated } from "./support";
@@ -36,6 +37,17 @@ function handlerOf(
 }
 
 describe("B5 event handler", () => {
+  it("B5 B8 each outcome is counted from 0 on: Prometheus sees no increase in a series that begins with 1", () =>
+    withAnyDatabase(async (database) => {
+      consumedTotal.reset();
+      handlerOf(database);
+      const { values } = await consumedTotal.get();
+      assert.deepEqual(
+        values.map(({ labels, value }) => [labels.outcome, value]),
+        OUTCOMES.map((outcome) => [outcome, 0]),
+      );
+    }));
+
   it("B5 an event has its effect once, however often it comes", () =>
     withAnyDatabase(async (database) => {
       const { handler } = handlerOf(database);
