@@ -11,6 +11,12 @@ export interface StandInChanges {
   readonly files?: Readonly<Record<string, (original: string) => string>>;
   /** Directories that are small memory disks instead of the volumes the original has there; in MiB. */
   readonly disksMb?: Readonly<Record<string, number>>;
+  /** Variables that are added. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Arguments that are added. */
+  readonly arguments?: readonly string[];
+  /** Another limit of its memory, which memory disks count for; MiB. */
+  readonly memoryMb?: number;
 }
 
 /** How long a server may take to be healthy, milliseconds; one that others crowd out takes a while. */
@@ -21,7 +27,8 @@ const HEALTHY_MS = 120_000;
  * original's, but for the changes. For what cannot be changed in a running one, whose root is read-only. The original stays, stopped, for whoever
  * made it to remove; the copy has to be removed before the network.
  */
-export async function standIn(original: Docker.Container, { files = {}, disksMb = {} }: StandInChanges): Promise<Docker.Container> {
+export async function standIn(original: Docker.Container, changes: StandInChanges): Promise<Docker.Container> {
+  const { files = {}, disksMb = {}, environment = {}, arguments: added = [], memoryMb } = changes;
   const { Config, HostConfig, NetworkSettings } = await original.inspect();
   const archive = pack();
   for (const [path, change] of Object.entries(files)) {
@@ -36,9 +43,12 @@ export async function standIn(original: Docker.Container, { files = {}, disksMb 
   const copy = await docker.createContainer({
     ...Config,
     Hostname: "",
+    Env: [...Config.Env, ...Object.entries(environment).map(([name, value]) => `${name}=${value}`)],
+    Cmd: [...((Config.Cmd as string[] | null) ?? []), ...added],
     Volumes: Object.fromEntries(volumes),
     HostConfig: {
       ...HostConfig,
+      ...(memoryMb !== undefined && { Memory: memoryMb * 1024 * 1024, MemorySwap: memoryMb * 1024 * 1024 }),
       // Files are written before it starts; its programs run as a user who may not.
       ReadonlyRootfs: Object.keys(files).length === 0,
       Binds: (HostConfig.Binds ?? []).filter((bind) => !isReplaced(bind)),

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Stack } from "@pulumi/pulumi/automation";
 import type Docker from "dockerode";
 import { stringify, parse } from "yaml";
@@ -10,8 +12,8 @@ import { copyProject, freePort, type ProjectCopy } from "../../support/project";
 import { PrometheusClient } from "../../support/prometheus";
 import { eventually } from "../../support/services/container";
 import { ensureKafkaImage } from "../../support/services/kafka";
-import { standIn } from "../../support/stand-in";
-import { StackClient } from "../../support/stack-client";
+import { standIn, type StandInChanges } from "../../support/stand-in";
+import { type StackAnswer, StackClient } from "../../support/stack-client";
 import type { Undo } from "./alert-case";
 import { type Receiver, startReceiver } from "./receiver";
 
@@ -20,7 +22,7 @@ const RULES = "/etc/prometheus/rules";
 const EXPECTED = `${RULES}/expected.yml`;
 
 /** Longest wait for a container that was started again, milliseconds. */
-const HEALTHY_MS = 180_000;
+const HEALTHY_MS = 300_000;
 
 /** Small: a pool that is used up by a few requests, a Redis that is full of a few. The client may ask as often as it likes. */
 const CONFIG = {
@@ -110,12 +112,57 @@ export class AlertStack {
     return stdout.trim();
   }
 
-  /** A request as platform administrator. */
-  async administer(method: string, path: string): Promise<void> {
-    const { status, text } = await new StackClient(this.client.url).ask(method, path, {
-      headers: { authorization: `Bearer ${this.adminToken}` },
+  /** A copy of a service's running container takes its place. @returns the copy, and how the original comes back */
+  async standIn(service: string, changes: StandInChanges): Promise<{ readonly container: Docker.Container; readonly undo: Undo }> {
+    const original = await this.data.container(service);
+    const container = await standIn(original, changes);
+    this.standIns.push(container);
+    const undo: Undo = async () => {
+      await container.remove({ force: true, v: true });
+      this.standIns.splice(this.standIns.indexOf(container), 1);
+      await original.start();
+      await healthy(original);
+    };
+    return { container, undo };
+  }
+
+  /** Sessions of a superuser on a node of Postgres, each with a transaction that begins with the statement and stays open. @returns how they end */
+  async session(node: string, statement: string, count = 1): Promise<Undo> {
+    const name = `alert-${randomUUID()}`;
+    const psql = `PGAPPNAME=${name} entrypoint.sh psql -d app -X -c "BEGIN; ${statement}; SELECT pg_sleep(3600)"`;
+    const exec = await (await this.data.node(node)).exec({ Cmd: ["bash", "-c", `for i in {1..${count}}; do ${psql} & done; wait`] });
+    await exec.start({ Detach: true });
+    const mine = `FROM pg_stat_activity WHERE application_name = '${name}'`;
+    await eventually(`${count} sessions`, async () => {
+      return Number(await this.data.sql(node, `SELECT count(*) ${mine} AND wait_event = 'PgSleep'`)) === count;
     });
-    assert.ok(status < 300, `${method} ${path}: ${status} ${text}`);
+    return () => this.data.sql(node, `SELECT pg_terminate_backend(pid) ${mine}`);
+  }
+
+  /** A request as platform administrator. */
+  async administer(method: string, path: string): Promise<StackAnswer["body"]> {
+    const client = new StackClient(this.client.url);
+    try {
+      const { status, text, body } = await client.ask(method, path, { headers: { authorization: `Bearer ${this.adminToken}` } });
+      assert.ok(status < 300, `${method} ${path}: ${status} ${text}`);
+      return body;
+    } finally {
+      client.close();
+    }
+  }
+
+  /** So many requests at any time, whatever becomes of them. @returns how it ends */
+  load(count: number, method: string, path: string, json?: unknown): Undo {
+    let over = false;
+    const ask = { ...(json !== undefined && { json }) };
+    const loop = async (): Promise<void> => {
+      while (!over) await this.client.ask(method, path, ask).catch(() => delay(100));
+    };
+    const loops = Promise.all(Array.from({ length: count }, loop));
+    return () => {
+      over = true;
+      return loops;
+    };
   }
 
   /** So many requests at once, whatever becomes of them. */

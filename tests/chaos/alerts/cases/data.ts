@@ -1,0 +1,87 @@
+import { type AlertCase, undoAll } from "../alert-case";
+import type { AlertStack } from "../alert-stack";
+
+/** Services whose end is told by an alert each, of which none needs another to be told. */
+const SERVERS = {
+  "load-balancer": "load-balancer",
+  pgbouncer: "pgbouncer",
+  "postgres-proxy": "postgres-proxy",
+  "redis-cache": "redis",
+} as const;
+
+const TAX_JOB = { taxYear: 2025, filingStatus: "single", grossIncomeCents: 8_000_000 };
+
+/** Above the 1,000 that the rule takes for too many. */
+const MANY_JOBS = 1050;
+
+/** A Redis rewrites its file from 64 MB on: with less room than what is in memory after that, it cannot. */
+const REDIS_DISK_MB = 72;
+
+/** Writes keys until so much of the memory is used, then the same again and again until the disk is full. */
+async function fillRedis(stack: AlertStack): Promise<void> {
+  const [server, app] = [await stack.data.container("redis-limits"), await stack.data.container("app")];
+  const url = new URL(await stack.exec(app, ["bash", "-c", 'cat "$REDIS_LIMITS_URL_FILE"']));
+  const login = ["redis-cli", "--no-auth-warning", "--user", url.username, "--pass", decodeURIComponent(url.password)];
+  const figure = async (section: string, name: string): Promise<string> =>
+    new RegExp(`^${name}:(\\S+)`, "m").exec(await stack.exec(server, [...login, "info", section]))?.[1] ?? "";
+  const write = (from: number, to: number): Promise<string> =>
+    stack.exec(server, [
+      ...[...login, "eval", `for key = ${from}, ${to} do redis.call('SET', 'alert-filler:' .. key, string.rep('x', 49000)) end`, "0"],
+    ]);
+  let keys = 0;
+  for (; Number(await figure("memory", "used_memory")) < 0.88 * Number(await figure("memory", "maxmemory")); keys += 5)
+    await write(keys, keys + 4);
+  while ((await figure("persistence", "aof_last_write_status")) === "ok") await write(0, keys - 1);
+}
+
+/** Between the app and its data. */
+export const DATA_CASES: readonly AlertCase[] = [
+  {
+    title: "servers between the app and its data are stopped",
+    fires: Object.values(SERVERS).map((service) => ({ rule: `ServiceDown critical ${service}` })),
+    fault: (stack) => stack.stop(...Object.keys(SERVERS)),
+  },
+  {
+    title: "somebody holds tables that everybody writes to",
+    fires: [
+      { rule: "SlowResponses critical app" },
+      { rule: "PoolNearlyUsedUp warning app" },
+      { rule: "PgbouncerClientsWaiting warning pgbouncer" },
+      { rule: "JobsDeadLetters warning jobs" },
+    ],
+    fault: async (stack) => {
+      const { leader } = await stack.data.status();
+      const holding = await stack.session(leader ?? "", "LOCK TABLE tax_computations IN ACCESS EXCLUSIVE MODE");
+      await stack.knock(1, "POST", "/api/jobs/tax-computations", TAX_JOB);
+      const more = await stack.session(leader ?? "", "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE");
+      const end = stack.load(20, "POST", "/api/orders", { customerName: "Customer", totalCents: 1250 });
+      const discard = async (): Promise<void> => {
+        const found = await stack.administer("GET", "/api/admin/queues/tax-computation/dead-letters");
+        for (const { id } of found["data"] as { id: string }[]) await stack.administer("DELETE", `/api/admin/queues/dead-letters/${id}`);
+      };
+      return () => undoAll([discard, holding, more, end]);
+    },
+  },
+  {
+    title: "who runs jobs is stopped",
+    fires: [{ rule: "JobsWaiting warning jobs" }, { rule: "ServiceDown critical", labels: { service: "jobs" } }],
+    fault: async (stack) => {
+      const start = await stack.stop("jobs");
+      for (let done = 0; done < MANY_JOBS; done += 50) await stack.knock(50, "POST", "/api/jobs/tax-computations", TAX_JOB);
+      return start;
+    },
+  },
+  {
+    title: "memory and disk of the Redis that may forget nothing are full",
+    fires: [
+      { rule: "RedisNearlyFull warning", labels: { instance: "redis-limits" } },
+      { rule: "RedisCannotWrite critical", labels: { instance: "redis-limits" } },
+      { rule: "RedisCannotRewrite warning", labels: { instance: "redis-limits" } },
+    ],
+    fault: async (stack) => {
+      const { undo } = await stack.standIn("redis-limits", { disksMb: { "/data": REDIS_DISK_MB }, memoryMb: 4 * REDIS_DISK_MB });
+      await fillRedis(stack);
+      return undo;
+    },
+  },
+];
