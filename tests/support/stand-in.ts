@@ -25,7 +25,7 @@ const HEALTHY_MS = 120_000;
 /**
  * Stops a container and starts a copy of it in its place: image, command, environment, limits, labels, volumes, ports and names in the network are the
  * original's, but for the changes. For what cannot be changed in a running one, whose root is read-only. The original stays, stopped, for whoever
- * made it to remove; the copy has to be removed before the network.
+ * made it to remove; the copy has to be removed before the network. A copy that does not become healthy is removed, and the original started again.
  */
 export async function standIn(original: Docker.Container, changes: StandInChanges): Promise<Docker.Container> {
   const { files = {}, disksMb = {}, environment = {}, arguments: added = [], memoryMb } = changes;
@@ -36,9 +36,14 @@ export async function standIn(original: Docker.Container, changes: StandInChange
     archive.entry({ name: path.slice(1), mode: 0o644 }, change(exitCode === 0 ? stdout : ""));
   }
   archive.finalize();
+  const disks: Record<string, string> = {};
+  for (const [directory, mb] of Object.entries(disksMb)) {
+    // A memory disk has the mode of the directory below it, whatever is asked for, but not its owner.
+    const { stdout } = await execIn(original, ["stat", "--format=uid=%u,gid=%g", directory]);
+    disks[directory] = `rw,${stdout.trim()},size=${mb}m`;
+  }
   await original.stop();
   const isReplaced = (mount: string): boolean => Object.keys(disksMb).some((directory) => mount.includes(directory));
-  const disks = Object.fromEntries(Object.entries(disksMb).map(([directory, mb]) => [directory, `rw,mode=1777,size=${mb}m`]));
   const volumes = Object.entries((Config.Volumes ?? {}) as Record<string, object>).filter(([mount]) => !isReplaced(mount));
   const copy = await docker.createContainer({
     ...Config,
@@ -61,8 +66,14 @@ export async function standIn(original: Docker.Container, changes: StandInChange
       ),
     },
   });
-  if (Object.keys(files).length > 0) await copy.putArchive(Readable.from(archive), { path: "/" });
-  await copy.start();
-  await eventually("the stand-in is healthy", async () => (await copy.inspect()).State.Health?.Status === "healthy", HEALTHY_MS, 500);
-  return copy;
+  try {
+    if (Object.keys(files).length > 0) await copy.putArchive(Readable.from(archive), { path: "/" });
+    await copy.start();
+    await eventually("the stand-in is healthy", async () => (await copy.inspect()).State.Health?.Status === "healthy", HEALTHY_MS, 500);
+    return copy;
+  } catch (error) {
+    await copy.remove({ force: true, v: true });
+    await original.start();
+    throw error;
+  }
 }

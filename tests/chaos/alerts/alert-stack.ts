@@ -24,10 +24,10 @@ const EXPECTED = `${RULES}/expected.yml`;
 /** Longest wait for a container that was started again, milliseconds. */
 const HEALTHY_MS = 300_000;
 
-/** Small: a pool that is used up by a few requests, a Redis that is full of a few. The client may ask as often as it likes. */
+/** Small: pools that are used up by a few requests, a Redis that is full of a few keys. The client may ask as often as it likes. */
 const CONFIG = {
-  ...{ phase: "database", monitoring: "true", kafka: "true", postgresNodes: "2", appInstances: "2", workers: "2", dbPoolSize: "4" },
-  ...{ redisLimitsMb: "16", redisCacheMb: "16", apiRequestsPerSecond: "0", memoryBudgetMb: "8192" },
+  ...{ phase: "database", monitoring: "true", kafka: "true", postgresNodes: "2", appInstances: "2", workers: "2", dbPoolSize: "16" },
+  ...{ redisLimitsMb: "16", redisCacheMb: "16", apiRequestsPerSecond: "0", appEnvironment: JSON.stringify({ RATE_LIMITS: "off" }), memoryBudgetMb: "8192" },
 } as const;
 
 /** The stack that faults are made in, how it is asked, and what is done to it. */

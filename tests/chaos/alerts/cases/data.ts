@@ -12,7 +12,9 @@ const SERVERS = {
 const TAX_JOB = { taxYear: 2025, filingStatus: "single", grossIncomeCents: 8_000_000 };
 
 /** Above the 1,000 that the rule takes for too many. */
-const MANY_JOBS = 1050;
+const MANY_JOBS = 1060;
+
+const ASKERS = 4;
 
 /** A Redis rewrites its file from 64 MB on: with less room than what is in memory after that, it cannot. */
 const REDIS_DISK_MB = 72;
@@ -46,7 +48,6 @@ export const DATA_CASES: readonly AlertCase[] = [
     fires: [
       { rule: "SlowResponses critical app" },
       { rule: "PoolNearlyUsedUp warning app" },
-      { rule: "PgbouncerClientsWaiting warning pgbouncer" },
       { rule: "JobsDeadLetters warning jobs" },
     ],
     fault: async (stack) => {
@@ -67,7 +68,14 @@ export const DATA_CASES: readonly AlertCase[] = [
     fires: [{ rule: "JobsWaiting warning jobs" }, { rule: "ServiceDown critical", labels: { service: "jobs" } }],
     fault: async (stack) => {
       const start = await stack.stop("jobs");
-      for (let done = 0; done < MANY_JOBS; done += 50) await stack.knock(50, "POST", "/api/jobs/tax-computations", TAX_JOB);
+      // As many at a time as the pools carry: what is too many is refused.
+      const accept = async (): Promise<void> => {
+        for (let left = MANY_JOBS / ASKERS; left > 0; ) {
+          const { status } = await stack.client.ask("POST", "/api/jobs/tax-computations", { json: TAX_JOB });
+          if (status === 202) left -= 1;
+        }
+      };
+      await Promise.all(Array.from({ length: ASKERS }, accept));
       return start;
     },
   },

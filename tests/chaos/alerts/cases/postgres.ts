@@ -82,11 +82,12 @@ export const POSTGRES_CASES: readonly AlertCase[] = [
   },
   {
     title: "both nodes of Postgres are stopped",
-    fires: [{ rule: "PostgresNoPrimary critical postgres" }],
+    fires: [{ rule: "PostgresNoPrimary critical postgres" }, { rule: "PgbouncerClientsWaiting warning pgbouncer" }],
     fault: async (stack) => {
       await stack.data.redundant();
-      const undo = await stack.stop("postgres");
-      return () => undoAll([() => stack.data.redundant(), undo]);
+      const start = await stack.stop("postgres");
+      const end = stack.load(20, "POST", "/api/orders", { customerName: "Customer", totalCents: 1250 });
+      return () => undoAll([() => stack.data.redundant(), end, start]);
     },
   },
   {
