@@ -10,7 +10,7 @@ export const publishedTotal = new Counter({
 
 export const publishFailuresTotal = new Counter({
   name: "events_publish_failures_total",
-  help: "Batches of events that could not be published; they stay in the outbox and are tried again.",
+  help: "Batches of events that could not be published, and attempts to connect for them; they stay in the outbox and are tried again.",
   registers: [registry],
 });
 

@@ -173,13 +173,23 @@ export class OutboxRelay {
     // What was read before may have been published by the one who had the lease until now.
     if (!held) rows = await this.#database.all<Row>(PENDING, [defaults.rows]);
     if (this.#stop.signal.aborted) return false;
-    const publisher = (this.#publisher ??= await this.#connect());
+    const publisher = (this.#publisher ??= await this.#connected());
     const lanes = lanesOf(rows, defaults.inFlight);
     const outcomes = await Promise.all(lanes.map((lane) => this.#sendLane(publisher, lane)));
     await this.#remove(outcomes.flatMap(({ sent }) => sent));
     const failed = outcomes.find(({ error }) => error !== undefined);
     if (failed !== undefined) throw failed.error;
     return rows.length === defaults.rows;
+  }
+
+  /** After a failure the connection is a fresh one: when nobody is there at all, this is where it ends from then on. */
+  async #connected(): Promise<EventPublisher> {
+    try {
+      return await this.#connect();
+    } catch (error) {
+      publishFailuresTotal.inc();
+      throw error;
+    }
   }
 
   /** A long outbox is counted at most once a second: counting it costs as much as sending a part of it. */

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import pino from "pino";
 import type { Database, SqlValue } from "../../../app/src/db/database";
 import { Lease } from "../../../app/src/events/lease";
+import { publishFailuresTotal } from "../../../app/src/events/metrics";
 import { batchesOf, lanesOf, OutboxRelay, type EventPublisher } from "../../../app/src/events/relay";
 import { eventually } from "../../support/services/container";
 import { withAnyDatabase } from "../db/support";
@@ -63,6 +64,18 @@ describe("B5 outbox relay", () => {
         publisher.events().map(({ number }) => number),
         [1, 2, 3, 4, 5],
       );
+    }));
+
+  it("B5 B8 counts each failure while nobody can be connected to, and not only the first", () =>
+    withAnyDatabase(async (database) => {
+      collectEvents(database);
+      await publishOrders(await createCompany(database), 1);
+      publishFailuresTotal.reset();
+      const connect = (): Promise<EventPublisher> => Promise.reject(new Error("no broker answers"));
+      const relay = new OutboxRelay({ database, logger, owner: "relay-without-brokers", connect, pollMs: 20 });
+      relay.start();
+      await eventually("three are counted", async () => ((await publishFailuresTotal.get()).values[0]?.value ?? 0) >= 3);
+      await relay.close();
     }));
 
   it("B5 of several relays one publishes at a time, and another takes over when it leaves", () =>
