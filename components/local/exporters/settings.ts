@@ -72,11 +72,18 @@ export function exporterCommand(exporter: Exporter, secrets: string, pgbouncer: 
   }
 }
 
+/**
+ * What one look at Postgres may wait for, below the 10 s after which Prometheus gives it up: figures of a table that somebody holds (an ALTER TABLE that
+ * takes minutes) wait as well, and each look would leave two connections waiting, until there were none left for anybody.
+ */
+const POSTGRES_WAIT_SECONDS = 4;
+
 /** Configuration of the exporter of Postgres: whom it logs in as. @param password of `monitor` */
 export function renderPostgresExporterConfig(password: string): string {
   const userpass = { username: "monitor", password };
   // Without a name of a database it would be that of the user.
-  const options = { sslmode: "disable", dbname: "app" };
+  const waits = { connect_timeout: String(POSTGRES_WAIT_SECONDS), statement_timeout: String(POSTGRES_WAIT_SECONDS * 1000) };
+  const options = { sslmode: "disable", dbname: "app", ...waits };
   return stringify({ auth_modules: { [POSTGRES_AUTH_MODULE]: { type: "userpass", userpass, options } } });
 }
 

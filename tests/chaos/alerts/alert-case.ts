@@ -13,6 +13,8 @@ export type Undo = () => Promise<unknown>;
 export interface AlertCase {
   readonly title: string;
   readonly fires: readonly Expected[];
+  /** Those that do not tell of it: none fires at the moment when all others have. @default none */
+  readonly without?: readonly Expected[];
   readonly fault: (stack: AlertStack) => Promise<Undo>;
   /** Done again and again until all alerts fire: what users or servers do meanwhile, without which nobody would notice the fault. */
   readonly meanwhile?: (stack: AlertStack) => Promise<unknown>;

@@ -27,7 +27,13 @@ const HEALTHY_MS = 300_000;
 /** Small: pools that are used up by a few requests, a Redis that is full of a few keys. The client may ask as often as it likes. */
 const CONFIG = {
   ...{ phase: "database", monitoring: "true", kafka: "true", postgresNodes: "2", appInstances: "2", workers: "2", dbPoolSize: "16" },
-  ...{ redisLimitsMb: "16", redisCacheMb: "16", apiRequestsPerSecond: "0", appEnvironment: JSON.stringify({ RATE_LIMITS: "off" }), memoryBudgetMb: "8192" },
+  ...{
+    redisLimitsMb: "16",
+    redisCacheMb: "16",
+    apiRequestsPerSecond: "0",
+    appEnvironment: JSON.stringify({ RATE_LIMITS: "off" }),
+    memoryBudgetMb: "8192",
+  },
 } as const;
 
 /** The stack that faults are made in, how it is asked, and what is done to it. */

@@ -45,7 +45,7 @@ export async function runCase(stack: AlertStack, alertCase: AlertCase): Promise<
 }
 
 /** Each fires at some time: one may hide another, or be over when the last one begins. */
-async function allFire(stack: AlertStack, { fires: expected, meanwhile }: AlertCase): Promise<void> {
+async function allFire(stack: AlertStack, { fires: expected, without = [], meanwhile }: AlertCase): Promise<void> {
   const waiting = new Set(expected);
   await eventually(
     "all fire",
@@ -54,6 +54,8 @@ async function allFire(stack: AlertStack, { fires: expected, meanwhile }: AlertC
       const rules = await stack.prometheus.alertRules();
       for (const one of waiting) if (fires(rules, one)) waiting.delete(one);
       if (waiting.size > 0) throw new Error(`not ${[...waiting].map(told).join(", ")}, but ${said(rules).join(", ")}`);
+      const wrong = without.filter((one) => fires(rules, one)).map(told);
+      if (wrong.length > 0) throw new Error(`${wrong.join(", ")} as well`);
       return true;
     },
     FIRING_MS,

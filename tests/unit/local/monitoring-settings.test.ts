@@ -35,6 +35,13 @@ describe("A13 settings of the exporters", () => {
     );
   });
 
+  it("no look at Postgres waits for longer than Prometheus does: connections that nobody listens to any more would add up", () => {
+    const config = parse(renderPostgresExporterConfig("secret")) as { auth_modules: { monitor: { options: Record<string, string> } } };
+    const { connect_timeout: connecting, statement_timeout: statement } = config.auth_modules.monitor.options;
+    assert.ok(Number(connecting) > 0 && Number(connecting) < 10, connecting);
+    assert.ok(Number(statement) > 0 && Number(statement) < 10_000, statement);
+  });
+
   it("whatever the password, libpq's file has it in its last field (property)", () => {
     fc.assert(
       fc.property(

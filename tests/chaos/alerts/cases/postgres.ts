@@ -17,7 +17,18 @@ async function archive(stack: AlertStack, mode: "a-w" | "u+w"): Promise<void> {
   await stack.exec(await stack.data.node(leader ?? ""), ["find", ARCHIVE, "-type", "d", "-exec", "chmod", mode, "{}", "+"]);
 }
 
-/** Ends the segment of the log that is being written, so that there is one to archive. */
+/** Milliseconds between two segments: of 16 MiB each, of which 1 GiB may wait before log is dropped, and only a backup makes up for that. */
+const SEGMENT_MS = 10_000;
+
+let switchedAt = -Infinity;
+
+/** Ends the segment of the log that is being written now and then: with each the archiver tries again at once, by itself after a minute. */
+async function moreLog(stack: AlertStack): Promise<void> {
+  if (performance.now() - switchedAt < SEGMENT_MS) return;
+  switchedAt = performance.now();
+  await switchLog(stack);
+}
+
 async function switchLog(stack: AlertStack): Promise<void> {
   const { leader } = await stack.data.status();
   await stack.data.sql(leader ?? "", "SELECT pg_logical_emit_message(true, 'alert', 'filler'); SELECT pg_switch_wal()");
@@ -78,7 +89,7 @@ export const POSTGRES_CASES: readonly AlertCase[] = [
       await archive(stack, "a-w");
       return () => undoAll([() => switchLog(stack), () => archive(stack, "u+w")]);
     },
-    meanwhile: switchLog,
+    meanwhile: moreLog,
   },
   {
     title: "both nodes of Postgres are stopped",
