@@ -76,7 +76,7 @@ export function exporterCommand(exporter: Exporter, secrets: string, pgbouncer: 
  * What one look at Postgres may wait for, below the 10 s after which Prometheus gives it up: figures of a table that somebody holds (an ALTER TABLE that
  * takes minutes) wait as well, and each look would leave two connections waiting, until there were none left for anybody.
  */
-const POSTGRES_WAIT_SECONDS = 4;
+const POSTGRES_WAIT_SECONDS = 3;
 
 /** Configuration of the exporter of Postgres: whom it logs in as. @param password of `monitor` */
 export function renderPostgresExporterConfig(password: string): string {

@@ -158,11 +158,10 @@ export class AlertStack {
   }
 
   /** So many requests at any time, whatever becomes of them. @returns how it ends */
-  load(count: number, method: string, path: string, json?: unknown): Undo {
+  load(count: number, path: () => string): Undo {
     let over = false;
-    const ask = { ...(json !== undefined && { json }) };
     const loop = async (): Promise<void> => {
-      while (!over) await this.client.ask(method, path, ask).catch(() => delay(100));
+      while (!over) await this.client.ask("GET", path()).catch(() => delay(100));
     };
     const loops = Promise.all(Array.from({ length: count }, loop));
     return () => {

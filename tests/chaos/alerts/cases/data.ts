@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { type AlertCase, undoAll } from "../alert-case";
 import type { AlertStack } from "../alert-stack";
 
@@ -59,7 +60,8 @@ export const DATA_CASES: readonly AlertCase[] = [
       const holding = await stack.session(leader ?? "", "LOCK TABLE tax_computations IN ACCESS EXCLUSIVE MODE");
       await stack.knock(1, "POST", "/api/jobs/tax-computations", TAX_JOB);
       const more = await stack.session(leader ?? "", "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE");
-      const end = stack.load(40, "POST", "/api/orders", { customerName: "Customer", totalCents: 1250 });
+      // Each reads another one: what is the same is asked for once, and of those who write in one company one at a time gets a connection.
+      const end = stack.load(40, () => `/api/orders/${randomUUID()}`);
       const discard = async (): Promise<void> => {
         const found = await stack.administer("GET", "/api/admin/queues/tax-computation/dead-letters");
         for (const { id } of found["data"] as { id: string }[]) await stack.administer("DELETE", `/api/admin/queues/dead-letters/${id}`);

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { type AlertCase, undoAll } from "../alert-case";
 import type { AlertStack } from "../alert-stack";
 
@@ -59,11 +60,14 @@ export const POSTGRES_CASES: readonly AlertCase[] = [
     fault: async (stack) => {
       const { primary, standbys } = await stack.data.roles();
       const standby = standbys[0] ?? "";
-      await stack.data.sql(standby, "SELECT pg_wal_replay_pause()");
-      const resume = (): Promise<string> => stack.data.sql(standby, "SELECT pg_wal_replay_resume()");
+      // Its process hangs; a pause would be ended by Patroni within two seconds.
+      const process = await stack.data.sql(standby, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'");
+      const signal = async (name: string): Promise<string> =>
+        stack.exec(await stack.data.node(standby), ["bash", "-c", `kill -${name} ${process}`]);
+      await signal("STOP");
       // 32 MB of log, where 10 MiB are too much.
       await stack.data.sql(primary, "CREATE TABLE alert_filler AS SELECT repeat('x', 1000) AS text FROM generate_series(1, 32000)");
-      return () => undoAll([() => stack.data.sql(primary, "DROP TABLE alert_filler"), resume]);
+      return () => undoAll([() => stack.data.sql(primary, "DROP TABLE alert_filler"), () => signal("CONT")]);
     },
   },
   {
@@ -97,7 +101,7 @@ export const POSTGRES_CASES: readonly AlertCase[] = [
     fault: async (stack) => {
       await stack.data.redundant();
       const start = await stack.stop("postgres");
-      const end = stack.load(20, "POST", "/api/orders", { customerName: "Customer", totalCents: 1250 });
+      const end = stack.load(20, () => `/api/orders/${randomUUID()}`);
       return () => undoAll([() => stack.data.redundant(), end, start]);
     },
   },
