@@ -1,5 +1,3 @@
-import { spawn } from "node:child_process";
-import os from "node:os";
 import type { AlertCase } from "../alert-case";
 
 /** Where every container has a memory disk of its own. */
@@ -15,15 +13,6 @@ export const HOST_CASES: readonly AlertCase[] = [
       const { container, undo } = await stack.standIn("node-exporter", changes);
       await stack.exec(container, ["dd", "if=/dev/zero", `of=${SMALL_DISK}/filler`, "bs=1M", "count=31"]);
       return undo;
-    },
-  },
-  {
-    title: "something computes on all cores (and gives way to whoever else wants them)",
-    fires: [{ rule: "HostCpuHigh warning host" }],
-    fault: () => {
-      const busy = os.cpus().map(() => spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" }));
-      for (const { pid = 0 } of busy) os.setPriority(pid, os.constants.priority.PRIORITY_LOW);
-      return Promise.resolve(() => Promise.resolve(busy.map((child) => child.kill("SIGKILL"))));
     },
   },
 ];
