@@ -18,7 +18,8 @@ export const ALERT_CASES: readonly AlertCase[] = [
 
 /** Rules that no case of the table makes fire, each with the reason. */
 export const NOT_TRIED_LIVE: Readonly<Record<string, string>> = {
-  "HostCpuHigh warning host": "it needs all cores of a machine that others use: it fires while they are busy, but what else runs keeps it from ending",
+  "HostCpuHigh warning host":
+    "it needs all cores of a machine that others use: it fires while they are busy, but what else runs keeps it from ending",
   "HostMemoryHigh warning host":
     "it needs most of the memory of a machine that others use, whose kernel would begin to end their processes",
   "Watchdog none prometheus": "it has no fault and no end: the test looks that it fires from the beginning",
