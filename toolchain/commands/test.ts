@@ -100,7 +100,7 @@ const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
     [
       {
         id: "chaos",
-        what: "phase database under faults and operations; takes half an hour, so only when named (npm run test:chaos)",
+        what: "phase database under faults and operations; takes over an hour, so only when named (npm run test:chaos)",
         files: "tests/chaos/**/*.test.ts",
         timeout: 600_000,
         onlyByName: true,
