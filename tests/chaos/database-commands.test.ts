@@ -3,6 +3,7 @@ import type { StackStatus } from "../../toolchain/lib/docker-status";
 import { everything, runCommand, type Outcome } from "../support/commands";
 import { containersOf, docker, leftovers, runningIds } from "../support/docker";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
+import { eventually } from "../support/services/container";
 import { StackClient } from "../support/stack-client";
 import { startTraffic } from "../support/traffic";
 
@@ -115,6 +116,8 @@ describe("npm run up, status, failover, restart, verify in phase database (A11, 
   it("down --keep-data, then up: whoever had an account signs in, and finds what there was", async () => {
     const client = new StackClient(url);
     try {
+      // "verify" has just sent, from this address, more than its limit of a second.
+      await eventually("this address may ask again", async () => (await client.ask("GET", "/api/auth/me")).status === 401, 30_000, 500);
       const account = await client.signUp();
       const order = await client.order();
       assert.equal((await run("down", "--yes", "--keep-data")).code, 0);

@@ -82,7 +82,7 @@ describe("two stacks of phase database on one host (A11, C7)", () => {
 
   it("one is destroyed: the other answers", async () => {
     const [one, other] = pair();
-    // The wrong login before has its address wait, for a while that grows.
+    // As an operator: this address has just sent all of the load, which counts for its limit of a second.
     await other.client.signUp({ "x-rate-limit-bypass": other.adminToken });
     await one.stack.destroy();
     assert.deepEqual(await leftovers(one.stack.name), []);
