@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { networkInterfaces } from "node:os";
 import type { Stack } from "@pulumi/pulumi/automation";
 import { HEARTBEAT_SECONDS, WATCHDOG_ALERT } from "../../components/local/alertmanager";
 import { panelQueries } from "../../components/local/grafana";
 import { containmentViolations } from "../../toolchain/verify/checks/containment";
 import { DatabaseStack } from "../support/database-stack";
 import { containersOf, docker, leftovers } from "../support/docker";
+import { hostAddress } from "../support/host-address";
 import { copyProject, freePort, type ProjectCopy } from "../support/project";
 import { PrometheusClient } from "../support/prometheus";
 import { eventually } from "../support/services/container";
@@ -254,10 +254,4 @@ function metricsIn(query: string): string[] {
     .replace(/\{[^}]*\}/g, "");
   const words = bare.match(/[a-z_][\w:]*(?![\w:]|\s*\()/g) ?? [];
   return words.filter((word) => word.includes("_") || word === "up" || word === "jobs");
-}
-
-/** An address of this machine that containers reach. */
-function hostAddress(): string {
-  const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
-  return addresses.find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? assert.fail("this machine has no address");
 }

@@ -121,6 +121,20 @@ export function unreachable(endpoint: DockerEndpoint, reason: string): UserError
   return new UserError(`Docker does not answer at ${endpoint.host} (${reason.trim()})`, fix[endpoint.source]);
 }
 
+/** Stops it in its own way. One that does not run is no error. */
+export async function stopContainer(container: Docker.Container): Promise<void> {
+  await container.stop().catch(unlessAlready);
+}
+
+/** One that runs is no error. */
+export async function startContainer(container: Docker.Container): Promise<void> {
+  await container.start().catch(unlessAlready);
+}
+
+function unlessAlready(error: unknown): void {
+  if ((error as { statusCode?: number }).statusCode !== 304) throw error;
+}
+
 /**
  * The text of one file in a container, which need not run.
  * @throws the error of Docker when there is none.

@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
 import type Docker from "dockerode";
 import { z } from "zod";
-import { execIn, LABELS, lastLogLines } from "./docker";
+import { execIn, LABELS, lastLogLines, startContainer, stopContainer } from "./docker";
 import { containerName, SERVICES } from "./docker-app";
 import { InterruptedError, UserError, messageOf } from "./errors";
 import { interrupted } from "./interrupt";
@@ -115,23 +115,23 @@ export async function restorePostgres(args: RestoreArgs): Promise<void> {
     if (args.serves) await mark(container);
     // The primary last: while it sees a standby, it would hand over before it stops.
     await step("Postgres is stopped: the app gets no answers from it until the end", async () => {
-      await Promise.all(standbys.map(({ Id }) => stop(docker.getContainer(Id))));
-      await stop(container);
+      await Promise.all(standbys.map(({ Id }) => stopContainer(docker.getContainer(Id))));
+      await stopContainer(container);
     });
     await step("the data are restored", () => fetchAndReplay(args));
   } catch (error) {
-    await Promise.all(nodes.map(({ Id }) => start(docker.getContainer(Id))));
+    await Promise.all(nodes.map(({ Id }) => startContainer(docker.getContainer(Id))));
     const state = "nothing was changed, and Postgres is started again as it was";
     throw interrupted.aborted ? new InterruptedError(state) : new UserError(`${state}: ${messageOf(error)}`);
   }
   await step(`${nodeName(primary)} is primary with the restored data`, async () => {
-    await start(container);
+    await startContainer(container);
     await healthy(container, nodeName(primary), PRIMARY_WITHIN_MS);
   });
   for (const [index, standby] of standbys.entries()) {
     await step(`${nodeName(standby)} has copied them and follows`, async () => {
       // Somebody may have started it meanwhile, with what it had.
-      await stop(docker.getContainer(standby.Id));
+      await stopContainer(docker.getContainer(standby.Id));
       const { exitCode, stdout } = await runBeside(
         docker,
         standby,
@@ -139,7 +139,7 @@ export async function restorePostgres(args: RestoreArgs): Promise<void> {
         say,
       );
       if (exitCode !== 0) throw new UserError(`the old data of ${nodeName(standby)} cannot be deleted: ${stdout.trim()}`);
-      await start(docker.getContainer(standby.Id));
+      await startContainer(docker.getContainer(standby.Id));
       await healthy(docker.getContainer(standby.Id), nodeName(standby), COPIED_WITHIN_MS);
     });
     // Not before: with strict durability nothing can be written until somebody confirms it.
@@ -154,7 +154,7 @@ export async function restorePostgres(args: RestoreArgs): Promise<void> {
 
 /** Starts what migrates once more, and waits for its end, as long as it may take. */
 async function migrateAgain(container: Docker.Container, name: string): Promise<void> {
-  await start(container);
+  await startContainer(container);
   const { StatusCode: exitCode } = (await container.wait()) as { StatusCode: number };
   if (exitCode === 0) return;
   throw new UserError(
@@ -188,19 +188,6 @@ async function backUp(primary: Docker.Container): Promise<void> {
 
 function nodeName({ Labels }: Docker.ContainerInfo): string {
   return Labels[LABELS.node] ?? "";
-}
-
-/** One that does not run is no error. */
-async function stop(container: Docker.Container): Promise<void> {
-  await container.stop().catch(unlessAlready);
-}
-
-async function start(container: Docker.Container): Promise<void> {
-  await container.start().catch(unlessAlready);
-}
-
-function unlessAlready(error: unknown): void {
-  if ((error as { statusCode?: number }).statusCode !== 304) throw error;
 }
 
 /** Not to be interrupted: the old data are gone by then, and what is begun has to come to its end. */
@@ -239,7 +226,7 @@ async function runBeside(
   const container = await docker.createContainer(await optionsBeside(docker, node, name, command));
   const end = (): void => {
     // That it ended is seen below.
-    void stop(container);
+    void stopContainer(container);
   };
   stopOn?.addEventListener("abort", end, { once: true });
   try {

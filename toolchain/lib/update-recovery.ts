@@ -1,5 +1,5 @@
 import type Docker from "dockerode";
-import { LABELS } from "./docker";
+import { LABELS, stopContainer } from "./docker";
 import { containerName, MOVE_SERVICES, type StackOnDocker, stackContainers } from "./docker-app";
 
 /** One resource of {@link ExportedStack}. */
@@ -97,7 +97,7 @@ export async function findOrphans(docker: Docker, stack: StackOnDocker): Promise
 export async function removeOrphans(docker: Docker, orphans: readonly Orphan[]): Promise<void> {
   const remove = async ({ id }: Orphan): Promise<void> => {
     const container = docker.getContainer(id);
-    await container.stop().catch(unlessEnded);
+    await stopContainer(container);
     await container.remove({ force: true, v: true });
   };
   await Promise.all(orphans.map(remove));
@@ -114,10 +114,6 @@ export async function stopUnfinishedMoves(docker: Docker, stack: StackOnDocker):
       MOVE_SERVICES.includes(Labels[LABELS.service] ?? "") && ["running", "paused"].includes(State) && !Status.includes("(healthy)"),
   );
   // One that has come to its end meanwhile is no error: the next update finds the rows moved.
-  for (const { Id } of unfinished) await docker.getContainer(Id).stop().catch(unlessEnded);
+  for (const { Id } of unfinished) await stopContainer(docker.getContainer(Id));
   return unfinished.map(containerName);
-}
-
-function unlessEnded(error: unknown): void {
-  if ((error as { statusCode?: number }).statusCode !== 304) throw error;
 }

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { networkInterfaces } from "node:os";
+import { hostAddress } from "../../support/host-address";
 
 /** Where alerts and the heartbeat are sent to: a server of this process that can refuse them. */
 export interface Receiver {
@@ -29,12 +29,4 @@ export async function startReceiver(port = 0): Promise<Receiver> {
     },
   };
   return receiver;
-}
-
-/** An address of this machine that containers reach. */
-export function hostAddress(): string {
-  const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
-  const found = addresses.find(({ family, internal }) => family === "IPv4" && !internal);
-  if (found === undefined) throw new Error("this machine has no address");
-  return found.address;
 }
