@@ -22,6 +22,7 @@ interface Job {
   readonly "runs-on": string;
   readonly environment?: string;
   readonly permissions?: Readonly<Record<string, string>>;
+  readonly concurrency?: Readonly<Record<string, string | boolean>>;
   readonly steps: readonly Step[];
 }
 
@@ -128,6 +129,16 @@ describe("workflows and what README says of them", () => {
         .join("\n") ?? "",
       /npm run --silent preview:prod/,
     );
+  });
+
+  it("who works on a stack waits in one line with all who do, of whom none is cut off or put out of the line by the next", () => {
+    const jobs = WORKFLOWS.flatMap((each) => Object.values(each.jobs)).filter(({ concurrency }) =>
+      String(concurrency?.["group"]).startsWith("stack-"),
+    );
+    assert.equal(jobs.length, 2, "deploy and drift");
+    // Without `queue: max` one job waits at most, and a newer one ends it.
+    for (const { concurrency } of jobs)
+      assert.deepEqual(concurrency, { group: "stack-${{ matrix.stack }}", "cancel-in-progress": false, queue: "max" });
   });
 
   it("what previews pull requests shares with the deployment only the region: it has a backend, a login and a role of its own", () => {
