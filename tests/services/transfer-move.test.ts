@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { DatabaseMovedError } from "../../app/src/db/database";
@@ -62,6 +62,9 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
 
   const namesIn = async (database: SqliteDatabase): Promise<unknown[]> =>
     (await database.all<{ name: string }>("SELECT DISTINCT name FROM companies")).map(({ name }) => name);
+
+  /** Copies that are not in place. */
+  const incomingBeside = (file: string): string[] => readdirSync(path.dirname(file)).filter((name) => name.includes(".incoming"));
 
   /** Ends every connection to a database, as a failover, a restart of the proxy or an operator does. */
   const cut = ({ url }: PostgresUrls): Promise<unknown> =>
@@ -338,6 +341,7 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
       const during = amidInChild("openPostgres", file, urls.url, "refuse");
       await assert.rejects(moveToSqlite(urls.url, file, { onProgress: during.onProgress }));
       assert.equal(during.results.length, 1);
+      assert.deepEqual(incomingBeside(file), [], "it may have failed for want of room, which the app needs");
       const app = await openPostgresAs(urls.appUrl);
       assert.equal(await app.run(RENAME), 3);
       await app.close();
@@ -402,8 +406,11 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
     onPostgres(async (app, { url }, file, directory) => {
       for (const other of [file, path.join(directory, "none.db")]) {
         await moveToSqlite(url, path.join(directory, "elsewhere.db"), {});
+        // As a move that was killed leaves it.
+        for (const left of ["", "-wal"]) writeFileSync(`${other}.incoming-0${left}`, "rows");
         await assert.rejects(app.run(RENAME), REFUSED);
         assert.equal(await openPostgres(other, url, "refuse"), true);
+        assert.deepEqual(incomingBeside(other), []);
         assert.equal(await app.run(RENAME), 3);
         rmSync(path.join(directory, "elsewhere.db"));
       }

@@ -29,6 +29,7 @@ export interface CheckOptions extends Pick<MigrateOptions, "mayBeAway"> {
  */
 export async function migrateSchema(config: AppConfig, logger: Logger, options: MigrateOptions = {}): Promise<void> {
   await onEachServer(config, logger, options, openForMigrations, async ({ name, names, database, config: server, logger: log }) => {
+    await refuseUnfinished(database);
     if (options.makeLogin === true) await makeLogins(database, server, log);
     const applied = await migrate(database, migrationsFor(database), (migration) => log.info({ migration }, "migration applied"));
     if (names.length > 1) await nameShard(database, name);
@@ -58,6 +59,7 @@ async function makeLogins(database: Database, { postgres }: AppConfig, logger: L
  */
 export async function checkSchema(config: AppConfig, logger: Logger, options: CheckOptions = {}): Promise<void> {
   await onEachServer(config, logger, options, openForTask, async ({ name, names, database, logger: log }) => {
+    await refuseUnfinished(database);
     const newer = await verifySchema(database, migrationsFor(database));
     if (options.mayBeNewer === false && newer.length > 0) {
       throw new MigrationError(`The database has ${newer.join(", ")}, which this version does not know; use a version that does.`);
@@ -70,6 +72,20 @@ export async function checkSchema(config: AppConfig, logger: Logger, options: Ch
     if (newer.length === 0) log.info({ database: database.kind }, "the schema is what this version needs");
     else log.warn({ database: database.kind, newer }, "the schema is newer than this version; it has all that this version needs");
   });
+}
+
+/**
+ * Refuses a SQLite file that a transfer began to fill and did not finish: it lacks rows, and its indexes are made last. A Postgres that is filled may
+ * have its app already, which waits for its rows.
+ */
+async function refuseUnfinished(database: Database): Promise<void> {
+  if (database.kind !== "sqlite") return;
+  if ((await database.get("SELECT 1 AS found FROM sqlite_schema WHERE name = 'data_transfer'")) === undefined) return;
+  const unfinished = await database.get<{ source: string }>("SELECT source FROM data_transfer WHERE state = 'copying'");
+  if (unfinished === undefined) return;
+  throw new MigrationError(
+    `The database has part of the rows of ${unfinished.source}, from a transfer that did not come to its end; finish it with the same command (npm run migrate:data), or use another file.`,
+  );
 }
 
 /** One of several databases, or the only one. */

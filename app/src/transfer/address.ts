@@ -57,6 +57,14 @@ function withoutPassword(text: string): string {
   return text.replace(/\/\/[^@/]*@/, "//…@");
 }
 
+/**
+ * Makes SQLite sort, while it makes an index, in files beside the database that is filled, which is where room for them is: the directory for
+ * temporary files may be in memory. To be called before the first file is opened; what the environment says comes first.
+ */
+export function sortBeside(target: Address): void {
+  if (target.kind === "sqlite") process.env["SQLITE_TMPDIR"] ??= path.dirname(target.file);
+}
+
 /** Postgres' client is loaded where there is a Postgres only. */
 export async function openSource(address: Address): Promise<Reader> {
   if (address.kind === "sqlite") return new (await import("./sqlite-store.js")).SqliteReader(address.file);

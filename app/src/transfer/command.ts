@@ -1,4 +1,4 @@
-import { openSource, openTarget, parseAddress } from "./address";
+import { openSource, openTarget, parseAddress, sortBeside } from "./address";
 import { progressLine, type TransferProgress } from "./progress";
 import { transfer, type TransferResult } from "./transfer";
 
@@ -50,6 +50,7 @@ export async function runTransfer(
 ): Promise<TransferResult> {
   const { dryRun = false, restart = false, leave = [], json = false } = command;
   const [from, to] = [parseAddress("--from", command.from), parseAddress("--to", command.to)];
+  sortBeside(to);
   const source = await openSource(from);
   try {
     const target = await openTarget(to, dryRun);

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
-import { parseAddress } from "./address";
+import { parseAddress, sortBeside } from "./address";
 import type { reporter } from "./command";
-import { TransferError } from "./failure";
+import { TransferError, TransferStopped } from "./failure";
 import { moveToPostgres, moveToSqlite, openPostgres } from "./move";
 import type { TransferResult } from "./transfer";
 
@@ -35,8 +35,17 @@ const OPENED = "the move back to SQLite is given up: Postgres is written again\n
 
 /** Does it to the end. @throws TransferError, TransferStopped */
 export async function runMove(command: MoveCommand, progress: ReturnType<typeof reporter>, signal: AbortSignal): Promise<void> {
+  try {
+    await move(command, progress, signal);
+  } catch (error) {
+    throw error instanceof TransferStopped ? new TransferStopped("the app writes on where it was, and the next update begins anew") : error;
+  }
+}
+
+async function move(command: MoveCommand, progress: ReturnType<typeof reporter>, signal: AbortSignal): Promise<void> {
   const { direction } = command;
   const [from, to] = [parseAddress("--from", command.from), parseAddress("--to", command.to)];
+  sortBeside(to);
   const options = { signal, onProgress: progress.show };
   const done = (text: string): void => {
     process.stdout.write(text);

@@ -17,6 +17,9 @@ import { alreadyDone, transfer, type TransferOptions, type TransferResult } from
 /** Which part of the options a move leaves to its caller. */
 type MoveOptions = Pick<TransferOptions, "signal" | "onProgress">;
 
+/** What the name of a file that is being filled goes on with, after that of the file it is to become. */
+const INCOMING = ".incoming";
+
 const KEEP_APART = "To leave the SQLite file where it is and use Postgres as it is: pulumi config set moveData false";
 
 const NEVER_THERE =
@@ -33,6 +36,7 @@ const NEWER_FILE =
  * @throws TransferError also when both sides have rows.
  */
 export async function moveToPostgres(file: string, url: string, options: MoveOptions): Promise<TransferResult | undefined> {
+  removeIncoming(file);
   if (isNothing(file)) return undefined;
   await bringUpToDate(file);
   const source = new HeldSqliteReader(file);
@@ -120,10 +124,9 @@ export async function moveToSqlite(url: string, file: string, options: MoveOptio
 
 async function copyBack(source: HeldPostgres, file: string, options: MoveOptions): Promise<MovedBack> {
   await source.hold();
+  removeIncoming(file);
   // A name of its own: an older attempt that is ending may still have its file open.
-  const [directory, prefix] = [path.dirname(file), `${path.basename(file)}.incoming`];
-  for (const name of readdirSync(directory).filter((one) => one.startsWith(prefix))) rmSync(path.join(directory, name), { force: true });
-  const incoming = path.join(directory, `${prefix}-${randomUUID()}`);
+  const incoming = `${file}${INCOMING}-${randomUUID()}`;
   try {
     const run = randomUUID();
     const reopened = await reopenIfSame(file, source, { ...options, run, beforeOpen: () => source.seal(run) });
@@ -140,8 +143,9 @@ async function copyBack(source: HeldPostgres, file: string, options: MoveOptions
     const isCurrent = async (): Promise<boolean> => (await source.sealedFor()) === target.run;
     return { result, kept: await putInPlace(incoming, file, isCurrent) };
   } catch (error) {
-    // The copy is not in place, so the app may write on where it was. Without a connection Postgres stays sealed until the next update; what is to
-    // be told is why it failed.
+    // The copy is not in place, so the app may write on where it was; with room to do so, in case it was a full disk that the copy failed of.
+    removeIncoming(file);
+    // Without a connection Postgres stays sealed until the next update; what is to be told is why it failed.
     await source.unseal().catch(() => undefined);
     throw error;
   }
@@ -162,6 +166,8 @@ export async function openPostgres(
 ): Promise<boolean> {
   const postgres = await HeldPostgres.connect(url);
   try {
+    // Whoever filled one was ended by the connection.
+    removeIncoming(file);
     const sealedFor = await postgres.sealedFor();
     if (sealedFor === undefined) return false;
     if (isNothing(file)) {
@@ -184,6 +190,13 @@ export async function openPostgres(
   } finally {
     await postgres.close();
   }
+}
+
+/** Removes what unfinished moves to this file left beside it: a copy of all rows, and its log. */
+function removeIncoming(file: string): void {
+  const [directory, prefix] = [path.dirname(file), `${path.basename(file)}${INCOMING}`];
+  if (!existsSync(directory)) return;
+  for (const name of readdirSync(directory).filter((one) => one.startsWith(prefix))) rmSync(path.join(directory, name), { force: true });
 }
 
 /** There is no such file, or nothing in it. */

@@ -205,10 +205,11 @@ export class PostgresWriter extends PostgresReader implements Writer {
     return state.stateOf(row as state.StateRow, (await this.query(state.READ_TABLES)) as unknown as state.TableRow[]);
   }
 
-  async begin(source: string): Promise<void> {
+  async begin(source: string, finishedAt: string | null): Promise<void> {
     await this.transaction(async () => {
       await this.script(state.CREATE_STATE);
-      await this.run(state.TAKE_OVER, [source, this.#runId, new Date().toISOString()]);
+      const taken = await this.run(state.TAKE_OVER, [source, this.#runId, new Date().toISOString(), finishedAt]);
+      if (taken === 0) throw state.finishedMeanwhile();
     });
   }
 
@@ -242,7 +243,10 @@ export class PostgresWriter extends PostgresReader implements Writer {
     });
   }
 
-  async analyze(): Promise<void> {
+  /** Indexes stay: replicas and the log take them either way. */
+  async beforeRows(): Promise<void> {}
+
+  async afterRows(): Promise<void> {
     await this.script("ANALYZE");
   }
 

@@ -1,5 +1,19 @@
 /** Where a transfer is. */
-export interface TransferProgress {
+export type TransferProgress = RowsProgress | IndexProgress;
+
+/** Indexes that are made when all rows are there. */
+export interface IndexProgress {
+  readonly step: "indexing";
+  readonly index: string;
+  readonly table: string;
+  /** From 1. */
+  readonly place: number;
+  /** Indexes of all tables. */
+  readonly of: number;
+}
+
+/** Rows that are read, and written or compared. */
+export interface RowsProgress {
   readonly step: "copying" | "comparing";
   readonly table: string;
   /** Rows of this table so far, and all it has. */
@@ -50,7 +64,9 @@ export class Meter {
 }
 
 /** One line for people: `copying orders: 412,000 of 1,000,000 rows, 31,200 rows/s, 19 s left`. */
-export function progressLine({ step, table, rows, of, rowsPerSecond, secondsLeft }: TransferProgress): string {
+export function progressLine(progress: TransferProgress): string {
+  if (progress.step === "indexing") return `indexing ${progress.table}: ${progress.index}, ${progress.place} of ${progress.of} indexes`;
+  const { step, table, rows, of, rowsPerSecond, secondsLeft } = progress;
   const number = (value: number): string => Math.round(value).toLocaleString("en");
   const left = secondsLeft === undefined ? "" : `, ${number(Math.ceil(secondsLeft))} s left`;
   return `${step} ${table}: ${number(rows)} of ${number(of)} rows, ${number(rowsPerSecond)} rows/s${left}`;

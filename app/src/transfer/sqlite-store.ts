@@ -2,10 +2,13 @@ import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { setImmediate } from "node:timers/promises";
 import { assetDirectory } from "../assets";
 import { migrate, readMigrations } from "../db/migrate";
 import { MOVED_VERSION, SqliteDatabase } from "../db/sqlite";
 import { TransferError } from "./failure";
+import type { IndexProgress } from "./progress";
+import { plainIndexes } from "./sqlite-indexes";
 import * as state from "./state";
 import type { Applied, Column, Reader, Table, TableState, TransferState, Writer } from "./store";
 import { canonical, kindOfType, type Value } from "./values";
@@ -14,10 +17,10 @@ import { canonical, kindOfType, type Value } from "./values";
 const LOCK_WAIT_MS = 30_000;
 
 /**
- * Memory for pages of a file that is filled, KiB. Keys are random, so each batch changes pages all over the file, and those that do not fit are
- * written again and again: with SQLite's own 2 MB most of the time went there.
+ * Memory for pages of a file that is filled, KiB, and as much again for sorting while an index is made. With SQLite's own 2 MB, pages that do not
+ * fit are written again and again.
  */
-const WRITE_CACHE_KIB = 131_072;
+const WRITE_CACHE_KIB = 65_536;
 
 const BEGIN = { snapshot: "BEGIN; ", held: "BEGIN IMMEDIATE; ", nothing: "" } as const;
 
@@ -155,7 +158,7 @@ export class HeldSqliteReader extends SqliteReader {
   takeSealOff(source: string, run: string, epoch: number, counters: readonly { readonly table: string; readonly last: string }[]): void {
     const now = new Date().toISOString();
     this.connection.exec(`${state.CREATE_STATE}DELETE FROM data_transfer; ${state.FORGET_TABLES}`);
-    this.connection.prepare(state.TAKE_OVER).run(source, run, now);
+    this.connection.prepare(state.TAKE_OVER).run(source, run, now, null);
     this.connection.prepare(state.COMPLETE).run(now);
     this.connection.prepare(state.RAISE_FENCE).run(epoch, epoch);
     const count = this.connection.prepare("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?");
@@ -198,10 +201,11 @@ export class SqliteWriter extends SqliteReader implements Writer {
         );
   }
 
-  begin(source: string): Promise<void> {
+  begin(source: string, finishedAt: string | null): Promise<void> {
     return this.#transaction(() => {
       this.connection.exec(state.CREATE_STATE);
-      this.connection.prepare(state.TAKE_OVER).run(source, this.run, new Date().toISOString());
+      const taken = this.connection.prepare(state.TAKE_OVER).run(source, this.run, new Date().toISOString(), finishedAt);
+      if (taken.changes === 0) throw state.finishedMeanwhile();
     });
   }
 
@@ -237,9 +241,22 @@ export class SqliteWriter extends SqliteReader implements Writer {
     });
   }
 
-  /** SQLite plans the app's queries by their indexes alone. */
-  analyze(): Promise<void> {
-    return Promise.resolve();
+  /** Without indexes a row is written where the last one was; with them, in as many places as there are indexes, all over the file. */
+  beforeRows(): Promise<void> {
+    return this.#continuing(() => {
+      for (const { name } of plainIndexes()) this.connection.exec(`DROP INDEX IF EXISTS ${name}`);
+    });
+  }
+
+  /** SQLite needs no statistics: it plans the app's queries by their indexes alone. */
+  async afterRows(making: (index: IndexProgress) => void): Promise<void> {
+    const indexes = plainIndexes();
+    for (const [place, { name, table, sql }] of indexes.entries()) {
+      making({ step: "indexing", index: name, table, place: place + 1, of: indexes.length });
+      await this.#continuing(() => this.connection.exec(sql));
+      // Signals come in between.
+      await setImmediate();
+    }
   }
 
   #continuing(work: () => void): Promise<void> {

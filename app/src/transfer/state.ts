@@ -23,9 +23,10 @@ CREATE TABLE IF NOT EXISTS data_transfer_tables (
 
 export const READ_STATE = "SELECT state, source, started_at, finished_at FROM data_transfer WHERE id = 1";
 export const READ_TABLES = "SELECT table_name, copied, checksum, last_key FROM data_transfer_tables ORDER BY table_name";
-/** The newest run is the one that writes; see {@link CONTINUE}. */
+/** The newest run is the one that writes; see {@link CONTINUE}. Changes nothing when a run came to its end at another time than the last parameter says. */
 export const TAKE_OVER = `INSERT INTO data_transfer (id, state, source, run, started_at) VALUES (1, 'copying', ?, ?, ?)
-  ON CONFLICT (id) DO UPDATE SET run = excluded.run, state = 'copying', finished_at = NULL`;
+  ON CONFLICT (id) DO UPDATE SET run = excluded.run, state = 'copying', finished_at = NULL
+  WHERE data_transfer.finished_at IS NOT DISTINCT FROM ?`;
 /** Changes nothing when another run took over, or when it is over; locks the row until the transaction ends. */
 export const CONTINUE = "UPDATE data_transfer SET state = state WHERE id = 1 AND run = ? AND state = 'copying'";
 export const REACHED = `INSERT INTO data_transfer_tables (table_name, copied, checksum, last_key) VALUES (?, ?, ?, ?)
@@ -63,6 +64,11 @@ export function stateOf(row: StateRow, tables: readonly TableRow[]): TransferSta
 /** Parameters of {@link REACHED}. */
 export function reachedParameters({ table, rows, checksum, lastKey }: TableState): [string, number, string, string | null] {
   return [table, rows, checksum, lastKey === null ? null : JSON.stringify(lastKey)];
+}
+
+/** Between the first look at the state and taking over. */
+export function finishedMeanwhile(): TransferError {
+  return new TransferError("another run of this transfer came to its end meanwhile; nothing was changed");
 }
 
 export function takenOver(): TransferError {

@@ -1,3 +1,4 @@
+import type { IndexProgress } from "./progress";
 import type { Value, ValueKind } from "./values";
 
 /** A column as the database declares it. */
@@ -72,8 +73,13 @@ export interface Writer extends Reader {
   migrate(): Promise<void>;
   /** `undefined` when no transfer ever began. */
   state(): Promise<TransferState | undefined>;
-  /** Begins, or takes over one that was interrupted: another run that still writes is stopped by it. @param source {@link Reader.name} */
-  begin(source: string): Promise<void>;
+  /**
+   * Begins, or takes over one that was interrupted: another run that still writes is stopped by it.
+   * @param source {@link Reader.name}
+   * @param finishedAt of the state that was found, `null` when no run came to its end
+   * @throws TransferError when one did since.
+   */
+  begin(source: string, finishedAt: string | null): Promise<void>;
   /** Deletes all rows of these tables, and what is known of them, in one transaction. Only for rows of a transfer that is not complete. */
   clear(tables: readonly Table[], source: string): Promise<void>;
   /** One batch and how far the table is with it, in one transaction. @throws TransferError when another run took over. */
@@ -82,6 +88,8 @@ export interface Writer extends Reader {
   setCounter(table: Table, last: string): Promise<void>;
   /** Everything was compared: raises the fence and says so, in one transaction. @param epoch of the side the rows come from */
   complete(epoch: number): Promise<void>;
-  /** Statistics for the planner of queries, before the first of them comes. */
-  analyze(): Promise<void>;
+  /** Before the first row, also of a run that goes on: puts off what is made from all rows in less time than with each of them. */
+  beforeRows(): Promise<void>;
+  /** After the last row: makes what was put off, and statistics for the planner of queries. @param making told of each index first; may throw */
+  afterRows(making: (index: IndexProgress) => void): Promise<void>;
 }

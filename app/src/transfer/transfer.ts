@@ -1,6 +1,6 @@
 import { checkEmpty, checkMigrations, checkUndivided, checkUnlisted, commonTable } from "./checks";
 import { TransferError, TransferStopped } from "./failure";
-import { Meter, type TransferProgress } from "./progress";
+import { Meter, type RowsProgress, type TransferProgress } from "./progress";
 import type { Reader, Table, TableState, TransferState, Writer } from "./store";
 import { CARRIED_TABLES, LEFT_TABLES } from "./tables";
 import { RowsChecksum, type Value } from "./values";
@@ -72,12 +72,7 @@ export async function transfer(source: Reader, target: Writer, options: Transfer
   const before = hasSchema ? await target.state() : undefined;
   if (before?.state === "complete" && before.source === source.name && options.earlier !== "refuse")
     return alreadyDone(source, target, before);
-  if (before?.state === "copying" && before.source !== source.name && options.restart !== true) {
-    throw new TransferError(
-      `the target ${target.name} has rows of an unfinished transfer from ${before.source}`,
-      "Finish that one, or delete its rows and begin anew with --restart",
-    );
-  }
+  if (options.restart !== true) refuseRowsOfOthers(source, target, before);
   if (hasSchema && before?.state !== "copying") await checkEmpty(target);
   const counts = new Map<string, number>();
   for (const table of CARRIED_TABLES) counts.set(table, await source.count(table));
@@ -93,19 +88,23 @@ export async function transfer(source: Reader, target: Writer, options: Transfer
   await target.migrate();
   const tables: Table[] = [];
   for (const name of CARRIED_TABLES) tables.push(await commonTable(name, source, target));
-  await target.begin(source.name);
-  const goesOn = before?.state === "copying" && options.restart !== true;
-  if (before !== undefined && !goesOn) {
-    // An app that was started on an unfinished copy has rows of its own there. No other run writes any more, so the numbers are exact.
-    if (before.state === "copying") await checkEmpty(target, (await target.state())?.tables);
+  await target.begin(source.name, before?.finishedAt ?? null);
+  // No other run writes any more, so the numbers are exact; until now one may have gone on, or begun.
+  const now = await target.state();
+  const goesOn = before?.state !== "complete" && options.restart !== true;
+  if (goesOn) refuseRowsOfOthers(source, target, now);
+  const known = goesOn ? (now?.tables ?? []) : [];
+  if (!goesOn && now !== undefined) {
+    // An app that was started on an unfinished copy has rows of its own there.
+    if (before?.state !== "complete") await checkEmpty(target, now.tables);
     await target.clear(tables, source.name);
   }
-  const known = goesOn ? before.tables : [];
   const run = new Run(source, target, counts, options);
   const copying = performance.now();
+  await target.beforeRows();
   const copied = await run.copy(tables, known);
+  await run.finish();
   const copySeconds = (performance.now() - copying) / 1000;
-  await target.analyze();
   const compared = await run.compare(tables, copied, known);
   for (const table of tables) {
     const last = await source.counter(table);
@@ -121,6 +120,15 @@ export async function transfer(source: Reader, target: Writer, options: Transfer
     seconds,
     rowsPerSecond: Math.round(rows / copySeconds),
   });
+}
+
+/** @throws TransferError when a transfer from somewhere else was interrupted */
+function refuseRowsOfOthers(source: Reader, target: Reader, state: TransferState | undefined): void {
+  if (state?.state !== "copying" || state.source === source.name) return;
+  throw new TransferError(
+    `the target ${target.name} has rows of an unfinished transfer from ${state.source}`,
+    "Finish that one, or delete its rows and begin anew with --restart",
+  );
 }
 
 /** What a transfer that was finished before did. */
@@ -189,6 +197,14 @@ class Run {
     return states;
   }
 
+  /** Makes of the copied rows what was put off. */
+  finish(): Promise<void> {
+    return this.target.afterRows((index) => {
+      this.#stopIfAsked();
+      this.options.onProgress?.(index);
+    });
+  }
+
   /** Reads every row of the target, and of the source what this run has not read. @throws TransferError naming tables that differ. */
   async compare(tables: readonly Table[], copied: readonly TableState[], known: readonly TableState[]): Promise<TableResult[]> {
     const meter = this.#meter();
@@ -237,7 +253,7 @@ class Run {
     return new Meter([...this.counts.values()].reduce((sum, count) => sum + count, 0));
   }
 
-  #report(step: TransferProgress["step"], table: Table, rows: number, meter: Meter): void {
+  #report(step: RowsProgress["step"], table: Table, rows: number, meter: Meter): void {
     const { rowsPerSecond, secondsLeft } = meter;
     this.options.onProgress?.({ step, table: table.name, rows, of: this.counts.get(table.name) ?? rows, rowsPerSecond, secondsLeft });
   }

@@ -10,7 +10,7 @@ const defaults = {
   limitSeconds: 4 * 3600,
   /** What the provider needs around the copy: creating the container, its own wait. */
   marginSeconds: 120,
-  /** A batch ends in less, and whatever is cut off is copied anew. */
+  /** A batch ends in less; an index of a large table may not. Whatever is cut off is copied anew. */
   stopSeconds: 10,
   tmpMb: 16,
   doneFile: "/tmp/moved",

@@ -1,85 +1,12 @@
 import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { migrate, type Migration } from "../../../app/src/db/migrate";
-import { SqliteDatabase } from "../../../app/src/db/sqlite";
+import { migrate } from "../../../app/src/db/migrate";
 import { parseAddress } from "../../../app/src/transfer/address";
-import { SqliteReader, SqliteWriter } from "../../../app/src/transfer/sqlite-store";
-import type { TableState, Writer } from "../../../app/src/transfer/store";
 import { CARRIED_TABLES } from "../../../app/src/transfer/tables";
-import { transfer, type TransferOptions, type TransferResult } from "../../../app/src/transfer/transfer";
 import { fillTables } from "../../support/transfer-rows";
 import { inDirectory, MIGRATIONS } from "../db/support";
-
-interface Files {
-  readonly from: string;
-  readonly to: string;
-}
-
-/** A filled source, and a place for a target. */
-function withSource(work: (files: Files) => Promise<void>, migrations: readonly Migration[] = MIGRATIONS): Promise<void> {
-  return inDirectory(async (directory) => {
-    const files = { from: path.join(directory, "from.db"), to: path.join(directory, "to.db") };
-    await onDatabase(files.from, async (database) => {
-      await migrate(database, migrations);
-      if (migrations === MIGRATIONS) await fillTables(database);
-    });
-    await work(files);
-  });
-}
-
-async function onDatabase<Result>(file: string, work: (database: SqliteDatabase) => Promise<Result>): Promise<Result> {
-  const database = await SqliteDatabase.open({ file });
-  try {
-    return await work(database);
-  } finally {
-    await database.close();
-  }
-}
-
-/** One run, as a process would do it. */
-async function run(
-  { from, to }: Files,
-  options: TransferOptions = {},
-  change: (writer: Writer) => Writer = (writer) => writer,
-): Promise<TransferResult> {
-  const source = new SqliteReader(from);
-  try {
-    const target = new SqliteWriter(to, options.dryRun);
-    try {
-      return await transfer(source, change(target), options);
-    } finally {
-      await target.close();
-    }
-  } finally {
-    await source.close();
-  }
-}
-
-/** Fails, as a crash would, at the n-th change of the target. */
-function failingAt(step: number, counter: { steps: number }): (writer: Writer) => Writer {
-  return (writer) =>
-    new Proxy(writer, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name);
-        if (typeof value !== "function") return value;
-        return (...args: unknown[]): unknown => {
-          if (["migrate", "begin", "write", "setCounter", "complete"].includes(String(name))) {
-            counter.steps += 1;
-            if (counter.steps === step) throw new Error(`crash at ${String(name)}`);
-          }
-          return (value as (...given: unknown[]) => unknown).apply(target, args);
-        };
-      },
-    });
-}
-
-const everything = (file: string): Promise<Record<string, unknown[]>> =>
-  onDatabase(file, async (database) => {
-    const tables: Record<string, unknown[]> = {};
-    for (const table of CARRIED_TABLES) tables[table] = await database.all(`SELECT * FROM ${table}`);
-    return tables;
-  });
+import { everything, failingAt, onDatabase, run, withSource } from "./support";
 
 describe("F1 A10 a transfer between two databases", () => {
   it("carries every row of every table, goes on counting, raises the fence, and leaves leases and the source alone", () =>
@@ -101,27 +28,6 @@ describe("F1 A10 a transfer between two databases", () => {
         assert.equal((await target.get<{ epoch: number }>("SELECT epoch FROM redis_fence"))?.epoch, 8);
         assert.deepEqual(await target.all("SELECT name FROM leases"), []);
       });
-    }));
-
-  it("interrupted at any step it goes on with the next run, and carries nothing twice", () =>
-    withSource(async (files) => {
-      const before = await everything(files.from);
-      const counter = { steps: 0 };
-      let runs = 0;
-      for (let result: TransferResult | undefined; result === undefined;) {
-        runs += 1;
-        counter.steps = 0;
-        try {
-          // First before anything is there, then after one or two batches more than the run before.
-          result = await run(files, {}, failingAt(runs < 3 ? runs : 4 + (runs % 2), counter));
-        } catch (error) {
-          assert.match((error as Error).message, /^crash at/);
-          assert.ok(runs < 500);
-        }
-      }
-      assert.ok(runs > CARRIED_TABLES.length / 2, `${runs} runs`);
-      assert.deepEqual(await everything(files.to), before);
-      assert.deepEqual(await everything(files.from), before);
     }));
 
   it("run again when it is done does nothing, and says so", () =>
@@ -196,16 +102,6 @@ describe("F1 A10 a transfer between two databases", () => {
       assert.equal((await run(files)).outcome, "complete");
     }));
 
-  it("a source that changed while the transfer was interrupted is noticed, and --restart copies it anew", () =>
-    withSource(async (files) => {
-      await assert.rejects(run(files, {}, failingAt(30, { steps: 0 })), /crash at/);
-      await onDatabase(files.from, (source) => source.run("UPDATE companies SET name = 'Renamed' WHERE id LIKE '%0'"));
-      await assert.rejects(run(files), { message: /^the two sides differ: companies \(other values in 3 rows\)$/, hint: /--restart/ });
-      const result = await run(files, { restart: true });
-      assert.deepEqual([result.outcome, result.resumed], ["complete", false]);
-      assert.deepEqual(await everything(files.to), await everything(files.from));
-    }));
-
   it("--restart deletes no rows of an app that was started on an unfinished copy", () =>
     withSource(async (files) => {
       await assert.rejects(run(files, {}, failingAt(30, { steps: 0 })), /crash at/);
@@ -214,25 +110,6 @@ describe("F1 A10 a transfer between two databases", () => {
       const before = await everything(files.to);
       await assert.rejects(run(files, { restart: true }), { name: "TransferError", message: /has rows already: quota_usage \(4\)/ });
       assert.deepEqual(await everything(files.to), before);
-    }));
-
-  it("an older run ends as soon as a newer one took over", () =>
-    withSource(async (files) => {
-      const later: { run?: Promise<TransferResult> } = {};
-      const overtaken = (writer: Writer): Writer =>
-        new Proxy(writer, {
-          get(target, name) {
-            const value: unknown = Reflect.get(target, name);
-            if (typeof value !== "function") return value;
-            return async (...args: unknown[]): Promise<unknown> => {
-              if (name === "write" && (args[2] as TableState).table === "orders") await (later.run ??= run(files));
-              return await (value as (...given: unknown[]) => Promise<unknown>).apply(target, args);
-            };
-          },
-        });
-      await assert.rejects(run(files, {}, overtaken), /another run of this transfer began meanwhile/);
-      assert.equal((await later.run)?.outcome, "complete");
-      assert.deepEqual(await everything(files.to), await everything(files.from));
     }));
 });
 
