@@ -20,7 +20,7 @@ const TARGETS: Readonly<Record<string, number>> = {
   alertmanager: 1,
   node: 1,
   "load-balancer": 1,
-  app: 3,
+  app: 4,
   etcd: 1,
   patroni: 2,
   postgres: 2,
@@ -75,6 +75,7 @@ describe("A13 B8 phase database with monitoring", function () {
     stack = await project.createStack({
       phase: "database",
       monitoring: "true",
+      kafka: "true",
       postgresNodes: "2",
       appInstances: "2",
       workers: "2",
@@ -156,7 +157,7 @@ describe("A13 B8 phase database with monitoring", function () {
   });
 
   it("B9 every query of every panel returns figures", async () => {
-    const queries = panelQueries({ database: true, kafka: false });
+    const queries = panelQueries({ database: true, kafka: true });
     assert.ok(queries.length > 80, `${queries.length} queries`);
     await eventually(
       "every panel has figures",
