@@ -2,7 +2,7 @@ import { loadavg } from "node:os";
 import type Docker from "dockerode";
 import { machine } from "../bench/app/surroundings";
 import { UserError } from "../lib/errors";
-import { interrupted } from "../lib/interrupt";
+import { interrupted, unlessInterrupted } from "../lib/interrupt";
 import { openLoop } from "../lib/load";
 import { type Requester, requester } from "../lib/requester";
 import { colours, renderTable } from "../lib/table";
@@ -71,9 +71,11 @@ export async function runLoad(profile: Profile, target: LoadTarget, options: Loa
     const first = profile.from === "seed" ? "are made first, where they are not there" : "sign up first";
     const what = `${profile.name}: ${plan.due.length} requests in ${plan.seconds.toFixed(0)} s; ${profile.companies} companies ${first}`;
     if (options.quiet !== true) bar.say(what);
-    const people = await peopleOf(profile, plan, target, (text) => {
+    const making = peopleOf(profile, plan, target, (text) => {
       if (options.quiet !== true) bar.detail(text);
     });
+    // Docker has no call to end a command: companies go on being made for a minute, longer than a process may take to end.
+    const people = await unlessInterrupted(making);
     const containers = await apps();
     const cachesBefore = await cacheCounts(containers);
     const startedAt = new Date();

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
-import { writeHtml } from "../../../toolchain/load/files";
+import { assertWritable, writeHtml } from "../../../toolchain/load/files";
 import { renderHtml } from "../../../toolchain/load/html";
 import { niceStep, plot } from "../../../toolchain/load/plot";
 import { progressLine } from "../../../toolchain/load/progress";
@@ -46,6 +46,23 @@ describe("the report of a load", () => {
     try {
       writeHtml(path.join(directory, "deep", "report.html"), exampleResult());
       assert.throws(() => writeHtml(directory, exampleResult()), /^UserError: --report .*: cannot be written \(EISDIR/);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it("a place that cannot be written is refused before anything is sent, and one that can is left as it was", () => {
+    const directory = mkdtempSync(path.join(tmpdir(), "phased-load-"));
+    try {
+      const [kept, made] = [path.join(directory, "kept.json"), path.join(directory, "deep", "report.html")];
+      writeFileSync(kept, "figures of before");
+      assertWritable({ report: made, json: kept });
+      assertWritable({ report: made, json: "-" });
+      assertWritable({ report: made, json: undefined });
+      assert.equal(readFileSync(kept, "utf8"), "figures of before");
+      assert.deepEqual(readdirSync(path.dirname(made)), []);
+      assert.throws(() => assertWritable({ report: directory, json: kept }), /^UserError: --report .*: cannot be written \(EISDIR/);
+      assert.throws(() => assertWritable({ report: made, json: path.join(kept, "x") }), /^UserError: --json .*: cannot be written \(E/);
     } finally {
       rmSync(directory, { recursive: true });
     }
