@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Phase } from "./config";
+import { SECRET_OUTPUTS } from "./lib/secret-outputs";
 
 /** What a phase may have to tell; everything is text. */
 export interface PhaseOutputs {
@@ -53,11 +54,9 @@ export function stackOutputs(phase: Phase, given: PhaseOutputs): Record<string, 
     secondDatabaseHost: given.secondDatabaseHost,
     monthlyCostEstimate: given.monthlyCostEstimate,
   };
-  const { adminToken, databasePassword, backupPassphrase, grafanaPassword } = given;
-  const secret = { adminToken, databasePassword, backupPassphrase, grafanaPassword };
   return {
     ...mapValues(plain, (value) => pulumi.output(value ?? "")),
-    ...mapValues(secret, (value) => pulumi.secret(value ?? "")),
+    ...Object.fromEntries(SECRET_OUTPUTS.map((key) => [key, pulumi.secret(given[key] ?? "")])),
   };
 }
 

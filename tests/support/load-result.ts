@@ -38,6 +38,7 @@ export function exampleResult(): LoadResult {
       eventLoopMs: 3 + (at % 7),
       replicaLagMs: 40 + at,
     })),
+    missedLooks: 0,
     failures: tally.failures(),
     hitRate: 0.83,
     lateness: tally.lateness(),

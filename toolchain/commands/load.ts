@@ -4,8 +4,9 @@ import { UserError } from "../lib/errors";
 import { stopIfInterrupted } from "../lib/interrupt";
 import { ROOT } from "../lib/paths";
 import { colours } from "../lib/table";
-import { reportFile, writeHtml, writeJson } from "../load/files";
+import { assertWritable, reportFile, writeHtml, writeJson } from "../load/files";
 import { profileNamed, PROFILES } from "../load/profiles";
+import type { LoadResult } from "../load/result";
 import { renderResult, runLoad } from "../load/run";
 import { BOUNDS } from "../load/schedule";
 import { openTarget } from "../load/target";
@@ -58,11 +59,18 @@ async function run(options: LoadOptions): Promise<void> {
   const seconds = secondsOf(options.seconds);
   const target = await openTarget(options.stack);
   const quiet = options.json === "-";
-  const result = await runLoad(profile, target, { seconds, quiet }).finally(() => target.http.close());
+  const report = options.report ?? reportFile({ stack: target.stack, profile: profile.name });
+  let result: LoadResult;
+  try {
+    assertWritable({ report, json: options.json });
+    result = await runLoad(profile, target, { seconds, quiet });
+  } finally {
+    target.http.close();
+  }
   process.stdout.write(quiet ? `${JSON.stringify(result, undefined, 2)}\n` : `${renderResult(result)}\n`);
-  const report = options.report ?? reportFile(result);
-  writeHtml(report, result);
+  // Figures first: they are what the page is made from.
   if (options.json !== undefined && !quiet) writeJson(options.json, result);
+  writeHtml(report, result);
   process.stderr.write(colours.dim(`\nreport: ${options.report ?? path.relative(ROOT, report)}\n`));
   stopIfInterrupted();
   if (result.rows.some(({ verdict }) => verdict === "fail")) process.exitCode = 1;

@@ -6,14 +6,14 @@ import { stopIfInterrupted } from "../lib/interrupt";
 import { openStack, textOutput, type OpenStack } from "../lib/outputs";
 import { ROOT } from "../lib/paths";
 import { colours } from "../lib/table";
-import { loadsFile, verifyFile, writeJson, writePage } from "../load/files";
+import { assertWritable, loadsFile, verifyFile, writeJson, writePage } from "../load/files";
 import { type Profile, PROFILE_OF_PHASE, profilesNamed } from "../load/profiles";
 import { assertLocal } from "../load/run";
 import { membersOf } from "../load/target";
 import { tokenFor, verifyContext } from "../verify/context";
 import { renderVerifyHtml } from "../verify/html";
 import { HttpClient } from "../verify/http";
-import { hasMissed, proveUnderLoad } from "../verify/loads";
+import { hasMissed, type LoadProof, proveUnderLoad } from "../verify/loads";
 import { checksOf, makeReport, renderReport, runChecks } from "../verify/run";
 import type { Check } from "../verify/types";
 
@@ -82,6 +82,8 @@ async function run(options: VerifyOptions): Promise<void> {
   const profiles = profilesOf(options, phase);
 
   if (profiles.length > 0) assertLocal(url);
+  const file = options.report ?? (profiles.length === 0 ? verifyFile(stack.name) : loadsFile(stack.name, profiles));
+  assertWritable({ report: file, json: options.json });
 
   // A certificate of the cloud is for the name in the address; over a network that others use it has to be.
   const http = new HttpClient(url, tokenFor(url, phase, outputs), { checkCertificate: phase === "cloud" });
@@ -112,23 +114,28 @@ async function run(options: VerifyOptions): Promise<void> {
 
   const report = makeReport({ stack: stack.name, phase, url, startedAt, machine: machine().machine }, rows);
   if (!quiet) process.stdout.write(`${terminal ? "" : "\n"}${renderReport(report)}\n`);
-  const file = options.report ?? (profiles.length === 0 ? verifyFile(stack.name) : loadsFile(stack.name, profiles));
-  // Before the loads and after each, so that it is there whatever becomes of the next.
-  writePage(file, renderVerifyHtml(report));
   const { docker, containers } = context;
   const target = docker && { stack: stack.name, phase, http, docker, ...membersOf(containers) };
-  const load = await (
-    profiles.length === 0 || target === undefined
-      ? Promise.resolve(undefined)
-      : proveUnderLoad(profiles, target, {
-          compare: options.compare === true,
-          quiet,
-          onLoad: (soFar) => writePage(file, renderVerifyHtml(report, soFar)),
-        })
-  ).finally(() => http.close());
-  say(colours.dim(`\nreport: ${options.report ?? path.relative(ROOT, file)}\n`));
-  if (quiet) process.stdout.write(`${JSON.stringify({ ...report, ...load }, undefined, 2)}\n`);
-  if (options.json !== undefined && !quiet) writeReport(options.json, { ...report, ...load });
+  let load: LoadProof | undefined;
+  try {
+    // Before the loads and after each, so that it is there whatever becomes of the next.
+    writePage(file, renderVerifyHtml(report));
+    if (profiles.length > 0 && target !== undefined) {
+      const onLoad = (soFar: LoadProof): void => {
+        load = soFar;
+        writePage(file, renderVerifyHtml(report, soFar));
+      };
+      load = await proveUnderLoad(profiles, target, { compare: options.compare === true, quiet, onLoad });
+    }
+  } finally {
+    http.close();
+    // Also when a load cannot be sent, or Ctrl-C comes before it: what was found until then took minutes.
+    const result = { ...report, ...load };
+    if (quiet) process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
+    else if (options.json !== undefined) writeReport(options.json, result);
+    if (load?.notSent !== undefined) say(colours.red(`\nnot sent: ${load.notSent.names.join(", ")}\n`));
+    say(colours.dim(`\nreport: ${options.report ?? path.relative(ROOT, file)}\n`));
+  }
   stopIfInterrupted();
   if (report.failed > 0 || (load !== undefined && hasMissed(load))) process.exitCode = 1;
 }

@@ -158,6 +158,7 @@ export interface ExecResult {
  * Runs a program inside a running container, over the Docker API so that remote engines work too.
  * @param timeoutMs longest wait for its end; @default 10 s. The program itself is not killed: Docker has no call for that.
  * @param onErrorLine called with each line of its standard error as it comes, for progress.
+ * @param inputLine one line on its standard input, which stays open after it: what the list of processes and Docker's events are not to show.
  * @throws Error when it does not end in time or the container does not run.
  */
 export async function execIn(
@@ -165,9 +166,11 @@ export async function execIn(
   command: readonly string[],
   timeoutMs = 10_000,
   onErrorLine?: (line: string) => void,
+  inputLine?: string,
 ): Promise<ExecResult> {
-  const exec = await container.exec({ Cmd: [...command], AttachStdout: true, AttachStderr: true });
-  const stream = await exec.start({ hijack: true, stdin: false });
+  const hasInput = inputLine !== undefined;
+  const exec = await container.exec({ Cmd: [...command], AttachStdin: hasInput, AttachStdout: true, AttachStderr: true });
+  const stream = await exec.start({ hijack: true, stdin: hasInput });
   const stdout = new PassThrough();
   const stderr = new PassThrough();
   const texts = [collect(stdout), collect(stderr, onErrorLine)] as const;
@@ -175,6 +178,7 @@ export async function execIn(
   const ended = new Promise<void>((resolve, reject) => {
     stream.once("end", resolve).once("close", resolve).once("error", reject);
   });
+  if (hasInput) stream.write(`${inputLine}\n`);
   try {
     await within(ended, timeoutMs, `${command.join(" ")} did not end within ${timeoutMs / 1000} s`);
   } finally {

@@ -19,6 +19,19 @@ export function stopIfInterrupted(): void {
   if (interrupted.aborted) throw new InterruptedError();
 }
 
+/** What a promise gives; after Ctrl-C {@link InterruptedError} at once, whatever time that what it stands for takes to end. */
+export async function unlessInterrupted<T>(promise: Promise<T>): Promise<T> {
+  let give: () => void = () => undefined;
+  const over = new Promise<never>((_resolve, reject) => (give = () => reject(new InterruptedError())));
+  interrupted.addEventListener("abort", give, { once: true });
+  if (interrupted.aborted) give();
+  try {
+    return await Promise.race([promise, over]);
+  } finally {
+    interrupted.removeEventListener("abort", give);
+  }
+}
+
 /** Registers how a running child process is told of a signal; returns the function that unregisters it. */
 export function onSignal(forward: (signal: NodeJS.Signals) => void): () => void {
   children.add(forward);

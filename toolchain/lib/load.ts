@@ -65,7 +65,10 @@ export interface OpenLoopOptions {
 }
 
 export interface RequestTimes {
-  /** From the moment it was due, ms: a stall of the server delays all that is due meanwhile, and none of it is left out. */
+  /**
+   * From the moment it was due, ms: a stall of the server delays all that is due meanwhile, and none of it is left out. Of a request that
+   * could not be sent not less than the longest wait for an answer.
+   */
   readonly latencyMs: number;
   /** By which the sender itself was late, ms; part of the latency. */
   readonly lateMs: number;
@@ -84,6 +87,7 @@ export interface OpenLoop {
 
 /** Sends requests when they are due, whether or not earlier ones were answered. */
 export function openLoop(options: OpenLoopOptions): OpenLoop {
+  const { timeoutMs = 10_000 } = options;
   const started = performance.now();
   let sent = 0;
   let underWay = 0;
@@ -101,7 +105,8 @@ export function openLoop(options: OpenLoopOptions): OpenLoop {
   const send = (n: number): void => {
     const lateMs = performance.now() - dueAt(n);
     if (underWay >= (options.mostUnderWay ?? Infinity)) {
-      options.onOutcome(n, { error: `not sent: ${underWay} requests under way` }, { latencyMs: lateMs, lateMs });
+      // It counts as one that waited in vain: about 0 ms would make a stack that hangs look faster the longer it does.
+      options.onOutcome(n, { error: `not sent: ${underWay} requests under way` }, { latencyMs: lateMs + timeoutMs, lateMs });
       return;
     }
     const { path, method = "GET", headers = {}, body } = options.next(n);
@@ -116,7 +121,7 @@ export function openLoop(options: OpenLoopOptions): OpenLoop {
       finishIfDone();
     };
     const outgoing = options.over(n).request({ path, method, headers });
-    outgoing.setTimeout(options.timeoutMs ?? 10_000, () => outgoing.destroy(new Error("timeout")));
+    outgoing.setTimeout(timeoutMs, () => outgoing.destroy(new Error("timeout")));
     outgoing.once("error", (error) => once({ error: (error as NodeJS.ErrnoException).code ?? error.message }));
     outgoing.once("response", (response) => {
       response.once("error", () => once({ error: "answer broken off" }));

@@ -71,7 +71,8 @@ export async function compareWithSingle(target: LoadTarget, quiet = false): Prom
         stopIfInterrupted();
         const held = await tryRate(side, rate);
         side.search.tried(rate, held);
-        if (!quiet) bar.say(`C9 ${side.name}: ${rate} requests a second ${held ? "carried" : "not carried"}`);
+        const became = held ? "carried" : side.search.next === rate ? "not carried, tried once more" : "not carried";
+        if (!quiet) bar.say(`C9 ${side.name}: ${rate} requests a second ${became}`);
       }
     }
     return rowOf(sides, (performance.now() - started) / 1000);

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { messageOf, UserError } from "../lib/errors";
 import { BUILD_DIR } from "../lib/paths";
@@ -37,10 +37,38 @@ export function writeJson(file: string, result: unknown): void {
   write("--json", file, `${JSON.stringify(result, undefined, 2)}\n`);
 }
 
+/**
+ * Whether results will find their places, asked before minutes are spent on them. Nothing is left there, nor changed; directories are made.
+ * @param places `--json -`, standard output, is none
+ * @throws UserError when one cannot be written.
+ */
+export function assertWritable(places: { readonly report: string; readonly json: string | undefined }): void {
+  tryToWrite("--report", places.report);
+  if (places.json !== undefined && places.json !== "-") tryToWrite("--json", places.json);
+}
+
+function tryToWrite(option: string, file: string): void {
+  const place = path.resolve(file);
+  orCannot(option, file, () => {
+    mkdirSync(path.dirname(place), { recursive: true });
+    const there = statSync(place, { throwIfNoEntry: false });
+    // Who reads a pipe takes the end of a trial for the end of what comes.
+    if (there !== undefined && !there.isFile() && !there.isDirectory()) return;
+    closeSync(openSync(place, "a"));
+    if (there === undefined) rmSync(place);
+  });
+}
+
 function write(option: string, file: string, text: string): void {
-  try {
+  orCannot(option, file, () => {
     mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
     writeFileSync(path.resolve(file), text);
+  });
+}
+
+function orCannot(option: string, file: string, attempt: () => void): void {
+  try {
+    attempt();
   } catch (error) {
     throw new UserError(`${option} ${file}: cannot be written (${messageOf(error)})`);
   }

@@ -26,6 +26,8 @@ export interface LoadResult {
   readonly measured: Summary;
   readonly intervals: readonly Interval[];
   readonly samples: readonly Sample[];
+  /** Looks, one a second, at which the app did not say what would be among the samples. */
+  readonly missedLooks: number;
   /** Failed requests of all stages by status or reason. */
   readonly failures: Readonly<Record<string, number>>;
   /** Share of reads that caches answered over the whole run. */
@@ -45,7 +47,7 @@ export const BUSY_LOAD = 1;
 
 /** What a reader has to know to believe the figures. */
 export function notesOf(result: Omit<LoadResult, "notes" | "rows">): string[] {
-  const { ownSeconds, seconds, interrupted, lateness, loadAverage } = result;
+  const { ownSeconds, seconds, interrupted, lateness, loadAverage, samples, missedLooks } = result;
   return [
     ...(ownSeconds === undefined
       ? []
@@ -56,6 +58,11 @@ export function notesOf(result: Omit<LoadResult, "notes" | "rows">): string[] {
       : []),
     ...(loadAverage[0] >= BUSY_LOAD
       ? [`others were at work on this machine: load average ${loadAverage[0].toFixed(1)} before the run`]
+      : []),
+    ...(missedLooks > 0
+      ? [
+          `the app told nothing in ${missedLooks} of ${missedLooks + samples.length} looks: its pools and lags at those moments are not known`,
+        ]
       : []),
   ];
 }

@@ -2,21 +2,23 @@ import { loadavg } from "node:os";
 import type Docker from "dockerode";
 import { machine } from "../bench/app/surroundings";
 import { UserError } from "../lib/errors";
-import { interrupted } from "../lib/interrupt";
+import { interrupted, unlessInterrupted } from "../lib/interrupt";
 import { openLoop } from "../lib/load";
 import { type Requester, requester } from "../lib/requester";
 import { colours, renderTable } from "../lib/table";
 import type { HttpClient } from "../verify/http";
 import { renderRows } from "../verify/run";
+import { skip } from "../verify/types";
 import { type Person, seedPeople, signUpPeople } from "./people";
 import type { Profile } from "./profiles";
 import { ProgressBar } from "./progress";
+import { hitRateReading, type Looks, poolReading, type Reading, replicaLagReading } from "./readings";
 import { requestsOf } from "./requests";
 import { type LoadResult, notesOf } from "./result";
 import { type Plan, planOf, stageAt } from "./schedule";
 import { Tally } from "./tally";
 import { rowsOf } from "./verdict";
-import { cacheCounts, type CacheCounts, hitRateBetween, Watch } from "./watch";
+import { cacheCounts, Watch } from "./watch";
 
 const defaults = {
   /** Requests under way at once; what would be more fails. Half of what the load balancer holds. */
@@ -69,9 +71,11 @@ export async function runLoad(profile: Profile, target: LoadTarget, options: Loa
     const first = profile.from === "seed" ? "are made first, where they are not there" : "sign up first";
     const what = `${profile.name}: ${plan.due.length} requests in ${plan.seconds.toFixed(0)} s; ${profile.companies} companies ${first}`;
     if (options.quiet !== true) bar.say(what);
-    const people = await peopleOf(profile, plan, target, (text) => {
+    const making = peopleOf(profile, plan, target, (text) => {
       if (options.quiet !== true) bar.detail(text);
     });
+    // Docker has no call to end a command: companies go on being made for a minute, longer than a process may take to end.
+    const people = await unlessInterrupted(making);
     const containers = await apps();
     const cachesBefore = await cacheCounts(containers);
     const startedAt = new Date();
@@ -79,8 +83,8 @@ export async function runLoad(profile: Profile, target: LoadTarget, options: Loa
     const watch = new Watch(http);
     if (options.quiet !== true) bar.start(() => sending.position());
     const isWhole = await sending.done().finally(() => watch.stop());
-    const cachesAfter = isWhole ? await cacheCounts(containers) : { reason: "interrupted" };
-    return resultOf({ profile, plan, target, tally: sending.tally, watch, startedAt, before, isWhole, cachesBefore, cachesAfter });
+    const hitRate = isWhole ? hitRateReading(cachesBefore, await cacheCounts(containers)) : skip("interrupted before the caches told it");
+    return resultOf({ profile, plan, target, tally: sending.tally, watch, startedAt, before, isWhole, hitRate });
   } finally {
     bar.stop();
   }
@@ -146,21 +150,16 @@ interface Run {
   readonly startedAt: Date;
   readonly before: number;
   readonly isWhole: boolean;
-  readonly cachesBefore: CacheCounts | { readonly reason: string };
-  readonly cachesAfter: CacheCounts | { readonly reason: string };
+  readonly hitRate: Reading;
 }
 
 function resultOf(run: Run): LoadResult {
-  const { profile, plan, target, tally, watch, startedAt, before, isWhole, cachesBefore, cachesAfter } = run;
+  const { profile, plan, target, tally, watch, startedAt, before, isWhole, hitRate } = run;
   const summaries = tally.stages();
-  const hitRate = "hits" in cachesBefore && "hits" in cachesAfter ? hitRateBetween(cachesBefore, cachesAfter) : undefined;
   const measured = tally.measured();
   const seconds = (Date.now() - startedAt.getTime()) / 1000;
-  const isMeasured = ({ at }: { readonly at: number }): boolean => plan.stages[stageAt(plan.stages, at * 1000)]?.measured === true;
-  const largest = (of: (sample: (typeof watch.samples)[number]) => number | undefined): number | undefined => {
-    const values = watch.samples.filter(isMeasured).flatMap((sample) => of(sample) ?? []);
-    return values.length === 0 ? undefined : Math.max(...values);
-  };
+  const isMeasured = (at: number): boolean => plan.stages[stageAt(plan.stages, at * 1000)]?.measured === true;
+  const looks: Looks = { samples: watch.samples.filter(({ at }) => isMeasured(at)), missed: watch.missed.filter(isMeasured).length };
   const own = profile.stages.reduce((sum, stage) => sum + stage.seconds, 0);
   const result = {
     profile: profile.name,
@@ -179,16 +178,12 @@ function resultOf(run: Run): LoadResult {
     measured,
     intervals: tally.intervals(),
     samples: watch.samples,
+    missedLooks: watch.missed.length,
     failures: tally.failures(),
-    ...(hitRate !== undefined && { hitRate }),
+    ...(typeof hitRate === "number" && { hitRate }),
     lateness: tally.lateness(),
   };
-  const held = {
-    summary: measured,
-    pool: largest(({ pool }) => pool),
-    replicaLagMs: largest(({ replicaLagMs }) => replicaLagMs),
-    hitRate,
-  };
+  const held = { summary: measured, pool: poolReading(looks), replicaLagMs: replicaLagReading(looks), hitRate };
   return { ...result, rows: rowsOf(profile.targets, held, seconds), notes: notesOf(result) };
 }
 

@@ -10,14 +10,20 @@ export function holds({ due, failed, p95 }: Pick<Summary, "due" | "failed" | "p9
   return due > 0 && failed / due < SUSTAINED.errors && p95 < SUSTAINED.p95;
 }
 
-/** Finds the highest rate that one side carries: upwards in steps until one is missed, then in between. */
+/**
+ * Finds the highest rate that one side carries: upwards in steps until one is missed, then in between. A rate that is missed is tried once
+ * more before that is believed: a step has about a thousand requests or less, so that a single one that fails decides it.
+ */
 export class RateSearch {
   #held = 0;
   #missed: number | undefined;
   #refined = 0;
+  /** Missed once. */
+  #doubted: number | undefined;
 
   /** The rate to try next; `undefined` when the answer is known well enough. */
   get next(): number | undefined {
+    if (this.#doubted !== undefined) return this.#doubted;
     if (this.#missed === undefined) {
       const rate = this.#held === 0 ? LADDER.from : Math.round(this.#held * LADDER.factor);
       return this.#held >= LADDER.most ? undefined : Math.min(LADDER.most, rate);
@@ -29,6 +35,9 @@ export class RateSearch {
 
   /** Tells what became of the rate that was tried. */
   tried(rate: number, held: boolean): void {
+    const isFirstMiss = !held && this.#doubted !== rate;
+    this.#doubted = isFirstMiss ? rate : undefined;
+    if (isFirstMiss) return;
     if (this.#missed !== undefined) this.#refined += 1;
     if (held) this.#held = Math.max(this.#held, rate);
     else this.#missed = Math.min(this.#missed ?? rate, rate);

@@ -1,16 +1,17 @@
-import { fail, type Outcome, pass, type Row, skip } from "../verify/types";
+import { fail, type Outcome, pass, type Row } from "../verify/types";
 import type { Target, TargetKind } from "./profiles";
+import type { Reading } from "./readings";
 import type { Summary } from "./tally";
 
 /** What the targets are held against. */
 export interface Measured {
   readonly summary: Summary;
-  /** Largest share of a pool of connections in use, averaged over 5 s by the app itself; `undefined` without pools. */
-  readonly pool: number | undefined;
-  /** Largest lag of a replica, ms; `undefined` without replicas. */
-  readonly replicaLagMs: number | undefined;
-  /** Share of reads that caches answered; `undefined` where nothing was asked of one. */
-  readonly hitRate: number | undefined;
+  /** Largest share of a pool of connections in use, averaged over 5 s by the app itself. */
+  readonly pool: Reading;
+  /** Largest lag of a replica, ms. */
+  readonly replicaLagMs: Reading;
+  /** Share of reads that caches answered. */
+  readonly hitRate: Reading;
 }
 
 interface Kind {
@@ -24,6 +25,8 @@ const limitMs = (value: number): string => (value >= 1000 ? `${value / 1000} s` 
 /** As many digits as tell a share from its limit: 99.95 %, 0.04 %. */
 const percent = (share: number, digits = 2): string => `${Number((share * 100).toFixed(digits))} %`;
 const judged = (holds: boolean, measured: string): Outcome => (holds ? pass(measured) : fail(measured));
+const readAs = (reading: Reading, holds: (figure: number) => boolean, written: (figure: number) => string): Outcome =>
+  typeof reading === "number" ? judged(holds(reading), written(reading)) : reading;
 const shareOf = (count: number, { due }: Summary): number => (due === 0 ? 1 : count / due);
 
 const KINDS: Readonly<Record<TargetKind, Kind>> = {
@@ -63,19 +66,26 @@ const KINDS: Readonly<Record<TargetKind, Kind>> = {
     title: "fullest pool of database connections",
     target: (limit) => `< ${percent(limit)}`,
     judge: ({ pool }, limit) =>
-      pool === undefined ? skip("this database has no pool") : judged(pool < limit, `${percent(pool, 0)} in use`),
+      readAs(
+        pool,
+        (share) => share < limit,
+        (share) => `${percent(share, 0)} in use`,
+      ),
   },
   "hit-rate": {
     title: "reads that caches answered",
     target: (limit) => `> ${percent(limit)}`,
     judge: ({ hitRate }, limit) =>
-      hitRate === undefined ? skip("nothing was asked of a cache") : judged(hitRate > limit, percent(hitRate, 1)),
+      readAs(
+        hitRate,
+        (share) => share > limit,
+        (share) => percent(share, 1),
+      ),
   },
   "replica-lag": {
     title: "largest lag of a replica",
     target: (limit) => `< ${limitMs(limit)}`,
-    judge: ({ replicaLagMs }, limit) =>
-      replicaLagMs === undefined ? skip("no replica was read") : judged(replicaLagMs < limit, ms(replicaLagMs)),
+    judge: ({ replicaLagMs }, limit) => readAs(replicaLagMs, (lag) => lag < limit, ms),
   },
 };
 

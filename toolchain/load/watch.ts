@@ -2,6 +2,7 @@ import type Docker from "dockerode";
 import { z } from "zod";
 import { execIn } from "../lib/docker";
 import { messageOf } from "../lib/errors";
+import { interrupted } from "../lib/interrupt";
 import type { HttpClient } from "../verify/http";
 
 /** Between two looks, and the longest wait for one, in milliseconds. */
@@ -17,6 +18,8 @@ export interface Sample {
   readonly eventLoopMs?: number;
   /** Of the replica that is furthest behind, ms; absent without replicas. */
   readonly replicaLagMs?: number;
+  /** Replicas that the worker does not read, as they are away or too far behind; absent where there are none. */
+  readonly unfitReplicas?: readonly string[];
 }
 
 const poolSchema = z.object({ usage: z.number() });
@@ -25,7 +28,7 @@ const reportSchema = z.object({
     database: z.object({
       pool: poolSchema.optional(),
       replicas: z
-        .array(z.object({ healthy: z.boolean(), primary: z.boolean(), lagMs: z.number().nullable(), pool: poolSchema }))
+        .array(z.object({ name: z.string(), healthy: z.boolean(), primary: z.boolean(), lagMs: z.number().nullable(), pool: poolSchema }))
         .default([]),
     }),
     eventLoop: z.object({ delayP99Ms: z.number() }),
@@ -39,46 +42,59 @@ export function sampleOf(report: unknown, at: number): Sample | undefined {
   const { database, eventLoop } = parsed.data.components;
   const pools = [...(database.pool === undefined ? [] : [database.pool]), ...database.replicas.map(({ pool }) => pool)];
   const lags = database.replicas.flatMap(({ primary, lagMs }) => (primary || lagMs === null ? [] : [lagMs]));
+  const unfit = database.replicas.filter(({ primary, healthy }) => !primary && !healthy).map(({ name }) => name);
   return {
     at,
     eventLoopMs: eventLoop.delayP99Ms,
     ...(pools.length > 0 && { pool: Math.max(...pools.map(({ usage }) => usage)) }),
     ...(lags.length > 0 && { replicaLagMs: Math.max(...lags) }),
+    ...(unfit.length > 0 && { unfitReplicas: unfit }),
   };
 }
 
 /** Looks at the app once a second, beside the load and not counted as part of it. */
 export class Watch {
   readonly samples: Sample[] = [];
-  /** Looks that were not answered, or not with a report. */
-  missed = 0;
+  /** Of looks that were not answered, or not with a report: seconds from the beginning. */
+  readonly missed: number[] = [];
+  readonly #underWay = new Set<Promise<void>>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(http: HttpClient) {
     const started = performance.now();
-    this.#timer = setInterval(() => void this.#look(http, (performance.now() - started) / 1000), LOOK.everyMs);
+    this.#timer = setInterval(() => {
+      const look = this.#look(http, (performance.now() - started) / 1000).finally(() => this.#underWay.delete(look));
+      this.#underWay.add(look);
+    }, LOOK.everyMs);
   }
 
-  stop(): void {
+  /** Ends it, and waits for looks that are under way: those that an app that hangs does not answer would not be counted. Not after Ctrl-C. */
+  async stop(): Promise<void> {
     clearInterval(this.#timer);
+    if (!interrupted.aborted) await Promise.all(this.#underWay);
   }
 
   async #look(http: HttpClient, at: number): Promise<void> {
     try {
       const sample = sampleOf((await http.ask("/api/health/full", { timeoutMs: LOOK.timeoutMs })).json(), at);
-      if (sample === undefined) this.missed += 1;
+      if (sample === undefined) this.missed.push(at);
       else this.samples.push(sample);
     } catch {
-      // The load itself counts what is not answered; a look that fails is a gap in a plot.
-      this.missed += 1;
+      // The load itself tells why requests are not answered.
+      this.missed.push(at);
     }
   }
 }
 
-/** Answers of the caches of all instances since they started. */
+/** Answers of the caches of one instance since it started. */
 export interface CacheCounts {
   readonly hits: number;
   readonly misses: number;
+}
+
+/** Figures that an instance did not tell, and why. */
+export interface Unread {
+  readonly reason: string;
 }
 
 const cacheSchema = z.object({
@@ -87,15 +103,11 @@ const cacheSchema = z.object({
 
 /**
  * Asks every instance, from inside its container: requests through the load balancer would reach any of them.
- * @returns `undefined` with the reason where an instance does not tell: an image of the user's own, perhaps.
+ * @returns the counts of each in the given order, or the reason where one does not tell.
  */
-export async function cacheCounts(apps: readonly Docker.Container[]): Promise<CacheCounts | { readonly reason: string }> {
+export async function cacheCounts(apps: readonly Docker.Container[]): Promise<readonly CacheCounts[] | Unread> {
   try {
-    const counts = await Promise.all(apps.map(countsOf));
-    return {
-      hits: counts.reduce((sum, { hits }) => sum + hits, 0),
-      misses: counts.reduce((sum, { misses }) => sum + misses, 0),
-    };
+    return await Promise.all(apps.map(countsOf));
   } catch (error) {
     return { reason: messageOf(error) };
   }
@@ -106,13 +118,16 @@ async function countsOf(app: Docker.Container): Promise<CacheCounts> {
   const script =
     "exec 3<>/dev/tcp/127.0.0.1/${PORT:-3001} && printf 'GET /api/health/cache HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && cat <&3";
   const { exitCode, stdout, stderr } = await execIn(app, ["bash", "-c", script]);
-  if (exitCode !== 0) throw new Error(`the cache's figures cannot be read: ${stderr.trim().slice(0, 160)}`);
-  const { hits, sharedHits, stale, misses } = cacheSchema.parse(JSON.parse(stdout.slice(stdout.indexOf("{")))).instance;
+  if (exitCode !== 0) throw new Error(stderr.trim().slice(0, 160));
+  const { hits, sharedHits, stale, misses } = figuresIn(stdout);
   return { hits: hits + sharedHits + stale, misses };
 }
 
-/** Share of reads that caches answered between two looks; `undefined` when there were none. */
-export function hitRateBetween(before: CacheCounts, after: CacheCounts): number | undefined {
-  const [hits, misses] = [after.hits - before.hits, after.misses - before.misses];
-  return hits + misses <= 0 ? undefined : hits / (hits + misses);
+function figuresIn(answer: string): z.infer<typeof cacheSchema>["instance"] {
+  try {
+    return cacheSchema.parse(JSON.parse(answer.slice(answer.indexOf("{")))).instance;
+  } catch {
+    // What JSON and schema say of it is pages long, and the first line tells more.
+    throw new Error(`/api/health/cache answers ${JSON.stringify(answer.split(/\r?\n/, 1)[0] ?? "")} without figures of a cache`);
+  }
 }

@@ -1,4 +1,5 @@
 import type Docker from "dockerode";
+import { SECRET_OUTPUTS } from "../../stacks/lib/secret-outputs";
 import { reachableDocker } from "../lib/docker";
 import { SERVICES, stackContainers } from "../lib/docker-app";
 import { textOutput, type OpenStack } from "../lib/outputs";
@@ -7,9 +8,9 @@ import { expectedOf } from "./expected";
 import type { HttpClient } from "./http";
 import type { VerifyContext } from "./types";
 
-/** Outputs that are marked secret (stacks/outputs.ts) and not empty. */
+/** Values of a stack's secret outputs; one that is empty in its phase is none. */
 function secretsOf(outputs: Readonly<Record<string, unknown>>): string[] {
-  return ["adminToken", "databasePassword"].flatMap((key) => textOutput(outputs, key) ?? []);
+  return SECRET_OUTPUTS.flatMap((key) => textOutput(outputs, key) ?? []);
 }
 
 /**

@@ -24,7 +24,11 @@ ${resultTable(rows)}${load === undefined ? "" : loadParts(load)}`,
 
 function loadParts(load: LoadProof): string {
   const together = rowsUnderLoad(load);
+  const { notSent } = load;
   return [
+    ...(notSent === undefined
+      ? []
+      : [`<p class="verdict fail">not sent: ${escapeText(notSent.names.join(", "))} (${escapeText(notSent.reason)})</p>`]),
     ...(together.length === 0 ? [] : [`<h2>Under load <small>all targets</small></h2>\n${resultTable(together)}`]),
     ...load.loads.map(renderLoadPart),
   ]

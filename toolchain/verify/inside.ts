@@ -5,7 +5,10 @@ import { execIn } from "../lib/docker";
 /** What every script may use: requests to one instance, over one connection, as the load balancer would send them. */
 const PRELUDE = `
 const http = require("node:http");
-const input = JSON.parse(process.argv[1]);
+const read = async () => {
+  for await (const line of require("node:readline").createInterface({ input: process.stdin })) return JSON.parse(line);
+  throw new Error("nothing came over standard input");
+};
 const connection = (host) => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   const ask = (path, { method = "GET", headers = {}, body } = {}) => new Promise((resolve, reject) => {
@@ -28,13 +31,14 @@ const connection = (host) => {
 /**
  * Runs a script in an app container, where every instance can be reached by its own address; the load balancer would choose one.
  * @param script body of an async function; `input` and `connection(host)` are there, what it returns is the result.
+ * @param input goes over standard input: arguments, which may be seen by whoever sees processes or Docker's events, are no place for headers.
  * @throws Error with the script's own.
  */
 export async function insideApp<Result>(app: Docker.Container, script: string, input: object): Promise<Result> {
-  const program = `${PRELUDE}(async () => { ${script} })().then(
+  const program = `${PRELUDE}(async () => { const input = await read(); ${script} })().then(
     (result) => { process.stdout.write(JSON.stringify(result ?? null)); process.exit(0); },
     (error) => { process.stderr.write(String(error.message)); process.exit(1); });`;
-  const { exitCode, stdout, stderr } = await execIn(app, ["node", "-e", program, "--", JSON.stringify(input)], 45_000);
+  const { exitCode, stdout, stderr } = await execIn(app, ["node", "-e", program], 45_000, undefined, JSON.stringify(input));
   if (exitCode !== 0) throw new Error(stderr.trim().split("\n").at(-1)?.slice(0, 200) ?? `exit code ${exitCode}`);
   return JSON.parse(stdout) as Result;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { ContainerInspectInfo } from "dockerode";
-import { containmentViolations } from "../../../toolchain/verify/checks/containment";
+import type Docker from "dockerode";
+import { containmentChecks, containmentViolations } from "../../../toolchain/verify/checks/containment";
 import { checksOf } from "../../../toolchain/verify/run";
 import {
   describeFailures,
@@ -12,6 +12,7 @@ import {
   savedShare,
   type Flood,
 } from "../../../toolchain/verify/evaluate";
+import { fakeContext } from "../../support/verify-context";
 
 describe("C8 what npm run verify takes for a pass", () => {
   it("C6 a field that is missing is named, one that is null is not missing", () => {
@@ -113,7 +114,7 @@ describe("C8 what npm run verify takes for a pass", () => {
       containmentViolations({
         Config: { ...contained.Config, ...config },
         HostConfig: { ...contained.HostConfig, ...host },
-      } as unknown as ContainerInspectInfo);
+      } as unknown as Docker.ContainerInspectInfo);
     const published = { PortBindings: { "5432/tcp": [{ HostPort: "5432" }] } };
     assert.deepEqual(violations({}, {}), []);
     assert.deepEqual(violations({}, published), ["publishes a port"]);
@@ -131,6 +132,19 @@ describe("C8 what npm run verify takes for a pass", () => {
       "no limit of memory",
       "is privileged",
     ]);
+  });
+
+  it("B13 a secret in what Docker tells of a container is found, whatever characters it has", async () => {
+    const check = containmentChecks.find(({ title }) => title.startsWith("no secret"));
+    const telling = (service: string, Env: readonly string[]): Docker.Container =>
+      ({ inspect: () => Promise.resolve({ Config: { Labels: { "phased-stack.service": service }, Env } }) }) as unknown as Docker.Container;
+    const containers = {
+      app: [telling("app", ["A=1"]), telling("grafana", ["PASSWORD=hush"]), telling("postgres", ['PASS=a "quoted" one'])],
+    };
+    const look = (...secrets: string[]) => check?.run({ ...fakeContext({ containers }), secrets });
+    assert.deepEqual(await look("elsewhere"), { verdict: "pass", measured: "1 secrets looked for in 3 containers" });
+    assert.deepEqual(await look("elsewhere", "hush"), { verdict: "fail", measured: "grafana shows one" });
+    assert.deepEqual(await look('a "quoted" one'), { verdict: "fail", measured: "postgres shows one" });
   });
 
   it("what makes sense in a phase only is left out of the others", () => {

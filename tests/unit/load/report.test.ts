@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
-import { writeHtml } from "../../../toolchain/load/files";
+import { assertWritable, writeHtml } from "../../../toolchain/load/files";
 import { renderHtml } from "../../../toolchain/load/html";
 import { niceStep, plot } from "../../../toolchain/load/plot";
 import { progressLine } from "../../../toolchain/load/progress";
 import { notesOf } from "../../../toolchain/load/result";
 import { assertLocal } from "../../../toolchain/load/run";
-import { hitRateBetween, sampleOf } from "../../../toolchain/load/watch";
+import { sampleOf } from "../../../toolchain/load/watch";
 import { exampleResult } from "../../support/load-result";
 
 describe("the report of a load", () => {
@@ -51,6 +51,23 @@ describe("the report of a load", () => {
     }
   });
 
+  it("a place that cannot be written is refused before anything is sent, and one that can is left as it was", () => {
+    const directory = mkdtempSync(path.join(tmpdir(), "phased-load-"));
+    try {
+      const [kept, made] = [path.join(directory, "kept.json"), path.join(directory, "deep", "report.html")];
+      writeFileSync(kept, "figures of before");
+      assertWritable({ report: made, json: kept });
+      assertWritable({ report: made, json: "-" });
+      assertWritable({ report: made, json: undefined });
+      assert.equal(readFileSync(kept, "utf8"), "figures of before");
+      assert.deepEqual(readdirSync(path.dirname(made)), []);
+      assert.throws(() => assertWritable({ report: directory, json: kept }), /^UserError: --report .*: cannot be written \(EISDIR/);
+      assert.throws(() => assertWritable({ report: made, json: path.join(kept, "x") }), /^UserError: --json .*: cannot be written \(E/);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
   it("plots any figures within their frame", () => {
     const point = fc.tuple(fc.double({ min: 0, max: 600, noNaN: true }), fc.double({ min: 0, max: 1e7, noNaN: true }));
     fc.assert(
@@ -73,7 +90,8 @@ describe("the report of a load", () => {
     const { ownSeconds, ...plain } = exampleResult();
     assert.equal(ownSeconds, 420);
     assert.deepEqual(notesOf({ ...plain, loadAverage: [0.3, 3] }), []);
-    const notes = notesOf({ ...plain, ownSeconds: 420, interrupted: true, lateness: { p99: 80, max: 200 }, loadAverage: [7.2, 9] });
+    const limits = { ownSeconds: 420, interrupted: true, lateness: { p99: 80, max: 200 }, loadAverage: [7.2, 9] as const, missedLooks: 16 };
+    const notes = notesOf({ ...plain, ...limits });
     assert.deepEqual(
       notes.map((note) => note.split(":")[0]),
       [
@@ -81,6 +99,7 @@ describe("the report of a load", () => {
         "interrupted",
         "the sender was late itself (p99 80 ms)",
         "others were at work on this machine",
+        "the app told nothing in 16 of 100 looks",
       ],
     );
   });
@@ -90,20 +109,17 @@ describe("what is seen of a stack under load", () => {
   it("D13 the fullest pool and the furthest replica; the primary's own lag is none", () => {
     const pool = (usage: number): object => ({ usage });
     const replicas = [
-      { healthy: true, primary: false, lagMs: 30, pool: pool(0.7) },
-      { healthy: true, primary: true, lagMs: 900, pool: pool(0) },
-      { healthy: false, primary: false, lagMs: null, pool: pool(0.1) },
+      { name: "replica-1", healthy: true, primary: false, lagMs: 30, pool: pool(0.7) },
+      { name: "replica-2", healthy: false, primary: true, lagMs: 900, pool: pool(0) },
     ];
     const report = { components: { database: { pool: pool(0.4), replicas }, eventLoop: { delayP99Ms: 3 } } };
     assert.deepEqual(sampleOf(report, 2), { at: 2, pool: 0.7, eventLoopMs: 3, replicaLagMs: 30 });
+    const away = { name: "replica-3", healthy: false, primary: false, lagMs: null, pool: pool(0.1) };
+    const withOneAway = { components: { ...report.components, database: { pool: pool(0.4), replicas: [...replicas, away] } } };
+    assert.deepEqual(sampleOf(withOneAway, 2), { at: 2, pool: 0.7, eventLoopMs: 3, replicaLagMs: 30, unfitReplicas: ["replica-3"] });
     const embedded = { components: { database: { status: "ok" }, eventLoop: { delayP99Ms: 1 } } };
     assert.deepEqual(sampleOf(embedded, 1), { at: 1, eventLoopMs: 1 });
     assert.equal(sampleOf({ status: "ok" }, 1), undefined);
-  });
-
-  it("E10 hit rates are of the time between two looks", () => {
-    assert.equal(hitRateBetween({ hits: 100, misses: 100 }, { hits: 190, misses: 110 }), 0.9);
-    assert.equal(hitRateBetween({ hits: 5, misses: 5 }, { hits: 5, misses: 5 }), undefined);
   });
 
   it("F6 a load goes to this machine only", () => {

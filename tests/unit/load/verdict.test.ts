@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { PROFILES } from "../../../toolchain/load/profiles";
 import type { Summary } from "../../../toolchain/load/tally";
 import { type Measured, rowsOf } from "../../../toolchain/load/verdict";
+import { fail, skip } from "../../../toolchain/verify/types";
 
 const summary: Summary = {
   due: 10_000,
@@ -54,7 +55,7 @@ describe("targets of a load", () => {
   it("D13 p95 < 200 ms, pools below 80 %; a database without pools has nothing to judge", () => {
     assert.deepEqual(verdicts("d-1000-concurrent", {}), ["pass", "pass", "pass"]);
     assert.deepEqual(verdicts("d-1000-concurrent", { pool: 0.8 }), ["pass", "fail", "pass"]);
-    assert.deepEqual(verdicts("d-1000-concurrent", { pool: undefined }), ["pass", "skip", "pass"]);
+    assert.deepEqual(verdicts("d-1000-concurrent", { pool: skip("this database has no pool") }), ["pass", "skip", "pass"]);
   });
 
   it("E10 cache and replicas, where there are any", () => {
@@ -65,6 +66,21 @@ describe("targets of a load", () => {
     const of = (change: Partial<Measured>): string[] => rowsOf(all, { ...measured, ...change }, 1).map(({ verdict }) => verdict);
     assert.deepEqual(of({}), ["pass", "pass"]);
     assert.deepEqual(of({ hitRate: 0.6, replicaLagMs: 5000 }), ["fail", "fail"]);
-    assert.deepEqual(of({ hitRate: undefined, replicaLagMs: undefined }), ["skip", "skip"]);
+    assert.deepEqual(of({ hitRate: skip("nothing was asked of a cache"), replicaLagMs: skip("no replica was read") }), ["skip", "skip"]);
+  });
+
+  it("D13 E10 a figure that could not be read is a target missed, and the row says why", () => {
+    const all = [
+      { feature: "D13", kind: "pool", limit: 0.8 },
+      { feature: "E10", kind: "hit-rate", limit: 0.6 },
+    ] as const;
+    const unread = { pool: fail("the app told nothing in 60 looks"), hitRate: fail("not read: connection refused") };
+    assert.deepEqual(
+      rowsOf(all, { ...measured, ...unread }, 1).map(({ verdict, measured: why }) => [verdict, why]),
+      [
+        ["fail", "the app told nothing in 60 looks"],
+        ["fail", "not read: connection refused"],
+      ],
+    );
   });
 });

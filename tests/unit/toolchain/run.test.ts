@@ -210,6 +210,20 @@ describe("commands", () => {
     await until(() => !isAlive(pid), 5_000, "the child ends");
   });
 
+  it("Ctrl-C while a load waits for something that cannot be ended: the proof says at once what was not sent", async () => {
+    const child = spawn(process.execPath, [...TSX, path.join(__dirname, "fixtures", "interrupted-proof.ts")], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let text = "";
+    child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
+    await until(() => text.includes("\n"), 15_000, "the proof begins");
+    child.kill("SIGINT");
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    assert.equal(code, 130);
+    const last: unknown = JSON.parse(text.trim().split("\n").at(-1) ?? "");
+    assert.deepEqual(last, { loads: [], compared: [], notSent: { names: ["smoke", "b-5000-users"], reason: "interrupted" } });
+  });
+
   it("a closed connection (SIGHUP) reaches a child as SIGTERM, at which Pulumi finishes what is under way", async () => {
     const child = spawn(process.execPath, [...TSX, path.join(__dirname, "fixtures", "hung-up.ts")], {
       stdio: ["ignore", "pipe", "pipe"],

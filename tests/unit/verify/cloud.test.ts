@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { cloudChecks, componentsOutcome, limitsTold, replicasOutcome } from "../../../toolchain/verify/checks/cloud";
-import { tokenFor } from "../../../toolchain/verify/context";
+import { tokenFor, verifyContext } from "../../../toolchain/verify/context";
 import { headerViolations } from "../../../toolchain/verify/evaluate";
 import { HttpClient } from "../../../toolchain/verify/http";
 import { CHECKS, checksOf } from "../../../toolchain/verify/run";
@@ -73,6 +73,19 @@ describe("C8 npm run verify in phase cloud", () => {
     assert.equal(tokenFor("http://127.0.0.1:3001", "cloud", outputs), "secret");
     assert.equal(tokenFor("http://192.0.2.7:3001", "database", outputs), "secret");
     assert.equal(tokenFor("https://app.example.com", "cloud", { adminToken: "" }), undefined);
+  });
+
+  it("B13 knows every secret output of a stack, to look for it where none may be", async () => {
+    const outputs = { appUrl: "http://127.0.0.1:1", databasePassword: "b", adminToken: "a", grafanaPassword: "d", backupPassphrase: "c" };
+    const secretsOf = async (given: Readonly<Record<string, unknown>>): Promise<readonly string[]> => {
+      const http = new HttpClient(outputs.appUrl);
+      const stack = { config: {}, dockerHost: undefined, onDocker: () => Promise.reject(new Error("nobody is to ask for containers")) };
+      const { secrets } = await verifyContext(http, stack, "cloud", given);
+      http.close();
+      return [...secrets].sort();
+    };
+    assert.deepEqual(await secretsOf(outputs), ["a", "b", "c", "d"]);
+    assert.deepEqual(await secretsOf({ ...outputs, grafanaPassword: "", backupPassphrase: "" }), ["a", "b"]);
   });
 
   it("says what program it is: firewalls refuse who does not", async () => {

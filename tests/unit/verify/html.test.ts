@@ -55,6 +55,15 @@ describe("F6 the report of npm run verify", () => {
     }
   });
 
+  it("says which loads were not sent, also where none was", () => {
+    const notSent = { names: ["b-5000-users", "--compare"], reason: "POST /api/auth/signup was answered 429" };
+    const sentence = '<p class="verdict fail">not sent: b-5000-users, --compare (POST /api/auth/signup was answered 429)</p>';
+    for (const loads of [[], [exampleResult()]]) {
+      assert.ok(renderVerifyHtml(exampleReport(), { loads, compared: [], notSent }).includes(sentence), `${loads.length} were sent`);
+      assert.ok(!renderVerifyHtml(exampleReport(), { loads, compared: [] }).includes("not sent"));
+    }
+  });
+
   it("needs no network: nothing in it is loaded from anywhere", () => {
     assert.ok(
       !/<(script|link|img|iframe)\b|url\(|@import|\bsrc=|href=/i.test(
@@ -77,8 +86,9 @@ describe("F6 the report of npm run verify", () => {
     const html = renderVerifyHtml(report, {
       loads: [{ ...exampleResult(), profile: attack, title: attack, startedAt: attack, notes: [attack] }],
       compared: [],
+      notSent: { names: [attack], reason: attack },
     });
     assert.ok(!html.includes("<script") && !html.includes("<img"));
-    assert.equal(html.split("&lt;script&gt;").length - 1, 15);
+    assert.equal(html.split("&lt;script&gt;").length - 1, 17);
   });
 });

@@ -40,40 +40,57 @@ describe("F6 npm run verify -- --load with several profiles", () => {
     seen = [];
   });
 
-  it("sends one after the other, at rest between them, and compares once at the end", async () => {
+  it("sends one after the other and compares once at the end, each when the machine is at rest: the first comes after checks", async () => {
     const proof = await prove("b-5000-users,smoke", true, found);
-    assert.deepEqual(events, ["smoke", "rest", "b-5000-users", "compare"]);
+    assert.deepEqual(events, ["rest", "smoke", "rest", "b-5000-users", "rest", "compare"]);
     assert.deepEqual(
       proof.loads.map(({ profile }) => profile),
       ["smoke", "b-5000-users"],
     );
     assert.deepEqual(proof.compared, [row("pass")]);
-    // After each, so that a report is there whatever becomes of the next.
+    assert.equal(proof.notSent, undefined);
+    // Before and after each, so that a report is there whatever becomes of the next, and says what is not in it.
     assert.deepEqual(
-      seen.map(({ loads, compared }) => [loads.length, compared.length]),
+      seen.map(({ loads, compared, notSent }) => [loads.length, compared.length, notSent?.names ?? []]),
       [
-        [1, 0],
-        [2, 0],
-        [2, 1],
+        [0, 0, ["smoke", "b-5000-users", "--compare"]],
+        [1, 0, ["b-5000-users", "--compare"]],
+        [2, 0, ["--compare"]],
+        [2, 1, []],
       ],
     );
   });
 
-  it("what was found before one that could not be sent has been handed on", async () => {
+  it("what was found before one that could not be sent has been handed on, with what is missing and why", async () => {
     await assert.rejects(
-      prove("all", false, (name) => (name === "smoke" ? found(name) : new Error("refused"))),
-      /refused/,
+      prove("smoke,a-500-users,b-5000-users", true, (name) => (name === "smoke" ? found(name) : new Error("sign-up was refused"))),
+      /^Error: sign-up was refused$/,
     );
     assert.deepEqual(
-      seen.map(({ loads }) => loads.map(({ profile }) => profile)),
-      [["smoke"]],
+      seen.at(-1)?.loads.map(({ profile }) => profile),
+      ["smoke"],
     );
+    assert.deepEqual(seen.at(-1)?.notSent, { names: ["a-500-users", "b-5000-users", "--compare"], reason: "sign-up was refused" });
+  });
+
+  it("a comparison that ends with an error takes nothing from the loads before it", async () => {
+    const failing = proveUnderLoad(profilesNamed("smoke", "--load"), TARGET, {
+      ...{ compare: true, quiet: true, onLoad: (proof) => seen.push(proof), rest: () => Promise.resolve() },
+      send: ({ name }) => Promise.resolve(found(name)),
+      compareWith: () => Promise.reject(new Error("no port is free")),
+    });
+    await assert.rejects(failing, /^Error: no port is free$/);
+    const last = seen.at(-1);
+    assert.deepEqual([last?.loads.length, last?.notSent], [1, { names: ["--compare"], reason: "no port is free" }]);
   });
 
   it("none follows one that was interrupted, nor a comparison", async () => {
     const proof = await prove("all", true, (name) => ({ ...found(name), interrupted: true }));
-    assert.deepEqual(events, ["smoke"]);
+    assert.deepEqual(events, ["rest", "smoke"]);
     assert.equal(proof.loads.length, 1);
+    const rest = PROFILES.map(({ name }) => name).filter((name) => name !== "smoke");
+    assert.deepEqual(proof.notSent, { names: [...rest, "--compare"], reason: "interrupted" });
+    assert.equal(seen.at(-1), proof);
   });
 
   it("all targets are in one table with the names of their profiles; those of one load are in its own", () => {
