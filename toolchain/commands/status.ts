@@ -59,7 +59,7 @@ async function run(options: StatusOptions): Promise<void> {
 async function look(stack: OpenStack): Promise<StackStatus> {
   const docker = await reachableDocker(stack.dockerHost);
   const outputs = await stack.outputs();
-  return await stackStatus(docker, await stack.onDocker(), {
+  return await stackStatus(docker, { name: stack.name, exported: await stack.exported() }, {
     phase: textOutput(outputs, "phase") ?? stack.phase,
     url: textOutput(outputs, "appUrl") ?? null,
   });

@@ -179,7 +179,7 @@ async function isBroken(docker: Docker, stack: OpenStack, exported: ExportedStac
     .filter((info) => info.State !== "running")
     .map((info) => `${containerName(info)} is ${info.State}`);
   const failed = failedResources(exported).map((name) => `${name} did not come up the last time`);
-  const removed = removedContainers(exported, new Set(infos.map(({ Id }) => Id))).map((name) => `${name} was removed`);
+  const removed = removedContainers(exported, new Set(infos.map(({ Id }) => Id))).map(({ urn }) => `${resourceName(urn)} was removed`);
   const reasons = [...stopped, ...failed, ...removed];
   if (reasons.length === 0) return false;
   console.log(colours.yellow(`Looking first at what is really there (--refresh): ${reasons.join(", ")}.`));

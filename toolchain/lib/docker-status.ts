@@ -1,4 +1,5 @@
 import type Docker from "dockerode";
+import { absences } from "./absences";
 import {
   FINISHED_SERVICES,
   SERVICES,
@@ -8,12 +9,12 @@ import {
   stackContainers,
   type AppReport,
   type BalancedServer,
-  type StackOnDocker,
 } from "./docker-app";
 import { dataPlaneStatus, type DataPlaneStatus } from "./data-plane";
 import { LABELS } from "./docker";
 import { messageOf } from "./errors";
 import { findings, type Finding } from "./findings";
+import { type ExportedStack, stackOnDocker } from "./update-recovery";
 
 /** One container of a stack. */
 export interface ContainerStatus {
@@ -85,28 +86,34 @@ export function isListed(info: { readonly Labels: Readonly<Record<string, string
   return isServing(info) || (isMeantToRun(info) && info.State === "running");
 }
 
-/** Looks at every container of a stack. Takes about two seconds: Docker's CPU figure is the difference of two samples. */
+/**
+ * Looks at every container of a stack, and at what its state has beyond them. Takes about two seconds: Docker's CPU figure is the difference of two
+ * samples.
+ * @param stack its name and its state
+ */
 export async function stackStatus(
   docker: Docker,
-  stack: StackOnDocker,
+  { name, exported }: { readonly name: string; readonly exported: ExportedStack },
   outputs: { readonly phase: string | null; readonly url: string | null },
 ): Promise<StackStatus> {
-  const infos = (await stackContainers(docker, stack)).filter(isListed);
+  const all = await stackContainers(docker, stackOnDocker(name, exported));
+  const away = absences(exported, all, isServing);
+  // One after the other: asking an instance starts a process in it, which would show up in its CPU figure.
+  const infos = all.filter(isListed);
+  const containers = await Promise.all(infos.map((info) => containerStatus(docker, info)));
   const running = infos.filter((info) => info.State === "running");
   const apps = running.filter(isAsked);
   const balancerInfo = running.find((info) => info.Labels[LABELS.service] === SERVICES.loadBalancer);
-  // One after the other: asking an instance starts a process in it, which would show up in its CPU figure.
-  const containers = await Promise.all(infos.map((info) => containerStatus(docker, info)));
   const asked = Promise.all(apps.map((info) => instanceStatus(docker, info)));
   const reports = asked.then((instances) => instances.map(({ report }) => report));
   const [instances, balancer, data] = await Promise.all([
     asked,
     balancerInfo === undefined ? null : balancerView(docker, balancerInfo),
-    running.length === 0 ? null : dataPlaneStatus(docker, infos, reports),
+    running.length === 0 ? null : dataPlaneStatus(docker, infos, away.removed, reports),
   ]);
-  const found = findings({ containers, instances, data });
+  const found = findings({ containers, instances, data, balancer, absences: away });
   const state = overallState(containers, found);
-  return { stack: stack.name, state, ...outputs, containers, instances, balancer, data, findings: found, heartbeat: heartbeatOf(infos) };
+  return { stack: name, state, ...outputs, containers, instances, balancer, data, findings: found, heartbeat: heartbeatOf(infos) };
 }
 
 /** Whether Alertmanager calls an outside service, as it was made; `null` when there is none. */
