@@ -4,7 +4,9 @@ import { reachableDocker } from "../lib/docker";
 import { stackStatus, type StackStatus } from "../lib/docker-status";
 import { interrupted } from "../lib/interrupt";
 import { findStack, textOutput, type OpenStack } from "../lib/outputs";
+import { refuseOtherEngine } from "../lib/right-engine";
 import { renderStatus } from "../lib/status-tables";
+import { dockerObjects } from "../lib/update-recovery";
 
 interface StatusOptions {
   readonly stack?: string;
@@ -31,6 +33,8 @@ export function register(program: Command): void {
       `
 Exit codes: 0 all is well, 1 something is not (said first, with the page of docs/runbooks that helps), 3 the stack is down.
 
+It looks at containers on a Docker host, of which phase cloud has none: there npm run verify and npm run drift tell how a stack is.
+
 Examples:
   npm run status
   npm run status -- --stack shop --watch
@@ -44,25 +48,46 @@ async function run(options: StatusOptions): Promise<void> {
     throw new UserError("--watch redraws a terminal, and there is none", "Use --watch --json for one line every 2 s");
   }
   const stack = await findStack(options.stack);
-  if (stack.found === undefined) {
-    const nothing = { phase: null, url: null, containers: [], instances: [], balancer: null, data: null, findings: [], heartbeat: null };
-    const down: StackStatus = { stack: stack.name, state: "down", ...nothing };
-    show(down, options, `Stack ${stack.name} does not exist. Start it with: ${stack.command("up")}`);
+  const { name, found, command } = stack;
+  if (found === undefined) {
+    show(nothingOf(name), options, `Stack ${name} does not exist. Start it with: ${command("up")}`);
     return;
   }
+  const tell = (status: StackStatus): void =>
+    show(status, options, `Stack ${name} is down. Start it with: ${command("up")} (or see docs/runbooks/host-rebooted.md)`);
   do {
-    const start = `Start it with: ${stack.found.command("up")}`;
-    show(await look(stack.found), options, `Stack ${stack.name} is down. ${start} (or see docs/runbooks/host-rebooted.md)`);
+    tell(await look(found));
   } while (options.watch === true && (await pause()));
 }
 
-async function look(stack: OpenStack): Promise<StackStatus> {
-  const docker = await reachableDocker(stack.dockerHost);
+function nothingOf(name: string): StackStatus {
+  const nothing = { phase: null, url: null, containers: [], instances: [], balancer: null, data: null, findings: [], heartbeat: null };
+  return { stack: name, state: "down", ...nothing };
+}
+
+/**
+ * Looks at a stack once.
+ * @throws UserError for one that is not on a Docker host, and on an engine that has nothing of it.
+ */
+export async function look(
+  stack: Pick<OpenStack, "name" | "phase" | "dockerHost" | "exported" | "outputs" | "command">,
+): Promise<StackStatus> {
+  const { name } = stack;
+  const exported = await stack.exported();
   const outputs = await stack.outputs();
-  return await stackStatus(docker, { name: stack.name, exported: await stack.exported() }, {
-    phase: textOutput(outputs, "phase") ?? stack.phase,
-    url: textOutput(outputs, "appUrl") ?? null,
-  });
+  const phase = textOutput(outputs, "phase") ?? stack.phase;
+  // What was deployed counts: the configuration may name another phase by now.
+  if (phase === "cloud" && dockerObjects(exported).length === 0) {
+    if ((exported.deployment?.resources ?? []).length === 0) return nothingOf(name);
+    const page = textOutput(outputs, "consoleUrl");
+    throw new UserError(
+      `stack ${name} is in phase cloud: it has nothing on a Docker host, which is where status looks`,
+      `${stack.command("verify")} proves it by its address, ${stack.command("drift")} says what is not as deployed${page === undefined ? "" : `; its console: ${page}`}`,
+    );
+  }
+  const docker = await reachableDocker(stack.dockerHost);
+  await refuseOtherEngine(docker, stack, exported, `the stack is down, and ${stack.command("up", "--refresh")} makes it anew`);
+  return await stackStatus(docker, { name, exported }, { phase, url: textOutput(outputs, "appUrl") ?? null });
 }
 
 function show(status: StackStatus, options: StatusOptions, whenDown: string): void {

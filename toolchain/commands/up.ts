@@ -257,7 +257,8 @@ async function printEnd(stack: OpenStack, result: UpdateRun, elapsedMs: number):
     .flatMap(([what, url]) => (url === undefined ? [] : [`  ${what.padEnd(11)}${colours.cyan(url)}`]));
   const changes = Object.entries(result.changes).filter(([what, count]) => what !== "same" && count > 0);
   const what = changes.length === 0 ? "no changes" : changes.map(([kind, count]) => `${count} ${kind}`).join(", ");
-  const done = `Stack ${colours.bold(stack.name)} is up, phase ${textOutput(outputs, "phase") ?? stack.phase} (${what}, ${formatDuration(elapsedMs)}).`;
+  const phase = textOutput(outputs, "phase") ?? stack.phase;
+  const done = `Stack ${colours.bold(stack.name)} is up, phase ${phase} (${what}, ${formatDuration(elapsedMs)}).`;
   console.log(
     [
       "",
@@ -265,7 +266,7 @@ async function printEnd(stack: OpenStack, result: UpdateRun, elapsedMs: number):
       "",
       ...lines,
       "",
-      `  Look at it:  ${stack.command("status")}`,
+      ...(phase === "cloud" ? [] : [`  Look at it:  ${stack.command("status")}`]),
       `  Prove it:    ${stack.command("verify")}`,
       `  Stop it:     ${stack.command("down")}`,
     ].join("\n"),
