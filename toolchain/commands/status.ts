@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { UserError } from "../lib/errors";
+import { coloursFor } from "../lib/colours";
+import { InterruptedError, messageOf, UserError } from "../lib/errors";
 import { reachableDocker } from "../lib/docker";
 import { stackStatus, type StackStatus } from "../lib/docker-status";
 import { interrupted } from "../lib/interrupt";
@@ -16,6 +17,9 @@ interface StatusOptions {
 
 /** Exit codes: as `systemctl status` has them for "running" and "not running", 1 for something in between. */
 const EXIT = { up: 0, degraded: 1, down: 3 } as const satisfies Record<StackStatus["state"], number>;
+
+/** Cursor to the corner and clear below, written together with what comes there: no flicker. */
+const CLEAR = "\u001b[H\u001b[J";
 
 /** Between two looks with `--watch`, in milliseconds. */
 const WATCH_MS = 2000;
@@ -55,9 +59,35 @@ async function run(options: StatusOptions): Promise<void> {
   }
   const tell = (status: StackStatus): void =>
     show(status, options, `Stack ${name} is down. Start it with: ${command("up")} (or see docs/runbooks/host-rebooted.md)`);
-  do {
-    tell(await look(found));
-  } while (options.watch === true && (await pause()));
+  tell(await look(found));
+  if (options.watch !== true) return;
+  await watch(
+    () => look(found),
+    tell,
+    (error) => showFailure(error, options),
+    pause,
+  );
+}
+
+/**
+ * Looks again and again. A look that fails is told and ends nothing: the host that is watched may be starting again.
+ * @param wait until the next look; false when there is to be none
+ * @throws InterruptedError after Ctrl-C during a look
+ */
+export async function watch<Status>(
+  lookAgain: () => Promise<Status>,
+  tell: (status: Status) => void,
+  tellFailure: (error: unknown) => void,
+  wait: () => Promise<boolean>,
+): Promise<void> {
+  while (await wait()) {
+    try {
+      tell(await lookAgain());
+    } catch (error) {
+      if (error instanceof InterruptedError) throw error;
+      tellFailure(error);
+    }
+  }
 }
 
 function nothingOf(name: string): StackStatus {
@@ -97,8 +127,15 @@ function show(status: StackStatus, options: StatusOptions, whenDown: string): vo
     return;
   }
   const text = status.containers.length === 0 ? whenDown : `${renderStatus(status)}${status.state === "down" ? `\n\n${whenDown}` : ""}`;
-  // Cursor to the corner and clear below, once the new text is there: no flicker.
-  process.stdout.write(options.watch === true ? `\u001b[H\u001b[J${text}\n` : `${text}\n`);
+  process.stdout.write(options.watch === true ? `${CLEAR}${text}\n` : `${text}\n`);
+}
+
+/** With `--json` beside the lines of those looks that told something. */
+function showFailure(error: unknown, options: StatusOptions): void {
+  process.exitCode = EXIT.degraded;
+  const stream = options.json === true ? process.stderr : process.stdout;
+  const hint = error instanceof UserError && error.hint !== undefined ? `fix: ${error.hint}\n` : "";
+  stream.write(`${options.json === true ? "" : CLEAR}${coloursFor(stream).red("error:")} ${messageOf(error)}\n${hint}`);
 }
 
 /** Waits for the next look; false after Ctrl-C, which is how a watch is meant to end. */

@@ -11,7 +11,7 @@ import {
   type BalancedServer,
 } from "./docker-app";
 import { dataPlaneStatus, type DataPlaneStatus } from "./data-plane";
-import { LABELS } from "./docker";
+import { isGone, LABELS } from "./docker";
 import { messageOf } from "./errors";
 import { findings, type Finding } from "./findings";
 import { type ExportedStack, stackOnDocker } from "./update-recovery";
@@ -88,7 +88,7 @@ export function isListed(info: { readonly Labels: Readonly<Record<string, string
 
 /**
  * Looks at every container of a stack, and at what its state has beyond them. Takes about two seconds: Docker's CPU figure is the difference of two
- * samples.
+ * samples. What is removed meanwhile is left to the next look.
  * @param stack its name and its state
  */
 export async function stackStatus(
@@ -99,12 +99,13 @@ export async function stackStatus(
   const all = await stackContainers(docker, stackOnDocker(name, exported));
   const away = absences(exported, all, isServing);
   // One after the other: asking an instance starts a process in it, which would show up in its CPU figure.
-  const infos = all.filter(isListed);
-  const containers = await Promise.all(infos.map((info) => containerStatus(docker, info)));
+  const looked = await Promise.all(all.filter(isListed).map(async (info) => ({ info, container: await containerStatus(docker, info) })));
+  const there = looked.flatMap(({ info, container }) => (container === undefined ? [] : [{ info, container }]));
+  const [infos, containers] = [there.map(({ info }) => info), there.map(({ container }) => container)];
   const running = infos.filter((info) => info.State === "running");
   const apps = running.filter(isAsked);
   const balancerInfo = running.find((info) => info.Labels[LABELS.service] === SERVICES.loadBalancer);
-  const asked = Promise.all(apps.map((info) => instanceStatus(docker, info)));
+  const asked = Promise.all(apps.map((info) => instanceStatus(docker, info))).then((each) => each.filter((one) => one !== undefined));
   const reports = asked.then((instances) => instances.map(({ report }) => report));
   const [instances, balancer, data] = await Promise.all([
     asked,
@@ -128,10 +129,18 @@ export function overallState(containers: readonly ContainerStatus[], found: read
   return found.some(({ severity }) => severity === "critical") ? "degraded" : "up";
 }
 
-async function containerStatus(docker: Docker, info: Docker.ContainerInfo): Promise<ContainerStatus> {
+/** `undefined` when it was removed since it was listed. */
+async function containerStatus(docker: Docker, info: Docker.ContainerInfo): Promise<ContainerStatus | undefined> {
   const container = docker.getContainer(info.Id);
   const runs = info.State === "running";
-  const [inspected, stats] = await Promise.all([container.inspect(), runs ? container.stats({ stream: false }) : null]);
+  const looked = await Promise.all([container.inspect(), runs ? container.stats({ stream: false }) : null]).catch((error: unknown) => {
+    if (isGone(error)) return undefined;
+    throw error;
+  });
+  if (looked === undefined) return undefined;
+  const [inspected, answer] = looked;
+  // Docker ends its answer without a word when the container goes away between the two samples.
+  const stats = (answer as Partial<DockerStats> | null)?.cpu_stats === undefined ? null : answer;
   const started = Date.parse(inspected.State.StartedAt);
   return {
     service: info.Labels[LABELS.service] ?? "",
@@ -173,11 +182,13 @@ export function usedMemory(stats: DockerStats): number {
   return cache < usage ? usage - cache : usage;
 }
 
-async function instanceStatus(docker: Docker, info: Docker.ContainerInfo): Promise<InstanceStatus> {
+/** `undefined` when it was removed since it was listed. */
+async function instanceStatus(docker: Docker, info: Docker.ContainerInfo): Promise<InstanceStatus | undefined> {
   const [service, name] = [info.Labels[LABELS.service] ?? "", containerName(info)];
   try {
     return { service, name, report: await appReport(docker.getContainer(info.Id)), problem: null };
   } catch (error) {
+    if (isGone(error)) return undefined;
     // An instance that does not answer is a finding of this command, not its failure.
     return { service, name, report: null, problem: messageOf(error) };
   }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import type Docker from "dockerode";
+import { watch } from "../../../toolchain/commands/status";
 import { type StackStatus, stackStatus } from "../../../toolchain/lib/docker-status";
+import { InterruptedError } from "../../../toolchain/lib/errors";
 import { refusalOf } from "../../../toolchain/lib/kafka-restart";
 import { kafkaStatus } from "../../../toolchain/lib/kafka-status";
 import type { ExportedResource, ExportedStack } from "../../../toolchain/lib/update-recovery";
@@ -224,5 +226,50 @@ describe("status of a stack of which something is not there", () => {
     );
     assert.match(refusalOf(status) ?? "", /^kafka-1 is away; /);
     assert.throws(() => kafkaStatus(state, ["broker"], null), /"broker" is not the name of a broker/);
+  });
+});
+
+describe("status while containers go away", () => {
+  const gone = (): Promise<never> => Promise.reject(Object.assign(new Error("no such container"), { statusCode: 404 }));
+
+  it("one that is removed during the look is left out, also where Docker ends its figures without a word", async () => {
+    const without = await statusOf(engineWith(STACK, UP, { "app-2": { inspect: gone } }), stateOf(...STACK));
+    assert.deepEqual([without.containers.length, without.instances.length, ...found(without)], [3, 2, "up"]);
+    const silent = await statusOf(engineWith(STACK, UP, { "app-2": { stats: () => Promise.resolve(Buffer.alloc(0)) } }), stateOf(...STACK));
+    assert.deepEqual(
+      silent.containers.map(({ cpu, memoryBytes }) => [cpu, memoryBytes]),
+      [
+        [0, 0],
+        [0, 0],
+        [null, null],
+        [0, 0],
+      ],
+    );
+    const refused = engineWith(STACK, UP, { "app-2": { stats: () => Promise.reject(new Error("the engine stops")) } });
+    await assert.rejects(statusOf(refused, stateOf(...STACK)), /the engine stops/);
+  });
+
+  it("a watch tells of a look that fails and goes on, until Ctrl-C", async () => {
+    const told: unknown[] = [];
+    let looks = 0;
+    const lookAgain = (): Promise<number> => {
+      looks += 1;
+      if (looks === 2) return Promise.reject(new Error("Docker does not answer"));
+      return looks === 4 ? Promise.reject(new InterruptedError()) : Promise.resolve(looks);
+    };
+    const ended = watch(
+      lookAgain,
+      (status) => told.push(status),
+      (error) => told.push(String(error)),
+      () => Promise.resolve(true),
+    );
+    await assert.rejects(ended, InterruptedError);
+    assert.deepEqual(told, [1, "Error: Docker does not answer", 3]);
+    await watch(
+      () => assert.fail("nobody is to look"),
+      () => undefined,
+      () => undefined,
+      () => Promise.resolve(false),
+    );
   });
 });
