@@ -71,7 +71,7 @@ describe("B5 F2 phase database with Kafka", function () {
     );
   const dataPlane = async (): Promise<DataPlaneStatus> => {
     const outputs = { phase: "database", url };
-    const status = await stackStatus(docker, stackOnDocker(stack.name, await stack.exportStack()), outputs);
+    const status = await stackStatus(docker, { name: stack.name, exported: await stack.exportStack() }, outputs);
     return status.data ?? assert.fail("no data plane");
   };
   const figure = async (query: string): Promise<number> => Number(await data.sql(await data.primary(), query));

@@ -90,6 +90,10 @@ describe("npm run up, status, verify, restart, down (A11, C8)", function () {
     assert.deepEqual([memory?.deployed, memory?.now], [deployed / 1024 ** 2, 512]);
     assert.equal((await containersOf(stack, "load-balancer")).length, 0, "drift changed something");
 
+    const looked = await run("status");
+    assert.equal(looked.code, 1, everything(looked));
+    assert.match(looked.stdout, /✗ +load-balancer-haproxy was removed +docs\/runbooks\/load-balancer-down\.md/);
+
     // Without --refresh: it notices by itself that a container is gone.
     const put = await run("up", "--yes", "--skip-preview");
     assert.equal(put.code, 0, everything(put));

@@ -3,6 +3,7 @@ import { readDrift } from "../drift/read";
 import { driftText, type DriftReport } from "../drift/report";
 import { UserError } from "../lib/errors";
 import { findStack, type OpenStack } from "../lib/outputs";
+import { dockerObjects, type ExportedStack } from "../lib/update-recovery";
 
 interface DriftOptions {
   readonly stack?: string;
@@ -48,17 +49,17 @@ async function run(options: DriftOptions): Promise<void> {
     );
     return;
   }
-  const deployed = (await found.exported()).deployment?.resources ?? [];
-  if (deployed.length === 0) {
+  const exported = await found.exported();
+  if ((exported.deployment?.resources ?? []).length === 0) {
     show({ stack: name, state: "absent", drift: [], pending: [] }, options, `Stack ${name} is down. Start it with: ${command("up")}`);
     return;
   }
-  const { drift, pending } = await compare(found, options.json === true);
+  const { drift, pending } = await compare(found, exported, options.json === true);
   const report: DriftReport = { stack: name, state: drift.length + pending.length === 0 ? "none" : "drift", drift, pending };
   show(report, options, driftText(report, command));
 }
 
-async function compare(stack: OpenStack, quiet: boolean): Promise<Pick<DriftReport, "drift" | "pending">> {
+async function compare(stack: OpenStack, exported: ExportedStack, quiet: boolean): Promise<Pick<DriftReport, "drift" | "pending">> {
   if (!quiet) process.stderr.write(`Comparing stack ${stack.name} with what was deployed …\n`);
   const { code, tail, log } = await stack.preview(["--refresh", "--expect-no-changes"]);
   const { drift, pending, leftOut, errors, finished } = readDrift(log);
@@ -66,7 +67,8 @@ async function compare(stack: OpenStack, quiet: boolean): Promise<Pick<DriftRepo
     const words = errors.length > 0 ? errors.join("\n") : tail.split("\n").slice(-QUOTED_LINES).join("\n");
     throw new UserError(
       `stack ${stack.name} cannot be compared:\n${words.replace(/^/gm, "  ")}`,
-      `Look closer with: ${stack.command("status")}`,
+      // Which looks at containers on a Docker host.
+      dockerObjects(exported).length === 0 ? undefined : `Look closer with: ${stack.command("status")}`,
     );
   }
   // Pulumi's own verdict and what was read from its events have to agree: a drift that is not understood must not pass as none.

@@ -179,7 +179,7 @@ async function isBroken(docker: Docker, stack: OpenStack, exported: ExportedStac
     .filter((info) => info.State !== "running")
     .map((info) => `${containerName(info)} is ${info.State}`);
   const failed = failedResources(exported).map((name) => `${name} did not come up the last time`);
-  const removed = removedContainers(exported, new Set(infos.map(({ Id }) => Id))).map((name) => `${name} was removed`);
+  const removed = removedContainers(exported, new Set(infos.map(({ Id }) => Id))).map(({ urn }) => `${resourceName(urn)} was removed`);
   const reasons = [...stopped, ...failed, ...removed];
   if (reasons.length === 0) return false;
   console.log(colours.yellow(`Looking first at what is really there (--refresh): ${reasons.join(", ")}.`));
@@ -257,7 +257,8 @@ async function printEnd(stack: OpenStack, result: UpdateRun, elapsedMs: number):
     .flatMap(([what, url]) => (url === undefined ? [] : [`  ${what.padEnd(11)}${colours.cyan(url)}`]));
   const changes = Object.entries(result.changes).filter(([what, count]) => what !== "same" && count > 0);
   const what = changes.length === 0 ? "no changes" : changes.map(([kind, count]) => `${count} ${kind}`).join(", ");
-  const done = `Stack ${colours.bold(stack.name)} is up, phase ${textOutput(outputs, "phase") ?? stack.phase} (${what}, ${formatDuration(elapsedMs)}).`;
+  const phase = textOutput(outputs, "phase") ?? stack.phase;
+  const done = `Stack ${colours.bold(stack.name)} is up, phase ${phase} (${what}, ${formatDuration(elapsedMs)}).`;
   console.log(
     [
       "",
@@ -265,7 +266,7 @@ async function printEnd(stack: OpenStack, result: UpdateRun, elapsedMs: number):
       "",
       ...lines,
       "",
-      `  Look at it:  ${stack.command("status")}`,
+      ...(phase === "cloud" ? [] : [`  Look at it:  ${stack.command("status")}`]),
       `  Prove it:    ${stack.command("verify")}`,
       `  Stop it:     ${stack.command("down")}`,
     ].join("\n"),

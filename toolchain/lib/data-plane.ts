@@ -1,5 +1,6 @@
 import type Docker from "dockerode";
 import type { PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
+import type { RemovedContainer } from "./absences";
 import { execIn, LABELS } from "./docker";
 import { SERVICES, type AppReport, type QueueCounts } from "./docker-app";
 import { messageOf } from "./errors";
@@ -40,14 +41,17 @@ export interface DataPlaneStatus {
 
 /**
  * Asks every part; one that does not answer is a finding. `null` for a stack without Postgres.
+ * @param removed what of the stack has no container any more
  * @param reports what the app's instances said: any of them knows the queues.
  */
 export async function dataPlaneStatus(
   docker: Docker,
   containers: readonly Docker.ContainerInfo[],
+  removed: readonly RemovedContainer[],
   reports: Promise<readonly (AppReport | null)[]>,
 ): Promise<DataPlaneStatus | null> {
-  if (!containers.some((info) => info.Labels[LABELS.service] === SERVICES.postgres)) return null;
+  const services = [...containers.map((info) => info.Labels[LABELS.service]), ...removed.map(({ service }) => service)];
+  if (!services.includes(SERVICES.postgres)) return null;
   const running = (service: string): Docker.Container | undefined => {
     const info = containers.find((one) => one.Labels[LABELS.service] === service && one.State === "running");
     return info === undefined ? undefined : docker.getContainer(info.Id);
@@ -66,7 +70,7 @@ export async function dataPlaneStatus(
     ask(SERVICES.postgresProxy, proxyStatus),
     ask(SERVICES.postgres, diskStatus),
     containers.some((info) => info.Labels[LABELS.ownImage] !== undefined) ? NOT_ASKED : reports.then(queuesOf),
-    askKafka(docker, containers, reports),
+    askKafka(docker, containers, removed, reports),
     Promise.all(
       [SERVICES.redisCache, SERVICES.redisLimits].map(
         async (service) => [service, await ask(service, async (container) => redisStatus(service, await redisInfo(container)))] as const,
@@ -79,9 +83,11 @@ export async function dataPlaneStatus(
 async function askKafka(
   docker: Docker,
   containers: readonly Docker.ContainerInfo[],
+  removed: readonly RemovedContainer[],
   reports: Promise<readonly (AppReport | null)[]>,
 ): Promise<Asked<KafkaStatus> | null> {
-  const names = [...brokerContainers(containers).keys()];
+  const gone = removed.filter(({ service }) => service === SERVICES.kafka).map(({ node }) => node);
+  const names = [...brokerContainers(containers).keys(), ...gone];
   if (names.length === 0) return null;
   try {
     const state = await clusterState(docker, containers);

@@ -1,4 +1,5 @@
 import type Docker from "dockerode";
+import { absences } from "./absences";
 import {
   FINISHED_SERVICES,
   SERVICES,
@@ -8,12 +9,12 @@ import {
   stackContainers,
   type AppReport,
   type BalancedServer,
-  type StackOnDocker,
 } from "./docker-app";
 import { dataPlaneStatus, type DataPlaneStatus } from "./data-plane";
-import { LABELS } from "./docker";
+import { isGone, LABELS } from "./docker";
 import { messageOf } from "./errors";
 import { findings, type Finding } from "./findings";
+import { type ExportedStack, stackOnDocker } from "./update-recovery";
 
 /** One container of a stack. */
 export interface ContainerStatus {
@@ -85,28 +86,35 @@ export function isListed(info: { readonly Labels: Readonly<Record<string, string
   return isServing(info) || (isMeantToRun(info) && info.State === "running");
 }
 
-/** Looks at every container of a stack. Takes about two seconds: Docker's CPU figure is the difference of two samples. */
+/**
+ * Looks at every container of a stack, and at what its state has beyond them. Takes about two seconds: Docker's CPU figure is the difference of two
+ * samples. What is removed meanwhile is left to the next look.
+ * @param stack its name and its state
+ */
 export async function stackStatus(
   docker: Docker,
-  stack: StackOnDocker,
+  { name, exported }: { readonly name: string; readonly exported: ExportedStack },
   outputs: { readonly phase: string | null; readonly url: string | null },
 ): Promise<StackStatus> {
-  const infos = (await stackContainers(docker, stack)).filter(isListed);
+  const all = await stackContainers(docker, stackOnDocker(name, exported));
+  const away = absences(exported, all, isServing);
+  // One after the other: asking an instance starts a process in it, which would show up in its CPU figure.
+  const looked = await Promise.all(all.filter(isListed).map(async (info) => ({ info, container: await containerStatus(docker, info) })));
+  const there = looked.flatMap(({ info, container }) => (container === undefined ? [] : [{ info, container }]));
+  const [infos, containers] = [there.map(({ info }) => info), there.map(({ container }) => container)];
   const running = infos.filter((info) => info.State === "running");
   const apps = running.filter(isAsked);
   const balancerInfo = running.find((info) => info.Labels[LABELS.service] === SERVICES.loadBalancer);
-  // One after the other: asking an instance starts a process in it, which would show up in its CPU figure.
-  const containers = await Promise.all(infos.map((info) => containerStatus(docker, info)));
-  const asked = Promise.all(apps.map((info) => instanceStatus(docker, info)));
+  const asked = Promise.all(apps.map((info) => instanceStatus(docker, info))).then((each) => each.filter((one) => one !== undefined));
   const reports = asked.then((instances) => instances.map(({ report }) => report));
   const [instances, balancer, data] = await Promise.all([
     asked,
     balancerInfo === undefined ? null : balancerView(docker, balancerInfo),
-    running.length === 0 ? null : dataPlaneStatus(docker, infos, reports),
+    running.length === 0 ? null : dataPlaneStatus(docker, infos, away.removed, reports),
   ]);
-  const found = findings({ containers, instances, data });
+  const found = findings({ containers, instances, data, balancer, absences: away });
   const state = overallState(containers, found);
-  return { stack: stack.name, state, ...outputs, containers, instances, balancer, data, findings: found, heartbeat: heartbeatOf(infos) };
+  return { stack: name, state, ...outputs, containers, instances, balancer, data, findings: found, heartbeat: heartbeatOf(infos) };
 }
 
 /** Whether Alertmanager calls an outside service, as it was made; `null` when there is none. */
@@ -121,10 +129,18 @@ export function overallState(containers: readonly ContainerStatus[], found: read
   return found.some(({ severity }) => severity === "critical") ? "degraded" : "up";
 }
 
-async function containerStatus(docker: Docker, info: Docker.ContainerInfo): Promise<ContainerStatus> {
+/** `undefined` when it was removed since it was listed. */
+async function containerStatus(docker: Docker, info: Docker.ContainerInfo): Promise<ContainerStatus | undefined> {
   const container = docker.getContainer(info.Id);
   const runs = info.State === "running";
-  const [inspected, stats] = await Promise.all([container.inspect(), runs ? container.stats({ stream: false }) : null]);
+  const looked = await Promise.all([container.inspect(), runs ? container.stats({ stream: false }) : null]).catch((error: unknown) => {
+    if (isGone(error)) return undefined;
+    throw error;
+  });
+  if (looked === undefined) return undefined;
+  const [inspected, answer] = looked;
+  // Docker ends its answer without a word when the container goes away between the two samples.
+  const stats = (answer as Partial<DockerStats> | null)?.cpu_stats === undefined ? null : answer;
   const started = Date.parse(inspected.State.StartedAt);
   return {
     service: info.Labels[LABELS.service] ?? "",
@@ -166,11 +182,13 @@ export function usedMemory(stats: DockerStats): number {
   return cache < usage ? usage - cache : usage;
 }
 
-async function instanceStatus(docker: Docker, info: Docker.ContainerInfo): Promise<InstanceStatus> {
+/** `undefined` when it was removed since it was listed. */
+async function instanceStatus(docker: Docker, info: Docker.ContainerInfo): Promise<InstanceStatus | undefined> {
   const [service, name] = [info.Labels[LABELS.service] ?? "", containerName(info)];
   try {
     return { service, name, report: await appReport(docker.getContainer(info.Id)), problem: null };
   } catch (error) {
+    if (isGone(error)) return undefined;
     // An instance that does not answer is a finding of this command, not its failure.
     return { service, name, report: null, problem: messageOf(error) };
   }

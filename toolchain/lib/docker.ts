@@ -121,6 +121,11 @@ export function unreachable(endpoint: DockerEndpoint, reason: string): UserError
   return new UserError(`Docker does not answer at ${endpoint.host} (${reason.trim()})`, fix[endpoint.source]);
 }
 
+/** Whether Docker answered that there is no such object: it was removed since it was listed. */
+export function isGone(error: unknown): boolean {
+  return (error as { statusCode?: number } | undefined)?.statusCode === 404;
+}
+
 /** Stops it in its own way. One that does not run is no error. */
 export async function stopContainer(container: Docker.Container): Promise<void> {
   await container.stop().catch(unlessAlready);

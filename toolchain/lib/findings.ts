@@ -1,6 +1,7 @@
 import type { PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
+import type { Absences } from "./absences";
 import type { DataPlaneStatus } from "./data-plane";
-import { FINISHED_SERVICES, MONITORING_SERVICES, SERVICES } from "./docker-app";
+import { type BalancedServer, FINISHED_SERVICES, MONITORING_SERVICES, SERVICES } from "./docker-app";
 import type { ContainerStatus, InstanceStatus } from "./docker-status";
 import { candidates } from "./postgres-operator";
 import type { RedisStatus } from "./redis-status";
@@ -83,25 +84,80 @@ const RUNBOOK_OF_SERVICE: Readonly<Record<string, Runbook>> = {
 const critical = (runbook: Runbook, what: string): Finding => ({ severity: "critical", what, runbook });
 const warning = (runbook: Runbook, what: string): Finding => ({ severity: "warning", what, runbook });
 
-/** What is not well, the gravest first; empty when all is. */
-export function findings(status: {
+/** What was seen of a stack. */
+interface Seen {
   readonly containers: readonly ContainerStatus[];
   readonly instances: readonly InstanceStatus[];
   readonly data: DataPlaneStatus | null;
-}): Finding[] {
+  /** `null` when the load balancer could not be asked. @default it is not judged */
+  readonly balancer?: readonly BalancedServer[] | null;
+  /** @default none */
+  readonly absences?: Absences;
+}
+
+/** What is not well, the gravest first; empty when all is. */
+export function findings(status: Seen): Finding[] {
   const sealed = new Set(status.instances.filter(({ report }) => report?.movedFrom !== undefined).map(({ name }) => name));
   const found = [
     ...(status.data === null ? [] : dataFindings(status.data)),
     // That one is unhealthy is how it leaves the load balancer; why is found with the instance.
     ...status.containers.filter(({ name, state }) => !(sealed.has(name) && state === "running")).flatMap(containerFinding),
     ...status.instances.flatMap(instanceFinding),
+    ...absenceFindings(status.absences ?? NO_ABSENCES),
+    ...balancerFindings(status),
   ];
   return [...found.filter(({ severity }) => severity === "critical"), ...found.filter(({ severity }) => severity === "warning")];
 }
 
-function containerFinding({ service, name, state, health }: ContainerStatus): Finding[] {
-  if ((state === "running" && ["healthy", "none"].includes(health)) || FINISHED_SERVICES.includes(service)) return [];
-  return [critical(RUNBOOK_OF_SERVICE[service] ?? "host-rebooted", `${name} is ${state === "running" ? health : state}`)];
+const NO_ABSENCES: Absences = { removed: [], cutOff: [], leaving: [] };
+
+function runbookOf(service: string): Runbook {
+  return RUNBOOK_OF_SERVICE[service] ?? "host-rebooted";
+}
+
+function isWell({ state, health }: ContainerStatus): boolean {
+  return state === "running" && ["healthy", "none"].includes(health);
+}
+
+function containerFinding(container: ContainerStatus): Finding[] {
+  const { service, name, state, health } = container;
+  if (isWell(container) || FINISHED_SERVICES.includes(service)) return [];
+  return [critical(runbookOf(service), `${name} is ${state === "running" ? health : state}`)];
+}
+
+function absenceFindings({ removed, cutOff }: Absences): Finding[] {
+  return [
+    ...removed.map(({ name, service }) => critical(runbookOf(service), `${name} was removed`)),
+    ...cutOff.map(({ name, service, networks }) => critical(runbookOf(service), `${name} is not in its network ${networks.join(", ")}`)),
+  ];
+}
+
+/**
+ * The load balancer's view, where nothing else that was found explains it. Its servers are numbered places, and which instance has which it does
+ * not tell: their count is compared. One out of the network, or that was removed, is in no place at all.
+ */
+function balancerFindings({ containers, instances, balancer, absences = NO_ABSENCES }: Seen): Finding[] {
+  if (balancer === undefined || !containers.some(({ state }) => state === "running")) return [];
+  const own = containers.find(({ service }) => service === SERVICES.loadBalancer);
+  if (own === undefined) {
+    const isRemoved = absences.removed.some(({ service }) => service === SERVICES.loadBalancer);
+    return isRemoved ? [] : [critical("failed-update", "there is no load balancer: the last update did not get as far as that")];
+  }
+  const excused = new Set([
+    ...absences.cutOff.map(({ name }) => name),
+    ...absences.leaving,
+    ...instances.filter((instance) => !canServe(instance)).map(({ name }) => name),
+  ]);
+  // One that has just started has not looked yet.
+  if (balancer === null || own.health === "starting" || excused.has(own.name)) return [];
+  const ready = containers.filter((one) => one.service === SERVICES.app && isWell(one) && !excused.has(one.name)).length;
+  const up = balancer.filter(({ state }) => state.startsWith("UP")).length;
+  return up >= ready ? [] : [critical("app-instance-down", `the load balancer leads to ${up} of ${ready} instances that are healthy`)];
+}
+
+/** Whether the load balancer has reason to lead to an instance; if not, that is a finding of its own. */
+function canServe({ report }: InstanceStatus): boolean {
+  return report !== null && report.movedFrom === undefined && report.cluster.workers.some(({ state }) => state === "ready");
 }
 
 function instanceFinding({ name, report, problem }: InstanceStatus): Finding[] {

@@ -87,19 +87,40 @@ export async function clusterState(docker: Docker, containers: readonly Docker.C
       reasons.push(`${name}: ${messageOf(error)}`);
     }
   }
-  throw new Error(`no broker answers (${reasons.join("; ")})`);
+  throw new Error(reasons.length === 0 ? "there is no broker to ask" : `no broker answers (${reasons.join("; ")})`);
 }
 
-/** @param names of all brokers, in the order of their numbers from 1 */
+/**
+ * The number that the cluster knows a broker by: `kafka-2` is 2 (components/local/kafka).
+ * @throws Error for another name
+ */
+function brokerId(name: string): number {
+  const id = Number(/^kafka-([1-9]\d*)$/.exec(name)?.[1]);
+  if (Number.isNaN(id)) throw new Error(`${JSON.stringify(name)} is not the name of a broker: those are kafka-1, kafka-2 and so on`);
+  return id;
+}
+
+/**
+ * @param names of brokers that should be there; those that the cluster itself knows, because they are in it or have copies, are added
+ * @throws Error when one is not the name of a broker
+ */
 export function kafkaStatus({ brokers, partitions }: BrokerState, names: readonly string[], lag: number | null): KafkaStatus {
+  const ids = new Set([...names.map(brokerId), ...brokers, ...partitions.flatMap(({ replicas }) => replicas)]);
   const count = (condition: (partition: BrokerState["partitions"][number]) => boolean): number => partitions.filter(condition).length;
   return {
-    brokers: names.map((name, index) => {
-      const id = index + 1;
-      const own = partitions.filter(({ replicas }) => replicas.includes(id));
-      const behind = own.filter(({ inSync }) => !inSync.includes(id)).length;
-      return { name, present: brokers.includes(id), leads: count(({ leader }) => leader === id), copies: own.length, behind };
-    }),
+    brokers: [...ids]
+      .sort((one, two) => one - two)
+      .map((id) => {
+        const own = partitions.filter(({ replicas }) => replicas.includes(id));
+        const behind = own.filter(({ inSync }) => !inSync.includes(id)).length;
+        return {
+          name: `kafka-${id}`,
+          present: brokers.includes(id),
+          leads: count(({ leader }) => leader === id),
+          copies: own.length,
+          behind,
+        };
+      }),
     partitions: partitions.length,
     underReplicated: count(({ replicas, inSync }) => inSync.length < replicas.length),
     readOnly: count(({ replicas, inSync }) => inSync.length < Math.min(LEAST_IN_SYNC, replicas.length)),

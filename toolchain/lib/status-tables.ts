@@ -13,7 +13,7 @@ export function renderStatus(status: StackStatus): string {
   const parts = [head, ...(status.findings.length > 0 ? [findingsTable(status.findings)] : []), containersTable(status.containers)];
   if (status.data === null) {
     if (status.instances.length > 0) parts.push(workersTable(status.instances));
-    if (status.balancer !== null) parts.push(balancerTable(status.balancer));
+    parts.push(balancerTable(status.balancer));
   } else {
     // One screen: with everything else that there is, an instance is one line.
     parts.push(status.instances.length > 0 ? instancesTable(status.instances, status.balancer) : balancerLine(status.balancer));
@@ -101,14 +101,17 @@ function instancesTable(instances: readonly InstanceStatus[], balancer: readonly
   return [renderTable(head, rows), balancerLine(balancer)].join("\n");
 }
 
+const UNKNOWN_BALANCER = "the load balancer tells nothing";
+
 function balancerLine(balancer: readonly BalancedServer[] | null): string {
-  if (balancer === null) return colours.red("the load balancer tells nothing");
+  if (balancer === null) return colours.red(UNKNOWN_BALANCER);
   const up = balancer.filter(({ state }) => state.startsWith("UP")).length;
   const now = balancer.reduce((sum, { sessions }) => sum + sessions, 0);
   return `load balancer sees ${paint(`${up} of ${balancer.length} instances up`, up > 0 && up === balancer.length)}, ${now} requests now`;
 }
 
-function balancerTable(servers: readonly BalancedServer[]): string {
+function balancerTable(servers: readonly BalancedServer[] | null): string {
+  if (servers === null) return colours.red(UNKNOWN_BALANCER);
   const rows = servers.map((server) => [server.name, paint(server.state, server.state.startsWith("UP")), String(server.sessions)]);
   return rows.length === 0
     ? colours.yellow("The load balancer sees no instance.")

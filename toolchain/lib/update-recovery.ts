@@ -8,6 +8,8 @@ export interface ExportedResource {
   readonly type: string;
   readonly id?: string;
   readonly protect?: boolean;
+  /** Replaced already, and to be deleted. */
+  readonly delete?: boolean;
   /** Why it did not come up when it was made. */
   readonly initErrors?: readonly string[];
   readonly outputs?: Readonly<Record<string, unknown>>;
@@ -42,11 +44,11 @@ export function failedResources(stack: ExportedStack): string[] {
   return (stack.deployment?.resources ?? []).filter(({ initErrors }) => (initErrors ?? []).length > 0).map(({ urn }) => resourceName(urn));
 }
 
-/** Names of containers that the state has and Docker has not: somebody removed them. @param existing ids of the stack's containers */
-export function removedContainers(stack: ExportedStack, existing: ReadonlySet<string>): string[] {
+/** Containers that the state has and Docker has not: somebody removed them. @param existing ids of the stack's containers */
+export function removedContainers(stack: ExportedStack, existing: ReadonlySet<string>): ExportedResource[] {
   const containers = (stack.deployment?.resources ?? []).filter(({ type }) => type === "docker:index/container:Container");
   // Docker itself removes one with `rm` once its program has ended.
-  return containers.filter(({ id, outputs }) => !existing.has(id ?? "") && outputs?.["rm"] !== true).map(({ urn }) => resourceName(urn));
+  return containers.filter(({ id, outputs }) => !existing.has(id ?? "") && outputs?.["rm"] !== true);
 }
 
 /** A stack as Docker's side of the toolchain needs it, from its state. */
