@@ -66,8 +66,8 @@ function showGuest(reason) {
   element("guest").hidden = false;
 }
 
-/** Shows what an answer says. @returns whether to go on asking */
-async function show(answer, mine, first) {
+/** Shows what an answer says. @param asked when it was asked for. @returns whether to go on asking */
+async function show(answer, mine, first, asked) {
   if (answer.status === 401 || answer.status === 403) {
     const reason = first ? "" : answer.status === 401 ? "That was not accepted, or the session has ended." : await detailOf(answer);
     if (mine === visit) showGuest(reason);
@@ -83,7 +83,8 @@ async function show(answer, mine, first) {
   element("guest").hidden = true;
   element("operator").hidden = false;
   element("sign-out").hidden = false;
-  rates.add(snapshot, performance.now());
+  // The counters are read when the question comes; the answer may wait two seconds longer for a part that is away.
+  rates.add(snapshot, asked);
   draw(rates.totals());
   element("about").textContent = `phase ${snapshot.phase}, version ${snapshot.version}`;
   const missing = rates.instances.some(
@@ -97,8 +98,9 @@ async function poll(mine, first = false) {
   if (mine !== visit) return;
   let again = true;
   if (!document.hidden || first) {
+    const asked = performance.now();
     try {
-      again = await show(await ask("GET", "/api/admin/console"), mine, first);
+      again = await show(await ask("GET", "/api/admin/console"), mine, first, asked);
     } catch (error) {
       if (mine === visit) showState(`unreachable: ${error.message}; trying again`, "critical");
     }
