@@ -351,12 +351,30 @@ element("by-password").addEventListener("submit", async (event) => {
   }
 });
 
+/** Ends the session of this browser. @returns why it did not end; `undefined` when it has */
+async function endSession() {
+  try {
+    const answer = await ask("POST", "/api/auth/logout");
+    return answer.ok ? undefined : await detailOf(answer);
+  } catch (error) {
+    return error.message;
+  }
+}
+
 element("sign-out").addEventListener("click", async () => {
   const bySession = token === undefined;
   showGuest("");
-  if (bySession)
-    await ask("POST", "/api/auth/logout").catch((error) => (element("refused").textContent = `Not signed out: ${error.message}`));
   element("by-token").querySelector("input").focus();
+  if (!bySession) return;
+  const mine = visit;
+  showState("signing out", "");
+  const reason = await endSession();
+  if (mine !== visit) return;
+  showState(reason === undefined ? "signed out" : "not signed out", reason === undefined ? "" : "critical");
+  if (reason === undefined) return;
+  // The cookie is still good, and whoever comes next would be let in: it can be tried again.
+  element("refused").textContent = `Not signed out: ${reason}`;
+  element("sign-out").hidden = false;
 });
 
 // Whoever has a session of an operator needs no form.

@@ -94,6 +94,33 @@ describe("console", () => {
     assert.equal(app.reloads, reloads + 1);
   });
 
+  it("E7 D2 a session that could not be ended is not said to be, and is ended by another try", async () => {
+    const email = "leaving@example.org";
+    await app.request("POST", "/api/admin/platform-admins", { token: ADMIN_TOKEN, json: { email, name: "Op", password: PASSWORD } });
+    const { page } = await browser!.page();
+    await page.goto(`${app.url}/console`);
+    await page.getByLabel("E-mail").fill(email);
+    await page.getByLabel("Password").fill(PASSWORD);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("cell", { name: "Acme Opticians" }).waitFor();
+    const away = { status: 503, contentType: "application/problem+json", body: JSON.stringify({ detail: "Sessions are away." }) };
+    await page.route("**/api/auth/logout", (route) => route.fulfill(away));
+    const signOut = page.getByRole("button", { name: "Sign out" });
+    await signOut.click();
+    await page.getByText("Not signed out: Sessions are away.").waitFor();
+    assert.equal(await page.locator("#state").textContent(), "not signed out");
+    assert.doesNotMatch(await page.content(), /Acme Opticians|<canvas/, "hidden all the same");
+    assert.equal((await page.context().cookies()).length, 1);
+    await page.unroute("**/api/auth/logout");
+    await signOut.click();
+    await page
+      .locator("#state")
+      .getByText(/^signed out$/)
+      .waitFor();
+    assert.deepEqual([await page.locator("#refused").textContent(), await signOut.isVisible()], ["", false]);
+    assert.deepEqual(await page.context().cookies(), []);
+  });
+
   it("A2 D5 drains the worker that was meant and pauses a queue, by keyboard, and says so aloud", async () => {
     const { page, errors } = await browser!.page();
     await signedIn(page);
