@@ -1,16 +1,11 @@
 /* global document, fetch, AbortSignal, setTimeout, performance, FormData */
 // The operators' page: asks an instance for its counters every two seconds, draws them, and carries out a few controls. Nothing is asked for
 // while nobody looks, and nothing is kept: the admin token is in a variable of this module.
+import { Controls, setAction } from "./modules/console-controls.js";
 import { Plot, short } from "./modules/console-plots.js";
-import { Rates } from "./modules/console-rates.js";
+import { POLL_MS, Rates } from "./modules/console-rates.js";
 
-const POLL_MS = 2000;
 const TIMEOUT_MS = 8000;
-
-/** Behind a load balancer a control reaches any instance; one that was not meant says so, and changes nothing. */
-const MOST_ATTEMPTS = 12;
-
-const MISDIRECTED = 421;
 
 const element = (id) => document.getElementById(id);
 
@@ -19,6 +14,8 @@ let rates = new Rates();
 let plots;
 /** Grows with every sign-in and sign-out: what an answer to a question of before says is nobody's business any more. */
 let visit = 0;
+
+const controls = new Controls({ ask, detailOf, said: element("said"), visit: () => visit });
 
 /** An element with text in it; never HTML, because names come from outside. */
 function create(tag, text = "", className = "") {
@@ -66,8 +63,8 @@ function showGuest(reason) {
   element("guest").hidden = false;
 }
 
-/** Shows what an answer says. @returns whether to go on asking */
-async function show(answer, mine, first) {
+/** Shows what an answer says. @param asked when it was asked for. @returns whether to go on asking */
+async function show(answer, mine, first, asked) {
   if (answer.status === 401 || answer.status === 403) {
     const reason = first ? "" : answer.status === 401 ? "That was not accepted, or the session has ended." : await detailOf(answer);
     if (mine === visit) showGuest(reason);
@@ -83,7 +80,8 @@ async function show(answer, mine, first) {
   element("guest").hidden = true;
   element("operator").hidden = false;
   element("sign-out").hidden = false;
-  rates.add(snapshot, performance.now());
+  // The counters are read when the question comes; the answer may wait two seconds longer for a part that is away.
+  rates.add(snapshot, asked);
   draw(rates.totals());
   element("about").textContent = `phase ${snapshot.phase}, version ${snapshot.version}`;
   const missing = rates.instances.some(
@@ -97,8 +95,9 @@ async function poll(mine, first = false) {
   if (mine !== visit) return;
   let again = true;
   if (!document.hidden || first) {
+    const asked = performance.now();
     try {
-      again = await show(await ask("GET", "/api/admin/console"), mine, first);
+      again = await show(await ask("GET", "/api/admin/console"), mine, first, asked);
     } catch (error) {
       if (mine === visit) showState(`unreachable: ${error.message}; trying again`, "critical");
     }
@@ -166,44 +165,6 @@ function setTexts(elements, texts) {
   });
 }
 
-/** A button that says what came of it; inactive ones keep the focus. */
-function controlButton(text) {
-  const button = create("button", text, "quiet");
-  button.type = "button";
-  button.addEventListener("click", () => {
-    if (button.getAttribute("aria-disabled") !== "true") void control(button);
-  });
-  return button;
-}
-
-/** @param action what it does now: words, path, and the instance that is meant, if it matters */
-function setAction(button, action, active = true) {
-  button.action = action;
-  button.setAttribute("aria-label", action.what);
-  if (button.dataset.busy !== "true") button.setAttribute("aria-disabled", String(!active));
-}
-
-async function control(button) {
-  const { what, path, instance } = button.action;
-  const said = element("said");
-  button.dataset.busy = "true";
-  button.setAttribute("aria-disabled", "true");
-  said.textContent = `${what} …`;
-  try {
-    let answer;
-    for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
-      answer = await ask("POST", instance === undefined ? path : `${path}?instance=${encodeURIComponent(instance)}`);
-      if (answer.status !== MISDIRECTED) break;
-    }
-    said.textContent = answer.ok ? `${what}: accepted.` : `${what}: refused. ${await detailOf(answer)}`;
-  } catch (error) {
-    said.textContent = `${what}: no answer. ${error.message}`;
-  } finally {
-    button.dataset.busy = "false";
-    button.setAttribute("aria-disabled", "false");
-  }
-}
-
 const nameOf = (instance) => instance.slice(0, 8);
 
 function drawInstances(instances) {
@@ -214,7 +175,7 @@ function makeInstance({ instance }) {
   const made = document.createElement("div");
   const head = create("div", "", "instance");
   const title = create("h3");
-  const reload = controlButton("Reload workers");
+  const reload = controls.button("Reload workers");
   head.append(title, reload);
   const scroll = create("div", "", "scroll");
   scroll.tabIndex = 0;
@@ -253,7 +214,7 @@ function makeInstance({ instance }) {
 
 function makeWorker(instance) {
   const texts = cells(5);
-  const drain = controlButton("Drain");
+  const drain = controls.button("Drain");
   const last = document.createElement("td");
   last.append(drain);
   return row([...texts.slice(0, 2), last, ...texts.slice(2)], ({ id, slot, state, uptimeSeconds, memory, restarts }) => {
@@ -272,7 +233,7 @@ function drawQueues(queues) {
     ({ queue }) => queue,
     () => {
       const texts = cells(6);
-      const toggle = controlButton("");
+      const toggle = controls.button("");
       const last = document.createElement("td");
       last.append(toggle);
       return row([...texts.slice(0, 2), last, ...texts.slice(2)], ({ queue, waiting, active, delayed, failed, paused }) => {
@@ -349,12 +310,30 @@ element("by-password").addEventListener("submit", async (event) => {
   }
 });
 
+/** Ends the session of this browser. @returns why it did not end; `undefined` when it has */
+async function endSession() {
+  try {
+    const answer = await ask("POST", "/api/auth/logout");
+    return answer.ok ? undefined : await detailOf(answer);
+  } catch (error) {
+    return error.message;
+  }
+}
+
 element("sign-out").addEventListener("click", async () => {
   const bySession = token === undefined;
   showGuest("");
-  if (bySession)
-    await ask("POST", "/api/auth/logout").catch((error) => (element("refused").textContent = `Not signed out: ${error.message}`));
   element("by-token").querySelector("input").focus();
+  if (!bySession) return;
+  const mine = visit;
+  showState("signing out", "");
+  const reason = await endSession();
+  if (mine !== visit) return;
+  showState(reason === undefined ? "signed out" : "not signed out", reason === undefined ? "" : "critical");
+  if (reason === undefined) return;
+  // The cookie is still good, and whoever comes next would be let in: it can be tried again.
+  element("refused").textContent = `Not signed out: ${reason}`;
+  element("sign-out").hidden = false;
 });
 
 // Whoever has a session of an operator needs no form.

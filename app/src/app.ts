@@ -9,7 +9,7 @@ import { errors, notFound } from "./http/middleware/errors";
 import { observe } from "./http/middleware/observe";
 import { openApiRoute } from "./http/openapi/route";
 import { METRICS_TYPE, sendText } from "./http/respond";
-import { adminRoutes } from "./http/routes/admin";
+import { adminRoutes, misdirected } from "./http/routes/admin";
 import { authRoutes } from "./http/routes/auth";
 import { chatRoutes } from "./http/routes/chat";
 import { companyRoutes } from "./http/routes/company";
@@ -49,7 +49,7 @@ export function createApp(container: Container): Express {
   // 4 for operators and machines: no session
   const operatorsOnly = adminPortOnly(config.protection);
   const withToken = tokenFromOutside(adminToken);
-  const machines = bySegment({ admin: operatorsOnly, health: healthRoutes(container) });
+  const machines = bySegment({ admin: inOrder(operatorsOnly, misdirected), health: healthRoutes(container) });
   const metrics: RequestHandler = async (request, response) => sendText(request, response, METRICS_TYPE, await instance.metricsText());
   // an instance for background work answers nothing else (A18)
   if (!runs(config.role, "web")) {

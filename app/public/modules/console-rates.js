@@ -1,5 +1,11 @@
+/** How often the console asks, milliseconds. */
+export const POLL_MS = 2000;
+
 /** An instance that has not answered for this long is gone, or so the console has to assume; milliseconds. */
 const FORGET_MS = 20_000;
+
+/** Of many instances each is asked once in a round of them all: it is gone once so many rounds have passed it by. */
+const FORGET_ROUNDS = 3;
 
 /** The limits of the plans; all others are held against an address or a user. */
 const TIERS = ["free", "basic", "professional", "enterprise"];
@@ -9,14 +15,25 @@ const TIERS = ["free", "basic", "professional", "enterprise"];
  * between two answers of the same instance, and what all instances do is added up.
  */
 export class Rates {
+  /** In the order of their last answers. */
   #instances = new Map();
 
-  /** @param snapshot answer of `GET /api/admin/console`. @param now milliseconds of a clock that never goes back */
+  /** @param snapshot answer of `GET /api/admin/console`. @param now when it was asked for: milliseconds of a clock that never goes back */
   add(snapshot, now) {
     const before = this.#instances.get(snapshot.instance);
     const rates = before === undefined ? undefined : between(before, snapshot, (now - before.at) / 1000);
+    this.#instances.delete(snapshot.instance);
     this.#instances.set(snapshot.instance, { snapshot, at: now, rates: rates ?? before?.rates });
-    for (const [id, { at }] of this.#instances) if (now - at > FORGET_MS) this.#instances.delete(id);
+    this.#forget(now);
+  }
+
+  #forget(now) {
+    let answeredSince = this.#instances.size;
+    for (const [id, { at }] of this.#instances) {
+      // Only those that answered since make up a round: what was gone before must not make it longer.
+      answeredSince -= 1;
+      if (now - at > Math.max(FORGET_MS, FORGET_ROUNDS * POLL_MS * answeredSince)) this.#instances.delete(id);
+    }
   }
 
   /** The last answer of each instance, in a fixed order. */

@@ -7,6 +7,7 @@ import { busiestCompanies, type BusyCompany } from "./companies";
 import { counted, type CountedFigures } from "./figures";
 import { instanceId } from "../realtime/instance-id";
 import { Kept } from "./kept";
+import { Part } from "./part";
 
 /** However many consoles are open, each part is looked up once in this time, by each worker. Milliseconds. */
 const AGES = { metrics: 500, queues: 2000, companies: 10_000 } as const;
@@ -33,35 +34,34 @@ export interface ConsoleSnapshot extends CountedFigures {
   readonly workers: readonly Pick<WorkerStatus, "id" | "slot" | "state" | "uptimeSeconds" | "restarts" | "memory">[];
   readonly workersWanted: number;
   readonly reloading: boolean;
-  /** `null` while what keeps the jobs is away. */
+  /** `null` while what keeps the jobs is away or late. */
   readonly queues: readonly QueueFigures[] | null;
-  /** Those with the most requests in this hour, over all instances; `null` while the database is away. */
+  /** Those with the most requests in this hour, over all instances; `null` while the database is away or late. */
   readonly companies: readonly BusyCompany[] | null;
 }
 
 /** `GET /api/admin/console`: bounded, and cheap however often it is asked. */
 export class ConsoleReport {
   readonly #counted: Kept<CountedFigures>;
-  readonly #queues: Kept<readonly QueueFigures[] | null>;
-  readonly #companies: Kept<readonly BusyCompany[] | null>;
+  readonly #queues: Part<readonly QueueFigures[]>;
+  readonly #companies: Part<readonly BusyCompany[]>;
 
   constructor(private readonly container: Pick<Container, "config" | "instance" | "jobs" | "database" | "clock" | "logger">) {
-    const { instance, jobs, database, clock } = container;
+    const { instance, jobs, database, clock, logger } = container;
     const store = new TenantMetricsStore(database);
     this.#counted = new Kept(AGES.metrics, async () => counted(parseMetrics(await instance.metricsText())));
-    this.#queues = new Kept(AGES.queues, () =>
-      this.#unlessAway("job queues", async () => {
-        const stats = await jobs.queue.stats();
-        return QUEUES.map((queue) => {
-          const { waiting, active, delayed, failed, paused } = stats[queue];
-          return { queue, waiting, active, delayed, failed, paused };
-        });
-      }),
-    );
-    this.#companies = new Kept(AGES.companies, () => this.#unlessAway("companies", () => busiestCompanies(database, store, clock.now())));
+    const queues = async (): Promise<QueueFigures[]> => {
+      const stats = await jobs.queue.stats();
+      return QUEUES.map((queue) => {
+        const { waiting, active, delayed, failed, paused } = stats[queue];
+        return { queue, waiting, active, delayed, failed, paused };
+      });
+    };
+    this.#queues = new Part(AGES.queues, "job queues", queues, logger);
+    this.#companies = new Part(AGES.companies, "companies", () => busiestCompanies(database, store, clock.now()), logger);
   }
 
-  /** @throws when the primary process does not answer. */
+  /** Within about two seconds, whatever is away. @throws when the primary process does not answer. */
   async snapshot(): Promise<ConsoleSnapshot> {
     const { config, instance } = this.container;
     const [figures, cluster, queues, companies] = await Promise.all([
@@ -84,15 +84,5 @@ export class ConsoleReport {
       queues,
       companies,
     };
-  }
-
-  /** A console is opened when something is wrong: what is away must not hide the rest. */
-  async #unlessAway<Found>(what: string, look: () => Promise<Found>): Promise<Found | null> {
-    try {
-      return await look();
-    } catch (error) {
-      this.container.logger.warn({ err: error, what }, "the console shows a part as missing");
-      return null;
-    }
   }
 }

@@ -9,7 +9,7 @@ import { authorize } from "../http/middleware/authenticate";
 import { errors, notFound } from "../http/middleware/errors";
 import { observe } from "../http/middleware/observe";
 import { compress, METRICS_TYPE, sendText } from "../http/respond";
-import { adminRoutes } from "../http/routes/admin";
+import { adminRoutes, misdirected } from "../http/routes/admin";
 import { authRoutes } from "../http/routes/auth";
 import { healthRoutes } from "../http/routes/health";
 import { pageHeaders } from "../http/security-headers";
@@ -76,7 +76,7 @@ export async function wrapApp(container: Container, createApp: CreateApp, option
   app.get("/metrics", operatorsOnly, tokenFromOutside(adminToken), async (request, response) =>
     sendText(request, response, METRICS_TYPE, await instance.metricsText()),
   );
-  app.use("/api/admin", operatorsOnly);
+  app.use("/api/admin", operatorsOnly, misdirected);
   app.use("/api/health", healthRoutes(container));
   const admin = adminRoutes(container);
   app.use(

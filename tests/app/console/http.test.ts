@@ -138,4 +138,15 @@ describe("console: endpoints", () => {
       Object.assign(queue, { stats: original });
     }
   });
+
+  it("E7 a database that is silent holds nothing up that needs none", async () => {
+    const { database } = app.container;
+    const silent = Object.assign(Object.create(database) as typeof database, { all: () => new Promise<never>(() => undefined) });
+    const report = new ConsoleReport({ ...app.container, database: silent });
+    const asked = performance.now();
+    const found = await report.snapshot();
+    assert.ok(performance.now() - asked < 8000, "the page gives up after 8 s");
+    assert.equal(found.companies, null);
+    assert.ok(found.requests.total > 0 && found.queues !== null && found.workers.length === 1);
+  });
 });

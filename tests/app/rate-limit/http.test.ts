@@ -177,6 +177,16 @@ describe("limits over HTTP", () => {
     assert.equal((await get("/api/orders", admin.token, { [BYPASS_HEADER]: "guessed-token-guessed" })).status, 429);
   });
 
+  it("D2 A2 a control that reached another instance than the one that was meant does not count as an operator's change", async () => {
+    await start(only({ RATE_LIMIT_STRICT: "1/15m" }));
+    const other = "/api/admin/reload?instance=11111111-1111-4111-8111-111111111111";
+    const post = (where: string, token = ADMIN_TOKEN): Promise<Answer<LimitProblem>> => app.request("POST", where, { token });
+    for (let attempt = 0; attempt < 5; attempt += 1) await app.refusal(421, "POST", other, { token: ADMIN_TOKEN });
+    assert.equal((await post("/api/admin/reload?instance=nobody", "guessed-token-guessed")).status, 401);
+    assertLimited(await post("/api/admin/reload"), "strict");
+    assert.equal(app.reloads, 0);
+  });
+
   it("requests of one address at the same time are bounded, and the place is free again afterwards", async () => {
     await start(only({ RATE_LIMIT_CONCURRENCY: "5", RATE_LIMIT_PROGRESSIVE: "100/1h" }));
     // Requests whose bodies do not end hold their places.

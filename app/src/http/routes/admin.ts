@@ -1,4 +1,4 @@
-import { Router, type Request } from "express";
+import { Router, type RequestHandler } from "express";
 import { z } from "zod";
 import { ConsoleReport } from "../../console/report";
 import type { Container } from "../../container";
@@ -30,7 +30,7 @@ export function adminRoutes(container: Container): Router {
 
   router.post("/reload", (request, response) => {
     const { requestId } = request.context;
-    refuseMisdirected(request);
+    refuseMisdirected(validate(instanceQuery, request.query, "The query"));
     logger.info({ requestId, ip: request.ip }, "rolling reload requested");
     // Not awaited: the worker that answers is among those replaced, and drains only once this request is answered.
     instance.reload().then(
@@ -42,7 +42,7 @@ export function adminRoutes(container: Container): Router {
 
   router.post("/workers/:id/drain", async (request, response) => {
     const { requestId } = request.context;
-    refuseMisdirected(request);
+    refuseMisdirected(validate(instanceQuery, request.query, "The query"));
     const id = pathId(request);
     const outcome = /^[1-9]\d{0,8}$/.test(id) ? await instance.drain(Number(id)) : "unknown";
     logger.info({ requestId, ip: request.ip, worker: id, outcome }, "draining a worker was requested");
@@ -59,9 +59,18 @@ export function adminRoutes(container: Container): Router {
   return router;
 }
 
+/**
+ * Middleware for `/api/admin`, before limits and authentication: who means one of fifty instances reaches many others first, and each of them
+ * would count that against the limit of operators' changes. Strangers learn no more than that this is not the instance they named.
+ */
+export const misdirected: RequestHandler = (request, _response, next) => {
+  const query = instanceQuery.safeParse(request.query);
+  if (query.success) refuseMisdirected(query.data);
+  next();
+};
+
 /** RFC 9110, 15.5.20: the client may ask again, and reaches another instance sooner or later. @throws HttpProblem */
-function refuseMisdirected(request: Request): void {
-  const { instance } = validate(instanceQuery, request.query, "The query");
+function refuseMisdirected({ instance }: z.infer<typeof instanceQuery>): void {
   if (instance !== undefined && instance !== instanceId()) {
     throw new HttpProblem("misdirected", "Another instance answered than the one that was meant; send the request again.");
   }
