@@ -106,11 +106,10 @@ function engineWith(containers: readonly Made[], states: readonly string[], odd:
       State: { StartedAt: "2026-11-22T08:00:00Z", Health: { Status: health } },
       ...{ Config: { Image: "app:1" }, HostConfig: { Memory: 0 }, RestartCount: 0 },
     };
-    return {
-      ...fakeContainer(answer),
+    return Object.assign(fakeContainer(answer), {
       stats: stats ?? (() => Promise.resolve(STATS)),
       inspect: inspect ?? (() => Promise.resolve(inspected)),
-    };
+    });
   };
   return { listContainers: () => Promise.resolve(infos), getContainer } as unknown as Docker;
 }
