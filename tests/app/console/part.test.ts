@@ -42,6 +42,7 @@ describe("console: a part that may be away", () => {
     assert.equal(await part.get(), null);
     assert.equal(begun(), 1);
     end("found");
+    await new Promise((resolve) => setImmediate(resolve));
     assert.equal(await part.get(), "found");
     assert.deepEqual([begun(), warnings], [1, []]);
   });
