@@ -51,7 +51,6 @@ export class EventConsumer {
   #deadLetters: Producer<string, string, string, string> | undefined;
   #failures = 0;
   #running: Promise<void> | undefined;
-  #purge: NodeJS.Timeout | undefined;
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
@@ -75,12 +74,11 @@ export class EventConsumer {
   start(): void {
     const { database, logger } = this.#options;
     this.#running ??= this.#run();
-    this.#purge = purgeRegularly(database, logger);
+    purgeRegularly(database, logger, this.#stop.signal);
   }
 
   /** Finishes the record it is at, commits what is done and leaves the group, so that others take over at once. */
   async close(): Promise<void> {
-    clearInterval(this.#purge);
     this.#stop.abort();
     await this.#stream
       ?.close()

@@ -7,8 +7,8 @@ export const HANDLED_MS = 14 * 24 * 3_600_000;
 /** How long a company's activity is kept, milliseconds. */
 export const ACTIVITY_MS = 90 * 24 * 3_600_000;
 
-/** Rows removed at a time, so that no transaction is long. */
-const PURGE_ROWS = 1000;
+/** Rows removed by one statement, so that no transaction is long. */
+export const PURGE_ROWS = 1000;
 
 const MARK = "INSERT INTO event_handled (event_id, handled_at) VALUES (?, ?) ON CONFLICT (event_id) DO NOTHING";
 const ACTIVITY = "INSERT INTO company_activity (id, company_id, number, type, summary, occurred_at) VALUES (?, ?, ?, ?, ?, ?)";
@@ -36,10 +36,21 @@ export async function applyEvent(transaction: Queries, event: PublishedEvent): P
   return true;
 }
 
-/** Forgets what is old; a bounded number of rows at a time. */
-export async function purgeEffects(queries: Queries, now = Date.now()): Promise<void> {
-  await queries.run(PURGE_HANDLED, [new Date(now - HANDLED_MS).toISOString(), PURGE_ROWS]);
-  await queries.run(PURGE_ACTIVITY, [new Date(now - ACTIVITY_MS).toISOString(), PURGE_ROWS]);
+/**
+ * Forgets all that is old, a bounded number of rows at a time: however fast events come, they are forgotten as fast.
+ * @param now milliseconds since 1970 @default the time it is
+ * @param signal ends it between two statements; what is left is for the next time @default none
+ * @throws Error when the database refuses a statement.
+ */
+export async function purgeEffects(queries: Queries, now = Date.now(), signal?: AbortSignal): Promise<void> {
+  for (const [statement, keepMs] of [
+    [PURGE_HANDLED, HANDLED_MS],
+    [PURGE_ACTIVITY, ACTIVITY_MS],
+  ] as const) {
+    const before = new Date(now - keepMs).toISOString();
+    let removed = PURGE_ROWS;
+    while (removed >= PURGE_ROWS && signal?.aborted !== true) removed = await queries.run(statement, [before, PURGE_ROWS]);
+  }
 }
 
 /** One line for people. */
