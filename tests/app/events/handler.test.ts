@@ -67,6 +67,18 @@ describe("B5 event handler", () => {
       assert.equal((await database.all("SELECT 1 FROM company_activity")).length, 2);
     }));
 
+  it("B5 an event whose note was forgotten, because Kafka keeps it for longer, is a duplicate: no dead letter, and counted once", () =>
+    withAnyDatabase(async (database) => {
+      const { handler, letters } = handlerOf(database);
+      const event = eventRecord({ occurredAt: new Date().toISOString() });
+      assert.equal(await handler.handle(event), "applied");
+      await purgeEffects(database, Date.now() + HANDLED_MS + 60_000);
+      assert.deepEqual(await database.all("SELECT 1 FROM event_handled"), []);
+      assert.equal(await handler.handle(event), "duplicate");
+      assert.deepEqual(letters, []);
+      assert.equal((await database.get<{ orders: number }>("SELECT orders FROM order_statistics"))?.orders, 1);
+    }));
+
   it("B5 an effect that fails half-way leaves nothing behind and is tried again", () =>
     withAnyDatabase(async (database) => {
       let calls = 0;
@@ -177,7 +189,6 @@ describe("B5 event handler", () => {
       await purgeEffects(database, Date.now() + ACTIVITY_MS + 60_000);
       assert.equal((await database.all("SELECT 1 FROM company_activity")).length, 0);
     }));
-});
 
   it("B5 forgets all that is old at once, however much it is, by statements of so many rows, and ends between two of them", () =>
     withAnyDatabase(async (database) => {
@@ -219,3 +230,4 @@ describe("B5 event handler", () => {
       await purgeEffects(database);
       assert.deepEqual(await left(), [3, 3]);
     }));
+});
