@@ -108,7 +108,10 @@ export const fields = {
   kafka: boolean,
   /** Memory limit of each Kafka broker, MiB, of which all but 384 is heap; a change restarts them one by one. @default planned */
   kafkaMemoryMb: integer({ least: LEAST_KAFKA_MB, most: 1_048_576, unit: "MiB per broker", example: 768 }),
-  /** Hours after which Kafka deletes records; a change restarts the brokers one by one. @default 168 */
+  /**
+   * Hours after which Kafka deletes records; a change restarts the brokers one by one. An event that is read again is known for 90 days: above
+   * about 1,900 hours, who sets the consumer's offsets back counts the oldest orders twice. @default 168
+   */
   kafkaRetentionHours: integer({ least: 1, most: 87_600, unit: "hours", example: 168 }),
   /** Size of a partition from which on Kafka deletes its oldest records; each broker has a copy of all 24 (B5). @default 256 */
   kafkaRetentionMb: integer({ least: 4, most: 1_048_576, unit: "MiB per partition", example: 256 }),

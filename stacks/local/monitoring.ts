@@ -81,6 +81,12 @@ export function monitoring(args: MonitoringArgs): Pick<PhaseOutputs, "prometheus
         "pulumi config set --secret alertHeartbeatUrl https://heartbeats.example.com/TOKEN",
     );
   }
+  if (config.image !== undefined && data?.kafka !== undefined) {
+    void pulumi.log.info(
+      "no alert tells that Kafka is away: its rules go by figures of the project's own app, which an image of your own need not have; " +
+        "npm run status asks the brokers themselves",
+    );
+  }
   return { prometheusUrl: prometheus.url, ...dashboards(args, prometheus) };
 }
 

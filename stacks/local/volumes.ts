@@ -7,7 +7,19 @@ import { dockerCommand, dockerRequest, isSsh } from "./docker-request";
  * does not answer may have them.
  */
 export async function postgresVolumes(settings: EndpointSettings = programSettings()): Promise<boolean> {
-  const volumes = await volumesOf(settings, "phased-stack.service=postgres").catch(() => undefined);
+  return await mayHave("postgres", settings);
+}
+
+/**
+ * Whether there is the volume of Grafana, with or without a container: what an update without Grafana would delete. An engine that does not answer
+ * may have it.
+ */
+export async function grafanaVolume(settings: EndpointSettings = programSettings()): Promise<boolean> {
+  return await mayHave("grafana", settings);
+}
+
+async function mayHave(service: string, settings: EndpointSettings): Promise<boolean> {
+  const volumes = await volumesOf(settings, `phased-stack.service=${service}`).catch(() => undefined);
   return volumes === undefined || volumes.length > 0;
 }
 

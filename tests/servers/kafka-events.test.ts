@@ -251,6 +251,33 @@ describe("B5 events through Kafka", function () {
     }));
 });
 
+describe("B5 a consumer that has nothing to read", function () {
+  this.timeout(400_000);
+  let kafka: KafkaService;
+  before(async () => (kafka = await startKafka()));
+  after(() => kafka?.remove());
+
+  it("B5 says that events cannot be read while the broker is away, and is well once it answers again, without an event", () =>
+    withDatabase(async (database) => {
+      const said: string[] = [];
+      const told = pino({ level: "info" }, { write: (line: string) => void said.push((JSON.parse(line) as { msg: string }).msg) });
+      const events = new Events({ database, logger: told, kafka: configOf(environmentOf(kafka)), appName: "test" });
+      const reason = (): string | undefined => events.status().reason;
+      try {
+        events.startConsumer();
+        // The first look succeeds once the topic is there, which the consumer makes before it joins.
+        await eventually("Kafka is seen", () => events.status().lag === 0, DEADLINE_MS);
+        await kafka.brokers[0]!.kill();
+        await eventually("it says so", () => reason() === "Events cannot be read.", DEADLINE_MS);
+        await kafka.brokers[0]!.start();
+        await eventually("it is well again", () => events.status().status === "ok", DEADLINE_MS);
+        assert.deepEqual(said, ["events cannot be read; connecting again", "events are read again"]);
+      } finally {
+        await events.close();
+      }
+    }));
+});
+
 describe("B5 events through three brokers", function () {
   this.timeout(400_000);
   let kafka: KafkaService;

@@ -1,12 +1,11 @@
 import type Docker from "dockerode";
 import type { Command } from "commander";
-import { GRAFANA_BASE_IMAGE } from "../../components/local/grafana/base-image";
 import { prepareMachine } from "../machine";
 import { InterruptedError, UserError } from "../lib/errors";
 import { dockerEndpoint, lastLogLines, reachableDocker } from "../lib/docker";
 import { containerName, type StackOnDocker, stackContainers } from "../lib/docker-app";
 import { isMeantToRun, isServing } from "../lib/docker-status";
-import { otherPorts, portContainer, portHolder, publishedPorts, publishes, type PublishedPort } from "../lib/docker-ports";
+import { hasGrafana, otherPorts, portContainer, portHolder, publishedPorts, publishes, type PublishedPort } from "../lib/docker-ports";
 import { formatDuration } from "../lib/exec";
 import { DEFAULT_STACK, openStack, plannedStack, setConfig, textOutput, type OpenStack } from "../lib/outputs";
 import { refuseDuringRestore } from "../lib/postgres-restore";
@@ -121,15 +120,10 @@ async function checkPort(docker: Docker, stack: OpenStack, exported: ExportedSta
   for (const { key, port } of publishedPorts(stack.config)) {
     if (own.some((info) => publishes(info, port))) continue;
     const holder = await portContainer(port, docker);
-    if (holder === undefined || (key === "grafanaPort" && !(await hasGrafana(docker)))) continue;
+    if (holder === undefined || (key === "grafanaPort" && !(await hasGrafana(docker, exported)))) continue;
     taken.push({ key, port, holder });
   }
   if (taken.length > 0) throw await portError(taken, stack, docker);
-}
-
-/** Where there is no image of Grafana, and none can be pulled, there is no Grafana, and its port does not matter. */
-async function hasGrafana(docker: Docker): Promise<boolean> {
-  return (await docker.listImages({ filters: { reference: [GRAFANA_BASE_IMAGE] } })).length > 0;
 }
 
 interface TakenPort extends PublishedPort {

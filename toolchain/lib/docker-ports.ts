@@ -1,6 +1,8 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
 import type Docker from "dockerode";
+import { GRAFANA_BASE_IMAGE } from "../../components/local/grafana/base-image";
 import { LABELS } from "./docker";
+import type { ExportedStack } from "./update-recovery";
 
 /**
  * Who listens on a TCP port of the Docker host, for a message; `undefined` when nobody can be named.
@@ -66,6 +68,15 @@ export function otherPorts(
     used.push(next);
     return ["--config", `${key}=${next}`];
   });
+}
+
+/**
+ * Whether the next update has a Grafana, as far as that is known without asking a registry: the stack has one already, or the engine has its
+ * image. Without one its port does not matter.
+ */
+export async function hasGrafana(docker: Pick<Docker, "listImages">, exported: ExportedStack): Promise<boolean> {
+  if (exported.deployment?.resources?.some(({ type }) => type === "phased-stack:local:Grafana") === true) return true;
+  return (await docker.listImages({ filters: { reference: [GRAFANA_BASE_IMAGE] } })).length > 0;
 }
 
 /** Whether a container publishes a TCP port on the host. */

@@ -51,7 +51,6 @@ export class EventConsumer {
   #deadLetters: Producer<string, string, string, string> | undefined;
   #failures = 0;
   #running: Promise<void> | undefined;
-  #purge: NodeJS.Timeout | undefined;
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
@@ -75,12 +74,11 @@ export class EventConsumer {
   start(): void {
     const { database, logger } = this.#options;
     this.#running ??= this.#run();
-    this.#purge = purgeRegularly(database, logger);
+    purgeRegularly(database, logger, this.#stop.signal);
   }
 
   /** Finishes the record it is at, commits what is done and leaves the group, so that others take over at once. */
   async close(): Promise<void> {
-    clearInterval(this.#purge);
     this.#stop.abort();
     await this.#stream
       ?.close()
@@ -142,19 +140,41 @@ export class EventConsumer {
 
   async #read(consumer: Consumer, stream: EventStream): Promise<void> {
     const commits = new Commits(consumer, this.#options.logger);
+    this.#noticeAnswers(consumer, stream);
+    // It could not join again and sends no more heartbeats; the stream would go on with partitions that are others' by now.
+    consumer.on("error", (error) => stream.destroy(error));
     try {
       for await (const message of stream) {
         const { topic, partition, offset, key, value } = message;
         await this.#handler.handle({ key: textOf(key), value: textOf(value), place: { topic, partition, offset: offset.toString() } });
         commits.done(message);
-        if (this.#failures > 0) this.#options.logger.info("events are read again");
-        this.#failures = 0;
+        this.#wentWell();
         if (this.#stopping()) break;
       }
     } finally {
       await commits.finish(this.#stopping());
     }
     if (!this.#stopping()) throw new Error("the stream of records ended");
+  }
+
+  /**
+   * Events are read again as soon as brokers answer, also when there is none to read: brokers have to have answered a fetch, and the group
+   * a heartbeat. The first heartbeat is sent after 2 s; a stream that fails at once does not live so long, and its pauses go on growing.
+   */
+  #noticeAnswers(consumer: Consumer, stream: EventStream): void {
+    let fetched = false;
+    // The library tells of a fetch that failed, too; that one ends the stream.
+    stream.on("fetch", () => (fetched = true));
+    consumer.on("consumer:heartbeat:end", () => {
+      // With more members than partitions some have nothing to fetch.
+      const hasNone = consumer.assignments?.every(({ partitions }) => partitions.length === 0) === true;
+      if ((fetched || hasNone) && !stream.destroyed) this.#wentWell();
+    });
+  }
+
+  #wentWell(): void {
+    if (this.#failures > 0) this.#options.logger.info("events are read again");
+    this.#failures = 0;
   }
 }
 

@@ -57,7 +57,7 @@ export class LagMonitor {
       if (looking.size === 0) {
         // Whoever looks from now on says how much it is: what was seen last would stand for ever.
         consumerLag.reset();
-        kafkaBrokers.reset();
+        kafkaBrokers.remove();
       }
     }
   }

@@ -10,11 +10,23 @@ const defaults = {
   purgeMs: 600_000,
 } as const;
 
-/** Forgets what is old now and then, until the timer is cleared. */
-export function purgeRegularly(database: Database, logger: Logger): NodeJS.Timeout {
-  return setInterval(() => {
-    purgeEffects(database).catch((error: unknown) => logger.warn({ reason: String(error) }, "old events could not be forgotten"));
-  }, defaults.purgeMs).unref();
+/** Forgets what is old every ten minutes, until the signal ends it, also in the middle of much. What fails is logged, and tried again the next time. */
+export function purgeRegularly(database: Database, logger: Logger, signal: AbortSignal): void {
+  let purging = false;
+  const purge = async (): Promise<void> => {
+    // Much may take longer than the time between two.
+    if (purging) return;
+    purging = true;
+    try {
+      await purgeEffects(database, Date.now(), signal);
+    } catch (error) {
+      logger.warn({ reason: String(error) }, "old events could not be forgotten");
+    } finally {
+      purging = false;
+    }
+  };
+  const timer = setInterval(() => void purge(), defaults.purgeMs).unref();
+  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }
 
 /** Waits before reading is tried again: longer after each failure, and at random, so that not all come back together. @param failures in a row */

@@ -55,7 +55,6 @@ export class SqsConsumer {
   readonly #dead = new Set<string>();
   #failures = 0;
   #running: Promise<void> | undefined;
-  #purge: NodeJS.Timeout | undefined;
 
   constructor(options: SqsConsumerOptions) {
     this.#options = options;
@@ -76,12 +75,11 @@ export class SqsConsumer {
   start(): void {
     const { database, logger } = this.#options;
     this.#running ??= this.#run();
-    this.#purge = purgeRegularly(database, logger);
+    purgeRegularly(database, logger, this.#stop.signal);
   }
 
   /** Finishes the message it is at and gives back the others, so that somebody else has them at once. */
   async close(): Promise<void> {
-    clearInterval(this.#purge);
     this.#stop.abort();
     await this.#running;
     this.#client.destroy();

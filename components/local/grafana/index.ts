@@ -80,8 +80,9 @@ export class Grafana extends pulumi.ComponentResource {
         args.transform?.volume,
         `${name}-data`,
         { labels: labels(defaults.alias) },
-        // A new label must never cost the data: Docker cannot relabel a volume, the provider would replace it.
-        { parent: this, ignoreChanges: ["labels"] },
+        // A new label must never cost the data: Docker cannot relabel a volume, the provider would replace it. After the image, so that a volume tells
+        // of a Grafana that could be built (stacks/local/grafana-image.ts).
+        { parent: this, ignoreChanges: ["labels"], dependsOn: [this.image] },
       ),
     );
     this.container = this.createContainer(name, args);

@@ -91,6 +91,8 @@ const defaults = {
   segments: 4,
   leastSegmentMb: 1,
   mostSegmentMb: 1024,
+  /** Most hours of records in one file: Kafka's own. */
+  rollHours: 168,
   /** Kafka's own advice for large brokers is 6 GB; more only makes pauses longer. */
   mostHeapMb: 6144,
   /** Feature B5: three copies, and a write is acknowledged when two have it. */
@@ -149,6 +151,9 @@ export function renderServerProperties(settings: BrokerSettings): string {
     "log.retention.hours": retentionHours,
     "log.retention.bytes": retentionMb * 1024 ** 2,
     "log.segment.bytes": segmentMb * 1024 ** 2,
+    // Of a group that is away. Records go by whole files, each of up to a week (Kafka's log.roll.hours): a group that is away for longer than they last
+    // finds nothing it has read before, and one that comes back earlier still knows where it was.
+    "offsets.retention.minutes": (retentionHours + defaults.rollHours) * 60,
     // The offsets of a group need no 50 partitions for a handful of members; each costs file handles and time at start.
     "offsets.topic.num.partitions": 12,
     "transaction.state.log.num.partitions": 12,

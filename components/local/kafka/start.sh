@@ -8,8 +8,9 @@ config=/etc/kafka-broker/$KAFKA_BROKER.properties
 
 # Written last by the format: what has it is whole.
 if [[ ! -f /var/lib/kafka/data/meta.properties ]]; then
-  # The user is part of the metadata from the beginning: whichever broker becomes controller first, brings it in.
+  # The user is part of the metadata from the beginning: whichever broker becomes controller first, brings it in. Arguments are read from a pipe, one a
+  # line: the password would be in the list of processes.
   /opt/kafka/bin/kafka-storage.sh format --cluster-id="$KAFKA_CLUSTER_ID" --config "$config" \
-    --add-scram "SCRAM-SHA-512=[name=app,password=$(</run/secrets/app_password)]"
+    @<(printf '%s\n' --add-scram "SCRAM-SHA-512=[name=app,password=$(</run/secrets/app_password)]")
 fi
 exec /opt/kafka/bin/kafka-server-start.sh "$config"

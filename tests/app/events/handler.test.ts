@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import pino from "pino";
-import { type Database, DatabaseBusyError, DatabaseMovedError, DatabaseUnavailableError } from "../../../app/src/db/database";
+import { type Database, DatabaseBusyError, DatabaseMovedError, DatabaseUnavailableError, type Queries } from "../../../app/src/db/database";
 import { createId } from "../../../app/src/db/id";
-import { ACTIVITY_MS, applyEvent, HANDLED_MS, purgeEffects } from "../../../app/src/events/effects";
+import { ACTIVITY_MS, applyEvent, HANDLED_MS, PURGE_ROWS, purgeEffects } from "../../../app/src/events/effects";
 import { consumedTotal, OUTCOMES } from "../../../app/src/events/metrics";
 import { EventHandler, type HandlerOptions, type ReceivedRecord } from "../../../app/src/events/handler";
 import { withAnyDatabase } from "../db/support";
@@ -65,6 +65,18 @@ describe("B5 event handler", () => {
         },
       );
       assert.equal((await database.all("SELECT 1 FROM company_activity")).length, 2);
+    }));
+
+  it("B5 an event whose note was forgotten, because Kafka keeps it for longer, is a duplicate: no dead letter, and counted once", () =>
+    withAnyDatabase(async (database) => {
+      const { handler, letters } = handlerOf(database);
+      const event = eventRecord({ occurredAt: new Date().toISOString() });
+      assert.equal(await handler.handle(event), "applied");
+      await purgeEffects(database, Date.now() + HANDLED_MS + 60_000);
+      assert.deepEqual(await database.all("SELECT 1 FROM event_handled"), []);
+      assert.equal(await handler.handle(event), "duplicate");
+      assert.deepEqual(letters, []);
+      assert.equal((await database.get<{ orders: number }>("SELECT orders FROM order_statistics"))?.orders, 1);
     }));
 
   it("B5 an effect that fails half-way leaves nothing behind and is tried again", () =>
@@ -176,5 +188,46 @@ describe("B5 event handler", () => {
       assert.equal((await database.all("SELECT 1 FROM company_activity")).length, 1);
       await purgeEffects(database, Date.now() + ACTIVITY_MS + 60_000);
       assert.equal((await database.all("SELECT 1 FROM company_activity")).length, 0);
+    }));
+
+  it("B5 forgets all that is old at once, however much it is, by statements of so many rows, and ends between two of them", () =>
+    withAnyDatabase(async (database) => {
+      const many = 2 * PURGE_ROWS + 7;
+      const old = new Date(Date.now() - ACTIVITY_MS - 60_000).toISOString();
+      const young = new Date().toISOString();
+      const numbers = "WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < ?)";
+      const columns = "id, company_id, number, type, summary, occurred_at";
+      for (const [prefix, count, at] of [
+        ["old", many, old],
+        ["young", 3, young],
+      ] as const) {
+        await database.run(`${numbers} INSERT INTO event_handled (event_id, handled_at) SELECT '${prefix}' || i, '${at}' FROM numbers`, [
+          count,
+        ]);
+        await database.run(
+          `${numbers} INSERT INTO company_activity (${columns}) SELECT '${prefix}' || i, 'c', i, 'order.created', '', '${at}' FROM numbers`,
+          [count],
+        );
+      }
+      const left = async (): Promise<number[]> => {
+        const counts = ["event_handled", "company_activity"].map((table) =>
+          database.get<{ count: number }>(`SELECT count(*) AS count FROM ${table}`),
+        );
+        return (await Promise.all(counts)).map((row) => row?.count ?? 0);
+      };
+      const stop = new AbortController();
+      const removed: number[] = [];
+      const stopping: Queries = Object.assign(Object.create(database) as Database, {
+        run: async (...statement: Parameters<Queries["run"]>) => {
+          removed.push(await database.run(...statement));
+          if (removed.length === 2) stop.abort();
+          return removed.at(-1)!;
+        },
+      });
+      await purgeEffects(stopping, Date.now(), stop.signal);
+      assert.deepEqual(removed, [PURGE_ROWS, PURGE_ROWS]);
+      assert.deepEqual(await left(), [7 + 3, many + 3]);
+      await purgeEffects(database);
+      assert.deepEqual(await left(), [3, 3]);
     }));
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type Docker from "dockerode";
 import { loadConfig } from "../../../stacks/config";
-import { listeningInodes, otherPorts, publishedPorts } from "../../../toolchain/lib/docker-ports";
+import { hasGrafana, listeningInodes, otherPorts, publishedPorts } from "../../../toolchain/lib/docker-ports";
 
 const config = (values: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(values).map(([key, value]) => [`phased-stack:${key}`, value]));
@@ -41,6 +41,16 @@ describe("ports of the Docker host", () => {
     assert.equal(others(["prometheusPort"], 9090, 9091, 9092), "--config prometheusPort=9094", "9093 is its own Alertmanager's");
     // Two stacks that say nothing: after 3000 comes 3001, and after both 3002.
     assert.equal(others(["port", "grafanaPort"], 3000, 3001), "--config port=3002 --config grafanaPort=3003");
+  });
+
+  it("B9 Grafana's matters where the stack has one already, also without its base image, or where the engine has the image", async () => {
+    const docker = (images: readonly object[]) => ({ listImages: () => Promise.resolve(images as Docker.ImageInfo[]) });
+    const state = (...types: string[]) => ({
+      deployment: { resources: types.map((type) => ({ urn: `urn:pulumi:dev::phased-stack::${type}::grafana`, type })) },
+    });
+    assert.equal(await hasGrafana(docker([]), state("docker:index/network:Network", "phased-stack:local:Grafana")), true);
+    assert.equal(await hasGrafana(docker([{}]), {}), true);
+    assert.equal(await hasGrafana(docker([]), state("docker:index/network:Network")), false);
   });
 
   it("the holder of a port is found in /proc/net/tcp", () => {

@@ -93,13 +93,16 @@ describe("B5 server.properties", () => {
     }
   });
 
-  it("B5 records go by age and by size, in whole files that are smaller than what is kept (property)", () => {
+  it("B5 records go by age and by size, in whole files that are smaller than what is kept, and offsets outlive them (property)", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 87_600 }), fc.integer({ min: 4, max: 1_048_576 }), (retentionHours, retentionMb) => {
         const lines = read(renderServerProperties({ ...three, retentionHours, retentionMb }));
         const number = (name: string): number => Number(lines.get(name));
         assert.equal(number("log.retention.hours"), retentionHours);
         assert.equal(number("log.retention.bytes"), retentionMb * 2 ** 20);
+        // A week more, because a file of records is a week long; it has to fit into 31 bits.
+        const offsetsHours = number("offsets.retention.minutes") / 60;
+        assert.ok(offsetsHours >= retentionHours + 168 && offsetsHours * 60 < 2 ** 31, `${offsetsHours}`);
         const segment = number("log.segment.bytes");
         // Kafka takes no less than 1 MiB, and no more than fits into 31 bits.
         assert.ok(segment >= 2 ** 20 && segment <= 2 ** 30 && segment * 4 <= retentionMb * 2 ** 20, `${segment}`);

@@ -60,6 +60,44 @@ describe("phase database with monitoring", function () {
     }
   });
 
+  it("B9 a Grafana that is there stays as it is while no registry answers, and so do all sizes", async () => {
+    const config = { phase: "database", monitoring: "true" };
+    const [rich, poor] = [await programRig(8192), await programRig(8192, false)];
+    try {
+      const { recorder: before } = await rich.run(config);
+      poor.hasGrafanaVolume = true;
+      const { recorder: after } = await poor.run(config);
+      assert.ok(after.names().includes("grafana-data"));
+      assert.deepEqual(
+        after.resources.map(({ urn, inputs }) => [urn, inputs]),
+        before.resources.map(({ urn, inputs }) => [urn, inputs]),
+      );
+      // What has no image to run leaves no volume, by which later updates would take it for a Grafana that is there.
+      assert.ok(after.get("grafana-data").dependencies.some((urn) => urn.includes("grafana-image")));
+    } finally {
+      await rich.close();
+      await poor.close();
+    }
+  });
+
+  it("B8 with an image of one's own a preview says that no alert tells of Kafka", async () => {
+    const info = mock.method(pulumi.log, "info", () => Promise.resolve());
+    try {
+      for (const [config, expected] of [
+        [{ image: "shop/app:1.0", kafka: "true" }, true],
+        [{ image: "shop/app:1.0" }, false],
+        [{ kafka: "true" }, false],
+      ] as const) {
+        info.mock.resetCalls();
+        await program.run({ monitoring: "true", ...config });
+        const said = info.mock.calls.some(({ arguments: [line = ""] }) => line.startsWith("no alert tells that Kafka is away"));
+        assert.equal(said, expected, JSON.stringify(config));
+      }
+    } finally {
+      info.mock.restore();
+    }
+  });
+
   /** With monitoring and addresses, as secrets. */
   const withAddresses = (given: Readonly<Record<string, string>>): ReturnType<typeof program.run> => {
     process.env["PULUMI_CONFIG_SECRET_KEYS"] = JSON.stringify(Object.keys(given).map((key) => `phased-stack:${key}`));

@@ -15,6 +15,8 @@ export interface ProgramRun {
 export interface ProgramRig {
   /** Whether the engine has volumes of a Postgres. @default false */
   hasPostgresVolumes: boolean;
+  /** Whether the engine has the volume of a Grafana. @default false */
+  hasGrafanaVolume: boolean;
   /** What its one app instance answers to `GET /ready` and `GET /health`; without an answer there is no instance. @default none */
   appAnswers: string | undefined;
   /** Containers the engine lists, by the value of the label `phased-stack.service`. @default none */
@@ -36,8 +38,10 @@ export async function programRig(memoryMb = 8192, hasImages = true): Promise<Pro
       response.writeHead(500).end(JSON.stringify({ message: "lookup registry-1.docker.io: no such host" }));
       return;
     }
-    if (request.url?.startsWith("/volumes") === true && rig.hasPostgresVolumes) {
-      response.end(JSON.stringify({ Volumes: [{ Name: "postgres-1-data" }] }));
+    if (request.url?.startsWith("/volumes") === true) {
+      const [, service = ""] = /phased-stack\.service=([a-z-]+)"/.exec(decodeURIComponent(request.url)) ?? [];
+      const has = { postgres: rig.hasPostgresVolumes, grafana: rig.hasGrafanaVolume }[service] === true;
+      response.end(JSON.stringify({ Volumes: has ? [{ Name: `${service}-1-data` }] : [] }));
       return;
     }
     if (rig.appAnswers !== undefined && request.url?.includes("phased-stack.service%3Dapp%22") === true) {
@@ -63,6 +67,7 @@ export async function programRig(memoryMb = 8192, hasImages = true): Promise<Pro
   const host = `tcp://127.0.0.1:${(engine.address() as AddressInfo).port}`;
   const rig: ProgramRig = {
     hasPostgresVolumes: false,
+    hasGrafanaVolume: false,
     appAnswers: undefined,
     containers: {},
     async run(config, stack = "dev") {
