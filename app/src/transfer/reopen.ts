@@ -132,7 +132,8 @@ class PostgresCopy extends HeldPostgres {
   async empty(): Promise<void> {
     await this.script(`TRUNCATE ${CARRIED_TABLES.join(", ")}`);
     await this.script(state.FORGET_TABLES);
-    await this.run(state.TAKE_OVER, ["", "taken back", new Date().toISOString()]);
+    const finishedAt = (await this.state())?.finishedAt ?? null;
+    await this.run(state.TAKE_OVER, ["", "taken back", new Date().toISOString(), finishedAt]);
   }
 
   async commit(): Promise<void> {
