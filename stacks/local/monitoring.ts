@@ -50,7 +50,8 @@ export interface MonitoringArgs {
 export function monitoring(args: MonitoringArgs): Pick<PhaseOutputs, "prometheusUrl" | "grafanaUrl" | "grafanaPassword"> {
   const { config, data, plan } = args;
   const common = (name: string) => commonArgs(args, name);
-  const exporters = new Exporters("exporters", { ...common("exporters"), ...plan?.exporters, database: data });
+  const database = data && { ...data, pgbouncerAfter: [data.pgbouncer] };
+  const exporters = new Exporters("exporters", { ...common("exporters"), ...plan?.exporters, database });
   const { alertWebhookUrl: webhookUrl, alertHeartbeatUrl: heartbeatUrl } = addresses();
   const alertmanager = new Alertmanager("alertmanager", {
     ...{ ...common("alertmanager"), ...plan?.alertmanager },

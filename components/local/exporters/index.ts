@@ -25,6 +25,8 @@ export interface MonitoredDatabase {
   /** Password of `monitor` in Postgres and PgBouncer, who sees figures and no data. */
   readonly monitorPassword: pulumi.Input<string>;
   readonly pgbouncer: Connection;
+  /** What serves before the exporter of PgBouncer starts: that one ends by itself when it cannot log in. @default nothing */
+  readonly pgbouncerAfter?: readonly pulumi.Resource[] | undefined;
 }
 
 export interface ExportersArgs {
@@ -123,7 +125,11 @@ export class Exporters extends pulumi.ComponentResource {
           wait: true,
           waitTimeout: defaults.bootTimeoutSeconds,
         },
-        { parent: this, deleteBeforeReplace: false },
+        {
+          parent: this,
+          deleteBeforeReplace: false,
+          dependsOn: exporter === "pgbouncer-exporter" ? [...(database?.pgbouncerAfter ?? [])] : [],
+        },
       ),
     );
   }
