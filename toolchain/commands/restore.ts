@@ -13,6 +13,7 @@ import {
   postgresNodes,
   readRepository,
   readRepositoryBeside,
+  refuseDuringRestore,
   restorePostgres,
   type RepositoryState,
 } from "../lib/postgres-restore";
@@ -68,6 +69,7 @@ async function run(options: RestoreOptions): Promise<void> {
   const docker = await reachableDocker(stack.dockerHost);
   const containers = await stackContainers(docker, await stack.onDocker());
   const nodes = postgresNodes(containers);
+  refuseDuringRestore(containers);
   const [first] = nodes;
   if (first === undefined) throw new UserError(`stack ${stack.name} is down: there is nothing to restore into`, stack.command("up"));
 
@@ -102,6 +104,8 @@ async function run(options: RestoreOptions): Promise<void> {
       cannotAsk: `npm run restore cannot ask before it restores stack ${stack.name}`,
       nothing: "nothing was changed",
     });
+    // While it was asked, somebody may have begun another one.
+    refuseDuringRestore(await stackContainers(docker, await stack.onDocker()));
   }
   stopIfInterrupted();
   const started = performance.now();

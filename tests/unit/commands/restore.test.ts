@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import type { Backup, Fork } from "../../../components/local/postgres-operator/src/status-types";
 import { UserError } from "../../../toolchain/lib/errors";
 import type Docker from "dockerode";
 import { LABELS } from "../../../toolchain/lib/docker";
 import { repositoryInfoSchema } from "../../../toolchain/lib/postgres-operator";
-import { refuseDuringRestore } from "../../../toolchain/lib/postgres-restore";
+import { refuseDuringRestore, restoreOutcome } from "../../../toolchain/lib/postgres-restore";
 import { checkGap, checkOwner, gapOf, parseMoment, restorePlan } from "../../../toolchain/lib/restore-plan";
 
 const backup = (label: string, time: string, timeline = 1): Backup => ({
@@ -123,6 +125,17 @@ describe("F8 while Postgres is restored", () => {
     assert.throws(() => refuseDuringRestore([container("postgres-restore", "paused")]), /is paused$/);
     refuseDuringRestore([...nodes, container("postgres-restore", "exited")]);
     refuseDuringRestore(nodes);
+  });
+
+  it("what it did is known from how it ended; killed while it exchanges the data, nobody says that nothing was changed", () => {
+    const [early, begun] = [["restore backup set A"], ["restore backup set A", "the restored data take the place of the old ones"]];
+    const done = [...begun, "the restored data are in place"];
+    assert.deepEqual([restoreOutcome(0, done), restoreOutcome(137, done)], ["restored", "restored"]);
+    assert.deepEqual([restoreOutcome(1, early), restoreOutcome(137, early), restoreOutcome(1, begun)], Array(3).fill("unchanged"));
+    assert.equal(restoreOutcome(137, begun), "undecided");
+    // By these two lines.
+    const program = readFileSync(path.resolve(__dirname, "../../../components/local/postgres/restore.py"), "utf8");
+    for (const line of done.slice(1)) assert.ok(program.includes(`log("${line}")`), line);
   });
 });
 
