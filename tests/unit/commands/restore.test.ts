@@ -157,10 +157,28 @@ describe("F8 the moment to go back to", () => {
 
   it("is begun with the last backup before it", () => {
     const backups = [backup("A", "01:00:00"), backup("B", "07:00:00"), backup("C", "13:00:00")];
-    assert.deepEqual(plan(backups, [], "09:00:00"), { set: "B", timeline: "latest", target: "2026-01-01 09:00:00.000000+00" });
+    assert.deepEqual(plan(backups, [], "09:00:00"), {
+      ...{ set: "B", timeline: "latest", target: "2026-01-01 09:00:00.000000+00", damaged: false },
+    });
     assert.equal(plan(backups, [], "07:00:00").set, "B");
     assert.equal(plan(backups, [], "06:59:59").set, "A");
-    assert.deepEqual(plan(backups, [], "latest"), { set: "C", timeline: "latest", target: "latest" });
+    assert.deepEqual(plan(backups, [], "latest"), { set: "C", timeline: "latest", target: "latest", damaged: false });
+  });
+
+  it("a backup with damaged pages is taken only where no whole one leads to the moment, and that is told", () => {
+    const damaged = (label: string, time: string, instead: string | null): Backup => ({ ...backup(label, time), damaged: true, instead });
+    const backups = [backup("A", "01:00:00"), damaged("B", "07:00:00", "A"), damaged("C", "13:00:00", null)];
+    const taken = (list: readonly Backup[], restores: readonly Fork[], time: string): unknown => {
+      const { set, damaged: isDamaged } = plan(list, restores, time);
+      return [set, isDamaged];
+    };
+    assert.deepEqual(taken(backups, [], "09:00:00"), ["A", false]);
+    assert.deepEqual(taken(backups, [], "latest"), ["C", true], "log is missing in between");
+    assert.deepEqual(taken([...backups, backup("D", "14:00:00")], [], "latest"), ["D", false]);
+    assert.deepEqual(taken([damaged("B", "07:00:00", null)], [], "09:00:00"), ["B", true]);
+    const back = [fork(2, 1, "06:00:00", "00:30:00")];
+    assert.deepEqual(taken(backups, back, "09:00:00"), ["B", true], "a restore since has left the whole one out");
+    assert.deepEqual(taken([backup("A", "01:00:00"), backup("B", "07:00:00")], [], "latest"), ["B", false], "of an older image");
   });
 
   it("is refused outside of what the backups cover, with the range", () => {
