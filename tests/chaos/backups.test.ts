@@ -43,6 +43,12 @@ describe("F8 B15 backups of phase database, and the way back to a moment in the 
     assert.fail(`${wanted ? "" : "still "}expected ${pattern}: ${last.join("; ")}`);
   };
 
+  /** Since when log is missing in the archive, as a node tells. */
+  const gap = async (): Promise<unknown> => {
+    const { stdout } = await execIn(await stack.node(await stack.primary()), ["entrypoint.sh", "backups", "info"]);
+    return (JSON.parse(stdout) as { gap?: unknown }).gap;
+  };
+
   /** Begins a restore, and holds it back once it works on the volume, when all nodes are stopped. */
   const halfway = async (to: string): Promise<{ readonly restoring: StartedCommand; readonly beside: Docker.Container }> => {
     const restoring = startCommand(project, name, "restore", "--to", to, "--yes");
@@ -210,6 +216,99 @@ describe("F8 B15 backups of phase database, and the way back to a moment in the 
     assert.deepEqual(await containersOf(name, "postgres-restore"), [], "nothing is left of it");
   });
 
+  it("F8 a restore that is given up after its data were started leaves no timeline behind: later moments and the latest can be restored", async () => {
+    const etcd = async (operation: string, body: Readonly<Record<string, string>>): Promise<void> => {
+      const encoded = Object.fromEntries(Object.entries(body).map(([name, text]) => [name, Buffer.from(text).toString("base64")]));
+      const request = { method: "POST", body: JSON.stringify(encoded) };
+      const code = `fetch("http://etcd-1:2379/v3/kv/${operation}", ${JSON.stringify(request)}).then(({ ok, status }) => process.exit(ok ? 0 : status))`;
+      const { exitCode, stderr } = await execIn(await stack.container("postgres-operator"), ["node", "--eval", code]);
+      assert.equal(exitCode, 0, stderr);
+    };
+    /** How many timelines of the archive began with a restore to a moment. */
+    const restored = async (): Promise<string> => {
+      const script = `cd /var/lib/pgbackrest/archive/postgres/* && for file in *.history; do tail --lines=1 "$file"; done | grep -cE "\\s(before|after) 20" || true`;
+      return (await execIn(await stack.node(await stack.primary()), ["bash", "-c", script])).stdout.trim();
+    };
+    /** In the last moment, when its data have a timeline of their own, somebody is primary. */
+    const giveUp = async (to: string): Promise<void> => {
+      const before = [await checksum(), await restored()];
+      const { restoring, beside } = await halfway(to);
+      const leader = { key: "/service/postgres/leader" };
+      try {
+        await etcd("put", { ...leader, value: "nobody" });
+        await beside.unpause();
+        const outcome = await restoring.outcome;
+        assert.equal(outcome.code, 1, everything(outcome));
+        assert.match(
+          outcome.stderr,
+          /nothing was changed, and Postgres is started again as it was: nobody is primary: somebody has started it/,
+        );
+        // The next look at who is primary comes once the data have been started and stopped.
+        assert.match(outcome.stdout, /the files are there; the log is replayed/, everything(outcome));
+      } finally {
+        await etcd("deleterange", leader);
+      }
+      await stack.redundant();
+      assert.deepEqual([await checksum(), await restored()], before);
+    };
+    const row = (note: string): Promise<string> => onPrimary(`INSERT INTO kept SELECT 1 + max(id), '${note}' FROM kept`);
+
+    await succeed("backup");
+    // Without a newer backup the latest moment would silently be that of what was given up.
+    const early = await moment();
+    await row("after the moment");
+    await giveUp(early);
+    await row("after it was given up");
+    const now = await checksum();
+    await succeed("restore", "--to", "latest", "--yes");
+    await stack.redundant();
+    assert.equal(await checksum(), now);
+
+    // With one, every later moment would be refused.
+    const second = await moment();
+    await row("after the second moment");
+    await giveUp(second);
+    await row("before the backup");
+    await succeed("backup");
+    await row("after the backup");
+    const [late, wanted] = [await moment(), await checksum()];
+    await row("after the late moment");
+    const latest = await checksum();
+    await succeed("restore", "--to", "latest", "--yes");
+    await stack.redundant();
+    assert.equal(await checksum(), latest);
+    await succeed("restore", "--to", late, "--yes");
+    await stack.redundant();
+    assert.equal(await checksum(), wanted);
+    assert.equal(await gap(), null);
+  });
+
+  it("B15 a damaged page makes a backup fail with one sentence; a restore begins with a whole one and brings the page back", async () => {
+    await onPrimary(
+      "CREATE TABLE fragile WITH (autovacuum_enabled = false) AS SELECT n, repeat('x', 500) AS text FROM generate_series(1, 1000) AS n",
+    );
+    // Then nobody writes its pages again, which would bring them back.
+    await onPrimary("VACUUM (FREEZE) fragile");
+    await onPrimary("CHECKPOINT");
+    await succeed("backup", "--full");
+    const node = await stack.node(await stack.primary());
+    const file = await onPrimary("SELECT pg_relation_filepath('fragile')");
+    // In the middle of a row of the third page, on the disk only.
+    const damage = `printf damaged | dd of=/var/lib/postgresql/data/node/${file} bs=1 seek=$((2 * 8192 + 4000)) conv=notrunc status=none`;
+    const { exitCode, stderr } = await execIn(node, ["bash", "-c", damage]);
+    assert.equal(exitCode, 0, stderr);
+    const failed = await run("backup", "--full");
+    assert.equal(failed.code, 1, everything(failed));
+    assert.match(failed.stderr, /backup \d{8}-\d{6}F has pages with an invalid checksum: files of the database itself are damaged/);
+    await finding(/^Files of the database itself are damaged: backup \d{8}-\d{6}F has pages/, true);
+    const before = await checksum();
+    const output = await succeed("restore", "--to", "latest", "--yes");
+    assert.doesNotMatch(output, /pages with an invalid checksum/, "there is a whole one");
+    await stack.redundant();
+    assert.deepEqual([await onPrimary("SELECT sum(length(text)) FROM fragile"), await checksum()], ["500000", before]);
+    await finding(/./, false);
+  });
+
   it("F8 where log is missing in the archive, a restore that would end there is refused; a backup makes up for it, or the data of before are kept", async () => {
     const lose = async (): Promise<void> => {
       const primary = await stack.primary();
@@ -230,10 +329,6 @@ describe("F8 B15 backups of phase database, and the way back to a moment in the 
         await delay(200);
       }
       return segment;
-    };
-    const gap = async (): Promise<unknown> => {
-      const { stdout } = await execIn(await stack.node(await stack.primary()), ["entrypoint.sh", "backups", "info"]);
-      return (JSON.parse(stdout) as { gap?: unknown }).gap;
     };
     assert.equal(await gap(), null);
     await lose();

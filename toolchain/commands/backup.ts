@@ -14,6 +14,9 @@ interface BackupOptions {
   readonly check?: boolean;
 }
 
+/** How `verify` in the container ends when it has found damage; see components/local/postgres/backup_jobs.py. */
+const DAMAGED = 3;
+
 /** A large database takes its time, and another backup may be under way. */
 const LONGEST_MS = 24 * 3_600_000;
 
@@ -65,7 +68,8 @@ async function run(options: BackupOptions): Promise<void> {
     const { exitCode, stdout } = await execIn(node, ["entrypoint.sh", "backups", ...command], LONGEST_MS, tell);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     if (exitCode !== 0) {
-      const what = options.check === true ? "the repository is damaged" : "the backup failed";
+      const checked = exitCode === DAMAGED ? "the repository is damaged" : "the repository could not be checked";
+      const what = options.check === true ? checked : "the backup failed";
       throw new UserError(`${what}: ${stdout.trim() || `exit code ${exitCode}`}`, "docs/runbooks/backups-failing.md");
     }
     if (options.check === true) {

@@ -13,6 +13,7 @@ import {
   postgresNodes,
   readRepository,
   readRepositoryBeside,
+  refuseDuringRestore,
   restorePostgres,
   type RepositoryState,
 } from "../lib/postgres-restore";
@@ -46,6 +47,7 @@ Postgres is stopped, and the app answers requests that need it with 503, until t
 ones: whatever fails before, Ctrl-C as well, ends with Postgres as it was. Only Postgres is restored: not Redis, Kafka or uploaded files.
 What was written since stays in the archive, so that another restore can bring it back; but not where log is missing there (npm run status
 says so), until there is a newer backup. Then the data of before are kept, and what would end at the gap is refused without --accept-gap.
+A backup with damaged pages (status tells) is only taken where no whole one leads to the moment.
 
 On a new host: bring up a stack with the backupUrl and the backupPassphrase of the one that is lost. It touches the backups of the other
 database only when it is told to take that over, with --from-repository; then it goes on where that ended, and its own data are gone.
@@ -67,6 +69,7 @@ async function run(options: RestoreOptions): Promise<void> {
   if (phase !== "database") throw new UserError(`stack ${stack.name} is in phase ${phase}, in which no Postgres of this project runs`);
   const docker = await reachableDocker(stack.dockerHost);
   const containers = await stackContainers(docker, await stack.onDocker());
+  refuseDuringRestore(containers);
   const nodes = postgresNodes(containers);
   const [first] = nodes;
   if (first === undefined) throw new UserError(`stack ${stack.name} is down: there is nothing to restore into`, stack.command("up"));
@@ -94,6 +97,7 @@ async function run(options: RestoreOptions): Promise<void> {
       : `Postgres of stack ${colours.bold(stack.name)} goes back to ${to}, from backup ${plan.set}.`,
   );
   if (keepAll) console.log(keptText(gap));
+  if (plan.damaged) console.log(damagedText(plan.set, foreign));
   if (options.yes !== true) {
     await confirmByName({
       name: stack.name,
@@ -102,11 +106,13 @@ async function run(options: RestoreOptions): Promise<void> {
       cannotAsk: `npm run restore cannot ask before it restores stack ${stack.name}`,
       nothing: "nothing was changed",
     });
+    // While it was asked, somebody may have begun another one.
+    refuseDuringRestore(await stackContainers(docker, await stack.onDocker()));
   }
   stopIfInterrupted();
   const started = performance.now();
   const oldData = `node.before-${new Date().toISOString().replace(/[-:]|\.\d+/g, "")}`;
-  const keepOld = options.keepOld === true || keepAll;
+  const keepOld = options.keepOld === true || keepAll || (plan.damaged && !foreign);
   const serves = leader !== undefined;
   // Without a primary nobody knows which node has the most. A node that tells of gaps can keep its data, too.
   const keepStandbys = keepAll && !serves && repository.gap !== undefined;
@@ -131,6 +137,13 @@ function keptText(gap: string | null | undefined): string {
   const why =
     typeof gap === "string" ? `log is missing in the archive from ${gap} on` : "whether log is missing in the archive is not known";
   return colours.yellow(`The data of before are kept: ${why}, so that they may have what no backup has.`);
+}
+
+function damagedText(label: string, foreign: boolean): string {
+  const kept = foreign ? "" : " The data of before are kept.";
+  return colours.yellow(
+    `Backup ${label} has pages with an invalid checksum, and no whole one can be taken instead: rows of the restored database may not be readable.${kept}`,
+  );
 }
 
 interface Loss {

@@ -84,7 +84,7 @@ function postgresLine(status: PostgresStatus, disk: Asked<DiskStatus>): string {
   return parts.join(" · ");
 }
 
-/** The last good backup, its age, and how the archive of the log is. @param now in ms */
+/** The last backup, its age, and how the archive of the log is. @param now in ms */
 export function backupsLine({ backups, backupsUnknown }: Pick<PostgresStatus, "backups" | "backupsUnknown">, now: number): string {
   const title = colours.bold("backups");
   if (backups === null) return `${title}  ${backupsUnknown === null ? doubtful("none are made") : bad("nobody tells of any")}`;
@@ -93,6 +93,7 @@ export function backupsLine({ backups, backupsUnknown }: Pick<PostgresStatus, "b
   const stored = backups.backups.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
   const parts = [
     last === undefined ? doubtful("none yet") : `last ${last.type} ${ageText(last.stoppedAt, now)} ago`,
+    ...(last?.damaged === true ? [bad("with damaged pages")] : []),
     ...(last === undefined ? [] : [`${backups.backups.length} kept, ${formatBytes(stored)}, since ${backups.backups[0]?.stoppedAt ?? ""}`]),
     archive.failing
       ? bad(`log not archived, ${archive.waiting} segments wait`)

@@ -52,6 +52,8 @@ const backupSchema = z.object({
   timeline: z.number(),
   sizeBytes: z.number(),
   storedBytes: z.number(),
+  damaged: z.boolean().optional(),
+  instead: z.string().nullable().optional(),
 });
 
 const forkSchema = z.object({ timeline: z.number(), parent: z.number(), at: z.string(), to: z.string().nullable() });

@@ -1,10 +1,10 @@
-import { PassThrough } from "node:stream";
 import type Docker from "dockerode";
 import { z } from "zod";
 import { execIn, LABELS, lastLogLines, startContainer, stopContainer } from "./docker";
 import { containerName, SERVICES } from "./docker-app";
 import { InterruptedError, UserError, messageOf } from "./errors";
 import { interrupted } from "./interrupt";
+import { RESTORE_SERVICE, runBeside } from "./postgres-beside";
 import { repositoryInfoSchema } from "./postgres-operator";
 import type { RestorePlan } from "./restore-plan";
 import { colours } from "./table";
@@ -19,8 +19,9 @@ const COPIED_WITHIN_MS = 6 * 3_600_000;
 /** Between two looks at a container, ms. */
 const POLL_MS = 500;
 
-/** Label of the containers that {@link runBeside} makes. */
-export const RESTORE_SERVICE = "postgres-restore";
+/** What restore.py says when it begins to exchange the data, and when that is done. In between, nobody knows which ones are there. */
+const EXCHANGE_BEGINS = "the restored data take the place of the old ones";
+const EXCHANGE_ENDS = "the restored data are in place";
 
 /** States of a container in which it does nothing, and will not by itself. */
 const HAS_ENDED: readonly string[] = ["created", "exited", "dead"];
@@ -120,6 +121,7 @@ export async function restorePostgres(args: RestoreArgs): Promise<void> {
     });
     await step("the data are restored", () => fetchAndReplay(args));
   } catch (error) {
+    if (error instanceof UndecidedError) throw error;
     await Promise.all(nodes.map(({ Id }) => startContainer(docker.getContainer(Id))));
     const state = "nothing was changed, and Postgres is started again as it was";
     throw interrupted.aborted ? new InterruptedError(state) : new UserError(`${state}: ${messageOf(error)}`);
@@ -172,16 +174,41 @@ async function mark(primary: Docker.Container): Promise<void> {
 
 async function fetchAndReplay({ docker, primary, plan, oldData, say }: RestoreArgs): Promise<void> {
   const command = ["restore", "restore", plan.set, String(plan.timeline), plan.target, oldData];
-  const tell = (line: string): void => say(colours.dim(line.replace(/^restore: /, "")));
+  const said: string[] = [];
+  const tell = (line: string): void => {
+    said.push(line.replace(/^restore: /, ""));
+    say(colours.dim(said.at(-1) ?? ""));
+  };
   const { exitCode, stdout } = await runBeside(docker, primary, command, tell, interrupted);
-  if (exitCode !== 0) throw new Error(stdout.trim() || `the restore ended with exit code ${exitCode}`);
+  const outcome = restoreOutcome(exitCode, said);
+  if (outcome === "undecided") {
+    throw new UndecidedError(
+      `the restore was killed (exit code ${exitCode}) while the restored data took the place of the old ones; nothing is started, because the ` +
+        `old ones may be in ${oldData}`,
+      "call it again, with the same moment; docs/runbooks/restore.md",
+    );
+  }
+  if (outcome === "unchanged") throw new Error(stdout.trim() || `the restore ended with exit code ${exitCode}`);
+}
+
+/** The restore was killed in the one moment in which nobody else can tell what it did. */
+class UndecidedError extends UserError {}
+
+/**
+ * Which data a volume has after a restore.
+ * @param said all it told, line by line, without its name
+ */
+export function restoreOutcome(exitCode: number, said: readonly string[]): "restored" | "unchanged" | "undecided" {
+  if (exitCode === 0 || said.includes(EXCHANGE_ENDS)) return "restored";
+  // With 1 it ends by itself, and has undone what it began.
+  return exitCode !== 1 && said.includes(EXCHANGE_BEGINS) ? "undecided" : "unchanged";
 }
 
 async function backUp(primary: Docker.Container): Promise<void> {
   const { exitCode, stdout } = await execIn(primary, ["entrypoint.sh", "backups", "backup", "incr"], BACKUP_WITHIN_MS);
   if (exitCode === 0) return;
   throw new UserError(
-    `the database is restored, but no backup could be made of it: ${stdout.trim()}`,
+    `the database is restored, but there is no good backup of it: ${stdout.trim()}`,
     "docs/runbooks/backups-failing.md; the data of before are kept until then",
   );
 }
@@ -205,80 +232,4 @@ async function healthy(container: Docker.Container, name: string, withinMs: numb
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-}
-
-/**
- * Runs a command of the image beside a node's container: with its volumes, secrets, limits and network, under another name. Only one at a
- * time can have that name.
- * @param say is called with each line of its standard error.
- * @param stopOn ends it. @default it runs to its end
- */
-async function runBeside(
-  docker: Docker,
-  node: Docker.ContainerInfo,
-  command: readonly string[],
-  say: (line: string) => void,
-  stopOn?: AbortSignal,
-): Promise<{ readonly exitCode: number; readonly stdout: string }> {
-  stopOn?.throwIfAborted();
-  const name = `${containerName(node)}-restore`;
-  await removeEnded(docker.getContainer(name), name);
-  const container = await docker.createContainer(await optionsBeside(docker, node, name, command));
-  const end = (): void => {
-    // That it ended is seen below.
-    void stopContainer(container);
-  };
-  stopOn?.addEventListener("abort", end, { once: true });
-  try {
-    const stream = await container.attach({ stream: true, stdout: true, stderr: true });
-    const [out, errors] = [new PassThrough(), new PassThrough()];
-    (container.modem as { demuxStream(from: NodeJS.ReadableStream, out: PassThrough, err: PassThrough): void }).demuxStream(
-      stream,
-      out,
-      errors,
-    );
-    let [stdout, rest] = ["", ""];
-    out.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
-    errors.on("data", (chunk: Buffer) => {
-      const lines = (rest + chunk.toString()).split("\n");
-      rest = lines.pop() ?? "";
-      lines.forEach(say);
-    });
-    await container.start();
-    const { StatusCode: exitCode } = (await container.wait()) as { StatusCode: number };
-    return { exitCode, stdout };
-  } finally {
-    stopOn?.removeEventListener("abort", end);
-    await container.remove({ force: true, v: true });
-  }
-}
-
-async function removeEnded(container: Docker.Container, name: string): Promise<void> {
-  try {
-    const { State: state } = await container.inspect();
-    if (state.Running) throw new UserError(`a restore is under way already: container ${name} runs`);
-    await container.remove();
-  } catch (error) {
-    if ((error as { statusCode?: number }).statusCode !== 404) throw error;
-  }
-}
-
-async function optionsBeside(
-  docker: Docker,
-  node: Docker.ContainerInfo,
-  name: string,
-  command: readonly string[],
-): Promise<Docker.ContainerCreateOptions> {
-  const { Config: config, HostConfig: host, NetworkSettings: network } = await docker.getContainer(node.Id).inspect();
-  const [networkName = "none"] = Object.keys(network.Networks);
-  return {
-    name,
-    Image: config.Image,
-    Cmd: [...command],
-    Env: config.Env,
-    Labels: { ...config.Labels, [LABELS.service]: RESTORE_SERVICE },
-    StopSignal: "SIGTERM",
-    Healthcheck: { Test: ["NONE"] },
-    HostConfig: { ...host, NetworkMode: networkName, RestartPolicy: { Name: "no" }, PortBindings: {} },
-  };
 }

@@ -17,6 +17,8 @@ export interface RestorePlan {
   readonly timeline: number | "latest";
   /** As Postgres reads it, or `latest`. */
   readonly target: string;
+  /** Whether pages of that backup have an invalid checksum, and there is no whole one to begin with. */
+  readonly damaged: boolean;
 }
 
 /** A stack that is written to archives every minute: within this time of the last segment it may still run. An idle one is not seen. */
@@ -130,7 +132,8 @@ export function parseMoment(text: string): { readonly ms: number; readonly targe
 
 /**
  * Chooses the backup and the timeline for a moment: what was the database then. A restore in the past began a timeline of its own; what was
- * written between the moment it went back to and the restore itself is on the timeline before, and is found there.
+ * written between the moment it went back to and the restore itself is on the timeline before, and is found there. A backup with damaged
+ * pages is the last choice: with the log from an earlier one on they come out whole.
  *
  * @param to as {@link parseMoment} reads it
  * @param now in ms
@@ -142,17 +145,25 @@ export function restorePlan({ backups, restores }: Repository, to: string, now: 
   if (oldest === undefined) throw new UserError("there is no backup to restore from", "npm run backup makes one");
   const restoredBy = restoredForks(restores);
   if (moment === "latest") {
-    const newest = backups.findLast(({ stoppedAt }) => onPath(stoppedAt, restoredBy));
-    return { set: (newest ?? oldest).label, timeline: "latest", target: "latest" };
+    const path = backups.filter(({ stoppedAt }) => onPath(stoppedAt, restoredBy));
+    return { ...chosen(path.at(-1) ?? oldest, path), timeline: "latest", target: "latest" };
   }
   const range = `allowed: from ${oldest.stoppedAt} to now (${new Date(now).toISOString()}), or latest`;
   if (moment.ms > now) throw new UserError(`--to ${to} is in the future; ${range}`);
   // Forks that had not been made at that moment are none of its past.
   const past = restoredBy.filter(({ at }) => Date.parse(at) <= moment.ms);
   const next = restoredBy.find(({ at }) => Date.parse(at) > moment.ms);
-  const backup = backups.findLast(({ stoppedAt }) => Date.parse(stoppedAt) <= moment.ms && onPath(stoppedAt, past));
-  if (backup === undefined) throw new UserError(`--to ${to} is before what the backups cover; ${range}`);
-  return { set: backup.label, timeline: next === undefined ? "latest" : timelineBefore(next, restores), target: moment.target };
+  const path = backups.filter(({ stoppedAt }) => Date.parse(stoppedAt) <= moment.ms && onPath(stoppedAt, past));
+  const newest = path.at(-1);
+  if (newest === undefined) throw new UserError(`--to ${to} is before what the backups cover; ${range}`);
+  return { ...chosen(newest, path), timeline: next === undefined ? "latest" : timelineBefore(next, restores), target: moment.target };
+}
+
+/** That backup, or the whole one that there is instead of it, when that is on the path, too. */
+function chosen(newest: Backup, path: readonly Backup[]): Pick<RestorePlan, "set" | "damaged"> {
+  if (newest.damaged !== true) return { set: newest.label, damaged: false };
+  const whole = path.find(({ label, damaged }) => label === newest.instead && damaged !== true);
+  return { set: (whole ?? newest).label, damaged: whole === undefined };
 }
 
 /** The timeline that was the database's until that restore. Numbers only grow. */

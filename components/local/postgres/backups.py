@@ -10,15 +10,15 @@ info         What there is to restore, as one line of JSON. Needs no server.
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
 import urllib.error
 
+import log_archive
 import node
 import repository
-from backup_jobs import Job, backup, log, verification_problem, verify
+from backup_jobs import Job, backup, damage, log, verify
 from cluster_state import Etcd
 from repository import LOCKED, RepositoryError, closed, iso, seconds_of
 
@@ -28,54 +28,27 @@ SCHEDULE = os.environ.get("BACKUP_SCHEDULE", "/etc/pgbackrest/schedule.json")
 LOOK_SECONDS = 10
 FIRST_BACKUP_SECONDS = 120
 
-# After a backup that failed.
+# After a backup that failed, or anything else that takes its time.
 RETRY_SECONDS = 300
+
+# What is told of as having failed, beside backups.
+VERIFICATION = "verification"
+INHERITANCE = "archive of the primary before"
 
 # An archive_command that fails is called again after a minute at the latest.
 ARCHIVER_SECONDS = 90
-
-# The timeline it writes now: after a promotion that of the last checkpoint is the one before for a while.
-QUERY = """SELECT json_build_object(
-  'archivedWal', last_archived_wal, 'archivedAt', extract(epoch FROM last_archived_time),
-  'failedAt', extract(epoch FROM last_failed_time), 'failures', failed_count,
-  'waiting', (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'),
-  'timeline', ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int)
-FROM pg_stat_archiver"""
 
 
 def due(schedule, backups, now, gap=None):
     """
     Which backup is to be made now, if any. @param gap when log was lost: nothing after that can be restored but from a newer backup.
+    One with damaged pages counts: the next one would have them, too.
     """
     fulls = [seconds_of(backup["stoppedAt"]) for backup in backups if backup["type"] == "full"]
     if not fulls or now - max(fulls) >= schedule["fullEveryDays"] * 86400:
         return "full"
     newest = max(seconds_of(backup["stoppedAt"]) for backup in backups)
     return "incr" if now - newest >= schedule["everyHours"] * 3600 or (gap is not None and not closed(gap, backups)) else None
-
-
-def leftovers(done, archived, timeline):
-    """
-    Segments a standby received that its dead primary did not archive: those after the last one archived, on timelines before its own. Names
-    are in order: timeline, then number.
-    """
-    found = []
-    for name in sorted(done):
-        if int(name[:8], 16) >= timeline:
-            continue
-        before = [other[8:] for other in archived if other[:8] <= name[:8]]
-        if before and name[8:] > max(before):
-            found.append(name)
-    return found
-
-
-def archiver():
-    """What the server says of its archive, and its timeline."""
-    words = ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--command", QUERY]
-    result = subprocess.run(words, capture_output=True, text=True, timeout=30, env=repository.superuser_environment())
-    if result.returncode != 0:
-        raise RepositoryError(f"the server does not answer: {result.stderr.strip()[:200]}")
-    return json.loads(result.stdout)
 
 
 class Watch:
@@ -87,35 +60,26 @@ class Watch:
         self.job = None
         self.state = {"failure": None, "verified": None, "gap": None, "place": None, "emptySince": None}
         self.forks, self.failing_since = [], None
+        # What the primary before did not archive, and what got lost while nobody could look, is looked for once. When, at the earliest:
+        self.uninherited, self.unchecked, self.inherit_at = False, False, 0
 
     def step(self):
         if not node.is_primary():
             self.primary_since = None
+            if self.job is not None:
+                # It cannot end well here any more, and its failure would be nobody's.
+                self.job.end()
+                self.job = None
             return
         if self.primary_since is None:
             self.state |= {key: value for key, value in self.etcd.read().items() if key in self.state}
             self.primary_since, self.forks, self.failing_since = time.time(), [], None
-            self.inherit()
+            self.uninherited, self.unchecked, self.inherit_at = True, True, 0
         self.look()
-
-    def inherit(self):
-        """Archives what the primary before this one had no time to."""
-        directory = os.path.join(repository.DATA, "pg_wal")
-        done = [name[:-5] for name in os.listdir(os.path.join(directory, "archive_status")) if re.fullmatch(r"[0-9A-F]{24}\.done", name)]
-        present = [name for name in done if os.path.exists(os.path.join(directory, name))]
-        try:
-            found = repository.contents()
-            if not found["backups"] or repository.of_another(found, repository.system_id()) is not None:
-                return
-            for name in leftovers(present, repository.archived_segments(), archiver()["timeline"]):
-                repository.ask("archive-push", os.path.join(directory, name))
-                log(f"archived {name}, which the primary before had not")
-        except RepositoryError as error:
-            self.failed("archive of the primary before", str(error))
 
     def look(self):
         now = time.time()
-        server = archiver()
+        server = log_archive.archiver()
         problem, found = None, {"backups": [], "archived": None, "missing": None}
         try:
             found = repository.contents()
@@ -134,6 +98,12 @@ class Watch:
         except RepositoryError as error:
             problem = str(error)
         self.watch_archive(server, found["archived"], now, problem)
+        if problem is None:
+            self.inherit(server["timeline"], found["backups"], now)
+            problem = self.check(server, found)
+        else:
+            # Meanwhile the log may be dropped, and what waits be archived before anybody looks again.
+            self.unchecked = True
         self.work(found["backups"], now, problem)
         self.tell(server, found["backups"], problem)
 
@@ -153,6 +123,9 @@ class Watch:
         self.state["emptySince"] = None if backups else (self.state["emptySince"] or iso(now))
         if self.state["gap"] is not None and closed(self.state["gap"], backups):
             self.state["gap"] = None
+        failure = self.state["failure"]
+        if failure is not None and failure["what"].endswith("backup") and closed(failure["at"], backups):
+            self.state["failure"] = None
 
     def watch_archive(self, server, archived, now, problem):
         failing = (server["failedAt"] or 0) > (server["archivedAt"] or 0)
@@ -162,6 +135,43 @@ class Watch:
         if problem is None and repository.SEGMENT.fullmatch(segment) and segment > (archived or "") and self.state["gap"] is None:
             self.state["gap"] = iso(server["archivedAt"])
             log(f"the log of {segment} is lost to the archive: the repository took nothing for too long")
+        if failing:
+            self.unchecked = True
+
+    def inherit(self, timeline, backups, now):
+        """Archives what the primary before this one had no time to, as soon as the repository takes it. Without a backup nobody needs it."""
+        if not self.uninherited or now < self.inherit_at:
+            return
+        try:
+            if backups:
+                log_archive.inherit(timeline)
+        except (OSError, RepositoryError) as error:
+            self.inherit_at = now + RETRY_SECONDS
+            self.failed(INHERITANCE, str(error))
+            return
+        self.uninherited = False
+        self.succeeded(INHERITANCE)
+
+    def check(self, server, found):
+        """
+        Looks in the archive for log that was lost unseen: by the primary before, or while the repository could not be used. Not before the
+        first segment of this server's own timeline is there: until then the ends of those before may still be under way. Returns why it
+        could not look, if so.
+        """
+        last = (server["archivedWal"] or "")[:24]
+        own = repository.SEGMENT.fullmatch(last) is not None and int(last[:8], 16) == server["timeline"]
+        if not self.unchecked or self.failing_since is not None or not own:
+            return None
+        try:
+            gap = repository.lost(found, self.state["gap"])
+        except RepositoryError as error:
+            return str(error)
+        self.unchecked = False
+        if gap is not None and self.state["gap"] is None:
+            # The repository has a clock of its own: the newest backup must not pass for one that makes up for it.
+            self.state["gap"] = max(gap, found["backups"][-1]["stoppedAt"])
+            log(f"log is missing in the archive from {self.state['gap']} on")
+        return None
 
     def work(self, backups, now, problem):
         if self.job is not None:
@@ -170,13 +180,13 @@ class Watch:
         if problem is not None:
             return
         failure = self.state["failure"]
-        if failure is not None and now - seconds_of(failure["at"]) < RETRY_SECONDS:
+        if failure is not None and failure["what"] != INHERITANCE and now - seconds_of(failure["at"]) < RETRY_SECONDS:
             return
         kind = due(self.schedule, backups, now, self.state["gap"])
         if kind is not None and (backups or now - self.primary_since >= FIRST_BACKUP_SECONDS):
-            self.job = Job(f"{kind} backup", f"--type={kind}", "backup")
+            self.job = Job(f"{kind} backup", f"--type={kind}", *repository.expiry(backups), "backup")
         elif backups and self.unverified(backups):
-            self.job = Job("verification", "--output=text", "verify")
+            self.job = Job(VERIFICATION, "--output=text", "verify")
 
     def unverified(self, backups):
         fulls = [backup["stoppedAt"] for backup in backups if backup["type"] == "full"]
@@ -186,19 +196,28 @@ class Watch:
         if ended is None:
             return
         (code, text), job, self.job = ended, self.job, None
-        if job.what == "verification":
-            problem = verification_problem(code, text)
+        if code != 0:
+            # One that did not come to its end says nothing about the repository.
+            if code != LOCKED:
+                self.failed(job.what, repository.reason_of(text))
+            return
+        self.succeeded(job.what)
+        if job.what == VERIFICATION:
+            problem = damage(text)
             self.state["verified"] = {"at": iso(time.time()), "ok": problem is None, "message": problem}
             log(f"verification: {problem or 'every file is what it was'}")
-        elif code == 0:
+        else:
             log(f"{job.what} done after {time.time() - job.started:.0f} s")
-            self.state["failure"] = None
-        elif code != LOCKED:
-            self.failed(job.what, repository.reason_of(text))
 
     def failed(self, what, message):
         log(f"{what}: {message}")
         self.state["failure"] = {"at": iso(time.time()), "what": what, "message": message}
+
+    def succeeded(self, what):
+        """Of backups every kind makes up for every other."""
+        failure = self.state["failure"]
+        if failure is not None and failure["what"].split()[-1] == what.split()[-1]:
+            self.state["failure"] = None
 
     def tell(self, server, backups, problem):
         failing = self.failing_since is not None and time.time() - self.failing_since >= ARCHIVER_SECONDS
@@ -274,6 +293,7 @@ def info():
         found = repository.contents()
         restores = [] if found["missing"] is not None else repository.forks()
         foreign = repository.of_another(found, own_system_id()) is not None
+        repository.replace_damaged(found)
         written = repository.last_written() if foreign else None
         state = {"repository": found["missing"], "backups": found["backups"], "restores": restores, "foreign": foreign, "writtenAt": written}
         try:

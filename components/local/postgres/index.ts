@@ -267,9 +267,16 @@ export function postgresContext(settings: PatroniSettings): ContextFile[] {
     own("Dockerfile"),
     own("entrypoint.sh", true),
     pacedCheck(),
-    ...["node.py", "backups.py", "backup_jobs.py", "cluster_state.py", "repository.py", "restore.py", "privileges.sql"].map((name) =>
-      own(name),
-    ),
+    ...[
+      "node.py",
+      "backups.py",
+      "backup_jobs.py",
+      "cluster_state.py",
+      "log_archive.py",
+      "repository.py",
+      "restore.py",
+      "privileges.sql",
+    ].map((name) => own(name)),
     made("patroni.yml", renderPatroniConfig(settings)),
     made("pgbackrest.conf", renderPgbackrestConfig(settings.backups, settings.repository)),
     // Empty where Debian's own authorities are meant: the Dockerfile is the same for all.

@@ -86,20 +86,21 @@ def contents():
     stanza = stanzas[0] if stanzas else {"status": {"code": 1, "message": "missing stanza"}}
     status = stanza["status"]
     if status["code"] in MISSING:
-        return {"missing": status["message"], "backups": [], "archived": None, "stop": None, "systemId": None}
+        return {"missing": status["message"], "backups": [], "archived": None, "stop": None, "stops": {}, "systemId": None}
     if status["code"] not in (0, NO_BACKUP):
         told = [repo["status"]["message"] for repo in stanza.get("repo", []) if repo["status"]["code"] != 0]
         raise RepositoryError(unreadable((told or [status["message"]])[0], stanza.get("cipher", "none") != "none"))
-    backups = [describe(backup) for backup in stanza.get("backup", []) if not backup.get("error")]
+    backups = [describe(backup) for backup in stanza.get("backup", [])]
     archives = [archive["max"] for archive in stanza.get("archive", []) if archive.get("max")]
     owners = [str(database["system-id"]) for database in stanza.get("db", [])]
-    stops = [backup["archive"]["stop"] for backup in stanza.get("backup", []) if not backup.get("error")]
+    stops = {backup["label"]: backup["archive"]["stop"] for backup in stanza.get("backup", [])}
     return {
         "missing": None,
         "backups": backups,
         "archived": archives[-1] if archives else None,
-        # The segment in which the newest backup ends: restored alone, it needs the log up to there.
-        "stop": stops[-1] if stops else None,
+        # The segments in which the newest backup and each of them end: restored alone, one needs the log up to there.
+        "stop": stops[backups[-1]["label"]] if backups else None,
+        "stops": stops,
         "systemId": owners[-1] if owners else None,
     }
 
@@ -145,7 +146,17 @@ def describe(backup):
         "timeline": int(backup["archive"]["start"][:8], 16),
         "sizeBytes": backup["info"]["size"],
         "storedBytes": backup["info"]["repository"]["delta"],
+        # pgBackRest makes it all the same, and ends well: pages of the database have another checksum than theirs, be it in a file of an
+        # earlier backup that this one goes on with.
+        "damaged": backup.get("error") is True,
     }
+
+
+def expiry(backups):
+    """
+    Words for the next backup: while the newest one has damaged pages nothing is deleted, or those that are whole would be gone some day.
+    """
+    return ["--no-expire-auto"] if backups and backups[-1]["damaged"] else []
 
 
 def archived_files(pattern):
@@ -179,6 +190,27 @@ def whole(stop, archived):
     while last is not None and last + 1 in written:
         last += 1
     return None if last is None else iso(written[last]), last == max(written, default=None)
+
+
+def replace_damaged(found):
+    """
+    Notes with each damaged backup the whole one before it that may be restored instead, as `instead`: with the log, which tells what the pages
+    should be, and has to be there all the way. None when there is no such backup.
+    """
+    if not any(backup["damaged"] for backup in found["backups"]):
+        return
+    archived, whole_one = archived_segments(), None
+    for backup in found["backups"]:
+        if not backup["damaged"]:
+            whole_one = backup["label"]
+            continue
+        backup["instead"] = whole_one if whole_one and bridged(found["stops"][whole_one], found["stops"][backup["label"]], archived) else None
+
+
+def bridged(stop, later, archived):
+    """Whether the log is whole from one segment to a later one."""
+    there = {position(segment) for segment in archived if segment[:8] >= stop[:8]}
+    return stop[:8] <= later[:8] and position(stop) <= position(later) and there.issuperset(range(position(stop), position(later) + 1))
 
 
 def closed(gap, backups):

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 
+import log_archive
 import repository
 from cluster_state import Etcd, PATRONI_CONFIG
 from repository import RepositoryError
@@ -84,7 +85,6 @@ def start():
         file.write("local all postgres trust\n")
     with open(PATRONI_CONFIG, encoding="utf-8") as file:
         own = json.load(file)["postgresql"]["parameters"]
-    push = f"pgbackrest --stanza={repository.STANZA} --pg1-path={DRAFT} archive-push %p"
     settings = {
         "listen_addresses": "",
         "unix_socket_directories": SOCKETS,
@@ -93,9 +93,10 @@ def start():
         "shared_buffers": own["shared_buffers"],
         # There is no standby whose word it could wait for.
         "synchronous_standby_names": "",
-        # The new timeline is in the archive before anybody writes to it.
+        # What it writes is kept for the archive, which gets it once the draft has become the data: of a timeline that was given up nobody may
+        # know. Every later restore would follow it, or be refused because of it. Without a command Postgres keeps, and waits for nothing.
         "archive_mode": "on",
-        "archive_command": push,
+        "archive_command": "",
         "logging_collector": "off",
         "log_startup_progress_interval": "5s",
     }
@@ -183,7 +184,7 @@ UPDATE public.redis_fence SET epoch = greatest(epoch, {etcd.fence()}) + {FENCE_S
 
 
 def stop(server):
-    """Ends it cleanly: it writes a checkpoint and archives what it has."""
+    """Ends it cleanly: it writes a checkpoint."""
     server.send_signal(signal.SIGINT)
     if server.wait() != 0:
         raise RepositoryError(f"the restored server did not stop cleanly (exit code {server.returncode})")
@@ -213,20 +214,22 @@ def unled(etcd):
 
 
 def swap(kept):
-    """The draft becomes the data. Undone when Patroni cannot be told, or somebody has become primary."""
-    etcd = Etcd()
+    """The draft becomes the data. Undone when Patroni cannot be told, or somebody has become primary; nothing else stops it."""
+    etcd, owner = Etcd(), repository.system_id(DRAFT)
     unled(etcd)
-    had_data = os.path.exists(repository.DATA)
-    if had_data:
-        os.rename(repository.DATA, kept)
-    os.rename(DRAFT, repository.DATA)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # `npm run restore` goes by this line and the one after it when this program is killed.
+    log("the restored data take the place of the old ones")
+    done = []
     try:
-        if not etcd.restored(repository.system_id()):
+        for old, new in [*([(repository.DATA, kept)] if os.path.exists(repository.DATA) else []), (DRAFT, repository.DATA)]:
+            os.rename(old, new)
+            done.append((old, new))
+        if not etcd.restored(owner, log):
             raise RepositoryError("a node has become primary in this moment: somebody has started it")
     except (OSError, RepositoryError):
-        os.rename(repository.DATA, DRAFT)
-        if had_data:
-            os.rename(kept, repository.DATA)
+        for old, new in reversed(done):
+            os.rename(new, old)
         raise
 
 
@@ -255,6 +258,10 @@ def restore(label, timeline, moment, kept):
         print(str(error), flush=True)
         return 1
     log("the restored data are in place")
+    try:
+        log_archive.announce()
+    except (OSError, RepositoryError) as error:
+        log(f"the archive hears of the new timeline from the node, once that is primary: {error}")
     return 0
 
 

@@ -188,6 +188,15 @@ describe("status of phase database (A7, A8, B3, F2)", () => {
       backupsLine(POSTGRES, now),
       "backups  well  last full 3 h ago · 1 kept, 8.0 MB, since 2026-11-21T10:00:07Z · log archived 40 s ago · verified 3 h ago",
     );
+    const pages = {
+      ...backups,
+      backups: [{ ...backups.backups[0]!, damaged: true }],
+      problems: ["Files of the database itself are damaged."],
+    };
+    assert.match(
+      backupsLine({ backups: pages, backupsUnknown: null }, now),
+      /^backups {2}look above {2}last full 3 h ago · with damaged pages · /,
+    );
     assert.equal(backupsLine({ backups: null, backupsUnknown: null }, now), "backups  none are made");
     const failing: BackupStatus = {
       ...backups,

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import type { Backup, Fork } from "../../../components/local/postgres-operator/src/status-types";
 import { UserError } from "../../../toolchain/lib/errors";
 import type Docker from "dockerode";
 import { LABELS } from "../../../toolchain/lib/docker";
 import { repositoryInfoSchema } from "../../../toolchain/lib/postgres-operator";
-import { refuseDuringRestore } from "../../../toolchain/lib/postgres-restore";
+import { refuseDuringRestore, restoreOutcome } from "../../../toolchain/lib/postgres-restore";
 import { checkGap, checkOwner, gapOf, parseMoment, restorePlan } from "../../../toolchain/lib/restore-plan";
 
 const backup = (label: string, time: string, timeline = 1): Backup => ({
@@ -124,6 +126,17 @@ describe("F8 while Postgres is restored", () => {
     refuseDuringRestore([...nodes, container("postgres-restore", "exited")]);
     refuseDuringRestore(nodes);
   });
+
+  it("what it did is known from how it ended; killed while it exchanges the data, nobody says that nothing was changed", () => {
+    const [early, begun] = [["restore backup set A"], ["restore backup set A", "the restored data take the place of the old ones"]];
+    const done = [...begun, "the restored data are in place"];
+    assert.deepEqual([restoreOutcome(0, done), restoreOutcome(137, done)], ["restored", "restored"]);
+    assert.deepEqual([restoreOutcome(1, early), restoreOutcome(137, early), restoreOutcome(1, begun)], Array(3).fill("unchanged"));
+    assert.equal(restoreOutcome(137, begun), "undecided");
+    // By these two lines.
+    const program = readFileSync(path.resolve(__dirname, "../../../components/local/postgres/restore.py"), "utf8");
+    for (const line of done.slice(1)) assert.ok(program.includes(`log("${line}")`), line);
+  });
 });
 
 describe("F8 the moment to go back to", () => {
@@ -144,10 +157,28 @@ describe("F8 the moment to go back to", () => {
 
   it("is begun with the last backup before it", () => {
     const backups = [backup("A", "01:00:00"), backup("B", "07:00:00"), backup("C", "13:00:00")];
-    assert.deepEqual(plan(backups, [], "09:00:00"), { set: "B", timeline: "latest", target: "2026-01-01 09:00:00.000000+00" });
+    assert.deepEqual(plan(backups, [], "09:00:00"), {
+      ...{ set: "B", timeline: "latest", target: "2026-01-01 09:00:00.000000+00", damaged: false },
+    });
     assert.equal(plan(backups, [], "07:00:00").set, "B");
     assert.equal(plan(backups, [], "06:59:59").set, "A");
-    assert.deepEqual(plan(backups, [], "latest"), { set: "C", timeline: "latest", target: "latest" });
+    assert.deepEqual(plan(backups, [], "latest"), { set: "C", timeline: "latest", target: "latest", damaged: false });
+  });
+
+  it("a backup with damaged pages is taken only where no whole one leads to the moment, and that is told", () => {
+    const damaged = (label: string, time: string, instead: string | null): Backup => ({ ...backup(label, time), damaged: true, instead });
+    const backups = [backup("A", "01:00:00"), damaged("B", "07:00:00", "A"), damaged("C", "13:00:00", null)];
+    const taken = (list: readonly Backup[], restores: readonly Fork[], time: string): unknown => {
+      const { set, damaged: isDamaged } = plan(list, restores, time);
+      return [set, isDamaged];
+    };
+    assert.deepEqual(taken(backups, [], "09:00:00"), ["A", false]);
+    assert.deepEqual(taken(backups, [], "latest"), ["C", true], "log is missing in between");
+    assert.deepEqual(taken([...backups, backup("D", "14:00:00")], [], "latest"), ["D", false]);
+    assert.deepEqual(taken([damaged("B", "07:00:00", null)], [], "09:00:00"), ["B", true]);
+    const back = [fork(2, 1, "06:00:00", "00:30:00")];
+    assert.deepEqual(taken(backups, back, "09:00:00"), ["B", true], "a restore since has left the whole one out");
+    assert.deepEqual(taken([backup("A", "01:00:00"), backup("B", "07:00:00")], [], "latest"), ["B", false], "of an older image");
   });
 
   it("is refused outside of what the backups cover, with the range", () => {

@@ -184,8 +184,9 @@ describe("F2 configuration of Patroni", () => {
   it("the image has the command that makes the app's user, and the directories the configuration names", () => {
     const files = new Map(postgresContext(node).map((file) => [file.path, Buffer.from(file.content).toString()]));
     assert.deepEqual([...files.keys()].sort(), [
-      ...["Dockerfile", "backup_jobs.py", "backups.py", "cluster_state.py", "entrypoint.sh", "node.py", "paced-check.sh", "patroni.yml"],
-      ...["pgbackrest.conf", "privileges.sql", "repository-ca.pem", "repository.py", "restore.py", "schedule.json"],
+      ...["Dockerfile", "backup_jobs.py", "backups.py", "cluster_state.py", "entrypoint.sh", "log_archive.py", "node.py"],
+      ...["paced-check.sh", "patroni.yml", "pgbackrest.conf", "privileges.sql", "repository-ca.pem", "repository.py"],
+      ...["restore.py", "schedule.json"],
     ]);
     assert.equal(files.get("patroni.yml"), renderPatroniConfig(node));
     const { bootstrap, postgresql } = patroniConfig(node);

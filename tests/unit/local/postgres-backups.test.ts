@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { PostgresPrograms, hasPython, python } from "./postgres-programs";
 
 /** What a node's program for backups decides, and how it reads pgBackRest's answers. */
@@ -31,6 +32,7 @@ describe("F8 B15 what a node does for backups", function () {
     assert.equal(due([], 0), "full");
     assert.deepEqual([due([full], 5), due([full], 6), due([full, made("incr", 6)], 11)], [null, "incr", null]);
     assert.deepEqual([due([full, made("incr", 42)], 47), due([full, made("incr", 47)], 48)], [null, "full"]);
+    assert.deepEqual([due([{ ...full, damaged: true }], 5), due([full, { ...made("incr", 6), damaged: true }], 11)], [null, null]);
     assert.deepEqual([due([full], 2, "2026-01-01T01:00:00Z"), due([full, made("incr", 2)], 3, "2026-01-01T01:00:00Z")], ["incr", null]);
   });
 
@@ -51,7 +53,7 @@ describe("F8 B15 what a node does for backups", function () {
 
   it("archives after a failover what the dead primary had not: the tail of older timelines, and nothing that is there or older", () => {
     const leftovers = (done: readonly string[], archived: readonly string[], timeline: number): unknown =>
-      evaluate(`backups.leftovers(${python(done)}, ${python(archived)}, ${timeline})`);
+      evaluate(`log_archive.leftovers(${python(done)}, ${python(archived)}, ${timeline})`);
     const archived = [segment(1, 8), segment(1, 9)];
     const done = [segment(1, 11), segment(1, 3), segment(1, 9), segment(1, 10), segment(2, 12)];
     assert.deepEqual(leftovers(done, archived, 2), [segment(1, 10), segment(1, 11)]);
@@ -74,18 +76,28 @@ describe("F8 B15 what a node does for backups", function () {
               info: { size: 1000, repository: { delta: 100 } },
               timestamp: { start: 1767225600, stop: 1767225604 },
             },
-            { label: "20260101-010000F", error: true },
+            {
+              ...{ label: "20260101-010000F", type: "full", error: true },
+              archive: { start: "0000000A0000000000000006", stop: "0000000A0000000000000006" },
+              ...{ info: { size: 1000, repository: { delta: 100 } }, timestamp: { start: 1767229200, stop: 1767229204 } },
+            },
           ],
           status: { code, message },
         },
       ]);
     pgbackrest({ info: info(0, "ok") });
-    const { backups, archived, missing } = evaluate("repository.contents()") as Record<string, unknown>;
-    assert.deepEqual([archived, missing], ["000000010000000000000007", null]);
+    const { backups, archived, missing, stop } = evaluate("repository.contents()") as Record<string, unknown>;
+    assert.deepEqual([archived, missing, stop], ["000000010000000000000007", null, "0000000A0000000000000006"]);
+    const sizes = { type: "full", timeline: 10, sizeBytes: 1000, storedBytes: 100 };
     assert.deepEqual(backups, [
       {
-        ...{ label: "20260101-000000F", type: "full", timeline: 10, sizeBytes: 1000, storedBytes: 100 },
+        ...{ label: "20260101-000000F", ...sizes, damaged: false },
         ...{ startedAt: "2026-01-01T00:00:00Z", stoppedAt: "2026-01-01T00:00:04Z" },
+      },
+      // pgBackRest made it, and says that pages in it have an invalid checksum.
+      {
+        ...{ label: "20260101-010000F", ...sizes, damaged: true },
+        ...{ startedAt: "2026-01-01T01:00:00Z", stoppedAt: "2026-01-01T01:00:04Z" },
       },
     ]);
     pgbackrest({ info: info(3, "missing stanza data") });
@@ -176,13 +188,80 @@ describe("F8 B15 what a node does for backups", function () {
     ]);
   });
 
+  it("as long as the newest backup has damaged pages, the next one deletes none", () => {
+    const expiry = (...damaged: readonly boolean[]): unknown =>
+      evaluate(`repository.expiry(${python(damaged.map((one) => ({ damaged: one })))})`);
+    assert.deepEqual([expiry(), expiry(false), expiry(true, false)], [[], [], []]);
+    assert.deepEqual(expiry(false, true), ["--no-expire-auto"]);
+  });
+
+  it("finds the whole backup that can be restored instead of a damaged one: the last before it, with all the log in between", () => {
+    const instead = (numbers: readonly number[], timeline = 1): unknown => {
+      const labels = ["A", "B", "C", "D"];
+      const found = {
+        backups: labels.map((label) => ({ label, damaged: label === "C" || label === "D" })),
+        stops: { A: segment(1, 3), B: segment(1, 254), C: segment(timeline, 257), D: segment(1, 259) },
+      };
+      const files = Object.fromEntries(
+        numbers.map((number) => [`17-1/${segment(number > 255 ? timeline : 1, number)}-${"a".repeat(40)}.zst`, { type: "file", time: 1 }]),
+      );
+      pgbackrest({ "repo-ls archive/postgres": JSON.stringify(files) });
+      return evaluate(
+        `[found := ${python(found)}, repository.replace_damaged(found), [one.get("instead", "") for one in found["backups"]]][-1]`,
+      );
+    };
+    assert.deepEqual(instead([254, 255, 256, 257, 258, 259]), ["", "", "B", "B"]);
+    assert.deepEqual(instead([254, 255, 256, 257, 258, 259], 2), ["", "", "B", "B"], "across a change of the primary");
+    assert.deepEqual(instead([254, 255, 256, 257, 259]), ["", "", "B", null], "replay would end at the hole");
+    assert.deepEqual(instead([255, 256, 257, 258, 259]), ["", "", null, null]);
+    pgbackrest({});
+    assert.equal(evaluate(`repository.replace_damaged({"backups": [{"label": "A", "damaged": False}]})`), null, "nothing is looked for");
+  });
+
+  it("npm run backup fails when the pages of what it has made are damaged, whatever pgBackRest's exit code", () => {
+    const archive = { start: segment(1, 7), stop: segment(1, 7) };
+    const made = (label: string, error: boolean) => ({
+      ...{
+        label,
+        type: "full",
+        error,
+        archive,
+        info: { size: 1, repository: { delta: 1 } },
+        timestamp: { start: 1767225600, stop: 1767225604 },
+      },
+    });
+    const outcome = (backup: readonly object[], exitCode = 0): unknown => {
+      const said = exitCode === 0 ? "P00   INFO: new backup label = 20260101-010000F" : "P00  ERROR: [082]: no space";
+      const info = JSON.stringify([{ archive: [], backup, status: { code: 0, message: "ok" } }]);
+      const end = `"backup") echo "${said}"; echo "$*" > ${programs.directory}/words; exit ${exitCode};;`;
+      programs.program("pgbackrest", `case "$*" in\n  *${end}\n  *"info") cat <<'END'\n${info}\nEND\n  ;;\nesac`);
+      const fakes = `setattr(node, "is_primary", lambda: True), setattr(repository, "superuser_environment", lambda: None)`;
+      const printed = `setattr(backups.sys.modules["backup_jobs"], "print", lambda text, **more: "file" in more or said.append(text))`;
+      return evaluate(`[${fakes}, ${printed}, backups.backup("full"), said][-2:]`, "said = []");
+    };
+    assert.deepEqual(outcome([made("20260101-000000F", true), made("20260101-010000F", false)]), [0, []]);
+    assert.deepEqual(outcome([made("20260101-000000F", false), made("20260101-010000F", true)]), [
+      1,
+      ["backup 20260101-010000F has pages with an invalid checksum: files of the database itself are damaged"],
+    ]);
+    assert.match(readFileSync(`${programs.directory}/words`, "utf8"), /--no-expire-auto/, "the last one was damaged, too");
+    assert.deepEqual(outcome([made("20260101-000000F", false)], 82), [1, ["no space"]]);
+  });
+
   it("finds damage in what verify says, whose exit code is 0 also then", () => {
-    const problem = (text: string, code = 0): unknown => evaluate(`backups.verification_problem(${code}, ${JSON.stringify(text)})`);
+    const problem = (text: string): unknown => evaluate(`backups.damage(${JSON.stringify(text)})`);
     const counts = (invalid: number): string => `    missing: 0, checksum invalid: ${invalid}, size invalid: 0, other: 0`;
     const text = (status: string, invalid: number): string =>
       `stanza: postgres\nstatus: ${status}\n  archiveId: 17-1, total WAL checked: 5, total valid WAL: 5\n${counts(0)}\n  backup: X, status: valid, total files checked: 9\n${counts(invalid)}\n`;
     assert.equal(problem(text("ok", 0)), null);
     assert.match(String(problem(text("error", 2))), /checksum invalid: 2/);
-    assert.equal(problem("ERROR: [055]: unable to open", 55), "unable to open");
+    const verified = (answer: string, exitCode: number): unknown => {
+      programs.program("pgbackrest", `cat <<'END'\n${answer}\nEND\nexit ${exitCode}`);
+      const printed = `setattr(backups.sys.modules["backup_jobs"], "print", lambda text, **more: "file" in more or said.append(text))`;
+      return evaluate(`[${printed}, backups.verify(), said][-2:]`, "said = []");
+    };
+    assert.deepEqual(verified(text("ok", 0), 0), [0, []]);
+    assert.deepEqual((verified(text("error", 2), 0) as unknown[])[0], 3, "damage");
+    assert.deepEqual(verified("ERROR: [055]: unable to open", 55), [1, ["unable to open"]], "which was not looked for");
   });
 });

@@ -24,7 +24,7 @@ export class PostgresPrograms {
 
   /** Value of an expression in them, by way of JSON. @param before lines that run first */
   evaluate(expression: string, before = ""): unknown {
-    const code = `import json, backups, node, repository, restore\n${before}\nprint(json.dumps(${expression}))`;
+    const code = `import json, backups, log_archive, node, repository, restore\n${before}\nprint(json.dumps(${expression}))`;
     const { status, stdout, stderr } = spawnSync("python3", ["-c", code], {
       encoding: "utf8",
       env: {

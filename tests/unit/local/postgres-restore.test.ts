@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { PostgresPrograms, hasPython, python } from "./postgres-programs";
 
@@ -14,6 +14,8 @@ describe("F8 what a restore does in a node's volume", function () {
 
   const evaluate = (expression: string, before?: string): unknown => programs.evaluate(expression, before);
   const pgbackrest = (answers: Readonly<Record<string, string>>): void => programs.pgbackrest(answers);
+  const segment = (timeline: number, number: number): string =>
+    [timeline, Math.floor(number / 256), number % 256].map((part) => part.toString(16).padStart(8, "0").toUpperCase()).join("");
   const data = (name: string): string => path.join(programs.directory, "data", name);
   beforeEach(() => {
     programs = new PostgresPrograms();
@@ -73,6 +75,126 @@ def outcome(work):
     untouched();
   });
 
+  const swapped = (): unknown => [data("node"), data("node.restored"), data("kept")].map((name) => existsSync(name) && readdirSync(name));
+  const swap = (): string => `outcome(lambda: restore.swap("${data("kept")}"))`;
+  /** An etcd whose answers to the transaction are lost. @param revisions of what it writes, look by look; `None` when it does not answer */
+  const deaf = (revisions: string): string => `${etcd({})}
+import cluster_state
+cluster_state.ANSWER_SECONDS, cluster_state.time.sleep = 0.2, lambda seconds: None
+revisions, answers, said = ${revisions}, node.call, []
+restore.log = said.append
+def call(url, body):
+    if url.endswith("/txn"):
+        txns.append(body)
+        raise TimeoutError("timed out")
+    if name(body["key"]).endswith("/initialize"):
+        revision = revisions.pop(0) if len(revisions) > 1 else revisions[0]
+        if revision is None: raise OSError("away")
+        return 200, json.dumps({"kvs": [{"value": node.text64("7"), "mod_revision": revision}]})
+    return answers(url, body)
+node.call = call
+`;
+
+  it("an answer of etcd that gets lost is asked for again, and the data are those that the cluster is told to have", () => {
+    const once = `${etcd({})}
+answers, lost = node.call, []
+def call(url, body):
+    if url.endswith("/txn") and not lost:
+        lost.append(answers(url, body))
+        raise TimeoutError("timed out")
+    return answers(url, body)
+node.call = call
+`;
+    assert.deepEqual(evaluate(`[${swap()}, len(txns)]`, once), [null, 2]);
+    assert.deepEqual(swapped(), [["new"], false, ["old"]]);
+  });
+
+  it("etcd that lets nobody write is found out to, and undone; etcd that wrote and cannot say so is believed", () => {
+    const [said, told] = evaluate(`[${swap()}, said]`, deaf('["4"]')) as [string, string[]];
+    assert.match(said, /^etcd does not answer: timed out$/);
+    assert.equal(told.filter((line) => /it is asked until it does/.test(line)).length, 1, told.join("; "));
+    assert.deepEqual(swapped(), [["old"], ["new"], false]);
+    assert.equal(evaluate(swap(), deaf('["4", None, None, "9"]')), null, "looked up as soon as it answers");
+    assert.deepEqual(swapped(), [["new"], false, ["old"]]);
+  });
+
+  it("told to stop while the data are exchanged, it comes to its end first; what cannot be renamed is put back", () => {
+    const stopped = `${etcd({})}
+import os, signal
+answers = node.call
+def call(url, body):
+    if url.endswith("/txn"): os.kill(os.getpid(), signal.SIGTERM)
+    return answers(url, body)
+node.call = call
+signal.signal(signal.SIGTERM, restore.interrupted)
+`;
+    rmSync(path.join(data("node.restored")), { recursive: true });
+    assert.match(String(evaluate(swap(), stopped)), /No such file or directory/);
+    assert.deepEqual(swapped(), [["old"], false, false]);
+    mkdirSync(data("node.restored"));
+    assert.equal(evaluate(swap(), stopped), null);
+    assert.deepEqual(swapped(), [[], false, ["old"]]);
+  });
+
+  it("the draft keeps what is to be archived and archives nothing: it may still be given up, and nobody may follow its timeline", () => {
+    writeFileSync(
+      path.join(programs.directory, "patroni.yml"),
+      JSON.stringify({ etcd3: { hosts: [] }, scope: "postgres", postgresql: { parameters: { shared_buffers: "32MB" } } }),
+    );
+    programs.program("postgres", `printf '%s\n' "$@"`);
+    const words = evaluate(
+      `[restore.start().wait(), restore.said().splitlines()][1]`,
+      `restore.SOCKETS = "${programs.directory}/sockets"
+restore.LOG = "${programs.directory}/sockets/server.log"`,
+    ) as string[];
+    assert.ok(words.includes("archive_mode=on") && words.includes("archive_command="), words.join(" "));
+  });
+
+  it("once they are the data, the archive hears of their timeline, before anybody writes to it; the rest is left to the node", () => {
+    const status = path.join(data("node"), "pg_wal/archive_status");
+    const fill = (): void => {
+      mkdirSync(status, { recursive: true });
+      for (const name of ["00000002.history.done", "00000003.history.ready", `${segment(3, 7)}.ready`])
+        writeFileSync(path.join(status, name), "");
+    };
+    fill();
+    programs.program("pgbackrest", `echo "$*" >> ${programs.directory}/pushed`);
+    assert.equal(evaluate("log_archive.announce()"), null);
+    const pushed = readFileSync(path.join(programs.directory, "pushed"), "utf8").trim().split("\n");
+    assert.equal(pushed.length, 1);
+    assert.match(pushed[0] ?? "", /archive-push \S+\/data\/node\/pg_wal\/00000003\.history$/);
+    assert.deepEqual(readdirSync(status).sort(), ["00000002.history.done", "00000003.history.done", `${segment(3, 7)}.ready`]);
+    rmSync(status, { recursive: true });
+    fill();
+    programs.program("pgbackrest", "echo 'ERROR: [042]: unable to connect' >&2; exit 42");
+    assert.equal(evaluate("outcome(log_archive.announce)", etcd({})), "unable to connect");
+    assert.ok(existsSync(path.join(status, "00000003.history.ready")), "which the node archives itself");
+  });
+
+  it("a restore that is given up after its data were started leaves nothing behind, in the volume or in the archive", () => {
+    programs.program("pgbackrest", `echo "$*" >> ${programs.directory}/pushed`);
+    const fakes = ["fetch", "replayed", "settle", "stop"].map((name) => `restore.${name} = lambda *words: None`).join("\n");
+    const given = `${etcd({})}
+${fakes}
+class Server:
+    def poll(self): return None
+    def kill(self): ended.append("killed")
+    def wait(self): ended.append("waited for")
+ended, said = [], []
+restore.start = Server
+restore.print = lambda text, **more: "file" in more or said.append(text)
+def raise_fence(): raise restore.RepositoryError("it was told to stop")
+restore.raise_fence = raise_fence
+`;
+    assert.deepEqual(evaluate(`[restore.restore("A", "latest", "latest", "kept"), ended, said]`, given), [
+      1,
+      ["killed", "waited for"],
+      ["it was told to stop"],
+    ]);
+    assert.deepEqual(swapped(), [["old"], false, false]);
+    assert.equal(existsSync(path.join(programs.directory, "pushed")), false);
+  });
+
   it("the lease of a primary that was killed is waited for, not taken for a primary", () => {
     const ends = `threading.Timer(0.1, lambda: keys.clear()).start()`;
     const before = `${etcd({ "/service/postgres/leader": "pg-1" })}\nimport threading\nrestore.LEASE_SECONDS = 20\n${ends}`;
@@ -121,9 +243,6 @@ def outcome(work):
     assert.match(raise("1000001\n", {})[1], /greatest\(epoch, 0\)/, "the first restore");
     assert.deepEqual(raise("", {})[2], [], "an app without it");
   });
-
-  const segment = (timeline: number, number: number): string =>
-    [timeline, Math.floor(number / 256), number % 256].map((part) => part.toString(16).padStart(8, "0").toUpperCase()).join("");
 
   it("finds where log is missing after the newest backup, by the numbers of the segments, whatever timelines they are on", () => {
     const T0 = 1767225600;

@@ -89,6 +89,10 @@ describe("B15 F8 what is wrong with backups", () => {
         { failure: { at: "2026-01-01T14:00:00Z", what: "full backup", message: "no space." } },
       ],
       [/is damaged.*checksum invalid/, { verified: { at: "2026-01-01T14:00:00Z", ok: false, message: "checksum invalid: 1" } }],
+      [
+        /^Files of the database itself are damaged: backup 20260101-120000F has pages with an invalid checksum; .* no backup is deleted\.$/,
+        { backups: [...BACKUPS.backups, { ...BACKUPS.backups[0]!, label: "20260101-120000F", ...at("14:00:00"), damaged: true }] },
+      ],
       [/last backup is 8 hours old; one is wanted every 6\./, { at: "2026-01-01T20:00:00Z" }, Date.parse("2026-01-01T20:00:05Z")],
       [/There is no backup, an hour after the first one could be made\./, { backups: [], emptySince: "2026-01-01T14:00:00Z" }],
       [
@@ -103,6 +107,23 @@ describe("B15 F8 what is wrong with backups", () => {
       assert.match(problems[0] ?? "", expected);
       assert.match(problems[0] ?? "", /^[A-Z].*[^.]\.$/);
     }
+  });
+
+  it("a damaged backup is over with the next one that is whole", () => {
+    const [full, incr] = BACKUPS.backups;
+    assert.deepEqual(
+      backupProblems(
+        {
+          ...BACKUPS,
+          backups: [
+            { ...full!, damaged: true },
+            { ...incr!, damaged: false },
+          ],
+        },
+        AFTERNOON,
+      ),
+      [],
+    );
   });
 
   it("a first backup has its time: an hour until it is begun, and what others have while it is made", () => {
@@ -236,6 +257,13 @@ describe("F3 status of Postgres", () => {
     ]) {
       assert.ok(withBackups.split("\n").includes(line), line);
     }
+    const damaged = BACKUPS.backups.map((backup) => ({ ...backup, damaged: backup.type === "incr" }));
+    const withDamage = renderMetrics(
+      reaper,
+      { counts, last, running: undefined },
+      { ...known, backups: { ...known.backups, backups: damaged } },
+    );
+    assert.ok(withDamage.split("\n").includes('postgres_backup_last_success_timestamp_seconds{type="any"} 1767225600'), "only whole ones");
     for (const line of withBackups.trimEnd().split("\n")) assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="\w+"\})? [\d.]+)$/);
   });
 });

@@ -77,6 +77,8 @@ export function backupProblems(report: BackupReport, now: number): string[] {
     repository !== null && `The repository of the backups cannot be used: ${sentence(repository)}`,
     archive.failing && `The log is not archived (${archive.waiting} segments wait): what is written now is in no backup.`,
     gap !== null && `The log from ${gap} on is not in the archive: no moment after that can be restored until there is a new backup.`,
+    newest?.damaged === true &&
+      `Files of the database itself are damaged: backup ${newest.label} has pages with an invalid checksum; until one is whole, no backup is deleted.`,
     failure !== null && `The last ${failure.what} failed at ${failure.at}: ${sentence(failure.message)}`,
     newest !== undefined && age >= everyHours + LATE_HOURS && `The last backup is ${age} hours old; one is wanted every ${everyHours}.`,
     empty >= (running === null ? FIRST_HOURS : everyHours + LATE_HOURS) &&

@@ -44,7 +44,8 @@ function problemsMetric(count: number): string {
 
 function backupMetrics({ problems, backups, archive, verified }: BackupStatus): string[] {
   const seconds = (time: string): number => Date.parse(time) / 1000;
-  const [newest, full] = [backups.at(-1), backups.findLast(({ type }) => type === "full")];
+  const whole = backups.filter(({ damaged }) => damaged !== true);
+  const [newest, full] = [whole.at(-1), whole.findLast(({ type }) => type === "full")];
   const last = [
     ...(newest === undefined ? [] : [['{type="any"}', seconds(newest.stoppedAt)] as const]),
     ...(full === undefined ? [] : [['{type="full"}', seconds(full.stoppedAt)] as const]),
@@ -52,7 +53,12 @@ function backupMetrics({ problems, backups, archive, verified }: BackupStatus): 
   const archived = archive.archivedAt === null ? [] : [["", seconds(archive.archivedAt)] as const];
   return [
     problemsMetric(problems.length),
-    metric("postgres_backup_last_success_timestamp_seconds", "gauge", "When the last backup ended, Unix time.", ...last),
+    metric(
+      "postgres_backup_last_success_timestamp_seconds",
+      "gauge",
+      "When the last backup without damaged pages ended, Unix time.",
+      ...last,
+    ),
     metric("postgres_backup_stored_bytes", "gauge", "What all backups take in the repository, without the log.", [
       "",
       backups.reduce((sum, { storedBytes }) => sum + storedBytes, 0),

@@ -66,6 +66,10 @@ export interface Backup {
   /** Of the database, and of what this backup added to the repository. */
   readonly sizeBytes: number;
   readonly storedBytes: number;
+  /** Whether pages of the database had another checksum than theirs; left out by nodes of older images, which do not tell of such backups. */
+  readonly damaged?: boolean | undefined;
+  /** Label of the whole backup that a restore takes instead of a damaged one, if there is one; told only to who restores. */
+  readonly instead?: string | null | undefined;
 }
 
 /** A timeline that began when another one ended: with a change of the primary, or with a restore. */
