@@ -118,6 +118,7 @@ describe("F8 B15 backups of phase database, and the way back to a moment in the 
       const late = await moment();
       const output = await succeed("restore", "--to", good, "--yes", "--keep-old");
       assert.match(output, /Postgres is what it was at/);
+      assert.doesNotMatch(output, /the archive hears of the new timeline from the node/, "it heard of it before anybody wrote");
       await stack.redundant();
       epochs.push(await epoch());
       assert.equal(await checksum(), before);
