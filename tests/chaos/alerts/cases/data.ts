@@ -17,8 +17,11 @@ const MANY_JOBS = 1060;
 
 const ASKERS = 4;
 
-/** A Redis rewrites its file from 64 MB on: with less room than what is in memory after that, it cannot. */
-const REDIS_DISK_MB = 72;
+/** A Redis rewrites its file from so much on, and when it is twice what it was at its start or after the last time. */
+const REWRITTEN_FROM_MB = 64;
+
+/** Room after that, which is less than what is in memory by then: it cannot. */
+const REDIS_ROOM_MB = 8;
 
 /** Values of 49,000 letters that cannot be packed: a rewritten file has them packed. */
 const WRITE_KEYS = `for key = ARGV[1], ARGV[2] do
@@ -27,15 +30,24 @@ const WRITE_KEYS = `for key = ARGV[1], ARGV[2] do
   redis.call('SET', 'alert-filler:' .. key, table.concat(parts))
 end`;
 
-/** Writes keys until so much of the memory is used, then the same again and again until the disk is full. */
-async function fillRedis(stack: AlertStack): Promise<void> {
+/** Asks the Redis that may forget nothing, as the app does. */
+async function redisLimits(stack: AlertStack): Promise<{
+  readonly figure: (section: string, name: string) => Promise<string>;
+  readonly write: (from: number, to: number) => Promise<string>;
+}> {
   const [server, app] = [await stack.data.container("redis-limits"), await stack.data.container("app")];
   const url = new URL(await stack.exec(app, ["bash", "-c", 'cat "$REDIS_LIMITS_URL_FILE"']));
   const login = ["redis-cli", "--no-auth-warning", "--user", url.username, "--pass", decodeURIComponent(url.password)];
-  const figure = async (section: string, name: string): Promise<string> =>
-    new RegExp(`^${name}:(\\S+)`, "m").exec(await stack.exec(server, [...login, "info", section]))?.[1] ?? "";
-  const write = (from: number, to: number): Promise<string> =>
-    stack.exec(server, [...login, "eval", WRITE_KEYS, "0", String(from), String(to)]);
+  return {
+    figure: async (section, name) =>
+      new RegExp(`^${name}:(\\S+)`, "m").exec(await stack.exec(server, [...login, "info", section]))?.[1] ?? "",
+    write: (from, to) => stack.exec(server, [...login, "eval", WRITE_KEYS, "0", String(from), String(to)]),
+  };
+}
+
+/** Writes keys until so much of the memory is used, then the same again and again until the disk is full. */
+async function fillRedis(stack: AlertStack): Promise<void> {
+  const { figure, write } = await redisLimits(stack);
   const isFull = async (): Promise<boolean> =>
     Number(await figure("memory", "used_memory")) > 0.88 * Number(await figure("memory", "maxmemory"));
   let keys = 0;
@@ -93,7 +105,9 @@ export const DATA_CASES: readonly AlertCase[] = [
       { rule: "RedisCannotRewrite warning", labels: { instance: "redis-limits" } },
     ],
     fault: async (stack) => {
-      const { undo } = await stack.standIn("redis-limits", { disksMb: { "/data": REDIS_DISK_MB }, memoryMb: 4 * REDIS_DISK_MB });
+      const fileMb = Number(await (await redisLimits(stack)).figure("persistence", "aof_current_size")) / 1024 ** 2;
+      const diskMb = Math.ceil(Math.max(REWRITTEN_FROM_MB, 2 * fileMb)) + REDIS_ROOM_MB;
+      const { undo } = await stack.standIn("redis-limits", { disksMb: { "/data": diskMb }, memoryMb: 4 * diskMb });
       await fillRedis(stack);
       return undo;
     },
