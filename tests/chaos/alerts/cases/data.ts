@@ -52,7 +52,9 @@ async function fillRedis(stack: AlertStack): Promise<void> {
     Number(await figure("memory", "used_memory")) > 0.88 * Number(await figure("memory", "maxmemory"));
   let keys = 0;
   for (; !(await isFull()); keys += 5) await write(keys, keys + 4);
-  while ((await figure("persistence", "aof_last_write_status")) === "ok") await write(0, keys - 1);
+  // A script is written as a whole or not at all: in steps of a MiB, so that the file grows to where it is rewritten before the disk is full.
+  for (let key = 0; (await figure("persistence", "aof_last_write_status")) === "ok"; key = (key + 20) % keys)
+    await write(key, Math.min(keys, key + 20) - 1);
 }
 
 /** Between the app and its data. */
