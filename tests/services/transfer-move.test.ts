@@ -351,6 +351,18 @@ describe("F1 A10 rows move between a running SQLite and a running Postgres", fun
       assert.equal((await moveToSqlite(urls.url, file, {}))?.result.outcome, "complete");
     }));
 
+  it("and back: an attempt that fails removes its own copy alone, as a newer one may be filling another", () =>
+    onPostgres(async (_, { url }, file) => {
+      const stop = new AbortController();
+      const onProgress = ({ table }: { readonly table: string }): void => {
+        if (table !== "orders" || stop.signal.aborted) return;
+        writeFileSync(`${file}.incoming-newer`, "rows");
+        stop.abort();
+      };
+      await assert.rejects(moveToSqlite(url, file, { onProgress, signal: stop.signal }), { name: "TransferStopped" });
+      assert.deepEqual(incomingBeside(file), [`${path.basename(file)}.incoming-newer`]);
+    }));
+
   it("and back: a newer attempt ends an older one that runs still, before it seals anything", () =>
     onPostgres(async (app, { url }, file) => {
       const older = amidInChild("openPostgres", file, url, "refuse");

@@ -1,5 +1,5 @@
 import type Docker from "dockerode";
-import { LABELS } from "./docker";
+import { isGone, LABELS } from "./docker";
 import { containerName, type StackOnDocker, stackContainers } from "./docker-app";
 import { messageOf } from "./errors";
 import { formatBytes, renderTable } from "./table";
@@ -147,9 +147,9 @@ export async function removeImages(docker: Docker, tags: readonly string[]): Pro
       await docker.getImage(tag).remove();
       removed.push(tag);
     } catch (error) {
-      const status = (error as { statusCode?: number }).statusCode;
-      if (status === 404) continue;
-      if (status !== 409) throw new Error(`image ${tag} cannot be removed: ${messageOf(error)}`, { cause: error });
+      if (isGone(error)) continue;
+      if ((error as { statusCode?: number }).statusCode !== 409)
+        throw new Error(`image ${tag} cannot be removed: ${messageOf(error)}`, { cause: error });
       kept.push(tag);
     }
   }

@@ -1,6 +1,6 @@
 import { PassThrough } from "node:stream";
 import type Docker from "dockerode";
-import { LABELS, stopContainer } from "./docker";
+import { isGone, LABELS, stopContainer } from "./docker";
 import { containerName } from "./docker-app";
 import { UserError } from "./errors";
 
@@ -62,7 +62,7 @@ async function removeEnded(container: Docker.Container, name: string): Promise<v
     if (state.Running) throw new UserError(`a restore is under way already: container ${name} runs`);
     await container.remove();
   } catch (error) {
-    if ((error as { statusCode?: number }).statusCode !== 404) throw error;
+    if (!isGone(error)) throw error;
   }
 }
 

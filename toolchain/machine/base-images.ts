@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type Docker from "dockerode";
-import { dockerClient } from "../lib/docker";
+import { dockerClient, isGone } from "../lib/docker";
 import { UserError, messageOf } from "../lib/errors";
 import { formatDuration } from "../lib/exec";
 import { interrupted, stopIfInterrupted } from "../lib/interrupt";
@@ -84,7 +84,7 @@ async function imageLabels(docker: Docker, name: string): Promise<Record<string,
     // Config.Labels is null in images without labels.
     return { ...config.Labels };
   } catch (error) {
-    if ((error as { statusCode?: number }).statusCode === 404) return undefined;
+    if (isGone(error)) return undefined;
     return new Error(messageOf(error));
   }
 }

@@ -36,7 +36,7 @@ const NEWER_FILE =
  * @throws TransferError also when both sides have rows.
  */
 export async function moveToPostgres(file: string, url: string, options: MoveOptions): Promise<TransferResult | undefined> {
-  removeIncoming(file);
+  removeCopies(`${file}${INCOMING}`);
   if (isNothing(file)) return undefined;
   await bringUpToDate(file);
   const source = new HeldSqliteReader(file);
@@ -124,7 +124,7 @@ export async function moveToSqlite(url: string, file: string, options: MoveOptio
 
 async function copyBack(source: HeldPostgres, file: string, options: MoveOptions): Promise<MovedBack> {
   await source.hold();
-  removeIncoming(file);
+  removeCopies(`${file}${INCOMING}`);
   // A name of its own: an older attempt that is ending may still have its file open.
   const incoming = `${file}${INCOMING}-${randomUUID()}`;
   try {
@@ -144,7 +144,8 @@ async function copyBack(source: HeldPostgres, file: string, options: MoveOptions
     return { result, kept: await putInPlace(incoming, file, isCurrent) };
   } catch (error) {
     // The copy is not in place, so the app may write on where it was; with room to do so, in case it was a full disk that the copy failed of.
-    removeIncoming(file);
+    // This one alone: a newer attempt, which ended this one, may be filling its own.
+    removeCopies(incoming);
     // Without a connection Postgres stays sealed until the next update; what is to be told is why it failed.
     await source.unseal().catch(() => undefined);
     throw error;
@@ -167,7 +168,7 @@ export async function openPostgres(
   const postgres = await HeldPostgres.connect(url);
   try {
     // Whoever filled one was ended by the connection.
-    removeIncoming(file);
+    removeCopies(`${file}${INCOMING}`);
     const sealedFor = await postgres.sealedFor();
     if (sealedFor === undefined) return false;
     if (isNothing(file)) {
@@ -192,9 +193,9 @@ export async function openPostgres(
   }
 }
 
-/** Removes what unfinished moves to this file left beside it: a copy of all rows, and its log. */
-function removeIncoming(file: string): void {
-  const [directory, prefix] = [path.dirname(file), `${path.basename(file)}${INCOMING}`];
+/** Removes what unfinished moves left: copies of all rows whose path begins like this, and their logs. */
+function removeCopies(begin: string): void {
+  const [directory, prefix] = [path.dirname(begin), path.basename(begin)];
   if (!existsSync(directory)) return;
   for (const name of readdirSync(directory).filter((one) => one.startsWith(prefix))) rmSync(path.join(directory, name), { force: true });
 }

@@ -1,6 +1,7 @@
 import type Docker from "dockerode";
 import { setTimeout as delay } from "node:timers/promises";
 import { randomBytes } from "node:crypto";
+import { isGone } from "../../lib/docker";
 import { clusterProblem } from "../measure";
 import { otherPrimary, psql } from "./postgres";
 import type { ChaosEvent, EventContext } from "./types";
@@ -66,7 +67,7 @@ async function exchange(context: EventContext, node: string): Promise<void> {
       () => targets.docker.getVolume(volume).remove(),
     ]) {
       await remove().catch((error: unknown) => {
-        if ((error as { statusCode?: number }).statusCode !== 404) throw error;
+        if (!isGone(error)) throw error;
       });
     }
   });

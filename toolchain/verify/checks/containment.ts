@@ -27,7 +27,10 @@ export const containmentChecks: readonly Check[] = [
       const inspected = await Promise.all((await containers()).map((container) => container.inspect()));
       // As JSON writes them: a passphrase of the user's own may have characters that it escapes.
       const written = secrets.map((secret) => JSON.stringify(secret).slice(1, -1));
-      const telling = inspected.filter((info) => written.some((secret) => JSON.stringify(info).includes(secret)));
+      const telling = inspected.filter((info) => {
+        const text = JSON.stringify(info);
+        return written.some((secret) => text.includes(secret));
+      });
       return verdict(
         telling.map((info) => `${serviceOf(info)} shows one`),
         `${secrets.length} secrets looked for in ${inspected.length} containers`,
