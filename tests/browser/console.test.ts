@@ -50,6 +50,18 @@ describe("console", () => {
     await page.getByRole("cell", { name: "Acme Opticians" }).waitFor();
   }
 
+  /** The console of a new platform admin, who has logged in by password and sees the company. */
+  const loggedIn = async (email: string): Promise<Page> => {
+    await app.request("POST", "/api/admin/platform-admins", { token: ADMIN_TOKEN, json: { email, name: "Op", password: PASSWORD } });
+    const { page } = await browser!.page();
+    await page.goto(`${app.url}/console`);
+    await page.getByLabel("E-mail").fill(email);
+    await page.getByLabel("Password").fill(PASSWORD);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("cell", { name: "Acme Opticians" }).waitFor();
+    return page;
+  };
+
   it("E7 a wrong token is refused in words, the right one shows plots and tables, signing out hides them", async () => {
     const { page, errors } = await browser!.page();
     const found = complaints(page);
@@ -74,14 +86,7 @@ describe("console", () => {
 
   it("E7 an operator's session needs no token, and another site's request with it changes nothing", async () => {
     const email = "operator@example.org";
-    const json = { email, name: "Op", password: PASSWORD };
-    await app.request("POST", "/api/admin/platform-admins", { token: ADMIN_TOKEN, json });
-    const { page } = await browser!.page();
-    await page.goto(`${app.url}/console`);
-    await page.getByLabel("E-mail").fill(email);
-    await page.getByLabel("Password").fill(PASSWORD);
-    await page.getByRole("button", { name: "Log in" }).click();
-    await page.getByRole("cell", { name: "Acme Opticians" }).waitFor();
+    const page = await loggedIn(email);
     await page.reload();
     await page.getByRole("cell", { name: "Acme Opticians" }).waitFor();
     const reloads = app.reloads;
@@ -96,13 +101,7 @@ describe("console", () => {
 
   it("E7 D2 a session that could not be ended is not said to be, and is ended by another try", async () => {
     const email = "leaving@example.org";
-    await app.request("POST", "/api/admin/platform-admins", { token: ADMIN_TOKEN, json: { email, name: "Op", password: PASSWORD } });
-    const { page } = await browser!.page();
-    await page.goto(`${app.url}/console`);
-    await page.getByLabel("E-mail").fill(email);
-    await page.getByLabel("Password").fill(PASSWORD);
-    await page.getByRole("button", { name: "Log in" }).click();
-    await page.getByRole("cell", { name: "Acme Opticians" }).waitFor();
+    const page = await loggedIn(email);
     const away = { status: 503, contentType: "application/problem+json", body: JSON.stringify({ detail: "Sessions are away." }) };
     await page.route("**/api/auth/logout", (route) => route.fulfill(away));
     const signOut = page.getByRole("button", { name: "Sign out" });
