@@ -7,6 +7,7 @@ import { openStack, textOutput, type OpenStack } from "../lib/outputs";
 import { ROOT } from "../lib/paths";
 import { colours } from "../lib/table";
 import { assertWritable, loadsFile, verifyFile, writeJson, writePage } from "../load/files";
+import { compareOf, coresOf } from "../load/compare";
 import { type Profile, PROFILE_OF_PHASE, profilesNamed } from "../load/profiles";
 import { assertLocal } from "../load/run";
 import { membersOf } from "../load/target";
@@ -27,7 +28,8 @@ interface VerifyOptions {
   readonly faults: boolean;
   /** Names of profiles, or `all`; `true` for the phase's own. */
   readonly load?: string | true;
-  readonly compare?: true;
+  /** Cores of the machine to compare on; `true` for this one's. */
+  readonly compare?: string | true;
   readonly report?: string;
 }
 
@@ -44,7 +46,11 @@ export function register(program: Command): void {
       "--load [profiles]",
       "then send loads: the phase's own, or some of npm run load -- --help, comma-separated, or all; adds their targets to the table",
     )
-    .option("--compare", "with --load: also the rate that the stack carries ÷ that of one unscaled process (C9)")
+    .option(
+      "--compare [cores]",
+      "with --load: also the rate that the stack carries ÷ that of the unscaled app, one process without caches (C9); with a number as on a machine with that many " +
+        "cores, of which one process has one",
+    )
     .option(
       "--report <file>",
       "where the report goes, one page (default: .build/verify/STACK.html, with --load .build/load/STACK-PROFILES.html)",
@@ -62,6 +68,7 @@ Examples:
   npm run verify
   npm run verify -- --stack shop --json verify.json --report proof.html
   npm run verify -- --load --compare
+  npm run verify -- --load --compare 8
   npm run verify -- --load smoke,b-5000-users
   npm run verify -- --load all
   npm run verify -- --only C7 --no-faults`,
@@ -70,6 +77,7 @@ Examples:
 }
 
 async function run(options: VerifyOptions): Promise<void> {
+  const compare = compareOf(options.compare);
   const stack = await openStack(options.stack);
   const outputs = await stack.outputs();
   const url = textOutput(outputs, "appUrl");
@@ -96,6 +104,8 @@ async function run(options: VerifyOptions): Promise<void> {
   const startedAt = new Date();
   const terminal = process.stderr.isTTY;
   const context = await verifyContext(http, stack, phase, outputs);
+  // Before what takes minutes.
+  if (compare !== undefined && context.docker !== undefined) await coresOf(context.docker, compare.cores);
   const rows = await runChecks(
     checks,
     context,
@@ -125,7 +135,7 @@ async function run(options: VerifyOptions): Promise<void> {
         load = soFar;
         writePage(file, renderVerifyHtml(report, soFar));
       };
-      load = await proveUnderLoad(profiles, target, { compare: options.compare === true, quiet, onLoad });
+      load = await proveUnderLoad(profiles, target, { compare, quiet, onLoad });
     }
   } finally {
     http.close();

@@ -1,6 +1,6 @@
 import { loadavg } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
-import { compareWithSingle } from "../load/compare";
+import { type CompareOptions, compareWithSingle } from "../load/compare";
 import type { Profile } from "../load/profiles";
 import { BUSY_LOAD, type LoadResult } from "../load/result";
 import { type LoadTarget, renderResult, runLoad } from "../load/run";
@@ -20,7 +20,7 @@ const defaults = {
 export interface LoadProof {
   /** One result for each profile that was sent, in their order. */
   readonly loads: readonly LoadResult[];
-  /** The rate that the stack carries ÷ that of one unscaled process (C9), where it was asked for: of the stack, and of no profile. */
+  /** The rate that the stack carries ÷ that of the unscaled app (C9), where it was asked for: of the stack, and of no profile. */
   readonly compared: readonly Row[];
   /** What was asked for and is not among them; absent when everything is. */
   readonly notSent?: NotSent;
@@ -34,8 +34,8 @@ export interface NotSent {
 }
 
 export interface UnderLoadOptions {
-  /** Also C9, once and after the loads. */
-  readonly compare: boolean;
+  /** Also C9, once and after the loads. @default not */
+  readonly compare?: Pick<CompareOptions, "cores"> | undefined;
   /** Nothing is printed. */
   readonly quiet: boolean;
   /** Called before the first load, after each, after the comparison, and when one cannot be sent, with all that there is by then. */
@@ -58,7 +58,7 @@ export async function proveUnderLoad(profiles: readonly Profile[], target: LoadT
   const print = (text: string): void => {
     if (!quiet) process.stdout.write(`\n${text}\n`);
   };
-  const wanted = [...profiles.map(({ name }) => name), ...(compare ? ["--compare"] : [])];
+  const wanted = [...profiles.map(({ name }) => name), ...(compare === undefined ? [] : ["--compare"])];
   let proof: LoadProof = { loads: [], compared: [] };
   // Told before the first as well: whatever ends this process, the report that is there by then says what it does not have.
   const have = (more: Partial<LoadProof>, reason = "the run has not come to it"): LoadProof => {
@@ -79,10 +79,10 @@ export async function proveUnderLoad(profiles: readonly Profile[], target: LoadT
       print(renderResult(load));
       if (load.interrupted) return have({}, "interrupted");
     }
-    if (compare) {
+    if (compare !== undefined) {
       await rest();
       if (interrupted.aborted) return have({}, "interrupted");
-      have({ compared: [await compareWith(target, quiet)] });
+      have({ compared: [await compareWith(target, { ...compare, quiet })] });
     }
   } catch (error) {
     have({}, messageOf(error));

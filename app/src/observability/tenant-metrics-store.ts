@@ -1,3 +1,4 @@
+import { setImmediate as eventLoopTurn } from "node:timers/promises";
 import type { Database, Queries, SqlValue } from "../db/database";
 import { ALL_COMPANIES, NOTHING, type CompanyCounts, type MetricsDelta } from "./tenant-metrics";
 import { LatencyDigest, mergeDigests } from "./tenant-metrics-digest";
@@ -60,6 +61,8 @@ export class TenantMetricsStore {
       for (; done < sorted.length; done += DELTAS_PER_TRANSACTION) {
         const part = sorted.slice(done, done + DELTAS_PER_TRANSACTION);
         await this.#database.transaction((transaction) => addRows(transaction, toRows(part)));
+        // SQLite answers within the same turn, so requests would wait for all transactions together.
+        await eventLoopTurn();
       }
     } catch (error) {
       return { failed: [...sorted.slice(done), ...together(sorted.slice(0, done))], error };
@@ -112,6 +115,7 @@ export class TenantMetricsStore {
           [period, before],
         );
         purged += deleted;
+        await eventLoopTurn();
         if (deleted < PURGED_PER_STATEMENT) break;
       }
     }

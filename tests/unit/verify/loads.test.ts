@@ -14,7 +14,11 @@ const TARGET = {} as LoadTarget;
 describe("F6 npm run verify -- --load with several profiles", () => {
   let events: string[];
   let seen: LoadProof[];
-  const prove = (list: string, compare: boolean, resultOf: (name: string) => LoadResult | Error): Promise<LoadProof> =>
+  const prove = (
+    list: string,
+    compare: { readonly cores?: number } | undefined,
+    resultOf: (name: string) => LoadResult | Error,
+  ): Promise<LoadProof> =>
     proveUnderLoad(profilesNamed(list, "--load"), TARGET, {
       compare,
       quiet: true,
@@ -24,8 +28,8 @@ describe("F6 npm run verify -- --load with several profiles", () => {
         const result = resultOf(name);
         return result instanceof Error ? Promise.reject(result) : Promise.resolve(result);
       },
-      compareWith() {
-        events.push("compare");
+      compareWith(_target, options) {
+        events.push(`compare on ${options?.cores ?? "this machine's"} cores`);
         return Promise.resolve(row("pass"));
       },
       rest() {
@@ -41,8 +45,8 @@ describe("F6 npm run verify -- --load with several profiles", () => {
   });
 
   it("sends one after the other and compares once at the end, each when the machine is at rest: the first comes after checks", async () => {
-    const proof = await prove("b-5000-users,smoke", true, found);
-    assert.deepEqual(events, ["rest", "smoke", "rest", "b-5000-users", "rest", "compare"]);
+    const proof = await prove("b-5000-users,smoke", { cores: 8 }, found);
+    assert.deepEqual(events, ["rest", "smoke", "rest", "b-5000-users", "rest", "compare on 8 cores"]);
     assert.deepEqual(
       proof.loads.map(({ profile }) => profile),
       ["smoke", "b-5000-users"],
@@ -63,7 +67,7 @@ describe("F6 npm run verify -- --load with several profiles", () => {
 
   it("what was found before one that could not be sent has been handed on, with what is missing and why", async () => {
     await assert.rejects(
-      prove("smoke,a-500-users,b-5000-users", true, (name) => (name === "smoke" ? found(name) : new Error("sign-up was refused"))),
+      prove("smoke,a-500-users,b-5000-users", {}, (name) => (name === "smoke" ? found(name) : new Error("sign-up was refused"))),
       /^Error: sign-up was refused$/,
     );
     assert.deepEqual(
@@ -75,7 +79,7 @@ describe("F6 npm run verify -- --load with several profiles", () => {
 
   it("a comparison that ends with an error takes nothing from the loads before it", async () => {
     const failing = proveUnderLoad(profilesNamed("smoke", "--load"), TARGET, {
-      ...{ compare: true, quiet: true, onLoad: (proof) => seen.push(proof), rest: () => Promise.resolve() },
+      ...{ compare: {}, quiet: true, onLoad: (proof) => seen.push(proof), rest: () => Promise.resolve() },
       send: ({ name }) => Promise.resolve(found(name)),
       compareWith: () => Promise.reject(new Error("no port is free")),
     });
@@ -85,7 +89,7 @@ describe("F6 npm run verify -- --load with several profiles", () => {
   });
 
   it("none follows one that was interrupted, nor a comparison", async () => {
-    const proof = await prove("all", true, (name) => ({ ...found(name), interrupted: true }));
+    const proof = await prove("all", {}, (name) => ({ ...found(name), interrupted: true }));
     assert.deepEqual(events, ["rest", "smoke"]);
     assert.equal(proof.loads.length, 1);
     const rest = PROFILES.map(({ name }) => name).filter((name) => name !== "smoke");
