@@ -50,15 +50,16 @@ const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
         files: "tests/unit/**/*.test.ts",
         timeout: 30_000,
       },
+      { id: "faults", what: "the cluster manager under kill, stop, leak, reload", files: "tests/faults/**/*.test.ts", timeout: 120_000 },
     ],
     [
       { id: "typecheck", what: "TypeScript, strict", check: ["tsc", "--noEmit"] },
       { id: "lint", what: "ESLint, type-aware", check: ["eslint", "."] },
       { id: "format", what: "Prettier", check: ["prettier", "--check", "--log-level", "warn", "."] },
+      { id: "app", what: "the app's API, database and cluster logic", files: "tests/app/**/*.test.ts", timeout: 30_000, jobs: 2 },
     ],
   ],
-  [[{ id: "app", what: "the app's API, database and cluster logic", files: "tests/app/**/*.test.ts", timeout: 30_000, jobs: 2 }]],
-  [[{ id: "faults", what: "the cluster manager under kill, stop, leak, reload", files: "tests/faults/**/*.test.ts", timeout: 120_000 }]],
+  // What waits for containers most of the time: each line alone keeps two cores busy to a third or a half.
   [
     [
       {
@@ -88,9 +89,6 @@ const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
         timeout: 120_000,
       },
     ],
-  ],
-  [
-    // One after the other: side by side they take as long, and both keep two cores busy.
     [
       { id: "integration", what: "pulumi up and all commands on real Docker", files: "tests/integration/**/*.test.ts", timeout: 600_000 },
       { id: "database", what: "phase database from up to destroy", files: "tests/database/**/*.test.ts", timeout: 600_000 },
@@ -224,14 +222,14 @@ const LIVE: Output = { write: (text) => void process.stdout.write(text), stdio: 
 
 /** Runs lines of suites side by side. The first one's output appears as it comes; that of the others once theirs is complete, so that it stays readable. */
 async function inParallel(lines: readonly (readonly Suite[])[], runSuite: (suite: Suite, output: Output) => Promise<void>): Promise<void> {
-  const kept: string[] = [];
+  const kept = lines.map((): string[] => []);
   const results = await Promise.allSettled(
     lines.map(async (line, index) => {
-      const output: Output = index === 0 ? LIVE : { write: (text) => void kept.push(text), stdio: "pipe" };
+      const output: Output = index === 0 ? LIVE : { write: (text) => void kept[index]?.push(text), stdio: "pipe" };
       for (const suite of line) await runSuite(suite, output);
     }),
   );
-  process.stdout.write(kept.join(""));
+  process.stdout.write(kept.flat().join(""));
   for (const result of results) if (result.status === "rejected") throw result.reason;
 }
 

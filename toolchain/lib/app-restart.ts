@@ -1,6 +1,6 @@
 import type Docker from "dockerode";
 import { restartContainer } from "./container-restart";
-import { appReport, balancedServers, reloadInstance } from "./docker-app";
+import { appReport, balancedServers, isUp, reloadInstance } from "./docker-app";
 import { UserError, messageOf } from "./errors";
 import { stopIfInterrupted } from "./interrupt";
 
@@ -74,9 +74,9 @@ async function seenByBalancer(loadBalancer: Docker.Container, name: string): Pro
   for (;;) {
     stopIfInterrupted();
     const servers = await balancedServers(loadBalancer);
-    if (servers.length > 0 && servers.every(({ state }) => state.startsWith("UP"))) return;
+    if (servers.length > 0 && servers.every(isUp)) return;
     if (performance.now() > deadline) {
-      const away = servers.filter(({ state }) => !state.startsWith("UP")).map((server) => `${server.name} ${server.state}`);
+      const away = servers.filter((server) => !isUp(server)).map((server) => `${server.name} ${server.state}`);
       throw new UserError(
         `${name} is healthy again, but the load balancer does not see every instance (${away.join(", ")}); the others were left alone`,
       );

@@ -252,6 +252,11 @@ export interface BalancedServer {
   readonly sessions: number;
 }
 
+/** Whether the load balancer leads to an instance; one that it begins to doubt is `UP 1/2`. */
+export function isUp({ state }: BalancedServer): boolean {
+  return state.startsWith("UP");
+}
+
 /** The app instances as the load balancer of the stack sees them, from its statistics page inside the network. */
 export async function balancedServers(loadBalancer: Docker.Container): Promise<BalancedServer[]> {
   // The image has no HTTP client; bash opens the connection itself.

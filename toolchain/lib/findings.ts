@@ -1,7 +1,7 @@
 import type { PostgresStatus } from "../../components/local/postgres-operator/src/status-types";
 import type { Absences } from "./absences";
 import type { DataPlaneStatus } from "./data-plane";
-import { type BalancedServer, FINISHED_SERVICES, MONITORING_SERVICES, SERVICES } from "./docker-app";
+import { type BalancedServer, FINISHED_SERVICES, isUp, MONITORING_SERVICES, SERVICES } from "./docker-app";
 import type { ContainerStatus, InstanceStatus } from "./docker-status";
 import { candidates } from "./postgres-operator";
 import type { RedisStatus } from "./redis-status";
@@ -151,7 +151,7 @@ function balancerFindings({ containers, instances, balancer, absences = NO_ABSEN
   // One that has just started has not looked yet.
   if (balancer === null || own.health === "starting" || excused.has(own.name)) return [];
   const ready = containers.filter((one) => one.service === SERVICES.app && isWell(one) && !excused.has(one.name)).length;
-  const up = balancer.filter(({ state }) => state.startsWith("UP")).length;
+  const up = balancer.filter(isUp).length;
   return up >= ready ? [] : [critical("app-instance-down", `the load balancer leads to ${up} of ${ready} instances that are healthy`)];
 }
 

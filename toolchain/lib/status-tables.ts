@@ -1,4 +1,4 @@
-import type { BalancedServer } from "./docker-app";
+import { type BalancedServer, isUp } from "./docker-app";
 import { renderDataPlane } from "./data-plane-tables";
 import type { ContainerStatus, InstanceStatus, StackStatus } from "./docker-status";
 import type { Finding } from "./findings";
@@ -105,14 +105,14 @@ const UNKNOWN_BALANCER = "the load balancer tells nothing";
 
 function balancerLine(balancer: readonly BalancedServer[] | null): string {
   if (balancer === null) return colours.red(UNKNOWN_BALANCER);
-  const up = balancer.filter(({ state }) => state.startsWith("UP")).length;
+  const up = balancer.filter(isUp).length;
   const now = balancer.reduce((sum, { sessions }) => sum + sessions, 0);
   return `load balancer sees ${paint(`${up} of ${balancer.length} instances up`, up > 0 && up === balancer.length)}, ${now} requests now`;
 }
 
 function balancerTable(servers: readonly BalancedServer[] | null): string {
   if (servers === null) return colours.red(UNKNOWN_BALANCER);
-  const rows = servers.map((server) => [server.name, paint(server.state, server.state.startsWith("UP")), String(server.sessions)]);
+  const rows = servers.map((server) => [server.name, paint(server.state, isUp(server)), String(server.sessions)]);
   return rows.length === 0
     ? colours.yellow("The load balancer sees no instance.")
     : renderTable(["load balancer sees", "state", "requests now"], rows);
