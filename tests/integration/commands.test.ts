@@ -99,6 +99,12 @@ describe("npm run up, status, verify, restart, down (A11, C8)", function () {
     assert.equal(put.code, 0, everything(put));
     assert.equal((await docker.getContainer(changed.Id).inspect()).HostConfig.Memory, deployed);
     assert.equal((await runningIds(stack, "load-balancer")).length, 1);
+    // Nor where it is only changed.
+    await docker.getContainer(changed.Id).update({ Memory: limit, MemorySwap: limit });
+    const again = await run("up", "--yes", "--skip-preview");
+    assert.equal(again.code, 0, everything(again));
+    assert.match(again.stdout, /Looking first at what is really there \(--refresh\): .* was changed by hand \(memory\)\./);
+    assert.equal((await docker.getContainer(changed.Id).inspect()).HostConfig.Memory, deployed);
     const after = await run("drift");
     assert.equal(after.code, 0, everything(after));
   });

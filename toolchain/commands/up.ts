@@ -1,6 +1,7 @@
 import type Docker from "dockerode";
 import type { Command } from "commander";
 import { prepareMachine } from "../machine";
+import { changedContainers } from "../lib/changed-containers";
 import { InterruptedError, UserError } from "../lib/errors";
 import { dockerEndpoint, lastLogLines, reachableDocker } from "../lib/docker";
 import { containerName, type StackOnDocker, stackContainers } from "../lib/docker-app";
@@ -163,8 +164,8 @@ async function recover(docker: Docker, stack: OpenStack, exported: ExportedStack
 }
 
 /**
- * Whether something of the stack does not run that should. Pulumi compares its state with the program, and a container that failed
- * to start is in the state like any other: only a look at what is really there makes it put the container right.
+ * Whether something of the stack does not run that should, or not as it was deployed. Pulumi compares its state with the program, and a container that
+ * failed to start is in the state like any other: only a look at what is really there makes it put the container right.
  */
 async function isBroken(docker: Docker, stack: OpenStack, exported: ExportedStack): Promise<boolean> {
   const infos = await stackContainers(docker, stackOnDocker(stack.name, exported));
@@ -174,7 +175,8 @@ async function isBroken(docker: Docker, stack: OpenStack, exported: ExportedStac
     .map((info) => `${containerName(info)} is ${info.State}`);
   const failed = failedResources(exported).map((name) => `${name} did not come up the last time`);
   const removed = removedContainers(exported, new Set(infos.map(({ Id }) => Id))).map(({ urn }) => `${resourceName(urn)} was removed`);
-  const reasons = [...stopped, ...failed, ...removed];
+  const changed = await changedContainers(docker, exported, infos.filter(isServing));
+  const reasons = [...stopped, ...failed, ...removed, ...changed];
   if (reasons.length === 0) return false;
   console.log(colours.yellow(`Looking first at what is really there (--refresh): ${reasons.join(", ")}.`));
   return true;

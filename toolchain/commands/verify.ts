@@ -61,7 +61,7 @@ export function register(program: Command): void {
 In phase cloud it asks the stack's address alone: what would look into containers, break something or use up what others are allowed is left
 out with a sentence.
 
-It signs one company up ("Verification …") and makes orders in it; nothing of other companies is touched. The limit check uses up
+It signs companies up ("Verification …") and works in them; nothing of other companies is touched. The limit check uses up
 this client's allowance at the load balancer for some seconds.
 
 Examples:

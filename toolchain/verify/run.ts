@@ -8,7 +8,9 @@ import { containmentChecks } from "./checks/containment";
 import { endpointChecks } from "./checks/endpoints";
 import { interruptionChecks } from "./checks/interruptions";
 import { kafkaChecks } from "./checks/kafka";
+import { limitChecks } from "./checks/limits";
 import { monitoringChecks } from "./checks/monitoring";
+import { operationChecks } from "./checks/operations";
 import { postgresChecks } from "./checks/postgres";
 import { processChecks } from "./checks/processes";
 import { replicaLagChecks } from "./checks/replica-lag";
@@ -20,6 +22,8 @@ import { skip, type Check, type Outcome, type Row, type VerifyContext } from "./
 export const CHECKS: readonly Check[] = [
   ...endpointChecks,
   ...answerChecks,
+  ...operationChecks,
+  ...limitChecks,
   ...cloudChecks,
   ...containmentChecks,
   ...monitoringChecks,

@@ -35,6 +35,23 @@ describe("phase database with monitoring", function () {
     assert.ok(uploads.every(({ content }) => content.includes(canary("postgres-secrets-monitor"))));
   });
 
+  it("B8 what is measured is kept for as long and on as much disk as is said, whichever is reached first", async () => {
+    for (const [config, flags] of [
+      [{}, ["--storage.tsdb.retention.time=15d", "--storage.tsdb.retention.size=2048MB"]],
+      [
+        { metricsRetentionDays: "3", metricsRetentionMb: "512" },
+        ["--storage.tsdb.retention.time=3d", "--storage.tsdb.retention.size=512MB"],
+      ],
+    ] as const) {
+      const { recorder } = await program.run({ monitoring: "true", ...config });
+      const command = recorder.get("prometheus-container").inputs["command"] as string[];
+      assert.deepEqual(
+        command.filter((flag) => flag.includes("retention")),
+        flags,
+      );
+    }
+  });
+
   it("B9 Grafana's address and the password of its admin are outputs; the password is a file, and in plain nowhere", async () => {
     const { recorder, outputs } = await program.run({ monitoring: "true", grafanaPort: "3100" });
     assert.equal(await valueOf(outputs["grafanaUrl"]!), "http://127.0.0.1:3100");

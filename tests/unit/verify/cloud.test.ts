@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { cloudChecks, componentsOutcome, limitsTold, replicasOutcome } from "../../../toolchain/verify/checks/cloud";
+import { cloudChecks, componentsOutcome, replicasOutcome } from "../../../toolchain/verify/checks/cloud";
+import { limitsTold } from "../../../toolchain/verify/checks/limits";
 import { tokenFor, verifyContext } from "../../../toolchain/verify/context";
 import { headerViolations } from "../../../toolchain/verify/evaluate";
 import { HttpClient } from "../../../toolchain/verify/http";

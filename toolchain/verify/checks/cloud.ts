@@ -71,19 +71,6 @@ export const cloudChecks: readonly Check[] = [
     byUrl: true,
     run: eventArrives,
   },
-  {
-    id: "B7",
-    title: "an answer tells the limits it was counted under",
-    target: "RateLimit-Policy and RateLimit; none is used up",
-    phases: PHASES,
-    byUrl: true,
-    async run({ http, session }) {
-      const mode = componentsOf(await http.ask("/api/health/full"))["rateLimiting"]?.mode ?? "unknown";
-      if (mode !== "on") return skip(`RATE_LIMITS is ${mode} for this stack`);
-      const { cookie } = await session();
-      return limitsTold(await http.ask("/api/session", { headers: { cookie }, limited: true }));
-    },
-  },
 ];
 
 function componentsOf(answer: Answer): Readonly<Record<string, Component>> {
@@ -116,18 +103,6 @@ export function replicasOutcome(status: string | undefined, replicas: readonly R
       ...late.map(({ name, lagMs }) => `${name ?? "a replica"} is ${((lagMs ?? 0) / 1000).toFixed(1)} s behind`),
     ],
     readers.length === 0 ? "it answers; it has no replica" : `it answers, ${readers.length} replicas${behind}`,
-  );
-}
-
-export function limitsTold({ status, headers }: Pick<Answer, "status" | "headers">): Outcome {
-  const policy = headers["ratelimit-policy"];
-  return verdict(
-    [
-      ...(status === 200 ? [] : [`status ${status}`]),
-      ...(policy === undefined ? ["no RateLimit-Policy"] : []),
-      ...(headers["ratelimit"] === undefined ? ["no RateLimit"] : []),
-    ],
-    String(policy),
   );
 }
 

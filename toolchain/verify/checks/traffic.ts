@@ -2,6 +2,7 @@ import { startLoad } from "../../lib/load";
 import { describeFailures, limitViolations, type Flood } from "../evaluate";
 import { fail, pass, skip, verdict, type Check } from "../types";
 import { createOrder } from "./answers";
+import { whyOff } from "./limits";
 import type { Answer, HttpClient } from "../http";
 
 /** 500 users (A4), each with a request every ten seconds: the shorter end of the think time of feature A12. */
@@ -56,9 +57,8 @@ export const trafficChecks: readonly Check[] = [
     target: "429 with policy and Retry-After",
     greedy: true,
     async run({ http }) {
-      const { components } = (await http.ask("/api/health/full")).json() as { components?: { rateLimiting?: { mode?: string } } };
-      const mode = components?.rateLimiting?.mode ?? "unknown";
-      if (mode !== "on") return skip(`RATE_LIMITS is ${mode} for this stack`);
+      const off = await whyOff({ http });
+      if (off !== undefined) return off;
       const answers = await Promise.all(Array.from({ length: APP_BURST }, () => http.ask("/api/orders", { limited: true })));
       return verdict(...appLimitFindings(answers));
     },
