@@ -1,10 +1,10 @@
-import type { Input, Output } from "@pulumi/pulumi";
+import type { Input } from "@pulumi/pulumi";
 
 /**
  * The two ideas of the project, as types.
  *
- * 1. A phase = backing services + a runtime for the app. Services return {@link BackingServices}; an app runtime turns them
- *    into the app's environment. A new cloud adds a folder beside `local/`, nothing else changes.
+ * 1. A phase = backing services + a runtime for the app, which turns them into the app's environment. On a Docker host they are
+ *    {@link BackingServices}; in phase `cloud` parts of stacks/cloud/app-parts.ts. A new cloud adds a folder beside `local/`, see ARCHITECTURE.md.
  * 2. The same app contract everywhere: the environment below, `/health`, `/ready` and the same stack outputs in every phase.
  */
 
@@ -60,21 +60,13 @@ export interface KafkaConnection {
   readonly login?: { readonly mechanism: string; readonly user: string; readonly password: SecretFile } | undefined;
 }
 
-/** Everything a phase hands to the app. Absent services are `undefined`: the app then uses its built-in fallback. */
+/** Everything a phase on a Docker host hands to the app. Absent services are `undefined`: the app then uses its built-in fallback. */
 export interface BackingServices {
   readonly database: DatabaseConnection;
   readonly redis?: RedisConnection | undefined;
   readonly kafka?: KafkaConnection | undefined;
   readonly sessionSecret: SecretFile;
   readonly adminToken: SecretFile;
-}
-
-/** What runs the app and makes it reachable; every target (Docker, ECS, Kubernetes) returns this. */
-export interface AppRuntime {
-  /** Public address of the app without a trailing slash, e.g. `http://127.0.0.1:3001`. */
-  readonly url: Output<string>;
-  /** Reference of the image that runs (name and tag, or digest). */
-  readonly image: Output<string>;
 }
 
 /**
