@@ -50,13 +50,13 @@ const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
         files: "tests/unit/**/*.test.ts",
         timeout: 30_000,
       },
-      { id: "faults", what: "the cluster manager under kill, stop, leak, reload", files: "tests/faults/**/*.test.ts", timeout: 120_000 },
+      { id: "app", what: "the app's API, database and cluster logic", files: "tests/app/**/*.test.ts", timeout: 30_000, jobs: 2 },
     ],
     [
       { id: "typecheck", what: "TypeScript, strict", check: ["tsc", "--noEmit"] },
       { id: "lint", what: "ESLint, type-aware", check: ["eslint", "."] },
       { id: "format", what: "Prettier", check: ["prettier", "--check", "--log-level", "warn", "."] },
-      { id: "app", what: "the app's API, database and cluster logic", files: "tests/app/**/*.test.ts", timeout: 30_000, jobs: 2 },
+      { id: "faults", what: "the cluster manager under kill, stop, leak, reload", files: "tests/faults/**/*.test.ts", timeout: 120_000 },
     ],
   ],
   // What waits for containers most of the time: each line alone keeps two cores busy to a third or a half.
@@ -88,11 +88,9 @@ const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
         files: "tests/servers/**/*.test.ts",
         timeout: 120_000,
       },
-    ],
-    [
-      { id: "integration", what: "pulumi up and all commands on real Docker", files: "tests/integration/**/*.test.ts", timeout: 600_000 },
       { id: "database", what: "phase database from up to destroy", files: "tests/database/**/*.test.ts", timeout: 600_000 },
     ],
+    [{ id: "integration", what: "pulumi up and all commands on real Docker", files: "tests/integration/**/*.test.ts", timeout: 600_000 }],
   ],
   [
     [

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { operationChecks } from "../../../toolchain/verify/checks/operations";
 import { limitChecks } from "../../../toolchain/verify/checks/limits";
 import { type Answer, type Ask, HttpClient } from "../../../toolchain/verify/http";
-import type { Check, Outcome } from "../../../toolchain/verify/types";
-import { fakeContext } from "../../support/verify-context";
+import type { Check, Outcome, VerifyContext } from "../../../toolchain/verify/types";
+import { fakeContainer, fakeContext } from "../../support/verify-context";
 import { ADMIN_TOKEN, TestApp } from "./support";
 
 /** An app in which one answer is not what it should be. */
@@ -89,11 +89,16 @@ describe("C8 npm run verify asks every endpoint of a running app, as everybody w
 });
 
 describe("B7 npm run verify meets the limits of one user", () => {
-  const run = async (environment: Readonly<Record<string, string>>, check = LIMITS): Promise<Outcome> => {
+  const run = async (
+    environment: Readonly<Record<string, string>>,
+    check = LIMITS,
+    context: Partial<VerifyContext> = {},
+    change: ConstructorParameters<typeof Tampered>[2] = () => undefined,
+  ): Promise<Outcome> => {
     const app = await TestApp.start({ RATE_LIMITS: "on", ...environment });
-    const http = new HttpClient(app.url, ADMIN_TOKEN);
+    const http = new Tampered(app.url, ADMIN_TOKEN, change);
     try {
-      return await check.run({ ...fakeContext({ url: app.url }), http, session: () => http.signUp() });
+      return await check.run({ ...fakeContext({ url: app.url }), http, ...context });
     } finally {
       http.close();
       await app.remove();
@@ -102,13 +107,26 @@ describe("B7 npm run verify meets the limits of one user", () => {
 
   it("counts what is let through until each refuses, also when one of the address comes in between", async () => {
     const outcome = await run({ RATE_LIMIT_CHAT: "3/1m", RATE_LIMIT_API: "6/1m", RATE_LIMIT_BURST: "4/1s" });
-    assert.deepEqual(outcome, { verdict: "pass", measured: "chat: 3 of 3 questions, then 429; api: 6 of 6 requests, then 429" });
+    assert.deepEqual(outcome, { verdict: "pass", measured: "chat: 3 questions of 3, then 429; api: 6 requests of 6, then 429" });
   });
 
   it("reads what the answers tell", async () => {
     const outcome = await run({}, TOLD);
     assert.equal(outcome.verdict, "pass", outcome.measured);
     assert.equal(outcome.measured, '"api";q=100;w=60, "tier-free";q=500;w=900');
+  });
+
+  it("without Redis each instance may let as many through; who lets more through, or everything, is told", async () => {
+    const few = { RATE_LIMIT_CHAT: "3/1m", RATE_LIMIT_API: "off", RATE_LIMIT_BURST: "off" };
+    const two = fakeContext({ expected: { phase: "cluster" }, containers: { app: [fakeContainer(() => ""), fakeContainer(() => "")] } });
+    assert.deepEqual(await run(few, LIMITS, { expected: two.expected, apps: two.apps }), {
+      ...{ verdict: "pass", measured: "chat: 3 questions of 3 at each of 2 instances, then 429; api: switched off" },
+    });
+    const lenient = await run(few, LIMITS, {}, (_method, _path, { status }) => (status === 429 ? { status: 201 } : undefined));
+    assert.deepEqual(lenient, {
+      verdict: "fail",
+      measured: "chat: 5 questions let through, the limit is 3",
+    });
   });
 
   it("says what is switched off, and what is more than it sends", async () => {
