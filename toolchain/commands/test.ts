@@ -38,8 +38,8 @@ interface Suite {
 
 /**
  * What runs when. Suites of one line run at the same time as those of the other lines of its group, because they mostly wait for
- * containers and each other's processes while the others compute; groups run one after the other. The suite that measures how quickly a
- * killed worker is replaced, and the one that brings up whole stacks, have the machine to themselves.
+ * containers and each other's processes while the others compute; groups run one after the other. Lines of a group take about as long as
+ * each other, measured on two cores.
  */
 const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
   [
