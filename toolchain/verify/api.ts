@@ -34,6 +34,9 @@ export async function operationsOf(http: HttpClient): Promise<Operation[]> {
 /** An operation in words, the same for all rows: `GET /api/orders/{id}`. */
 export const nameOf = ({ method, path }: Pick<Operation, "method" | "path">): string => `${method} ${path}`;
 
+/** Why a check leaves out what operators may ask for. */
+export const NO_TOKEN = "needs the admin token, which is not sent over a network in the clear";
+
 /** Requests of one user, or of the operator. */
 export type Asker = (method: string, path: string, ask?: Omit<Ask, "method">) => Promise<Answer>;
 

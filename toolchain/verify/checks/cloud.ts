@@ -1,3 +1,4 @@
+import { NO_TOKEN } from "../api";
 import type { Answer } from "../http";
 import { fail, pass, skip, verdict, type Check, type Outcome, type VerifyContext } from "../types";
 import { until } from "../until";
@@ -31,7 +32,6 @@ const LAG_MS = 5000;
 const MOMENTARY: readonly string[] = ["memory", "eventLoop"];
 
 const PHASES: readonly string[] = ["cloud"];
-const NO_TOKEN = "needs the admin token, which is not sent over a network in the clear";
 
 /** What the address of a stack in the cloud lets be proved beside the checks of every phase: services behind the app, by what the app does with them. */
 export const cloudChecks: readonly Check[] = [

@@ -69,6 +69,7 @@ export async function whyOff({ http }: Pick<VerifyContext, "http">): Promise<Out
   return mode === "on" ? undefined : skip(`RATE_LIMITS is ${mode} for this stack`);
 }
 
+/** What is wrong with what an answer tells of its limits, and the policies it was counted under. */
 export function limitsTold({ status, headers }: Pick<Answer, "status" | "headers">): Outcome {
   const policy = headers["ratelimit-policy"];
   return verdict(
@@ -126,9 +127,7 @@ interface Found {
   readonly violations: readonly string[];
 }
 
-/**
- * Asks at a steady rate until this limit refuses. What a limit of the address refuses is asked again when that says so.
- */
+/** Asks at a steady rate until this limit refuses. What a limit of the address refuses is asked again when that says so. */
 async function untilRefused({ policy, counted, copies }: Counting, ask: () => Promise<Answer>): Promise<Found> {
   let accepted = counted;
   for (;;) {
@@ -162,7 +161,7 @@ async function unlessOfTheAddress(policy: string | undefined, ask: () => Promise
 }
 
 /** The quota of a policy in `RateLimit-Policy`; `undefined` where it has none. */
-export function limitTold({ headers }: Pick<Answer, "headers">, policy: string): number | undefined {
+function limitTold({ headers }: Pick<Answer, "headers">, policy: string): number | undefined {
   const told = /;q=(\d+)/.exec(
     String(headers["ratelimit-policy"] ?? "")
       .split(", ")
