@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
 import pino from "pino";
 import { redisBackend } from "../../app/src/jobs/backends";
 import { BullJobQueue } from "../../app/src/jobs/bullmq";
@@ -11,6 +14,7 @@ import { type RedisService, startRedis } from "../support/services/redis";
 
 const logger = pino({ level: "silent" });
 const QUEUE = "tax-computation";
+const QUEUE_PROCESS = path.resolve(__dirname, "../support/services/queue-process.ts");
 
 describe("faults: job queue on Redis", function () {
   this.timeout(120_000);
@@ -119,5 +123,22 @@ describe("faults: job queue on Redis", function () {
       "it runs",
       async () => (await app.request<{ status: string }>("GET", `/api/jobs/${accepted.body.id}`, { token })).body.status === "completed",
     );
+  });
+
+  it("D5 D12 a process that closes its queue while Redis is away ends by itself", async () => {
+    const child = spawn(process.execPath, ["--import", "tsx", QUEUE_PROCESS, server.url], { stdio: ["ignore", "pipe", "inherit"] });
+    let output = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+    try {
+      await eventually("it works", () => output.includes("working"), 30_000);
+      await server.stop();
+      const exited = once(child, "exit");
+      await eventually("it has closed its queue", () => output.includes("closed"), 30_000);
+      await eventually("it has ended", () => child.exitCode !== null, 10_000);
+      assert.deepEqual(await exited, [0, null]);
+    } finally {
+      child.kill("SIGKILL");
+      await server.start();
+    }
   });
 });

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type BackendFactory, type IQueueBackend, Queue, UnrecoverableError, WaitingError, Worker } from "bullmq";
+import { type BackendFactory, type IQueueBackend, Queue, UnrecoverableError, WaitingError, type WorkerOptions } from "bullmq";
 import type { Logger } from "../observability/logger";
 import { Attempt } from "./attempt";
+import { BullWorker, closeWorkers } from "./bull-worker";
 import { type AnyQueue, countBacklog, countJobs } from "./bullmq-counts";
-import { type AnyBullJob, bullOptions, countedAttempts, type Envelope, type Outcome, toRecord } from "./bullmq-record";
+import { type AnyBullJob, bullOptions, countedAttempts, type Outcome, toRecord } from "./bullmq-record";
 import { DEFINITIONS, jobId, retryDelayMs } from "./definitions";
 import { WORKER_LOST } from "./embedded-store";
 import type { JobOptions, JobQueue, JobRecord, JsonObject, Processor, Processors, QueueName, QueueStats, WorkOptions } from "./queue";
@@ -39,19 +40,14 @@ const MOST_STALLS = 1000;
 /** A request about jobs waits this long for the server, ms: its job is accepted already, by its row in the database. */
 const ASK_TIMEOUT_MS = 2000;
 
-/** Leaving waits this long for the server, ms; what could not be handed back is taken over when its lease has run out. */
-const LEAVE_TIMEOUT_MS = 3000;
-
 /** A running job looks this often whether it was cancelled, ms. */
 const CANCEL_POLL_MS = 1000;
-
-type AnyWorker = Worker<Envelope, Outcome>;
 
 /** The job queue on BullMQ. Its failed set is the list of dead letters: a job gets there in the same step as it fails for good. */
 export class BullJobQueue implements JobQueue {
   readonly kind: "redis" | "postgres";
   private readonly queues: Readonly<Record<QueueName, AnyQueue>>;
-  private workers: AnyWorker[] = [];
+  private workers: BullWorker[] = [];
   private readonly running = new Set<Attempt>();
   private options: WorkOptions = {};
   private handedBack = 0;
@@ -174,11 +170,7 @@ export class BullJobQueue implements JobQueue {
     for (const attempt of this.running) attempt.abort("drain");
     const workers = this.workers;
     this.workers = [];
-    const closed = Promise.all(workers.map((worker) => worker.close())).catch((error: unknown) => this.note(error as Error));
-    // Their connections wait for a server that is away as long as it takes; what is to be closed after them does not.
-    const patience = new AbortController();
-    await Promise.race([closed, delay(LEAVE_TIMEOUT_MS, undefined, { signal: patience.signal }).catch(() => undefined)]);
-    patience.abort();
+    await closeWorkers(workers);
     return this.handedBack;
   }
 
@@ -191,10 +183,10 @@ export class BullJobQueue implements JobQueue {
     return this.closing;
   }
 
-  private worker(name: QueueName, processor: Processor, connection: unknown): AnyWorker {
+  private worker(name: QueueName, processor: Processor, connection: unknown): BullWorker {
     const leaseMs = this.settings.leaseMs ?? 30_000;
-    const options = {
-      connection,
+    const options: WorkerOptions = {
+      connection: connection as never,
       concurrency: this.options.concurrency?.[name] ?? DEFINITIONS[name].concurrency,
       lockDuration: leaseMs,
       stalledInterval: leaseMs,
@@ -204,7 +196,7 @@ export class BullJobQueue implements JobQueue {
       settings: { backoffStrategy: (failed: number) => retryDelayMs(failed, this.settings.retryBaseMs) },
     };
     const run = (job: AnyBullJob, token: string | undefined): Promise<Outcome> => this.run(name, processor, job, token);
-    const worker = new Worker(name, run as never, options as never, this.backend.factory as never) as unknown as AnyWorker;
+    const worker = new BullWorker(name, run, options, this.backend.factory);
     worker.on("error", (error) => this.note(error));
     worker.on("lockRenewalFailed", (ids) => {
       for (const attempt of this.running) if (ids.includes(attempt.job.id)) attempt.abort("lease-lost");
