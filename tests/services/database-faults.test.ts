@@ -263,7 +263,8 @@ describe("C1 D4 Postgres under faults", function () {
   });
 
   it("a port where nobody speaks Postgres, and a wrong password, are told apart from a server that is away", async () => {
-    const silent = createServer();
+    // It reads, and so hears of the end of a connection.
+    const silent = createServer((socket) => void socket.resume().on("error", () => undefined));
     silent.listen(0, "127.0.0.1");
     await once(silent, "listening");
     const url = new URL(postgres.url);
