@@ -9,135 +9,20 @@ import { forwardSignals, stopIfInterrupted } from "../lib/interrupt";
 import { pulumiEnvironment } from "../lib/pulumi-env";
 import { StepList } from "../lib/progress";
 import { sweep } from "../lib/sweep";
+import { GROUPS, NEEDS_DOCKER, type Suite, SUITES, TOOLS } from "../lib/test-suites";
 import { prepareMachine } from "../machine";
-import { checkovStep } from "../machine/checkov";
 import { chromiumStep } from "../machine/chromium";
-import { controlPlaneStep } from "../machine/control-plane";
 import { canInstallPackages, thisHost } from "../machine/host";
-import { kubeScoreStep } from "../machine/kube-score";
 import type { Step } from "../machine/types";
 
 const colours = coloursFor(process.stdout);
 const ROOT = path.resolve(__dirname, "../..");
 const SUMMARY = path.join(ROOT, ".phased", "test-summary");
 
-/** One part of `npm test`. Checks (compiler, linter) count as one test each; mocha suites count their tests. */
-interface Suite {
-  readonly id: string;
-  readonly what: string;
-  /** Program and arguments of a check, or the files of a mocha suite. */
-  readonly check?: readonly string[];
-  readonly files?: string;
-  /** Mocha's timeout of one test, in milliseconds. */
-  readonly timeout?: number;
-  /** Test files of a mocha suite at a time, each in a process of its own: where they compute and share nothing. @default 1 */
-  readonly jobs?: number;
-  /** Left out unless it is asked for. */
-  readonly onlyByName?: true;
-}
-
-/**
- * What runs when. Suites of one line run at the same time as those of the other lines of its group, because they mostly wait for
- * containers and each other's processes while the others compute; groups run one after the other. Lines of a group take about as long as
- * each other, measured on two cores.
- */
-const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
-  [
-    [
-      {
-        id: "unit",
-        what: "pure functions, components under mocks, stack config, toolchain",
-        files: "tests/unit/**/*.test.ts",
-        timeout: 30_000,
-      },
-      { id: "app", what: "the app's API, database and cluster logic", files: "tests/app/**/*.test.ts", timeout: 30_000, jobs: 2 },
-    ],
-    [
-      { id: "typecheck", what: "TypeScript, strict", check: ["tsc", "--noEmit"] },
-      { id: "lint", what: "ESLint, type-aware", check: ["eslint", "."] },
-      { id: "format", what: "Prettier", check: ["prettier", "--check", "--log-level", "warn", "."] },
-      { id: "faults", what: "the cluster manager under kill, stop, leak, reload", files: "tests/faults/**/*.test.ts", timeout: 120_000 },
-    ],
-  ],
-  [
-    [
-      {
-        id: "services",
-        what: "the app on real Postgres, PgBouncer, Redis and Kafka",
-        files: "tests/services/**/*.test.ts",
-        timeout: 120_000,
-      },
-    ],
-    [
-      {
-        id: "browser",
-        what: "the pages and their modules in headless Chromium",
-        files: "tests/browser/**/*.test.ts",
-        timeout: 120_000,
-      },
-      {
-        id: "conformance",
-        what: "the providers' behaviour, property by property",
-        files: "tests/conformance/**/*.test.ts",
-        timeout: 120_000,
-      },
-      {
-        id: "servers",
-        what: "etcd, Postgres under Patroni and Kafka, when some of them are lost",
-        files: "tests/servers/**/*.test.ts",
-        timeout: 120_000,
-      },
-    ],
-  ],
-  // Not beside the others, though each leaves half of two cores idle: some of their tests count what is sent in a second, and Docker's older builder
-  // fails when a layer that it builds on goes with the last image that has it, which another suite removes.
-  [
-    [
-      { id: "integration", what: "pulumi up and all commands on real Docker", files: "tests/integration/**/*.test.ts", timeout: 600_000 },
-      { id: "database", what: "phase database from up to destroy", files: "tests/database/**/*.test.ts", timeout: 600_000 },
-    ],
-  ],
-  [
-    [
-      {
-        id: "chaos",
-        what: "phase database under faults and operations; takes over an hour, so only when named (npm run test:chaos)",
-        files: "tests/chaos/**/*.test.ts",
-        timeout: 600_000,
-        onlyByName: true,
-      },
-    ],
-    [
-      {
-        id: "checkov",
-        what: "phase cloud against Checkov's rules, as a Terraform plan; installs Checkov from PyPI, so only when named",
-        files: "tests/checkov/**/*.test.ts",
-        timeout: 900_000,
-        onlyByName: true,
-      },
-    ],
-    [
-      {
-        id: "kubernetes",
-        what: "the manifests on a real API server and by kube-score; builds both from the Go module proxy, so only when named",
-        files: "tests/kubernetes/**/*.test.ts",
-        timeout: 300_000,
-        onlyByName: true,
-      },
-    ],
-  ],
-];
-
-const SUITES: readonly Suite[] = GROUPS.flat(2);
-
-/** Suites that need more than npm's packages. */
-const NEEDS_DOCKER: ReadonlySet<string> = new Set(["services", "conformance", "servers", "integration", "database", "chaos"]);
-
-/** What suites need beside npm's packages, brought about before they run. */
-const TOOLS: Readonly<Record<string, () => readonly Step[]>> = {
-  checkov: () => [checkovStep()],
-  kubernetes: () => [controlPlaneStep(), kubeScoreStep()],
-};
+/** Longest time of a suite that is part of every run, ms: four times what the longest takes on two cores. It hangs, and whoever waits is to learn which. */
+const LIMIT_MS = 45 * 60_000;
+/** From the end asked for to the end by force, ms. */
+const GRACE_MS = 10_000;
 
 interface Totals {
   passed: number;
@@ -263,10 +148,8 @@ function selectSuites(only: string | undefined): readonly Suite[] {
 
 async function runCheck(suite: Suite, env: NodeJS.ProcessEnv, output: Output): Promise<Totals> {
   const [program = "", ...args] = suite.check ?? [];
-  const code = await runProgram(path.join(ROOT, "node_modules", ".bin", program), args, env, output);
-  return code === 0
-    ? { passed: 1, failed: [], skipped: 0 }
-    : { passed: 0, failed: [`${program} ended with exit code ${code}`], skipped: 0 };
+  const ended = await runProgram(path.join(ROOT, "node_modules", ".bin", program), args, env, output, LIMIT_MS);
+  return ended.code === 0 ? { passed: 1, failed: [], skipped: 0 } : { passed: 0, failed: [`${program} ${howEnded(ended)}`], skipped: 0 };
 }
 
 async function runMocha(suite: Suite, options: TestOptions, env: NodeJS.ProcessEnv, output: Output): Promise<Totals> {
@@ -283,18 +166,47 @@ async function runMocha(suite: Suite, options: TestOptions, env: NodeJS.ProcessE
     ...(process.stdout.isTTY ? [] : ["--no-color"]),
     suite.files ?? "",
   ];
-  const code = await runProgram(path.join(ROOT, "node_modules", ".bin", "mocha"), args, { ...env, PHASED_TEST_TOTALS: totals }, output);
-  if (!existsSync(totals)) return { passed: 0, failed: [`mocha ended with exit code ${code} before it could report`], skipped: 0 };
+  const mocha = path.join(ROOT, "node_modules", ".bin", "mocha");
+  const limitMs = suite.onlyByName === true ? undefined : LIMIT_MS;
+  const ended = await runProgram(mocha, args, { ...env, PHASED_TEST_TOTALS: totals }, output, limitMs);
+  if (!existsSync(totals)) return { passed: 0, failed: [`mocha ${howEnded(ended)} before it could report`], skipped: 0 };
   const result = JSON.parse(readFileSync(totals, "utf8")) as Totals;
   // A suite that ends non-zero with no failed test has crashed after its tests; that is a failure of its own.
-  if (code !== 0 && result.failed.length === 0) result.failed.push(`mocha ended with exit code ${code} though no test failed`);
+  if (ended.code !== 0 && result.failed.length === 0) result.failed.push(`mocha ${howEnded(ended)} though no test failed`);
   return result;
 }
 
-function runProgram(file: string, args: readonly string[], env: NodeJS.ProcessEnv, output: Output): Promise<number> {
+interface Ended {
+  readonly code: number;
+  /** It was ended because it took longer than its limit, ms. */
+  readonly limitMs?: number;
+}
+
+function howEnded({ code, limitMs }: Ended): string {
+  return limitMs === undefined ? `ended with exit code ${code}` : `did not end within ${limitMs / 60_000} minutes`;
+}
+
+function runProgram(
+  file: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  output: Output,
+  limitMs: number | undefined,
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd: ROOT, env, stdio: ["ignore", output.stdio, output.stdio] });
-    const release = forwardSignals(child);
+    const forwarding = forwardSignals(child);
+    let isLate = false;
+    const end = (): void => {
+      isLate = true;
+      child.kill("SIGTERM");
+      setTimeout(() => child.kill("SIGKILL"), GRACE_MS).unref();
+    };
+    const limit = limitMs === undefined ? undefined : setTimeout(end, limitMs);
+    const release = (): void => {
+      forwarding();
+      clearTimeout(limit);
+    };
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", (text: string) => output.write(text));
     child.once("error", (error) => {
       release();
@@ -302,7 +214,7 @@ function runProgram(file: string, args: readonly string[], env: NodeJS.ProcessEn
     });
     child.once("close", (code, signal) => {
       release();
-      resolve(code ?? (signal === "SIGINT" ? 130 : 1));
+      resolve({ code: code ?? (signal === "SIGINT" ? 130 : 1), ...(isLate && limitMs !== undefined && { limitMs }) });
     });
   });
 }
