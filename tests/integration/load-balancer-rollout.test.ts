@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { docker, type LoadBalancerRig, loadBalancerRig, until } from "../support/load-balancer-rig";
+import { dockerCommand } from "../support/services/container";
 import { startTraffic } from "../support/traffic";
 
 /** An upstream that begins to listen after `delayMs`, and turns unready (but goes on serving) when it is asked to. */
@@ -27,7 +28,7 @@ describe("load balancer while instances come and go (F3)", function () {
   it("fails no request while new instances are found before they listen", async () => {
     const traffic = startTraffic(`${rig.url}/`, 300);
     const starting = await rig.startUpstreams(12, upstream(4000));
-    await until("every new instance listens", () => starting.every((name) => listens(name)));
+    await until("every new instance listens", () => allListen(starting));
     const report = await traffic.stop();
     assert.equal(report.failed, 0, `${JSON.stringify(report)}\n${docker(["logs", "--tail", "40", rig.name])}`);
     assert.ok(report.requests > 500, `only ${report.requests} requests were sent`);
@@ -53,7 +54,7 @@ describe("load balancer while instances come and go (F3)", function () {
   it("F1 does not fail a request for a new instance that does not listen yet while no other is ready: a phase changes like that", async () => {
     const traffic = startTraffic(`${rig.url}/`, 300);
     const starting = await rig.startUpstreams(3, upstream(4000));
-    await until("every new instance listens", () => starting.every((name) => listens(name)));
+    await until("every new instance listens", () => allListen(starting));
     await until("the load balancer is healthy again", () => rig.healthStatus() === "healthy");
     const report = await traffic.stop();
     assert.equal(report.failed, 0, `${JSON.stringify(report)}\n${docker(["logs", "--tail", "40", rig.name])}`);
@@ -65,8 +66,11 @@ describe("load balancer while instances come and go (F3)", function () {
   });
 });
 
-function listens(container: string): boolean {
-  return docker(["exec", container, "bash", "-c", "(exec 3<>/dev/tcp/127.0.0.1/3001) 2>/dev/null && echo yes || echo no"]).trim() === "yes";
+/** Asked by commands beside this process, which sends the load. */
+async function allListen(containers: readonly string[]): Promise<boolean> {
+  const script = "(exec 3<>/dev/tcp/127.0.0.1/3001) 2>/dev/null && echo yes || echo no";
+  const answers = await Promise.all(containers.map((container) => dockerCommand(["exec", container, "bash", "-c", script])));
+  return answers.every((answer) => answer.trim() === "yes");
 }
 
 /** Names of the servers behind the latest requests. */

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
-import { execFile, execFileSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { promisify } from "node:util";
 import { spareAlias } from "../../components/contract";
 import { writeContext } from "../../components/local/image/write-context";
 import { loadBalancerContext, subjectAltNames } from "../../components/local/load-balancer";
 import { GENERATED_PEM } from "../../components/local/load-balancer/tls";
 import { freePort } from "./project";
+import { dockerCommand } from "./services/container";
 
 /** Runs the docker command; returns what it printed. */
 export function docker(args: readonly string[], input?: string): string {
@@ -70,23 +70,11 @@ export async function loadBalancerRig(limits: RigLimits, firstUpstream: string, 
     async startUpstreams(count, script) {
       const added = Array.from({ length: count }, (_, index) => `${name}-app-${upstreams.length + index}`);
       upstreams.push(...added);
-      for (const upstream of added) {
-        docker([
-          ...common,
-          "--name",
-          upstream,
-          "--network-alias",
-          "app",
-          "--network-alias",
-          spareAlias("app"),
-          "--init",
-          "node:24-trixie-slim",
-          "node",
-          "-e",
-          script,
-        ]);
-      }
-      await Promise.all(added.map((upstream) => promisify(execFile)("docker", ["start", upstream])));
+      const where = ["--network-alias", "app", "--network-alias", spareAlias("app")];
+      const program = ["--init", "node:24-trixie-slim", "node", "-e", script];
+      // Not as a synchronous command: this process sends the load meanwhile.
+      await Promise.all(added.map((upstream) => dockerCommand([...common, "--name", upstream, ...where, ...program])));
+      await Promise.all(added.map((upstream) => dockerCommand(["start", upstream])));
       return added;
     },
     replaceCertificate: (pem) => writeSecret("tls.pem", pem),
@@ -95,7 +83,8 @@ export async function loadBalancerRig(limits: RigLimits, firstUpstream: string, 
       docker(["rm", "--force", "--volumes", name, ...upstreams]);
       docker(["network", "rm", name]);
       docker(["volume", "rm", "--force", name, secrets]);
-      docker(["image", "rm", image]);
+      // What it was built on stays: Docker's builder may be using it for another one, and fails when it goes.
+      docker(["image", "rm", "--no-prune", image]);
       rmSync(directory, { recursive: true, force: true });
     },
   };
