@@ -73,7 +73,9 @@ async function run(options: TestOptions): Promise<void> {
       total.passed += result.passed;
       total.failed.push(...result.failed.map((title) => `${suite.id}: ${title}`));
       total.skipped += result.skipped;
-      rows.push(summaryRow(suite, result, Date.now() - begun));
+      const row = summaryRow(suite, result, Date.now() - begun);
+      rows.push(row);
+      if (output !== LIVE) process.stdout.write(`${seconds(Date.now() - started)} beside it:${row}\n`);
     };
     for (const group of GROUPS) {
       const lines = group.map((line) => line.filter((suite) => suites.includes(suite))).filter((line) => line.length > 0);
@@ -220,7 +222,11 @@ function runProgram(
 }
 
 function heading(text: string, elapsed: number): string {
-  return colours.bold(`\n[${(elapsed / 1000).toFixed(0).padStart(4)} s] ${text}\n`);
+  return colours.bold(`\n${seconds(elapsed)} ${text}\n`);
+}
+
+function seconds(elapsed: number): string {
+  return `[${(elapsed / 1000).toFixed(0).padStart(4)} s]`;
 }
 
 function summaryRow(suite: Suite, result: Totals, took: number): string {

@@ -49,6 +49,7 @@ export const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
         files: "tests/services/**/*.test.ts",
         timeout: 120_000,
       },
+      { id: "database", what: "phase database from up to destroy", files: "tests/database/**/*.test.ts", timeout: 600_000 },
     ],
     [
       {
@@ -69,14 +70,7 @@ export const GROUPS: readonly (readonly (readonly Suite[])[])[] = [
         files: "tests/servers/**/*.test.ts",
         timeout: 120_000,
       },
-    ],
-  ],
-  // Not beside the others, though each leaves half of two cores idle: some of their tests count what is sent in a second, and Docker's older builder
-  // fails when a layer that it builds on goes with the last image that has it, which another suite removes.
-  [
-    [
       { id: "integration", what: "pulumi up and all commands on real Docker", files: "tests/integration/**/*.test.ts", timeout: 600_000 },
-      { id: "database", what: "phase database from up to destroy", files: "tests/database/**/*.test.ts", timeout: 600_000 },
     ],
   ],
   [
