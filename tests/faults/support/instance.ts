@@ -103,20 +103,29 @@ export class Instance {
   }
 
   /** Ends it hard, workers included; harmless when it already ended. */
-  async destroy(): Promise<void> {
-    if (!this.ended) {
-      try {
-        // Its own process group, see startInstance: also reaches stopped workers.
-        process.kill(-this.pid, "SIGKILL");
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-      }
+  kill(): void {
+    if (this.ended) return;
+    try {
+      // Its own process group, see launch: also reaches stopped workers.
+      process.kill(-this.pid, "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
     }
+  }
+
+  /** The same, and waits until it has ended. */
+  async destroy(): Promise<void> {
+    this.kill();
     await this.exited;
   }
 }
 
 const running = new Set<Instance>();
+
+// In a process group of its own, an instance would outlive the tests that are ended from outside.
+process.on("exit", () => {
+  for (const instance of running) instance.kill();
+});
 
 /** Starts a program without waiting for it. Small intervals: what takes minutes in production takes moments here. */
 export function launch(program: ProgramName, environment: Readonly<Record<string, string>> = {}): Instance {

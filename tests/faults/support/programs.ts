@@ -27,6 +27,8 @@ export function programs(): Programs {
   if (built !== undefined) return built;
   const directory = mkdtempSync(path.join(tmpdir(), "phased-faults-"));
   process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+  // Ended from outside, as a suite that takes too long, it cleans up as well.
+  process.once("SIGTERM", () => process.exit(143));
   const bundle = (entry: string, name: string, file = "main.js"): string => {
     const outfile = path.join(directory, name, file);
     buildSync({
