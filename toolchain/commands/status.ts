@@ -91,7 +91,17 @@ export async function watch<Status>(
 }
 
 function nothingOf(name: string): StackStatus {
-  const nothing = { phase: null, url: null, containers: [], instances: [], balancer: null, data: null, findings: [], heartbeat: null };
+  const nothing = {
+    phase: null,
+    url: null,
+    containers: [],
+    instances: [],
+    balancer: null,
+    data: null,
+    findings: [],
+    moves: [],
+    heartbeat: null,
+  };
   return { stack: name, state: "down", ...nothing };
 }
 

@@ -8,6 +8,7 @@ import { containerName, type StackOnDocker, stackContainers } from "../lib/docke
 import { isMeantToRun, isServing } from "../lib/docker-status";
 import { hasGrafana, otherPorts, portContainer, portHolder, publishedPorts, publishes, type PublishedPort } from "../lib/docker-ports";
 import { formatDuration } from "../lib/exec";
+import { movesRows, stopUnfinishedMoves, tellMoves } from "../lib/moves";
 import { DEFAULT_STACK, openStack, plannedStack, setConfig, textOutput, type OpenStack } from "../lib/outputs";
 import { refuseDuringRestore } from "../lib/postgres-restore";
 import { refuseOtherEngine } from "../lib/right-engine";
@@ -15,6 +16,7 @@ import { colours } from "../lib/table";
 import { explainFailure, type KnownFailure } from "../lib/update-failures";
 import { describeLocks, judgeLock, lockHost, parseLocks, processIsAlive } from "../lib/update-locks";
 import {
+  deployedPhase,
   failedResources,
   findOrphans,
   pendingOperations,
@@ -22,7 +24,6 @@ import {
   removeOrphans,
   resourceName,
   stackOnDocker,
-  stopUnfinishedMoves,
   type ExportedStack,
 } from "../lib/update-recovery";
 import type { UpdateRun } from "../lib/update-run";
@@ -85,7 +86,7 @@ async function run(options: UpOptions, forwarded: readonly string[]): Promise<vo
     await recover(docker, stack, exported);
     if (!refreshes && (await isBroken(docker, stack, exported))) args.push("--refresh");
   }
-  const result = await update(stack, args);
+  const result = await updateTold(stack, args, docker, exported);
   if (result.cancelled) {
     if (docker !== undefined && exported !== undefined) await endMoves(docker, stackOnDocker(stack.name, exported));
     throw cancelled(stack);
@@ -180,6 +181,30 @@ async function isBroken(docker: Docker, stack: OpenStack, exported: ExportedStac
   if (reasons.length === 0) return false;
   console.log(colours.yellow(`Looking first at what is really there (--refresh): ${reasons.join(", ")}.`));
   return true;
+}
+
+/**
+ * The update, and how far the rows are that it moves to another phase. On a terminal that Pulumi draws on, lines in between would spoil its display:
+ * there `npm run status` tells, in another one.
+ */
+async function updateTold(
+  stack: OpenStack,
+  args: readonly string[],
+  docker: Docker | undefined,
+  exported: ExportedStack | undefined,
+): Promise<UpdateRun> {
+  if (docker === undefined || exported === undefined) return await update(stack, args);
+  if (process.stdout.isTTY) {
+    if (movesRows(deployedPhase(exported), stack))
+      console.log(`How far the copy of the rows is: ${stack.command("status")}, in another terminal.`);
+    return await update(stack, args);
+  }
+  const stop = tellMoves(docker, stackOnDocker(stack.name, exported), (line) => process.stderr.write(`${line}\n`));
+  try {
+    return await update(stack, args);
+  } finally {
+    await stop();
+  }
 }
 
 /** Runs Pulumi; a lock whose process is gone is removed and the run repeated, once. */

@@ -14,6 +14,7 @@ import { dataPlaneStatus, type DataPlaneStatus } from "./data-plane";
 import { isGone, LABELS } from "./docker";
 import { messageOf } from "./errors";
 import { findings, type Finding } from "./findings";
+import { type RunningMove, runningMoves } from "./moves";
 import { type ExportedStack, stackOnDocker } from "./update-recovery";
 
 /** One container of a stack. */
@@ -59,6 +60,8 @@ export interface StackStatus {
   readonly data: DataPlaneStatus | null;
   /** What is not well, the gravest first, each with the page that helps. */
   readonly findings: readonly Finding[];
+  /** Rows on their way to another phase. */
+  readonly moves: readonly RunningMove[];
   /** Whether an outside service is called, and so notices when all of this is gone; `null` without monitoring. */
   readonly heartbeat: boolean | null;
 }
@@ -107,14 +110,15 @@ export async function stackStatus(
   const balancerInfo = running.find((info) => info.Labels[LABELS.service] === SERVICES.loadBalancer);
   const asked = Promise.all(apps.map((info) => instanceStatus(docker, info))).then((each) => each.filter((one) => one !== undefined));
   const reports = asked.then((instances) => instances.map(({ report }) => report));
-  const [instances, balancer, data] = await Promise.all([
+  const [moves, instances, balancer, data] = await Promise.all([
+    runningMoves(docker, infos),
     asked,
     balancerInfo === undefined ? null : balancerView(docker, balancerInfo),
     running.length === 0 ? null : dataPlaneStatus(docker, infos, away.removed, reports),
   ]);
   const found = findings({ containers, instances, data, balancer, absences: away });
   const state = overallState(containers, found);
-  return { stack: name, state, ...outputs, containers, instances, balancer, data, findings: found, heartbeat: heartbeatOf(infos) };
+  return { stack: name, state, ...outputs, containers, instances, balancer, data, findings: found, moves, heartbeat: heartbeatOf(infos) };
 }
 
 /** Whether Alertmanager calls an outside service, as it was made; `null` when there is none. */

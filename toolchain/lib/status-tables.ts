@@ -2,6 +2,7 @@ import { type BalancedServer, isUp } from "./docker-app";
 import { renderDataPlane } from "./data-plane-tables";
 import type { ContainerStatus, InstanceStatus, StackStatus } from "./docker-status";
 import type { Finding } from "./findings";
+import type { RunningMove } from "./moves";
 import { colours, formatBytes, formatDuration, renderTable } from "./table";
 
 /** The whole status as text. */
@@ -10,7 +11,12 @@ export function renderStatus(status: StackStatus): string {
   const head = [`stack ${colours.bold(status.stack)}`, state, `phase ${status.phase ?? "unknown"}`, status.url ?? ""]
     .filter(Boolean)
     .join("  ");
-  const parts = [head, ...(status.findings.length > 0 ? [findingsTable(status.findings)] : []), containersTable(status.containers)];
+  const parts = [
+    head,
+    ...status.moves.map(moveLine),
+    ...(status.findings.length > 0 ? [findingsTable(status.findings)] : []),
+    containersTable(status.containers),
+  ];
   if (status.data === null) {
     if (status.instances.length > 0) parts.push(workersTable(status.instances));
     parts.push(balancerTable(status.balancer));
@@ -21,6 +27,10 @@ export function renderStatus(status: StackStatus): string {
   }
   if (status.heartbeat === false) parts.push(colours.yellow(UNNOTICED));
   return parts.join("\n\n");
+}
+
+function moveLine({ name, progress }: RunningMove): string {
+  return `${name} moves the rows to another phase${progress === "" ? "" : `: ${progress}`}. Until it is done the app reads and refuses writes.`;
 }
 
 /** No finding: nothing is wrong now. */

@@ -1,6 +1,6 @@
 import type Docker from "dockerode";
-import { LABELS, stopContainer } from "./docker";
-import { containerName, MOVE_SERVICES, type StackOnDocker, stackContainers } from "./docker-app";
+import { stopContainer } from "./docker";
+import { containerName, type StackOnDocker, stackContainers } from "./docker-app";
 
 /** One resource of {@link ExportedStack}. */
 export interface ExportedResource {
@@ -21,6 +21,13 @@ export interface ExportedStack {
     readonly resources?: readonly ExportedResource[];
     readonly pending_operations?: readonly { readonly type: string; readonly resource: { readonly urn: string; readonly type: string } }[];
   };
+}
+
+/** The phase that the last update brought about, as far as it got to its outputs. */
+export function deployedPhase(stack: ExportedStack): string | undefined {
+  const root = (stack.deployment?.resources ?? []).find(({ type }) => type === "pulumi:pulumi:Stack");
+  const phase = root?.outputs?.["phase"];
+  return typeof phase === "string" ? phase : undefined;
 }
 
 /** Last part of a URN: the resource's name in the program. */
@@ -103,19 +110,4 @@ export async function removeOrphans(docker: Docker, orphans: readonly Orphan[]):
     await container.remove({ force: true, v: true });
   };
   await Promise.all(orphans.map(remove));
-}
-
-/**
- * Stops a move of rows that an update began and did not see to its end. It would go on by itself, refuse the app's writes meanwhile, and seal the
- * database that the app is on, with no update left to start the app on the other one. Stopped, it gives the writes back; one that is done stays.
- * @returns names of the containers that were stopped
- */
-export async function stopUnfinishedMoves(docker: Docker, stack: StackOnDocker): Promise<string[]> {
-  const unfinished = (await stackContainers(docker, stack)).filter(
-    ({ Labels, State, Status }) =>
-      MOVE_SERVICES.includes(Labels[LABELS.service] ?? "") && ["running", "paused"].includes(State) && !Status.includes("(healthy)"),
-  );
-  // One that has come to its end meanwhile is no error: the next update finds the rows moved.
-  for (const { Id } of unfinished) await stopContainer(docker.getContainer(Id));
-  return unfinished.map(containerName);
 }

@@ -116,6 +116,7 @@ describe("status of a stack", () => {
     const text = renderStatus({
       ...{ stack: "dev", state: "degraded", phase: "cluster", url: null, containers, instances: [], balancer: null, data: null },
       findings: found,
+      moves: [],
       heartbeat: null,
     });
     assert.match(text, /✗ +dev-app-1 is unhealthy +docs\/runbooks\/app-instance-down\.md/);
@@ -167,6 +168,7 @@ describe("status of a stack", () => {
       balancer: [{ name: "app1", state: "UP", sessions: 2 }],
       data: null,
       findings: [],
+      moves: [],
       heartbeat: null,
     };
     const text = renderStatus(status);
@@ -177,6 +179,8 @@ describe("status of a stack", () => {
     assert.match(text, /app1 +UP +2/);
     assert.doesNotMatch(text, /Nobody notices/, "there is no monitoring that could be gone");
     assert.doesNotMatch(renderStatus({ ...status, heartbeat: true }), /Nobody notices/);
+    const moving = renderStatus({ ...status, moves: [{ name: "dev-data-move-1", progress: "copying orders: 10 of 100 rows" }] });
+    assert.match(moving, /\n\ndev-data-move-1 moves the rows to another phase: copying orders: 10 of 100 rows\. Until it is done /);
     assert.match(renderStatus({ ...status, heartbeat: false }), /\n\nNobody notices when the whole host, .* set alertHeartbeatUrl/);
   });
 
