@@ -43,8 +43,9 @@ function beginning(error) {
 /** What keeps this process from ending, as far as Node.js tells: connections with their ports, processes with their commands. */
 function stillOpen() {
   const handles = process._getActiveHandles().filter((handle) => handle.fd === undefined || handle.fd > 2);
-  const kinds = process.getActiveResourcesInfo().filter((kind) => !/^(TTY|Pipe)Wrap$/.test(kind));
-  return [...handles.map(described), ...kinds];
+  // Beside the handles: timers and requests.
+  const others = process.getActiveResourcesInfo().filter((kind) => !/(?<!Req)Wrap$/.test(kind));
+  return [...handles.map(described), ...others];
 }
 
 function described(handle) {

@@ -5,6 +5,7 @@ import path from "node:path";
 import type { Command } from "commander";
 import { coloursFor } from "../lib/colours";
 import { UserError } from "../lib/errors";
+import { timeLimit } from "../lib/exec";
 import { forwardSignals, stopIfInterrupted } from "../lib/interrupt";
 import { pulumiEnvironment } from "../lib/pulumi-env";
 import { StepList } from "../lib/progress";
@@ -21,7 +22,7 @@ const SUMMARY = path.join(ROOT, ".phased", "test-summary");
 
 /** Longest time of a suite that is part of every run, ms: four times what the longest takes on two cores. It hangs, and whoever waits is to learn which. */
 const LIMIT_MS = 45 * 60_000;
-/** From the end asked for to the end by force, ms. */
+/** From the end asked for to the end by force, ms: tests end their own processes first. */
 const GRACE_MS = 10_000;
 
 interface Totals {
@@ -150,7 +151,7 @@ function selectSuites(only: string | undefined): readonly Suite[] {
 
 async function runCheck(suite: Suite, env: NodeJS.ProcessEnv, output: Output): Promise<Totals> {
   const [program = "", ...args] = suite.check ?? [];
-  const ended = await runProgram(path.join(ROOT, "node_modules", ".bin", program), args, env, output, LIMIT_MS);
+  const ended = await runProgram(program, args, env, output, LIMIT_MS);
   return ended.code === 0 ? { passed: 1, failed: [], skipped: 0 } : { passed: 0, failed: [`${program} ${howEnded(ended)}`], skipped: 0 };
 }
 
@@ -168,9 +169,8 @@ async function runMocha(suite: Suite, options: TestOptions, env: NodeJS.ProcessE
     ...(process.stdout.isTTY ? [] : ["--no-color"]),
     suite.files ?? "",
   ];
-  const mocha = path.join(ROOT, "node_modules", ".bin", "mocha");
   const limitMs = suite.onlyByName === true ? undefined : LIMIT_MS;
-  const ended = await runProgram(mocha, args, { ...env, PHASED_TEST_TOTALS: totals }, output, limitMs);
+  const ended = await runProgram("mocha", args, { ...env, PHASED_TEST_TOTALS: totals }, output, limitMs);
   if (!existsSync(totals)) return { passed: 0, failed: [`mocha ${howEnded(ended)} before it could report`], skipped: 0 };
   const result = JSON.parse(readFileSync(totals, "utf8")) as Totals;
   // A suite that ends non-zero with no failed test has crashed after its tests; that is a failure of its own.
@@ -180,34 +180,30 @@ async function runMocha(suite: Suite, options: TestOptions, env: NodeJS.ProcessE
 
 interface Ended {
   readonly code: number;
-  /** It was ended because it took longer than its limit, ms. */
-  readonly limitMs?: number;
+  /** It was ended because it took longer than {@link LIMIT_MS}. */
+  readonly isLate: boolean;
 }
 
-function howEnded({ code, limitMs }: Ended): string {
-  return limitMs === undefined ? `ended with exit code ${code}` : `did not end within ${limitMs / 60_000} minutes`;
+function howEnded({ code, isLate }: Ended): string {
+  return isLate ? `did not end within ${LIMIT_MS / 60_000} minutes` : `ended with exit code ${code}`;
 }
 
+/** Runs a program of npm's packages. @param limitMs `undefined`: as long as it takes */
 function runProgram(
-  file: string,
+  program: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
   output: Output,
   limitMs: number | undefined,
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
+    const file = path.join(ROOT, "node_modules", ".bin", program);
     const child = spawn(file, args, { cwd: ROOT, env, stdio: ["ignore", output.stdio, output.stdio] });
     const forwarding = forwardSignals(child);
-    let isLate = false;
-    const end = (): void => {
-      isLate = true;
-      child.kill("SIGTERM");
-      setTimeout(() => child.kill("SIGKILL"), GRACE_MS).unref();
-    };
-    const limit = limitMs === undefined ? undefined : setTimeout(end, limitMs);
+    const limit = timeLimit((signal) => child.kill(signal), limitMs, GRACE_MS);
     const release = (): void => {
       forwarding();
-      clearTimeout(limit);
+      limit.release();
     };
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", (text: string) => output.write(text));
     child.once("error", (error) => {
@@ -216,7 +212,7 @@ function runProgram(
     });
     child.once("close", (code, signal) => {
       release();
-      resolve({ code: code ?? (signal === "SIGINT" ? 130 : 1), ...(isLate && limitMs !== undefined && { limitMs }) });
+      resolve({ code: code ?? (signal === "SIGINT" ? 130 : 1), isLate: limit.expired() });
     });
   });
 }

@@ -209,25 +209,49 @@ async function feed(child: ChildProcess, input: string | Readable | undefined): 
 
 /** Ends the child's process group at its time limit and on Ctrl-C: first SIGTERM, then SIGKILL. (Not SIGINT: shells let their background processes ignore it.) */
 function supervise(child: ChildProcess, timeoutMs: number, graceMs: number): { timedOut(): boolean; release(): void } {
+  const limit = timeLimit((signal) => signalGroup(child, signal), timeoutMs, graceMs);
+  const unregister = onSignal(limit.end);
+  return {
+    timedOut: limit.expired,
+    release: () => {
+      limit.release();
+      unregister();
+    },
+  };
+}
+
+/** How long something may take, and how it is ended then. */
+export interface TimeLimit {
+  /** Ends it before its time: asks it to, and after the grace makes it. */
+  readonly end: () => void;
+  readonly expired: () => boolean;
+  /** It has ended: nothing is sent any more. */
+  readonly release: () => void;
+}
+
+/**
+ * Asks a process to end when its time is over (SIGTERM), and makes it when that does not help (SIGKILL).
+ * @param send reaches the process, or its group
+ * @param timeoutMs `undefined`: as long as it takes
+ */
+export function timeLimit(send: (signal: NodeJS.Signals) => void, timeoutMs: number | undefined, graceMs = KILL_GRACE_MS): TimeLimit {
   let expired = false;
   let kill: NodeJS.Timeout | undefined;
   const end = (): void => {
-    signalGroup(child, "SIGTERM");
-    kill ??= setTimeout(() => {
-      signalGroup(child, "SIGKILL");
-    }, graceMs);
+    send("SIGTERM");
+    kill ??= setTimeout(() => send("SIGKILL"), graceMs);
   };
-  const limit = setTimeout(() => {
+  const expire = (): void => {
     expired = true;
     end();
-  }, timeoutMs);
-  const unregister = onSignal(end);
+  };
+  const limit = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
   return {
-    timedOut: () => expired,
+    end,
+    expired: () => expired,
     release: () => {
       clearTimeout(limit);
       clearTimeout(kill);
-      unregister();
     },
   };
 }

@@ -30,9 +30,6 @@ export class BullWorker extends Worker<Envelope, Outcome> {
 /** Closes workers that have finished, within 3 s also while their server is away. */
 export async function closeWorkers(workers: readonly BullWorker[]): Promise<void> {
   const closed = Promise.all(workers.map((worker) => worker.close())).then(() => true);
-  const patience = new AbortController();
-  const late = delay(LEAVE_TIMEOUT_MS, false, { signal: patience.signal }).catch(() => false);
-  const allClosed = await Promise.race([closed, late]);
-  patience.abort();
-  if (!allClosed) await Promise.all(workers.map((worker) => worker.leave()));
+  const late = delay(LEAVE_TIMEOUT_MS, false, { ref: false });
+  if (!(await Promise.race([closed, late]))) await Promise.all(workers.map((worker) => worker.leave()));
 }
